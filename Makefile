@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+export PYTHONPATH := shared:.
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
+
+run: .venv  ## a real PostgreSQL and Valkey of its own, and the API on 127.0.0.1:$${PORT:-3000}
+	@exec $(PYTHON) -m local run
+
+demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for options)
+	@exec $(PYTHON) -m local.demo $(ARGS)
+
+test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
+	$(PYTHON) -m pytest $(ARGS)
+
+check: .venv .venv-sam  ## format, lint, types, template
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy shared local tests bench
+	@for function in functions/*/; do $(PYTHON) -m mypy $${function}app.py || exit 1; done
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
+
+bench: .venv  ## the benchmarks, side by side with their floors and peers
+	$(PYTHON) -m bench
+
+migrate: .venv  ## bring the database at DATABASE_URL (an administrator's) up to date
+	@$(PYTHON) -m local migrate
+
+audit: .venv  ## check every invariant of the ledger on the live database
+	@$(PYTHON) -m local audit
+
+build: .venv-sam  ## what `sam deploy` uploads
+	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
+
+lock:  ## pin the newest allowed versions (needs uv)
+	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--group sam -o requirements/sam.txt
+	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		pyproject.toml -c requirements/dev.txt -o layers/dependencies/requirements.txt
+
+.venv: requirements/dev.txt
+	@local/setup.sh .venv requirements/dev.txt
+
+.venv-sam: requirements/sam.txt
+	@local/setup.sh .venv-sam requirements/sam.txt 3.13
+
+.PHONY: help run demo test check bench migrate audit build lock .venv .venv-sam
