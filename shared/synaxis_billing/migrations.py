@@ -1,0 +1,92 @@
+"""Bring a database's schema up to date, from a developer's machine and from a deployment alike."""
+
+import hashlib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import psycopg
+from psycopg import sql
+
+MONTHS_AHEAD = 12
+OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
+LOCK = "hashtext('synaxis_billing.migrate')"
+
+
+class MigrationError(Exception):
+    """The database cannot be brought up to date; the message says why, in one sentence."""
+
+
+def migrate(connection: psycopg.Connection) -> list[str]:
+    """Apply what is new and return its names; a second call returns none.
+
+    `connection` is an administrator's, in autocommit mode. Each migration is one transaction; the
+    SQL functions are replaced as a whole when one of them has changed. Raises MigrationError.
+    """
+    if connection.info.server_version < OLDEST_SERVER:
+        raise MigrationError(
+            f"PostgreSQL 18 or newer is needed; this server is {connection.info.server_version // 10000}."
+        )
+    with connection.transaction():
+        # Two deployments at once take turns; the second finds nothing left to do.
+        connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        connection.execute("SET LOCAL lock_timeout = '10s'")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS billing")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS billing.migrations (name text PRIMARY KEY, checksum text"
+            " NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = dict(
+            connection.execute("SELECT name, checksum FROM billing.migrations").fetchall()
+        )
+        done = _apply_migrations(connection, applied) + _replace_functions(connection, applied)
+        connection.execute("SELECT billing.ensure_partitions(%s)", [MONTHS_AHEAD])
+    return done
+
+
+def _apply_migrations(connection: psycopg.Connection, applied: dict[str, str]) -> list[str]:
+    done = []
+    for file in _sql_files("migrations"):
+        text = file.read_text()
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        if file.name not in applied:
+            connection.execute(text.encode())
+            _record(connection, file.name, checksum)
+            done.append(file.name)
+        elif applied[file.name] != checksum:
+            raise MigrationError(
+                f"{file.name} was changed after it was applied: restore it and add a new migration."
+            )
+    return done
+
+
+def _replace_functions(connection: psycopg.Connection, applied: dict[str, str]) -> list[str]:
+    texts = [file.read_text() for file in _sql_files("functions")]
+    checksum = hashlib.sha256("".join(texts).encode()).hexdigest()
+    if applied.get("functions") == checksum:
+        return []
+    # Trigger functions belong to the migrations that made their tables.
+    old = connection.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'billing'::regnamespace"
+        " AND prorettype <> 'trigger'::regtype"
+    ).fetchall()
+    for (signature,) in old:
+        connection.execute(sql.SQL("DROP FUNCTION ") + sql.SQL(signature))
+    for text in texts:
+        connection.execute(text.encode())
+    _record(connection, "functions", checksum)
+    return ["functions"]
+
+
+def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:
+    connection.execute(
+        "INSERT INTO billing.migrations (name, checksum) VALUES (%s, %s) ON CONFLICT (name)"
+        " DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at",
+        [name, checksum],
+    )
+
+
+def _sql_files(folder: str) -> list[Traversable]:
+    found = (files(__package__) / "sql" / folder).iterdir()
+    return sorted(
+        (file for file in found if file.name.endswith(".sql")), key=lambda file: file.name
+    )

@@ -1,0 +1,122 @@
+-- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
+-- order; an item that is refused is refused alone. Each organization is locked once, in the order
+-- of the ids, so that two batches never wait for each other in a circle.
+CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charges jsonb) RETURNS json[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_requests billing.usage_request[];
+    v_results json[];
+    v_marks billing.idempotency[];
+    v_transactions billing.credit_transactions[];
+    v_spend_logs billing.spend_logs[];
+    v_rollups billing.spend_rollups[];
+    v_accepted int := 0;
+    v_marked int := 0;
+    v_dirty boolean := false;
+    -- By key and by LLM request, the item of this batch that was accepted; kept if any repeats.
+    v_repeats boolean;
+    v_seen jsonb := '{}';
+    v_first int;
+    v_item record;
+    v_result json;
+    u billing.usage_request;
+    o billing.organizations;
+    t billing.credit_transactions;
+    s billing.spend_logs;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    v_requests := ARRAY(SELECT r FROM jsonb_populate_recordset(NULL::billing.usage_request, p_charges) AS r);
+    v_results := array_fill(NULL::json, ARRAY[cardinality(v_requests)]);
+    PERFORM FROM billing.organizations
+    WHERE id = ANY (ARRAY(SELECT organization_id FROM unnest(v_requests)))
+    ORDER BY id FOR NO KEY UPDATE;
+    v_repeats := cardinality(v_requests) > 1 AND EXISTS (
+        SELECT FROM unnest(v_requests) GROUP BY organization_id, idempotency_key HAVING count(*) > 1
+        UNION ALL
+        SELECT FROM unnest(v_requests) WHERE request_id IS NOT NULL
+        GROUP BY organization_id, request_id HAVING count(*) > 1);
+
+    FOR v_item IN
+        SELECT r.organization_id, r.ordinality::int AS ordinal, (
+                SELECT k FROM billing.idempotency AS k
+                WHERE k.organization_id = r.organization_id AND k.kind = 'key' AND k.key = r.idempotency_key
+            ) AS past,
+            billing.request_already_counted(r.organization_id, r.request_id) AS counted
+        FROM unnest(v_requests) WITH ORDINALITY AS r
+        ORDER BY r.organization_id, r.ordinality
+    LOOP
+        u := v_requests[v_item.ordinal];
+        IF o.id IS DISTINCT FROM u.organization_id THEN
+            IF v_dirty THEN
+                PERFORM billing.save_organization(o);
+                v_dirty := false;
+            END IF;
+            SELECT * INTO o FROM billing.organizations WHERE id = u.organization_id;
+        END IF;
+
+        v_result := CASE
+            WHEN o.id IS NULL THEN billing.outcome('organization_not_found')
+            WHEN (v_item.past).key IS NOT NULL THEN billing.replay_of(v_item.past, u.fingerprint)
+            ELSE v_item.counted
+        END;
+        IF v_result IS NULL AND v_repeats THEN
+            v_first := v_seen -> format('key %s %s', o.id, u.idempotency_key);
+            IF v_first IS NOT NULL THEN
+                v_result := CASE WHEN v_requests[v_first].fingerprint = u.fingerprint
+                    THEN billing.outcome('replayed', v_results[v_first] -> 'value')
+                    ELSE billing.outcome('idempotency_key_reused') END;
+            ELSE
+                v_first := v_seen -> format('request %s %s', o.id, u.request_id);
+                IF v_first IS NOT NULL THEN
+                    v_result := billing.invalid_state(format(
+                        'request_id %s was already counted by transaction %s',
+                        to_json(u.request_id), v_results[v_first] -> 'value' ->> 'id'));
+                END IF;
+            END IF;
+        END IF;
+        IF v_result IS NULL AND u.amount_usd > o.balance_usd - o.held_usd THEN
+            IF o.held_usd > 0 THEN
+                o := billing.expire_holds(billing.advance_clock(o));
+                v_dirty := true;
+            END IF;
+            IF u.amount_usd > o.balance_usd - o.held_usd THEN
+                v_result := billing.insufficient_credits(o, u.amount_usd);
+            END IF;
+        END IF;
+
+        IF v_result IS NULL THEN
+            o := billing.advance_clock(o);
+            t := billing.next_transaction(
+                o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by);
+            s := billing.next_spend_log(o, u, t.id);
+            o := billing.advance(o, t);
+            v_dirty := true;
+            v_accepted := v_accepted + 1;
+            v_transactions[v_accepted] := t;
+            v_spend_logs[v_accepted] := s;
+            v_rollups[v_accepted] := billing.rollup_of(s, o.day_end);
+            v_marked := v_marked + 1;
+            v_marks[v_marked] :=
+                billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id);
+            IF u.request_id IS NOT NULL THEN
+                v_marked := v_marked + 1;
+                v_marks[v_marked] := billing.mark(o, 'request', u.request_id, NULL, 'transaction', t.id);
+            END IF;
+            IF v_repeats THEN
+                v_seen := v_seen || jsonb_build_object(
+                    format('key %s %s', o.id, u.idempotency_key), v_item.ordinal,
+                    format('request %s %s', o.id, u.request_id), v_item.ordinal);
+            END IF;
+            v_result := billing.outcome('created', billing.transaction_json(t));
+        END IF;
+        v_results[v_item.ordinal] := v_result;
+    END LOOP;
+
+    IF v_dirty THEN
+        PERFORM billing.save_organization(o);
+    END IF;
+    IF v_accepted > 0 THEN
+        PERFORM billing.store(v_marks, v_transactions, v_spend_logs, v_rollups);
+    END IF;
+    RETURN v_results;
+END $$;

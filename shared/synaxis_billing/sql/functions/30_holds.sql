@@ -1,0 +1,156 @@
+-- Reserve credit for a call whose cost is not known yet.
+CREATE OR REPLACE FUNCTION billing.hold(
+    p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds int
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
+    h billing.holds;
+    v_replay json;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_replay := billing.replay(o.id, u.idempotency_key, u.fingerprint);
+    IF v_replay IS NOT NULL THEN
+        RETURN v_replay;
+    END IF;
+    IF u.amount_usd > o.balance_usd - o.held_usd THEN
+        o := billing.expire_holds(o);
+    END IF;
+    IF u.amount_usd > o.balance_usd - o.held_usd THEN
+        PERFORM billing.save_organization(o);
+        RETURN billing.insufficient_credits(o, u.amount_usd);
+    END IF;
+    INSERT INTO billing.holds (
+        id, organization_id, amount_usd, expires_at, description, reference_id, initiated_by, team_id,
+        virtual_key_id, request_id, model, provider, tokens, region, created_at
+    ) VALUES (
+        uuidv7(), o.id, u.amount_usd, o.changed_at + make_interval(secs => p_expires_in_seconds),
+        u.description, u.reference_id, u.initiated_by, u.team_id, u.virtual_key_id, u.request_id,
+        u.model, u.provider, u.tokens, u.region, o.changed_at
+    ) RETURNING * INTO h;
+    o.held_usd := o.held_usd + h.amount_usd;
+    PERFORM billing.save_organization(o);
+    PERFORM billing.store(ARRAY[billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'hold', h.id)]);
+    RETURN billing.outcome('created', billing.hold_json(h));
+END $$;
+
+-- The request with what it leaves out taken from the hold.
+CREATE OR REPLACE FUNCTION billing.with_hold_defaults(u billing.usage_request, h billing.holds)
+RETURNS billing.usage_request LANGUAGE plpgsql AS $$
+BEGIN
+    u.description := coalesce(u.description, h.description);
+    u.reference_id := coalesce(u.reference_id, h.reference_id);
+    u.request_id := coalesce(u.request_id, h.request_id);
+    u.team_id := coalesce(u.team_id, h.team_id);
+    u.virtual_key_id := coalesce(u.virtual_key_id, h.virtual_key_id);
+    u.model := coalesce(u.model, h.model);
+    u.provider := coalesce(u.provider, h.provider);
+    u.tokens := coalesce(u.tokens, h.tokens);
+    u.region := coalesce(u.region, h.region);
+    RETURN u;
+END $$;
+
+-- Charge a hold's real cost and let go of the rest. One that has expired is charged like any
+-- other usage: if the credit is still there.
+CREATE OR REPLACE FUNCTION billing.capture_hold(
+    p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
+    h billing.holds;
+    t billing.credit_transactions;
+    s billing.spend_logs;
+    v_refusal json;
+    v_marks billing.idempotency[];
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_refusal := billing.replay(o.id, u.idempotency_key, u.fingerprint);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('hold_not_found');
+    END IF;
+    IF h.status IN ('captured', 'released') THEN
+        RETURN billing.invalid_state(format('hold %s is already %s', h.id, h.status));
+    END IF;
+    IF u.amount_usd > h.amount_usd THEN
+        RETURN billing.outcome('capture_exceeds_hold', json_build_object(
+            'held_usd', h.amount_usd::text, 'required_usd', u.amount_usd::text));
+    END IF;
+    u := billing.with_hold_defaults(u, h);
+    v_refusal := billing.request_already_counted(o.id, u.request_id);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+
+    o := billing.expire_holds(o);
+    SELECT status INTO h.status FROM billing.holds WHERE id = h.id;
+    IF h.status = 'held' THEN
+        o.held_usd := o.held_usd - h.amount_usd;
+    END IF;
+    IF u.amount_usd > o.balance_usd - o.held_usd THEN
+        IF h.status = 'held' THEN
+            o.held_usd := o.held_usd + h.amount_usd;
+        END IF;
+        PERFORM billing.save_organization(o);
+        RETURN billing.insufficient_credits(o, u.amount_usd);
+    END IF;
+    t := billing.next_transaction(
+        o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by, p_hold_id => h.id);
+    UPDATE billing.holds SET status = 'captured', captured_usd = u.amount_usd, transaction_id = t.id
+    WHERE id = h.id AND status IN ('held', 'expired');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'hold % changed under its organization''s lock', h.id;
+    END IF;
+    s := billing.next_spend_log(o, u, t.id);
+    o := billing.advance(o, t);
+    PERFORM billing.save_organization(o);
+    v_marks := ARRAY[billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id)];
+    IF u.request_id IS NOT NULL THEN
+        v_marks := v_marks || billing.mark(o, 'request', u.request_id, NULL, 'transaction', t.id);
+    END IF;
+    PERFORM billing.store(v_marks, ARRAY[t], ARRAY[s], ARRAY[billing.rollup_of(s, o.day_end)]);
+    RETURN billing.outcome('created', billing.transaction_json(t));
+END $$;
+
+-- Give all of a hold back. One that has expired can then no longer be captured.
+CREATE OR REPLACE FUNCTION billing.release_hold(
+    p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    h billing.holds;
+    v_replay json;
+    v_was text;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_replay := billing.replay(o.id, p_key, p_fingerprint);
+    IF v_replay IS NOT NULL THEN
+        RETURN v_replay;
+    END IF;
+    SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('hold_not_found');
+    END IF;
+    v_was := h.status;
+    UPDATE billing.holds SET status = 'released'
+    WHERE id = h.id AND status IN ('held', 'expired') RETURNING * INTO h;
+    IF NOT FOUND THEN
+        RETURN billing.invalid_state(format('hold %s is already %s', p_hold_id, v_was));
+    END IF;
+    IF v_was = 'held' THEN
+        o.held_usd := o.held_usd - h.amount_usd;
+    END IF;
+    PERFORM billing.save_organization(o);
+    PERFORM billing.store(ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'release', h.id)]);
+    RETURN billing.outcome('created', billing.hold_json(h));
+END $$;

@@ -1,0 +1,119 @@
+-- Credit that comes in. A payment's reference credits once, whatever key it comes with.
+CREATE OR REPLACE FUNCTION billing.top_up(
+    p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
+    p_description text, p_reference_id text, p_initiated_by text
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    t billing.credit_transactions;
+    v_replay json;
+    v_marks billing.idempotency[];
+    v_earlier uuid;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_replay := billing.replay(o.id, p_key, p_fingerprint);
+    IF v_replay IS NOT NULL THEN
+        RETURN v_replay;
+    END IF;
+    SELECT result_id INTO v_earlier FROM billing.idempotency
+    WHERE organization_id = o.id AND kind = 'payment' AND key = p_reference_id;
+    IF FOUND THEN
+        RETURN billing.invalid_state(format('reference_id %s was already credited by transaction %s',
+            to_json(p_reference_id), v_earlier));
+    END IF;
+    t := billing.next_transaction(o, 'topup', p_amount_usd, p_description, p_reference_id, p_initiated_by);
+    o := billing.advance(o, t);
+    PERFORM billing.save_organization(o);
+    v_marks := ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'transaction', t.id)];
+    IF p_reference_id IS NOT NULL THEN
+        v_marks := v_marks || billing.mark(o, 'payment', p_reference_id, NULL, 'transaction', t.id);
+    END IF;
+    PERFORM billing.store(v_marks, ARRAY[t]);
+    RETURN billing.outcome('created', billing.transaction_json(t));
+END $$;
+
+-- Give a charge back, whole (without an amount: what is left of it) or in part.
+CREATE OR REPLACE FUNCTION billing.refund(
+    p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid,
+    p_amount_usd numeric, p_description text, p_initiated_by text
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    c billing.credit_transactions;
+    t billing.credit_transactions;
+    v_replay json;
+    v_left_usd numeric;
+    v_amount_usd numeric;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_replay := billing.replay(o.id, p_key, p_fingerprint);
+    IF v_replay IS NOT NULL THEN
+        RETURN v_replay;
+    END IF;
+    -- A time-ordered id says when its row was written, which names the partition.
+    SELECT * INTO c FROM billing.credit_transactions
+    WHERE id = p_charge_id AND organization_id = o.id
+        AND created_at >= uuid_extract_timestamp(p_charge_id) - interval '1 day'
+        AND created_at < uuid_extract_timestamp(p_charge_id) + interval '1 day';
+    IF NOT FOUND THEN
+        RETURN billing.outcome('transaction_not_found');
+    END IF;
+    IF c.transaction_type <> 'charge' THEN
+        RETURN billing.invalid_state(format('transaction %s is a %s; only a charge can be refunded',
+            c.id, c.transaction_type));
+    END IF;
+    v_left_usd := -c.amount_usd - coalesce(
+        (SELECT refunded_usd FROM billing.charge_refunds WHERE charge_id = c.id), 0);
+    v_amount_usd := coalesce(p_amount_usd, v_left_usd);
+    IF v_amount_usd > v_left_usd OR v_left_usd = 0 THEN
+        RETURN billing.outcome('refund_exceeds_charge', json_build_object(
+            'refundable_usd', v_left_usd::text, 'required_usd', v_amount_usd::text));
+    END IF;
+    INSERT INTO billing.charge_refunds AS r VALUES (c.id, o.id, -c.amount_usd, v_amount_usd)
+    ON CONFLICT (charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
+    t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
+        p_initiated_by, p_charge_id => c.id);
+    o := billing.advance(o, t);
+    PERFORM billing.save_organization(o);
+    PERFORM billing.store(
+        ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'transaction', t.id)], ARRAY[t]);
+    RETURN billing.outcome('created', billing.transaction_json(t));
+END $$;
+
+-- Put a balance right. It takes more credit than there is only where it says so.
+CREATE OR REPLACE FUNCTION billing.adjust(
+    p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
+    p_allow_negative_balance boolean, p_description text, p_initiated_by text
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    t billing.credit_transactions;
+    v_replay json;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_replay := billing.replay(o.id, p_key, p_fingerprint);
+    IF v_replay IS NOT NULL THEN
+        RETURN v_replay;
+    END IF;
+    IF p_amount_usd < 0 AND o.balance_usd - o.held_usd + p_amount_usd < 0 THEN
+        o := billing.expire_holds(o);
+        IF p_allow_negative_balance THEN
+            o.floor_usd := least(o.floor_usd, o.balance_usd - o.held_usd + p_amount_usd);
+        ELSIF o.balance_usd - o.held_usd + p_amount_usd < 0 THEN
+            PERFORM billing.save_organization(o);
+            RETURN billing.insufficient_credits(o, -p_amount_usd);
+        END IF;
+    END IF;
+    t := billing.next_transaction(o, 'adjustment', p_amount_usd, p_description, NULL, p_initiated_by);
+    o := billing.advance(o, t);
+    PERFORM billing.save_organization(o);
+    PERFORM billing.store(
+        ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'transaction', t.id)], ARRAY[t]);
+    RETURN billing.outcome('created', billing.transaction_json(t));
+END $$;

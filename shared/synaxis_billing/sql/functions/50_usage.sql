@@ -1,0 +1,159 @@
+-- Log spend for analytics without charging it. The key is optional: an LLM request is counted once
+-- whatever key it comes with.
+CREATE OR REPLACE FUNCTION billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
+    s billing.spend_logs;
+    v_replay json;
+    v_past billing.idempotency;
+    v_marks billing.idempotency[] := '{}';
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_replay := billing.replay(o.id, u.idempotency_key, u.fingerprint);
+    IF v_replay IS NOT NULL THEN
+        RETURN v_replay;
+    END IF;
+    SELECT * INTO v_past FROM billing.idempotency
+    WHERE organization_id = o.id AND kind = 'request' AND key = u.request_id;
+    IF FOUND THEN
+        RETURN CASE WHEN v_past.fingerprint = u.fingerprint
+            THEN billing.replay_of(v_past, u.fingerprint)
+            ELSE billing.request_already_counted(o.id, u.request_id) END;
+    END IF;
+    s := billing.next_spend_log(o, u, NULL);
+    IF u.idempotency_key IS NOT NULL THEN
+        v_marks := v_marks || billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'spend_log', s.id);
+    END IF;
+    IF u.request_id IS NOT NULL THEN
+        v_marks := v_marks || billing.mark(o, 'request', u.request_id, u.fingerprint, 'spend_log', s.id);
+    END IF;
+    PERFORM billing.save_organization(o);
+    PERFORM billing.store(v_marks, '{}', ARRAY[s], ARRAY[billing.rollup_of(s, o.day_end)]);
+    RETURN billing.outcome('created', billing.spend_log_json(s));
+END $$;
+
+-- Spend of the half-open period, by any mix of dimensions, days and months being the organization's
+-- local ones. Rollup buckets that lie whole in the period, and in one local day, are counted as they
+-- are; of the others (the period's ends, days of a former time zone) the logs are.
+CREATE OR REPLACE FUNCTION billing.spending(
+    p_tenant text, p_organization_id uuid, p_from timestamptz, p_to timestamptz, p_group_by text[],
+    p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o billing.organizations;
+    v_from timestamptz := p_from;
+    v_to timestamptz := p_to;
+    v_month timestamp;
+    v_value json;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    v_month := date_trunc('month', statement_timestamp() AT TIME ZONE o.timezone);
+    v_from := coalesce(p_from, billing.day_start(v_month::date, o.timezone));
+    v_to := coalesce(p_to, billing.day_start((v_month + interval '1 month')::date, o.timezone));
+
+    WITH buckets AS (
+        SELECT *, (bucket_start AT TIME ZONE o.timezone)::date AS local_day,
+            bucket_start >= v_from AND bucket_end <= v_to
+            AND (bucket_start AT TIME ZONE o.timezone)::date
+              = ((bucket_end - interval '1 microsecond') AT TIME ZONE o.timezone)::date AS whole
+        FROM billing.spend_rollups
+        -- No bucket is longer than a local day of 25 hours.
+        WHERE organization_id = o.id AND bucket_start > v_from - interval '26 hours'
+            AND bucket_start < v_to AND bucket_end > v_from
+    ), cut AS (
+        SELECT DISTINCT bucket_start, bucket_end FROM buckets WHERE NOT whole
+    ), spend AS (
+        SELECT local_day, model, provider, team_id, virtual_key_id, region, amount_usd, tokens, requests
+        FROM buckets WHERE whole
+        UNION ALL
+        SELECT (s.created_at AT TIME ZONE o.timezone)::date, s.model, s.provider, s.team_id,
+            s.virtual_key_id, s.region, s.amount_usd, s.tokens, 1
+        FROM cut CROSS JOIN LATERAL (
+            SELECT * FROM billing.spend_logs
+            WHERE organization_id = o.id AND spend_logs.bucket_start = cut.bucket_start
+                AND created_at >= greatest(cut.bucket_start, v_from)
+                AND created_at < least(cut.bucket_end, v_to)
+        ) AS s
+    ), groups AS (
+        SELECT
+            CASE WHEN 'day' = ANY (p_group_by) THEN to_char(local_day, 'YYYY-MM-DD') END AS day,
+            CASE WHEN 'month' = ANY (p_group_by) THEN to_char(local_day, 'YYYY-MM') END AS month,
+            CASE WHEN 'model' = ANY (p_group_by) THEN model END AS model,
+            CASE WHEN 'provider' = ANY (p_group_by) THEN provider END AS provider,
+            CASE WHEN 'team_id' = ANY (p_group_by) THEN team_id END AS team_id,
+            CASE WHEN 'virtual_key_id' = ANY (p_group_by) THEN virtual_key_id END AS virtual_key_id,
+            CASE WHEN 'region' = ANY (p_group_by) THEN region END AS region,
+            sum(amount_usd) AS amount_usd, sum(tokens) AS tokens, sum(requests) AS requests
+        FROM spend GROUP BY 1, 2, 3, 4, 5, 6, 7
+    ), listed AS (
+        SELECT * FROM groups
+        ORDER BY month, day, amount_usd DESC, model, provider, team_id, virtual_key_id, region
+        LIMIT p_limit
+    )
+    SELECT json_build_object(
+        'from', v_from,
+        'to', v_to,
+        'timezone', o.timezone,
+        'groups', (SELECT count(*) FROM groups),
+        'items', (SELECT coalesce(json_agg(json_build_object(
+            'day', day, 'month', month, 'model', model, 'provider', provider, 'team_id', team_id,
+            'virtual_key_id', virtual_key_id, 'region', region,
+            'amount_usd', amount_usd::text, 'tokens', tokens, 'requests', requests)), '[]') FROM listed),
+        'total', (SELECT json_build_object(
+            'amount_usd', coalesce(sum(amount_usd), 0)::text,
+            'tokens', coalesce(sum(tokens), 0),
+            'requests', coalesce(sum(requests), 0)) FROM groups)
+    ) INTO v_value;
+    RETURN billing.outcome('found', v_value);
+END $$;
+
+-- Spend logs, newest first, before an instant (exclusive) that an earlier page ended at.
+CREATE OR REPLACE FUNCTION billing.spend_logs(
+    p_tenant text, p_organization_id uuid, p_from timestamptz, p_to timestamptz, p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    RETURN billing.outcome('found', (
+        SELECT coalesce(json_agg(billing.spend_log_json(s)), '[]')
+        FROM (
+            SELECT * FROM billing.spend_logs
+            WHERE organization_id = p_organization_id
+                AND created_at >= coalesce(p_from, '-infinity')
+                AND created_at < coalesce(p_to, 'infinity')
+            ORDER BY created_at DESC LIMIT p_limit
+        ) AS s
+    ));
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.transactions(
+    p_tenant text, p_organization_id uuid, p_type text, p_from timestamptz, p_to timestamptz,
+    p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    RETURN billing.outcome('found', (
+        SELECT coalesce(json_agg(billing.transaction_json(t)), '[]')
+        FROM (
+            SELECT * FROM billing.credit_transactions
+            WHERE organization_id = p_organization_id
+                AND (p_type IS NULL OR transaction_type = p_type)
+                AND created_at >= coalesce(p_from, '-infinity')
+                AND created_at < coalesce(p_to, 'infinity')
+            ORDER BY created_at DESC LIMIT p_limit
+        ) AS t
+    ));
+END $$;

@@ -1,0 +1,110 @@
+CREATE OR REPLACE FUNCTION billing.organization_json(o billing.organizations) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', o.id,
+        'name', o.name,
+        'billing_currency', o.billing_currency,
+        'timezone', o.timezone,
+        'region', o.region,
+        'low_balance_threshold_usd', o.low_balance_threshold_usd::text,
+        'tax', o.tax,
+        'created_at', o.created_at
+    )
+$$;
+
+CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    p billing.organizations := jsonb_populate_record(NULL::billing.organizations, p_profile);
+    o billing.organizations;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
+        RETURN billing.outcome('unknown_timezone');
+    END IF;
+    INSERT INTO billing.organizations
+        (id, name, billing_currency, timezone, region, low_balance_threshold_usd, tax)
+    VALUES (coalesce(p.id, uuidv7()), p.name, p.billing_currency, p.timezone, p.region,
+        p.low_balance_threshold_usd, p.tax)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING * INTO o;
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_exists');
+    END IF;
+    RETURN billing.outcome('created', billing.organization_json(o));
+END $$;
+
+-- Change what the profile names. A new time zone cuts the open day's buckets, so that each bucket
+-- lies within one local day of the time zone it was counted by.
+CREATE OR REPLACE FUNCTION billing.update_organization(
+    p_tenant text, p_organization_id uuid, p_profile jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    p billing.organizations;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    p := jsonb_populate_record(o, p_profile);
+    IF p.timezone <> o.timezone THEN
+        IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
+            RETURN billing.outcome('unknown_timezone');
+        END IF;
+        UPDATE billing.spend_rollups SET bucket_end = p.changed_at
+        WHERE organization_id = o.id AND bucket_start = o.day_start AND bucket_end > p.changed_at;
+        p.day_start := p.changed_at;
+        p.day_end := billing.day_start((p.changed_at AT TIME ZONE p.timezone)::date + 1, p.timezone);
+    END IF;
+    UPDATE billing.organizations SET
+        name = p.name,
+        billing_currency = p.billing_currency,
+        timezone = p.timezone,
+        region = p.region,
+        low_balance_threshold_usd = p.low_balance_threshold_usd,
+        tax = p.tax,
+        changed_at = p.changed_at,
+        day_start = p.day_start,
+        day_end = p.day_end
+    WHERE id = o.id;
+    RETURN billing.outcome('found', billing.organization_json(p));
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.organization(p_tenant text, p_organization_id uuid) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o billing.organizations;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    RETURN billing.outcome('found', billing.organization_json(o));
+END $$;
+
+-- The balance now: an expired hold does not count, whether or not anything has noticed it.
+CREATE OR REPLACE FUNCTION billing.balance(p_tenant text, p_organization_id uuid) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_value json;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT json_build_object(
+        'organization_id', o.id,
+        'balance_usd', o.balance_usd::text,
+        'held_usd', held.live_usd::text,
+        'available_usd', (o.balance_usd - held.live_usd)::text,
+        'billing_currency', o.billing_currency,
+        'version', o.version
+    ) INTO v_value
+    FROM billing.organizations AS o CROSS JOIN LATERAL (
+        SELECT coalesce(sum(h.amount_usd), 0) AS live_usd FROM billing.holds AS h
+        WHERE h.organization_id = o.id AND h.status = 'held' AND h.expires_at > statement_timestamp()
+    ) AS held
+    WHERE o.id = p_organization_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    RETURN billing.outcome('found', v_value);
+END $$;

@@ -1,0 +1,63 @@
+-- Make the monthly partitions from this month on, and of every month that has rows in a default
+-- partition, which move to where they belong. Returns the names of the new ones.
+CREATE OR REPLACE FUNCTION billing.ensure_partitions(p_months_ahead int) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_parent text;
+    v_months timestamp[];
+    v_month timestamp;
+    v_name text;
+    v_range text;
+    v_made text[] := '{}';
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('billing.ensure_partitions'));
+    FOREACH v_parent IN ARRAY ARRAY['credit_transactions', 'spend_logs'] LOOP
+        EXECUTE format(
+            'SELECT array(
+                 SELECT generate_series(date_trunc(''month'', now() AT TIME ZONE ''UTC''),
+                     now() AT TIME ZONE ''UTC'' + make_interval(months => $1), interval ''1 month'')
+                 UNION SELECT date_trunc(''month'', created_at AT TIME ZONE ''UTC'') FROM billing.%I
+                 ORDER BY 1)',
+            v_parent || '_default') INTO v_months USING p_months_ahead;
+        FOREACH v_month IN ARRAY v_months
+        LOOP
+            v_name := v_parent || to_char(v_month, '"_"YYYY"_"MM');
+            CONTINUE WHEN to_regclass('billing.' || v_name) IS NOT NULL;
+            v_range := format('created_at >= %L AND created_at < %L', v_month AT TIME ZONE 'UTC',
+                (v_month + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('CREATE TABLE billing.%I (LIKE billing.%I INCLUDING ALL)', v_name, v_parent);
+            EXECUTE format('ALTER TABLE billing.%I DISABLE TRIGGER USER', v_parent || '_default');
+            EXECUTE format('WITH moved AS (DELETE FROM billing.%I WHERE %s RETURNING *)
+                INSERT INTO billing.%I SELECT * FROM moved', v_parent || '_default', v_range, v_name);
+            EXECUTE format('ALTER TABLE billing.%I ENABLE TRIGGER USER', v_parent || '_default');
+            EXECUTE format('ALTER TABLE billing.%I ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)',
+                v_parent, v_name, v_month AT TIME ZONE 'UTC',
+                (v_month + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.%I
+                EXECUTE FUNCTION billing.refuse_change()', v_name);
+            v_made := v_made || v_name;
+        END LOOP;
+    END LOOP;
+    RETURN v_made;
+END $$;
+
+-- Empty the personal fields of an organization's transactions and holds: those of one initiator, or
+-- all of them. The chain stays whole, the amounts stay, and the erasure leaves a record.
+CREATE OR REPLACE FUNCTION billing.erase_personal_data(
+    p_organization_id uuid, p_initiated_by text, p_reason text
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_erased bigint;
+BEGIN
+    UPDATE billing.credit_transactions
+    SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
+        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
+    GET DIAGNOSTICS v_erased = ROW_COUNT;
+    UPDATE billing.holds SET description = NULL, initiated_by = NULL
+    WHERE organization_id = p_organization_id
+        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
+    INSERT INTO billing.erasures (organization_id, initiated_by_digest, reason, transactions)
+    VALUES (p_organization_id, sha256(convert_to(p_initiated_by, 'UTF8')), p_reason, v_erased);
+    RETURN v_erased;
+END $$;
