@@ -13,9 +13,9 @@ $$;
 CREATE OR REPLACE FUNCTION billing.lock_organization(p_tenant text, p_organization_id uuid)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
+    v_tenant text := set_config('billing.tenant', p_tenant, true);
     v_organization billing.organizations;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
     SELECT * INTO v_organization FROM billing.organizations WHERE id = p_organization_id
         FOR NO KEY UPDATE;
     IF FOUND THEN
@@ -88,7 +88,7 @@ $$;
 
 -- The transaction that follows the organization's newest one, not yet stored.
 CREATE OR REPLACE FUNCTION billing.next_transaction(
-    o billing.organizations, p_type text, p_amount_usd numeric, p_description text,
+    o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text,
     p_reference_id text, p_initiated_by text, p_hold_id uuid DEFAULT NULL, p_charge_id uuid DEFAULT NULL
 ) RETURNS billing.credit_transactions LANGUAGE plpgsql AS $$
 DECLARE
@@ -247,7 +247,7 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.request_already_counted(p_organization_id uuid, p_request_id text)
 RETURNS json LANGUAGE sql STABLE AS $$
     SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',
-        to_json(p_request_id), replace(result_type, '_', ' '), result_id))
+        to_json(p_request_id), replace(result_type::text, '_', ' '), result_id))
     FROM billing.idempotency
     WHERE organization_id = p_organization_id AND kind = 'request' AND key = p_request_id
 $$;
@@ -275,49 +275,50 @@ BEGIN
     RETURN s;
 END $$;
 
--- What one log adds to its bucket.
-CREATE OR REPLACE FUNCTION billing.rollup_of(s billing.spend_logs, p_bucket_end timestamptz)
-RETURNS billing.spend_rollups LANGUAGE sql STABLE AS $$
-    SELECT ROW(s.organization_id, s.bucket_start, p_bucket_end, s.model, s.provider, s.team_id,
-        s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, s.tokens, 1
-    )::billing.spend_rollups
-$$;
-
--- That a client's key, an LLM request or a payment has had its effect.
-CREATE OR REPLACE FUNCTION billing.mark(
-    o billing.organizations, p_kind text, p_key text, p_fingerprint bytea, p_result_type text,
-    p_result_id uuid
-) RETURNS billing.idempotency LANGUAGE sql STABLE AS $$
-    SELECT ROW(o.id, p_kind, p_key, p_fingerprint, p_result_type, p_result_id, o.changed_at
-    )::billing.idempotency
-$$;
-
--- Store what a change came to, whole. Rollups come last and in one order, so that no two changes
--- wait for each other in a circle.
-CREATE OR REPLACE FUNCTION billing.store(
-    p_marks billing.idempotency[],
-    p_transactions billing.credit_transactions[] DEFAULT '{}',
-    p_spend_logs billing.spend_logs[] DEFAULT '{}',
-    p_rollups billing.spend_rollups[] DEFAULT '{}'
+-- Store a change of credit that is not spend, whole, under the key it came with.
+CREATE OR REPLACE FUNCTION billing.store_credit(
+    o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO billing.idempotency SELECT * FROM unnest(p_marks);
-    IF cardinality(p_transactions) > 0 THEN
-        INSERT INTO billing.credit_transactions SELECT * FROM unnest(p_transactions);
-    END IF;
-    IF cardinality(p_spend_logs) > 0 THEN
-        INSERT INTO billing.spend_logs SELECT * FROM unnest(p_spend_logs);
-        INSERT INTO billing.spend_rollups AS r
-        SELECT organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id,
-            region, charged, sum(amount_usd), sum(tokens), sum(requests)
-        FROM unnest(p_rollups)
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-        ORDER BY 1, 2, 4, 5, 6, 7, 8, 9
-        ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region,
-            charged)
-        DO UPDATE SET
-            amount_usd = r.amount_usd + excluded.amount_usd,
-            tokens = r.tokens + excluded.tokens,
-            requests = r.requests + excluded.requests;
-    END IF;
+    INSERT INTO billing.idempotency
+    VALUES (o.id, 'key', p_key, p_fingerprint, 'transaction', t.id, o.changed_at);
+    INSERT INTO billing.credit_transactions SELECT t.*;
+    PERFORM billing.save_organization(billing.advance(o, t));
+END $$;
+
+-- Charge for usage that the caller has found credit for, whole; returns the answer. One statement,
+-- for speed.
+CREATE OR REPLACE FUNCTION billing.store_charge(
+    o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL
+) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    t billing.credit_transactions := billing.next_transaction(
+        o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by, p_hold_id);
+    s billing.spend_logs := billing.next_spend_log(o, u, t.id);
+BEGIN
+    o := billing.advance(o, t);
+    WITH once AS (
+        INSERT INTO billing.idempotency
+        SELECT o.id, kind, key, u.fingerprint, 'transaction', t.id, o.changed_at
+        FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
+        WHERE key IS NOT NULL
+    ), entry AS (
+        INSERT INTO billing.credit_transactions SELECT t.*
+    ), log AS (
+        INSERT INTO billing.spend_logs SELECT s.*
+    ), head AS (
+        UPDATE billing.organizations SET balance_usd = o.balance_usd, held_usd = o.held_usd,
+            floor_usd = 0, version = o.version, head_hash = o.head_hash, changed_at = o.changed_at,
+            day_start = o.day_start, day_end = o.day_end
+        WHERE id = o.id
+    )
+    INSERT INTO billing.spend_rollups AS r
+    VALUES (o.id, o.day_start, o.day_end, s.model, s.provider, s.team_id, s.virtual_key_id, s.region,
+        true, s.amount_usd, s.tokens, 1)
+    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
+    DO UPDATE SET
+        amount_usd = r.amount_usd + excluded.amount_usd,
+        tokens = r.tokens + excluded.tokens,
+        requests = r.requests + excluded.requests;
+    RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;

@@ -1,8 +1,51 @@
+-- What one log adds to its bucket.
+CREATE OR REPLACE FUNCTION billing.rollup_of(s billing.spend_logs, p_bucket_end timestamptz)
+RETURNS billing.spend_rollups LANGUAGE sql STABLE AS $$
+    SELECT ROW(s.organization_id, s.bucket_start, p_bucket_end, s.model, s.provider, s.team_id,
+        s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, s.tokens, 1
+    )::billing.spend_rollups
+$$;
+
+-- That a client's key, an LLM request or a payment has had its effect.
+CREATE OR REPLACE FUNCTION billing.mark(
+    o billing.organizations, p_kind billing.once_per, p_key text, p_fingerprint bytea,
+    p_result_type billing.result_type,
+    p_result_id uuid
+) RETURNS billing.idempotency LANGUAGE sql STABLE AS $$
+    SELECT ROW(o.id, p_kind, p_key, p_fingerprint, p_result_type, p_result_id, o.changed_at
+    )::billing.idempotency
+$$;
+
+-- Store what a batch came to, whole.
+CREATE OR REPLACE FUNCTION billing.store_batch(
+    p_marks billing.idempotency[],
+    p_transactions billing.credit_transactions[],
+    p_spend_logs billing.spend_logs[],
+    p_rollups billing.spend_rollups[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO billing.idempotency SELECT * FROM unnest(p_marks);
+    INSERT INTO billing.credit_transactions SELECT * FROM unnest(p_transactions);
+    INSERT INTO billing.spend_logs SELECT * FROM unnest(p_spend_logs);
+    INSERT INTO billing.spend_rollups AS r
+    SELECT organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id,
+        region, charged, sum(amount_usd), sum(tokens), sum(requests)
+    FROM unnest(p_rollups)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
+    DO UPDATE SET
+        amount_usd = r.amount_usd + excluded.amount_usd,
+        tokens = r.tokens + excluded.tokens,
+        requests = r.requests + excluded.requests;
+END $$;
+
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
 -- order; an item that is refused is refused alone. Each organization is locked once, in the order
 -- of the ids, so that two batches never wait for each other in a circle.
-CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charges jsonb) RETURNS json[]
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.charge_batch(p_tenant text, p_charges jsonb) RETURNS json[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp
+-- A plan made for one batch's size serves them all.
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_requests billing.usage_request[];
     v_results json[];
@@ -100,7 +143,7 @@ BEGIN
                 billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id);
             IF u.request_id IS NOT NULL THEN
                 v_marked := v_marked + 1;
-                v_marks[v_marked] := billing.mark(o, 'request', u.request_id, NULL, 'transaction', t.id);
+                v_marks[v_marked] := billing.mark(o, 'request', u.request_id, u.fingerprint, 'transaction', t.id);
             END IF;
             IF v_repeats THEN
                 v_seen := v_seen || jsonb_build_object(
@@ -116,7 +159,29 @@ BEGIN
         PERFORM billing.save_organization(o);
     END IF;
     IF v_accepted > 0 THEN
-        PERFORM billing.store(v_marks, v_transactions, v_spend_logs, v_rollups);
+        PERFORM billing.store_batch(v_marks, v_transactions, v_spend_logs, v_rollups);
     END IF;
     RETURN v_results;
+END $$;
+
+-- Charge for usage. Nearly every charge is new and paid for, which is decided here; what is refused
+-- or repeated, the batch of one tells why.
+CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charge jsonb) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_charge);
+    o billing.organizations := billing.lock_organization(p_tenant, u.organization_id);
+BEGIN
+    IF o.id IS NULL OR u.amount_usd > o.balance_usd - o.held_usd
+        OR EXISTS (
+            SELECT FROM billing.idempotency
+            WHERE organization_id = o.id AND kind = 'key' AND key = u.idempotency_key
+        ) OR u.request_id IS NOT NULL AND EXISTS (
+            SELECT FROM billing.idempotency
+            WHERE organization_id = o.id AND kind = 'request' AND key = u.request_id
+        )
+    THEN
+        RETURN (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1];
+    END IF;
+    RETURN billing.store_charge(o, u);
 END $$;

@@ -32,7 +32,8 @@ BEGIN
     ) RETURNING * INTO h;
     o.held_usd := o.held_usd + h.amount_usd;
     PERFORM billing.save_organization(o);
-    PERFORM billing.store(ARRAY[billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'hold', h.id)]);
+    INSERT INTO billing.idempotency
+    VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'hold', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;
 
@@ -61,10 +62,8 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
-    t billing.credit_transactions;
-    s billing.spend_logs;
     v_refusal json;
-    v_marks billing.idempotency[];
+    v_answer json;
 BEGIN
     IF o.id IS NULL THEN
         RETURN billing.outcome('organization_not_found');
@@ -102,22 +101,14 @@ BEGIN
         PERFORM billing.save_organization(o);
         RETURN billing.insufficient_credits(o, u.amount_usd);
     END IF;
-    t := billing.next_transaction(
-        o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by, p_hold_id => h.id);
-    UPDATE billing.holds SET status = 'captured', captured_usd = u.amount_usd, transaction_id = t.id
+    v_answer := billing.store_charge(o, u, h.id);
+    UPDATE billing.holds SET status = 'captured', captured_usd = u.amount_usd,
+        transaction_id = (v_answer -> 'value' ->> 'id')::uuid
     WHERE id = h.id AND status IN ('held', 'expired');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'hold % changed under its organization''s lock', h.id;
     END IF;
-    s := billing.next_spend_log(o, u, t.id);
-    o := billing.advance(o, t);
-    PERFORM billing.save_organization(o);
-    v_marks := ARRAY[billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id)];
-    IF u.request_id IS NOT NULL THEN
-        v_marks := v_marks || billing.mark(o, 'request', u.request_id, NULL, 'transaction', t.id);
-    END IF;
-    PERFORM billing.store(v_marks, ARRAY[t], ARRAY[s], ARRAY[billing.rollup_of(s, o.day_end)]);
-    RETURN billing.outcome('created', billing.transaction_json(t));
+    RETURN v_answer;
 END $$;
 
 -- Give all of a hold back. One that has expired can then no longer be captured.
@@ -128,7 +119,7 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     h billing.holds;
     v_replay json;
-    v_was text;
+    v_was billing.hold_status;
 BEGIN
     IF o.id IS NULL THEN
         RETURN billing.outcome('organization_not_found');
@@ -151,6 +142,7 @@ BEGIN
         o.held_usd := o.held_usd - h.amount_usd;
     END IF;
     PERFORM billing.save_organization(o);
-    PERFORM billing.store(ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'release', h.id)]);
+    INSERT INTO billing.idempotency
+    VALUES (o.id, 'key', p_key, p_fingerprint, 'release', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;

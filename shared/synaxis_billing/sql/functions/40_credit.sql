@@ -7,7 +7,6 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     t billing.credit_transactions;
     v_replay json;
-    v_marks billing.idempotency[];
     v_earlier uuid;
 BEGIN
     IF o.id IS NULL THEN
@@ -24,13 +23,11 @@ BEGIN
             to_json(p_reference_id), v_earlier));
     END IF;
     t := billing.next_transaction(o, 'topup', p_amount_usd, p_description, p_reference_id, p_initiated_by);
-    o := billing.advance(o, t);
-    PERFORM billing.save_organization(o);
-    v_marks := ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'transaction', t.id)];
+    PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
     IF p_reference_id IS NOT NULL THEN
-        v_marks := v_marks || billing.mark(o, 'payment', p_reference_id, NULL, 'transaction', t.id);
+        INSERT INTO billing.idempotency
+        VALUES (o.id, 'payment', p_reference_id, p_fingerprint, 'transaction', t.id, o.changed_at);
     END IF;
-    PERFORM billing.store(v_marks, ARRAY[t]);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
@@ -77,10 +74,7 @@ BEGIN
     ON CONFLICT (charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
     t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
         p_initiated_by, p_charge_id => c.id);
-    o := billing.advance(o, t);
-    PERFORM billing.save_organization(o);
-    PERFORM billing.store(
-        ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'transaction', t.id)], ARRAY[t]);
+    PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
@@ -111,9 +105,6 @@ BEGIN
         END IF;
     END IF;
     t := billing.next_transaction(o, 'adjustment', p_amount_usd, p_description, NULL, p_initiated_by);
-    o := billing.advance(o, t);
-    PERFORM billing.save_organization(o);
-    PERFORM billing.store(
-        ARRAY[billing.mark(o, 'key', p_key, p_fingerprint, 'transaction', t.id)], ARRAY[t]);
+    PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;

@@ -8,7 +8,6 @@ DECLARE
     s billing.spend_logs;
     v_replay json;
     v_past billing.idempotency;
-    v_marks billing.idempotency[] := '{}';
 BEGIN
     IF o.id IS NULL THEN
         RETURN billing.outcome('organization_not_found');
@@ -25,14 +24,13 @@ BEGIN
             ELSE billing.request_already_counted(o.id, u.request_id) END;
     END IF;
     s := billing.next_spend_log(o, u, NULL);
-    IF u.idempotency_key IS NOT NULL THEN
-        v_marks := v_marks || billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'spend_log', s.id);
-    END IF;
-    IF u.request_id IS NOT NULL THEN
-        v_marks := v_marks || billing.mark(o, 'request', u.request_id, u.fingerprint, 'spend_log', s.id);
-    END IF;
     PERFORM billing.save_organization(o);
-    PERFORM billing.store(v_marks, '{}', ARRAY[s], ARRAY[billing.rollup_of(s, o.day_end)]);
+    PERFORM billing.store_batch(
+        ARRAY(
+            SELECT billing.mark(o, kind, key, u.fingerprint, 'spend_log', s.id)
+            FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
+            WHERE key IS NOT NULL
+        ), '{}', ARRAY[s], ARRAY[billing.rollup_of(s, o.day_end)]);
     RETURN billing.outcome('created', billing.spend_log_json(s));
 END $$;
 
@@ -150,7 +148,7 @@ BEGIN
         FROM (
             SELECT * FROM billing.credit_transactions
             WHERE organization_id = p_organization_id
-                AND (p_type IS NULL OR transaction_type = p_type)
+                AND (p_type IS NULL OR transaction_type = p_type::billing.transaction_type)
                 AND created_at >= coalesce(p_from, '-infinity')
                 AND created_at < coalesce(p_to, 'infinity')
             ORDER BY created_at DESC LIMIT p_limit

@@ -21,6 +21,9 @@ END $$;
 ALTER ROLE synaxis_app SET statement_timeout = '5s';
 ALTER ROLE synaxis_app SET lock_timeout = '3s';
 ALTER ROLE synaxis_app SET idle_in_transaction_session_timeout = '10s';
+-- An index serves every statement of the application; a plan made while a table was still empty must
+-- not go on reading all of it.
+ALTER ROLE synaxis_app SET enable_seqscan = off;
 ALTER ROLE synaxis_app SET timezone = 'UTC';
 ALTER ROLE synaxis_app SET datestyle = 'ISO';
 
