@@ -7,7 +7,8 @@ from importlib.resources.abc import Traversable
 import psycopg
 from psycopg import sql
 
-MONTHS_AHEAD = 12
+from synaxis_billing.upkeep import ensure_partitions
+
 OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"
 
@@ -22,10 +23,9 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     `connection` is an administrator's, in autocommit mode. Each migration is one transaction; the
     SQL functions are replaced as a whole when one of them has changed. Raises MigrationError.
     """
-    if connection.info.server_version < OLDEST_SERVER:
-        raise MigrationError(
-            f"PostgreSQL 18 or newer is needed; this server is {connection.info.server_version // 10000}."
-        )
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        raise MigrationError(f"PostgreSQL 18 or newer is needed; this is {version // 10000}.")
     with connection.transaction():
         # Two deployments at once take turns; the second finds nothing left to do.
         connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
@@ -35,11 +35,11 @@ def migrate(connection: psycopg.Connection) -> list[str]:
             "CREATE TABLE IF NOT EXISTS billing.migrations (name text PRIMARY KEY, checksum text"
             " NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        applied = dict(
+        applied: dict[str, str] = dict(
             connection.execute("SELECT name, checksum FROM billing.migrations").fetchall()
         )
         done = _apply_migrations(connection, applied) + _replace_functions(connection, applied)
-        connection.execute("SELECT billing.ensure_partitions(%s)", [MONTHS_AHEAD])
+        ensure_partitions(connection)
     return done
 
 

@@ -1,0 +1,1 @@
+"""The only code that knows Lambda, Powertools, API Gateway and the environment."""

@@ -1,0 +1,11 @@
+"""What the template sets in the environment."""
+
+import os
+
+
+def database_url() -> str:
+    return os.environ["DATABASE_URL"]
+
+
+def redis_url() -> str | None:
+    return os.environ.get("REDIS_URL") or None

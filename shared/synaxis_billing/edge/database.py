@@ -1,0 +1,67 @@
+"""This container's one connection to PostgreSQL, kept from one invocation to the next."""
+
+import contextlib
+import select
+import time
+
+import psycopg
+
+from synaxis_billing.edge import config
+
+CONNECT_TIMEOUT_SECONDS = 3
+# After this long a proxy or a firewall may have dropped the connection without a word. By the wall
+# clock: the other one stands still while the container is frozen.
+IDLE_SECONDS = 60
+
+_connection: psycopg.Connection | None = None
+_used_at = 0.0
+
+
+def connection() -> psycopg.Connection:
+    """The open connection, or a new one. Raises psycopg.OperationalError.
+
+    Each statement is a transaction of its own, one round trip, and leaves nothing in the session: a
+    pooling proxy can share it. A statement is never sent twice: whoever asks retries with the key.
+    """
+    global _connection, _used_at
+    if _connection is not None and not _alive(_connection, time.time() - _used_at):
+        discard()
+    if _connection is None:
+        _connection = psycopg.connect(
+            config.database_url(),
+            autocommit=True,
+            prepare_threshold=None,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="synaxis_billing",
+            keepalives_idle=30,
+            keepalives_interval=5,
+            keepalives_count=3,
+            # A peer that has silently gone is found out before the function's own timeout.
+            tcp_user_timeout=8000,
+        )
+    _used_at = time.time()
+    return _connection
+
+
+def discard() -> None:
+    """Forget the connection; the next use opens another."""
+    global _connection
+    old, _connection = _connection, None
+    if old is not None:
+        with contextlib.suppress(psycopg.Error):
+            old.close()
+
+
+def _alive(connection: psycopg.Connection, idle_seconds: float) -> bool:
+    if connection.closed:
+        return False
+    # Between statements the server is silent: anything to read is its farewell.
+    if select.select([connection.fileno()], [], [], 0)[0]:
+        return False
+    if idle_seconds < IDLE_SECONDS:
+        return True
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True

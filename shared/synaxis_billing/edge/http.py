@@ -1,0 +1,245 @@
+"""From an API Gateway event (HTTP API, payload 2.0) to a call of the core and back."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+import psycopg
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+from pydantic_core import from_json
+
+from synaxis_billing.edge import database
+from synaxis_billing.errors import (
+    BillingError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    TemporarilyUnavailable,
+)
+from synaxis_billing.fields import Key
+from synaxis_billing.ledger import Caller
+from synaxis_billing.validation import invalid_request
+
+RETRY_AFTER_SECONDS = 1
+
+IdempotencyKey = Annotated[Key, Header(alias="Idempotency-Key")]
+OptionalIdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
+
+Event = dict[str, Any]
+Handler = Callable[[Event, LambdaContext], dict[str, Any]]
+
+logger = Logger()
+metrics = Metrics()
+
+
+class Api(APIGatewayHttpResolver):
+    """The routes of one function, each with the scope that its caller's token must have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            enable_validation=True,
+            response_validation_error_http_code=500,
+            json_body_deserializer=_json_object,
+            serializer=_serialize,
+        )
+        self.scopes: dict[str, str | None] = {}
+        # Without a handler, Powertools would log each refusal as a crash.
+        self.exception_handler([RequestValidationError, BillingError, psycopg.Error])(_let_through)
+        self.use([_refuse_unknown_query])
+
+    def endpoint(
+        self, route_key: str, scope: str | None, *, status: int = 200
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Serve `route_key`, which is written as in the template: "POST /v1/x/{x_id}"."""
+        self.scopes[route_key] = scope
+        method, path = route_key.split(" ")
+        rule = path.replace("{", "<").replace("}", ">")
+        return self.route(rule, method, status_code=status)
+
+    @property
+    def caller(self) -> Caller:
+        claims = _claims(self.current_event.raw_event)
+        return Caller(tenant=_tenant(claims), subject=claims.get("sub"))
+
+
+def entry(api: Api) -> Handler:
+    """The Lambda handler of an API: every refusal is a problem, every request one metrics line."""
+
+    def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
+        request_id = event["requestContext"]["requestId"]
+        try:
+            _authorize(api, event)
+            _require_json(event)
+            answer = api.resolve(event, context)
+        except BillingError as error:
+            answer = _problem(error, request_id)
+        except psycopg.errors.NumericValueOutOfRange:
+            answer = _problem(_beyond_the_column(), request_id)
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+            database.discard()
+            logger.warning("database failed", sqlstate=error.sqlstate, request_id=request_id)
+            answer = _problem(_unavailable(), request_id)
+        _measure(event["routeKey"], request_id, answer)
+        return answer
+
+    return handler
+
+
+def answered(body: BaseModel, *, status: int = 200, replayed: bool = False) -> Response[Any]:
+    """The answer, marked when it is an earlier one given again."""
+    headers: dict[str, str | list[str]] = {"Idempotency-Replayed": "true"} if replayed else {}
+    return Response(status, "application/json", body, headers=headers)
+
+
+def created(answer: tuple[BaseModel, bool]) -> Response[Any]:
+    body, replayed = answer
+    return answered(body, status=201, replayed=replayed)
+
+
+def _authorize(api: Api, event: Event) -> None:
+    """API Gateway has checked the token; the scope and the tenant are ours to check."""
+    if event["routeKey"] not in api.scopes:
+        raise NotFound("There is no such route.")
+    scope = api.scopes[event["routeKey"]]
+    if scope is None:
+        return
+    claims = _claims(event)
+    if scope not in claims.get("scope", "").split():
+        raise Forbidden(f"This needs a token with the scope {scope}.")
+    tenant = _tenant(claims)
+    asked = (event.get("pathParameters") or {}).get("organization_id")
+    if tenant != "*" and asked is not None and _is_uuid(asked) and UUID(asked) != UUID(tenant):
+        raise NotFound("There is no such organization.", code="organization_not_found")
+
+
+def _claims(event: Event) -> dict[str, str]:
+    authorizer = event["requestContext"].get("authorizer") or {}
+    claims: dict[str, str] = authorizer.get("jwt", {}).get("claims", {})
+    return claims
+
+
+def _tenant(claims: dict[str, str]) -> str:
+    tenant = claims.get("organization_id")
+    if tenant is None and "billing:platform" in claims.get("scope", "").split():
+        return "*"
+    if tenant is None or not _is_uuid(tenant):
+        raise Forbidden("The token names no organization.")
+    return str(UUID(tenant))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_json(event: Event) -> None:
+    """A body is JSON text in UTF-8; what Powertools would take for a form is refused by name."""
+    body = event.get("body")
+    if not body:
+        return
+    content_type = event["headers"].get("content-type", "application/json")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise _invalid_body("must be JSON, with Content-Type: application/json")
+    if event.get("isBase64Encoded"):
+        try:
+            event["body"] = base64.b64decode(body).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise _invalid_body("must be UTF-8") from error
+        event["isBase64Encoded"] = False
+    # The media type has just been checked; its case and parameters are no longer of interest.
+    event["headers"]["content-type"] = "application/json"
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise _invalid_body(f"must be JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise _invalid_body("must be a JSON object")
+    return value
+
+
+def _invalid_body(detail: str) -> InvalidRequest:
+    return InvalidRequest(
+        "The request breaks a rule.", errors=[{"in": "body", "pointer": "", "detail": detail}]
+    )
+
+
+def _beyond_the_column() -> InvalidRequest:
+    return InvalidRequest(
+        "The balance would be more than the ledger can hold.",
+        errors=[{"in": "body", "pointer": "/amount_usd", "detail": "is too much for this balance"}],
+    )
+
+
+def _unavailable() -> TemporarilyUnavailable:
+    return TemporarilyUnavailable(
+        "The ledger cannot be reached now. Nothing was changed, or a retry with the same"
+        " Idempotency-Key tells what was."
+    )
+
+
+def _refuse_unknown_query(
+    api: Api, next_middleware: Callable[[Api], Response[Any]]
+) -> Response[Any]:
+    # A filter whose name is misspelt would otherwise be an answer to another question.
+    known = {parameter.alias for parameter in api.context["_route"].dependant.query_params}
+    for name in api.current_event.query_string_parameters or {}:
+        if name not in known:
+            raise InvalidRequest(
+                "The request breaks a rule.",
+                errors=[
+                    {"in": "query", "pointer": f"/{name}", "detail": "is not a parameter here"}
+                ],
+            )
+    return next_middleware(api)
+
+
+def _let_through(error: Exception) -> NoReturn:
+    if isinstance(error, RequestValidationError):
+        raise invalid_request(error.errors()) from None
+    raise error
+
+
+def _problem(error: BillingError, request_id: str) -> dict[str, Any]:
+    headers = {"content-type": "application/problem+json"}
+    if isinstance(error, TemporarilyUnavailable):
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return {
+        "statusCode": int(error.status),
+        "headers": headers,
+        "body": json.dumps({**error.problem(), "request_id": request_id}),
+        "isBase64Encoded": False,
+    }
+
+
+def _measure(route_key: str, request_id: str, answer: dict[str, Any]) -> None:
+    """One line per request, which CloudWatch reads as a log and as metrics."""
+    status = answer["statusCode"]
+    metrics.add_metric("Requests", MetricUnit.Count, 1)
+    if status >= HTTPStatus.BAD_REQUEST:
+        metrics.add_metric("Failed" if status >= 500 else "Refused", MetricUnit.Count, 1)
+    if "Idempotency-Replayed" in answer.get("headers", {}):
+        metrics.add_metric("Replayed", MetricUnit.Count, 1)
+    metrics.add_metadata("route", route_key)
+    metrics.add_metadata("status", status)
+    metrics.add_metadata("request_id", request_id)
+    metrics.flush_metrics()
+
+
+def _serialize(body: Any) -> str:
+    return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))

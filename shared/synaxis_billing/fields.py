@@ -1,0 +1,82 @@
+"""The kinds of field that requests and answers are made of."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from synaxis_billing.money import format_money, parse_usd
+
+
+class Request(BaseModel):
+    """What a client sends: a field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Answer(BaseModel):
+    """What a client gets."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _positive(amount: Decimal) -> Decimal:
+    if amount <= 0:
+        raise ValueError("must be greater than zero")
+    return amount
+
+
+def _not_zero(amount: Decimal) -> Decimal:
+    if amount == 0:
+        raise ValueError("must not be zero")
+    return amount
+
+
+def _not_negative(amount: Decimal) -> Decimal:
+    if amount < 0:
+        raise ValueError("must not be negative")
+    return amount
+
+
+_AS_STRING = PlainSerializer(format_money, return_type=str)
+_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "examples": ["25.50"]})
+
+# An amount in a request, in US dollars.
+Usd = Annotated[Decimal, BeforeValidator(parse_usd), AfterValidator(_positive), _AS_STRING, _SCHEMA]
+SignedUsd = Annotated[
+    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_zero), _AS_STRING, _SCHEMA
+]
+UsdOrZero = Annotated[
+    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_negative), _AS_STRING, _SCHEMA
+]
+# An amount, or a rate, in an answer.
+Money = Annotated[Decimal, _AS_STRING, _SCHEMA]
+
+# PostgreSQL's text holds any character but NUL.
+_NO_NUL = r"^[^\x00]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
+Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+Instant = Annotated[
+    AwareDatetime,
+    # A number would be read as seconds or milliseconds, whichever it looks like.
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
+    AfterValidator(lambda value: value.astimezone(UTC)),
+    Field(examples=["2026-11-01T00:00:00Z"]),
+]
+Time = Annotated[
+    datetime,
+    AfterValidator(lambda value: value.astimezone(UTC)),
+]

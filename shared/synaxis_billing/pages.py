@@ -1,0 +1,74 @@
+"""Lists in pages, newest first, by a cursor that says where a page ended."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from synaxis_billing.errors import InvalidRequest
+from synaxis_billing.fields import Answer
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 100
+
+
+class Dated(Protocol):
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class Page[Item](Answer):
+    """`next_cursor` is null on the last page."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def page[Item: Dated](
+    listed: str,
+    organization_id: UUID,
+    limit: int,
+    cursor: str | None,
+    end: datetime | None,
+    fetch: Callable[[datetime | None, int], list[Item]],
+) -> tuple[list[Item], str | None]:
+    """At most `limit` items before `end` and `cursor`, and the cursor of those that follow.
+
+    `fetch(end, limit)` lists newest first. No two items of one list have the same instant. Raises
+    InvalidRequest for a cursor of another list or organization.
+    """
+    reached = _decode(cursor, listed, organization_id) if cursor is not None else None
+    ends = [instant for instant in (end, reached) if instant is not None]
+    items = fetch(min(ends, default=None), limit + 1)
+    if len(items) <= limit:
+        return items, None
+    return items[:limit], _encode(listed, organization_id, items[limit - 1].created_at)
+
+
+def _encode(listed: str, organization_id: UUID, instant: datetime) -> str:
+    text = f"{listed} {organization_id} {instant.isoformat()}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, listed: str, organization_id: UUID) -> datetime:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+        of_list, of_organization, instant = text.split(" ")
+        reached = datetime.fromisoformat(instant)
+        if (of_list, of_organization) != (listed, str(organization_id)) or reached.tzinfo is None:
+            raise ValueError("another list's cursor")
+    except (ValueError, binascii.Error) as error:
+        raise InvalidRequest(
+            "The request breaks a rule.",
+            errors=[
+                {
+                    "in": "query",
+                    "pointer": "/cursor",
+                    "detail": "must be the next_cursor of this list",
+                }
+            ],
+        ) from error
+    return reached

@@ -1,0 +1,168 @@
+"""Usage: the log of every LLM call that cost something, and what was spent on what."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, cast, get_args
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic import ConfigDict, Field
+
+from synaxis_billing import sql
+from synaxis_billing.errors import InvalidRequest
+from synaxis_billing.fields import Answer, Money, Time, Usd
+from synaxis_billing.ledger import Caller, Usage, usage_arguments
+from synaxis_billing.pages import Page, page
+
+Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+# An answer of this many groups still fits the 6 MB that a function may answer.
+MOST_GROUPS = 10_000
+
+
+class SpendLogRequest(Usage):
+    amount_usd: Usd
+
+
+class SpendLog(Answer):
+    """`transaction_id` names the charge that paid; null for spend logged for analytics alone."""
+
+    id: UUID
+    organization_id: UUID
+    transaction_id: UUID | None
+    request_id: str | None
+    amount_usd: Money
+    team_id: UUID | None
+    virtual_key_id: UUID | None
+    model: str | None
+    provider: str | None
+    tokens: int
+    region: str | None
+    created_at: Time
+
+
+class Spend(Answer):
+    """The dimensions that were asked for, and what was spent on them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    amount_usd: Money
+    tokens: int
+    requests: int
+
+
+class Spending(Answer):
+    """Spend of the half-open period; days and months are those of `timezone`."""
+
+    start: Time = Field(serialization_alias="from")
+    end: Time = Field(serialization_alias="to")
+    timezone: str
+    items: list[Spend]
+    total: Spend
+
+
+def log_spend(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    key: str | None,
+    request: SpendLogRequest,
+) -> tuple[SpendLog, bool]:
+    """The log, and whether it was there already (same key, or same request_id and content).
+
+    Raises NotFound, Conflict (request_id counted by something else), Unprocessable (key reused).
+    """
+    arguments = usage_arguments("log_spend", caller, request, idempotency_key=key)
+    value, replayed = sql.accepted(
+        sql.call(db, "log_spend", caller.tenant, organization_id, Jsonb(arguments))
+    )
+    return SpendLog.model_validate(value), replayed
+
+
+def spend_logs(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[SpendLog]:
+    """Newest first, of the half-open period. Raises NotFound, InvalidRequest (cursor)."""
+
+    def fetch(before: datetime | None, most: int) -> list[SpendLog]:
+        outcome = sql.call(db, "spend_logs", caller.tenant, organization_id, start, before, most)
+        return [SpendLog.model_validate(row) for row in sql.accepted(outcome)[0]]
+
+    items, following = page("spend-logs", organization_id, limit, cursor, end, fetch)
+    return Page[SpendLog](items=items, next_cursor=following)
+
+
+def dimensions(text: str | None) -> list[Dimension]:
+    """What a comma-separated `group_by` names. Raises InvalidRequest."""
+    names = [name for name in (text or "").split(",") if name]
+    for name in names:
+        if name not in DIMENSIONS:
+            raise InvalidRequest(
+                "The request breaks a rule.",
+                errors=[
+                    {
+                        "in": "query",
+                        "pointer": "/group_by",
+                        "detail": f"must be any of {', '.join(DIMENSIONS)}, comma-separated",
+                    }
+                ],
+            )
+    return cast(list[Dimension], names)
+
+
+def spending(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    start: datetime | None,
+    end: datetime | None,
+    group_by: Sequence[Dimension],
+) -> Spending:
+    """Spend by any mix of dimensions, exact; by default of the current local month.
+
+    Raises NotFound, InvalidRequest (no period, or too many groups for one answer).
+    """
+    outcome = sql.call(
+        db, "spending", caller.tenant, organization_id, start, end, list(group_by), MOST_GROUPS
+    )
+    value = sql.accepted(outcome)[0]
+    answer = Spending(
+        start=value["from"],
+        end=value["to"],
+        timezone=value["timezone"],
+        items=[
+            Spend(
+                **{
+                    name: of
+                    for name, of in item.items()
+                    if name not in DIMENSIONS or name in group_by
+                }
+            )
+            for item in value["items"]
+        ],
+        total=value["total"],
+    )
+    if answer.start >= answer.end:
+        raise InvalidRequest(
+            "The period is empty.",
+            errors=[{"in": "query", "pointer": "/from", "detail": "must be before `to`"}],
+        )
+    if value["groups"] > MOST_GROUPS:
+        raise InvalidRequest(
+            f"The answer would have {value['groups']} groups, more than {MOST_GROUPS}.",
+            errors=[
+                {
+                    "in": "query",
+                    "pointer": "/group_by",
+                    "detail": "must name fewer dimensions, or a shorter period",
+                }
+            ],
+        )
+    return answer

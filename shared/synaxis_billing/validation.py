@@ -1,0 +1,49 @@
+"""What pydantic found wrong, told in the product's own words."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from synaxis_billing.errors import IdempotencyKeyRequired, InvalidRequest
+
+_KEY = ("/idempotency-key", "/idempotency_key")
+# Where pydantic's own words would speak of Python.
+_RULES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "string_type": "must be a string",
+    "string_pattern_mismatch": "has a character that is not allowed",
+    "model_attributes_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a JSON array",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "timezone_aware": "must have an offset, such as Z",
+    "datetime_parsing": "must be a time such as 2026-11-01T00:00:00Z (a + in a URL is written %2B)",
+    "datetime_from_date_parsing": "must be a time such as 2026-11-01T00:00:00Z"
+    " (a + in a URL is written %2B)",
+}
+
+
+def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
+    """The refusal that names each bad field by JSON pointer (RFC 6901) and the rule it breaks."""
+    found = [_field_error(error) for error in errors]
+    if any(error["pointer"].endswith(_KEY) and error["detail"] == "is required" for error in found):
+        return IdempotencyKeyRequired(
+            "A request that changes a balance needs an idempotency key.", errors=found
+        )
+    return InvalidRequest("The request breaks a rule.", errors=found)
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    place, *path = error["loc"] or ("body",)
+    said = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "must")
+    message = _RULES.get(error["type"], said)
+    return {"in": str(place), "pointer": pointer(path), "detail": message}
+
+
+def pointer(path: Sequence[object]) -> str:
+    """RFC 6901's text for a path of names and positions."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
