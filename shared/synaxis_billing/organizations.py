@@ -55,9 +55,10 @@ class NewOrganization(Request):
 class OrganizationChange(Request):
     """What it names is changed, and nothing else; null clears what may be absent."""
 
-    name: Name = Field(default=None)
-    billing_currency: Currency = Field(default=None)
-    timezone: Name = Field(default=None)
+    # Not to be null; a default stands for "not named" and is never read.
+    name: Name = ""
+    billing_currency: Currency = ""
+    timezone: Name = ""
     region: Name | None = None
     low_balance_threshold_usd: UsdOrZero | None = None
     tax: Tax | None = None

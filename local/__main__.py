@@ -1,0 +1,195 @@
+"""`python -m local run | migrate | audit`: the product on this machine, for developers."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import psycopg
+import uvicorn
+from rich.console import Console
+from rich.table import Column, Table
+
+from local import servers, template
+from local.database import prepare
+from local.gateway import Gateway
+from local.tokens import Issuer
+from synaxis_billing import audit
+from synaxis_billing.migrations import MigrationError, migrate
+from synaxis_billing.money import format_money
+
+STATE = template.ROOT / ".local"
+RUNNING = STATE / "run.json"
+
+
+class CommandError(Exception):
+    """Why a command ends; one sentence for the person at the terminal."""
+
+
+def run() -> None:
+    """Serve the API until interrupted."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_only_one())
+        listener = stack.enter_context(_listen(_port()))
+        port = listener.getsockname()[1]
+        database = os.environ.get("DATABASE_URL") or stack.enter_context(servers.postgres(STATE))
+        cache = os.environ.get("REDIS_URL") or stack.enter_context(servers.valkey(STATE))
+        url = f"http://127.0.0.1:{port}"
+        parameters = {
+            "DatabaseUrl": prepare(database),
+            "RedisUrl": cache,
+            "JwtIssuer": f"{url}/_local",
+        }
+        declared = template.read(parameters)
+        issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
+        stack.enter_context(_announced({"url": url, "database_url": database, "redis_url": cache}))
+        print(_WELCOME.format(url=url, logs=STATE / "logs"), flush=True)
+        config = uvicorn.Config(
+            Gateway(declared, issuer, STATE / "logs"),
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def migrate_command() -> None:
+    """Bring the database at DATABASE_URL up to date."""
+    with psycopg.connect(_database_url(), autocommit=True) as connection:
+        done = migrate(connection)
+    print("\n".join(f"applied {name}" for name in done) or "The database is up to date.")
+
+
+def audit_command() -> None:
+    """Check every promise of the ledger, and fail when one is broken."""
+    with psycopg.connect(_database_url(), autocommit=True) as connection:
+        found = audit.audit(connection)
+    console = Console()
+    table = Table(Column("organization", no_wrap=True), *_AUDIT_COLUMNS)
+    for one in found.organizations:
+        table.add_row(
+            str(one.organization_id),
+            str(one.transactions),
+            format_money(one.balance_usd),
+            format_money(one.drift_usd),
+            "broken" if one.broken else "whole",
+            one.head_hash[:8],
+        )
+    console.print(table)
+    for one in found.organizations:
+        for line in one.broken:
+            console.print(f"[red]{one.organization_id}: {line}")
+    for line in found.broken:
+        console.print(f"[red]{line}")
+    if not found.whole:
+        raise CommandError("The ledger breaks its promises: see above.")
+    console.print(f"Every promise holds for {len(found.organizations)} organizations.")
+
+
+_AUDIT_COLUMNS = ("changes", "balance", "drift", "chain", "head")
+_WELCOME = """
+Synaxis Billing is ready on {url}
+Docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
+
+An organization of your own, to paste:
+
+  TOKEN=$(curl -s {url}/_local/token \\
+    -d '{{"scope": "billing:platform billing:admin billing:topup billing:charge billing:read"}}' \\
+    | sed 's/.*"access_token": "\\([^"]*\\)".*/\\1/')
+  curl {url}/v1/organizations -H "Authorization: Bearer $TOKEN" \\
+    -H 'Content-Type: application/json' -d '{{"name": "Acme", "billing_currency": "EUR"}}'
+"""
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    STATE.mkdir(exist_ok=True)
+    # The lock ends with the process that holds it: a file left behind locks nobody out.
+    with (STATE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CommandError(
+                f"Synaxis Billing is already running from this folder ({running_url()})."
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _listen(port: int) -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} is in use: stop what uses it, or choose another with PORT=3001."
+            ) from error
+        yield listener
+
+
+def _port() -> int:
+    text = os.environ.get("PORT", "3000")
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise CommandError(f"PORT must be a number from 0 to 65535, and is {text!r}.")
+    return int(text)
+
+
+@contextlib.contextmanager
+def _announced(urls: dict[str, str]) -> Iterator[None]:
+    servers.write_private(RUNNING, json.dumps(urls))
+    try:
+        yield
+    finally:
+        RUNNING.unlink(missing_ok=True)
+
+
+def running_url() -> str:
+    """Where the API of this folder answers. Raises CommandError."""
+    return _running()["url"]
+
+
+def _database_url() -> str:
+    return os.environ.get("DATABASE_URL") or _running()["database_url"]
+
+
+def _running() -> dict[str, str]:
+    try:
+        urls: dict[str, str] = json.loads(RUNNING.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise CommandError(
+            "Nothing runs from this folder: start it with `make run`, or set DATABASE_URL."
+        ) from error
+    return urls
+
+
+COMMANDS = {"run": run, "migrate": migrate_command, "audit": audit_command}
+
+
+def main(arguments: list[str]) -> int:
+    logging.basicConfig(format="%(levelname)s %(message)s")
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        print(f"usage: python -m local {' | '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        COMMANDS[arguments[0]]()
+    except (CommandError, servers.ServerError, MigrationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except psycopg.Error as error:
+        print(f"The database at DATABASE_URL cannot be used: {error}".strip(), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

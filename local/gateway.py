@@ -1,0 +1,190 @@
+"""API Gateway's HTTP API in front of the functions, as an ASGI application."""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from local import openapi
+from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
+from local.pool import FunctionError, Pool, Throttled
+from local.template import Template
+from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer
+from synaxis_billing.errors import (
+    BillingError,
+    NotFound,
+    PayloadTooLarge,
+    TemporarilyUnavailable,
+    Unauthenticated,
+)
+
+LARGEST_REQUEST_BYTES = 10 * 1024 * 1024
+LARGEST_EVENT_BYTES = 6 * 1024 * 1024
+LARGEST_ANSWER_BYTES = 6 * 1024 * 1024
+# What API Gateway itself says, which some clients look for.
+_MESSAGES = {
+    HTTPStatus.UNAUTHORIZED: "Unauthorized",
+    HTTPStatus.NOT_FOUND: "Not Found",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Service Unavailable",
+}
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Gateway:
+    """The template's routes and functions, and below /_local what only a local gateway has."""
+
+    def __init__(self, template: Template, issuer: Issuer, logs: Path) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        self._template = template
+        self._issuer = issuer
+        self._pools = {name: Pool(of, logs) for name, of in template.functions.items()}
+        self._routes = Routes(
+            {route: name for name, of in template.functions.items() for route in of.routes}
+        )
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await _send(send, await self._answer(scope, receive))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for pool in self._pools.values():
+            await pool.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: dict[str, Any], receive: Receive) -> HttpResponse:
+        request_id = str(uuid.uuid4())
+        try:
+            request = await _read(scope, receive)
+            if _is_local(request.path):
+                response = await self._local(request)
+            else:
+                response = await self._api(request, request_id)
+        except BillingError as error:
+            response = _refusal(error, request_id)
+        except FunctionError as error:
+            # What happened is in the function's log; API Gateway tells its clients nothing.
+            logger.error("%s %s: %s", scope["method"], scope["path"], error)
+            response = _json({"message": "Internal Server Error"}, 500)
+        return response._replace(headers=[*response.headers, ("apigw-requestid", request_id)])
+
+    async def _api(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        found = self._routes.find(request.method, request.path)
+        if found is None:
+            raise NotFound("There is no such route.")
+        route, name, path_parameters = found
+        claims = None
+        if not route.open:
+            try:
+                claims = self._issuer.claims(dict(request.headers).get("authorization"))
+            except InvalidToken as error:
+                raise Unauthenticated(str(error)) from error
+        event = to_event(request, route.key, path_parameters, claims, request_id)
+        if len(event.get("body", "")) > LARGEST_EVENT_BYTES:
+            raise PayloadTooLarge("The body is larger than 6 MB.")
+        try:
+            response = from_answer(await self._pools[name].invoke(event, request_id))
+        except Throttled as error:
+            raise TemporarilyUnavailable("Too many requests wait already.") from error
+        except ValueError as error:
+            raise FunctionError(str(error)) from error
+        if len(response.body) > LARGEST_ANSWER_BYTES:
+            raise FunctionError("the answer is larger than 6 MB")
+        return response
+
+    async def _local(self, request: HttpRequest) -> HttpResponse:
+        match request.method, request.path.strip("/").split("/"):
+            case "GET", ["docs"]:
+                return HttpResponse(200, [("content-type", "text/html")], openapi.page().encode())
+            case "GET", ["docs", asset] if asset in openapi.ASSETS:
+                return HttpResponse(200, *openapi.asset(asset))
+            case "GET", ["openapi.json"]:
+                return _json(await asyncio.to_thread(openapi.document, self._template))
+            case "GET", ["_local", ".well-known", "openid-configuration"]:
+                return _json(self._issuer.discovery())
+            case "GET", ["_local", ".well-known", "jwks.json"]:
+                return _json(self._issuer.key_set())
+            case "POST", ["_local", "token"]:
+                return _json(self._token(request))
+            case "POST", ["_local", "invoke", name] if name in self._pools:
+                event = json.loads(request.body or b"{}")
+                return _json(await self._pools[name].invoke(event, str(uuid.uuid4())))
+        raise NotFound("There is no such route.")
+
+    def _token(self, request: HttpRequest) -> dict[str, Any]:
+        try:
+            asked = json.loads(request.body)
+            scope, organization_id = asked["scope"], asked.get("organization_id")
+            if not isinstance(scope, str):
+                raise TypeError("scope")
+            if organization_id is not None:
+                organization_id = str(uuid.UUID(organization_id))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BillingError(
+                'A token is asked for by {"scope": "billing:read ...", "organization_id": a UUID or'
+                ' left out, "subject": text or left out}.'
+            ) from error
+        subject = str(asked.get("subject", "local"))
+        return {
+            "access_token": self._issuer.issue(scope, organization_id, subject),
+            "token_type": "Bearer",
+            "expires_in": LIFETIME_SECONDS,
+        }
+
+
+def _is_local(path: str) -> bool:
+    return path.startswith("/_local/") or path == "/openapi.json" or f"{path}/".startswith("/docs/")
+
+
+async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LARGEST_REQUEST_BYTES:
+            raise PayloadTooLarge("The body is larger than 10 MB.")
+    return HttpRequest(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+        bytes(body),
+        scope["client"][0] if scope["client"] else "127.0.0.1",
+    )
+
+
+async def _send(send: Send, response: HttpResponse) -> None:
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers]
+    headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _refusal(error: BillingError, request_id: str) -> HttpResponse:
+    body = {**error.problem(), "request_id": request_id}
+    if error.status in _MESSAGES:
+        body["message"] = _MESSAGES[error.status]
+    response = _json(body, int(error.status), "application/problem+json")
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers.append(("www-authenticate", "Bearer"))
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers.append(("retry-after", "1"))
+    return response
+
+
+def _json(body: Any, status: int = 200, content_type: str = "application/json") -> HttpResponse:
+    return HttpResponse(status, [("content-type", content_type)], json.dumps(body).encode())

@@ -1,0 +1,94 @@
+"""What template.yaml declares: functions, their routes, schedules and environment."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Route(NamedTuple):
+    """`key` is API Gateway's, "POST /v1/x/{x_id}"; an open one has no authorizer."""
+
+    key: str
+    open: bool
+
+
+class Function(NamedTuple):
+    name: str
+    folder: Path
+    handler: str
+    timeout_seconds: int
+    memory_mb: int
+    environment: dict[str, str]
+    routes: list[Route]
+
+
+class Template(NamedTuple):
+    functions: dict[str, Function]
+    jwt_audience: str
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's tags: `!Ref X` as {"Ref": "X"}, any other as its text."""
+
+
+def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return {suffix: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {suffix: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _tag)
+
+
+def read(parameters: dict[str, str], path: Path = ROOT / "template.yaml") -> Template:
+    """The template with these parameters; those left out have their defaults."""
+    document = yaml.load(path.read_text(), _Loader)
+    values = {name: str(of.get("Default", "")) for name, of in document["Parameters"].items()}
+    values |= parameters
+    defaults = document["Globals"]["Function"]
+    functions = {
+        name: _function(name, {**defaults, **resource["Properties"]}, defaults, values, path.parent)
+        for name, resource in document["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+    return Template(functions, values["JwtAudience"])
+
+
+def _function(
+    name: str,
+    properties: dict[str, Any],
+    defaults: dict[str, Any],
+    values: dict[str, str],
+    root: Path,
+) -> Function:
+    environment = {
+        **defaults["Environment"]["Variables"],
+        **properties["Environment"]["Variables"],
+    }
+    routes = [
+        Route(
+            f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}",
+            event["Properties"].get("Auth", {}).get("Authorizer") == "NONE",
+        )
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    ]
+    return Function(
+        name,
+        root / properties["CodeUri"],
+        properties["Handler"],
+        properties["Timeout"],
+        properties["MemorySize"],
+        {key: _value(of, values) for key, of in environment.items()},
+        routes,
+    )
+
+
+def _value(of: Any, values: dict[str, str]) -> str:
+    return values[of["Ref"]] if isinstance(of, dict) else str(of)
