@@ -23,7 +23,7 @@ from synaxis_billing import audit
 from synaxis_billing.migrations import MigrationError, migrate
 from synaxis_billing.money import format_money
 
-STATE = template.ROOT / ".local"
+STATE = Path(os.environ.get("STATE", template.ROOT / ".local"))
 RUNNING = STATE / "run.json"
 
 

@@ -100,22 +100,19 @@ BEGIN
         v_result := CASE
             WHEN o.id IS NULL THEN billing.outcome('organization_not_found')
             WHEN (v_item.past).key IS NOT NULL THEN billing.replay_of(v_item.past, u.fingerprint)
-            ELSE v_item.counted
         END;
-        IF v_result IS NULL AND v_repeats THEN
-            v_first := v_seen -> format('key %s %s', o.id, u.idempotency_key);
-            IF v_first IS NOT NULL THEN
-                v_result := CASE WHEN v_requests[v_first].fingerprint = u.fingerprint
-                    THEN billing.outcome('replayed', v_results[v_first] -> 'value')
-                    ELSE billing.outcome('idempotency_key_reused') END;
-            ELSE
-                v_first := v_seen -> format('request %s %s', o.id, u.request_id);
-                IF v_first IS NOT NULL THEN
-                    v_result := billing.invalid_state(format(
-                        'request_id %s was already counted by transaction %s',
-                        to_json(u.request_id), v_results[v_first] -> 'value' ->> 'id'));
-                END IF;
-            END IF;
+        v_first := v_seen -> ('key ' || o.id || ' ' || u.idempotency_key);
+        IF v_result IS NULL AND v_first IS NOT NULL THEN
+            v_result := CASE WHEN v_requests[v_first].fingerprint = u.fingerprint
+                THEN billing.outcome('replayed', v_results[v_first] -> 'value')
+                ELSE billing.outcome('idempotency_key_reused') END;
+        END IF;
+        v_result := coalesce(v_result, v_item.counted);
+        v_first := v_seen -> ('request ' || o.id || ' ' || u.request_id);
+        IF v_result IS NULL AND v_first IS NOT NULL THEN
+            v_result := billing.invalid_state(format(
+                'request_id %s was already counted by transaction %s',
+                to_json(u.request_id), v_results[v_first] -> 'value' ->> 'id'));
         END IF;
         IF v_result IS NULL AND u.amount_usd > o.balance_usd - o.held_usd THEN
             IF o.held_usd > 0 THEN
@@ -146,9 +143,12 @@ BEGIN
                 v_marks[v_marked] := billing.mark(o, 'request', u.request_id, u.fingerprint, 'transaction', t.id);
             END IF;
             IF v_repeats THEN
-                v_seen := v_seen || jsonb_build_object(
-                    format('key %s %s', o.id, u.idempotency_key), v_item.ordinal,
-                    format('request %s %s', o.id, u.request_id), v_item.ordinal);
+                v_seen := v_seen
+                    || jsonb_build_object('key ' || o.id || ' ' || u.idempotency_key, v_item.ordinal);
+                IF u.request_id IS NOT NULL THEN
+                    v_seen := v_seen
+                        || jsonb_build_object('request ' || o.id || ' ' || u.request_id, v_item.ordinal);
+                END IF;
             END IF;
             v_result := billing.outcome('created', billing.transaction_json(t));
         END IF;

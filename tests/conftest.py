@@ -1,0 +1,91 @@
+"""A real PostgreSQL and a real Valkey for the session, and a database of its own for each test."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from local import servers
+from local.database import prepare
+from synaxis_billing.audit import Audit, audit
+
+_numbers = itertools.count(1)
+
+
+class Database(NamedTuple):
+    """A migrated database: the application's URL and the administrator's."""
+
+    app_url: str
+    admin_url: str
+
+    def connect(self) -> psycopg.Connection:
+        """As the application connects."""
+        return psycopg.connect(self.app_url, autocommit=True, prepare_threshold=None)
+
+    def admin(self) -> psycopg.Connection:
+        return psycopg.connect(self.admin_url, autocommit=True)
+
+    def audit(self) -> Audit:
+        with self.admin() as connection:
+            return audit(connection)
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def server_url(state: Path) -> Iterator[str]:
+    """The administrator's URL of a PostgreSQL server."""
+    if given := os.environ.get("DATABASE_URL"):
+        yield given
+    else:
+        with servers.postgres(state, durable=False, settings={"max_connections": "200"}) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(state: Path) -> Iterator[str]:
+    if given := os.environ.get("REDIS_URL"):
+        yield given
+    else:
+        with servers.valkey(state) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def template_database(server_url: str) -> Iterator[Database]:
+    """Migrated once; each test's database is a copy."""
+    with _temporary(server_url, "template", None) as admin_url:
+        yield Database(prepare(admin_url), admin_url)
+
+
+@pytest.fixture
+def database(server_url: str, template_database: Database) -> Iterator[Database]:
+    with _temporary(server_url, "test", template_database.admin_url) as admin_url:
+        name = psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"]
+        yield Database(make_conninfo(template_database.app_url, dbname=str(name)), admin_url)
+
+
+@contextlib.contextmanager
+def _temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
+    name = f"synaxis_{kind}_{os.getpid()}_{next(_numbers)}"
+    source = psycopg.conninfo.conninfo_to_dict(copied_url or "dbname=template1")["dbname"]
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(str(source))
+    )
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(create)
+        try:
+            yield make_conninfo(server_url, dbname=name)
+        finally:
+            connection.execute(drop)

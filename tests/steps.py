@@ -1,0 +1,110 @@
+"""What tests do to a ledger, in few words."""
+
+import itertools
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from synaxis_billing import holds, ledger, organizations, usage
+from synaxis_billing.ledger import Caller, Transaction
+
+PLATFORM = Caller(tenant="*", subject="gateway")
+_keys = itertools.count(1)
+
+
+def new_key() -> str:
+    return f"key-{next(_keys)}"
+
+
+def new_organization(db: psycopg.Connection, credit_usd: str | None = None, **profile: Any) -> UUID:
+    """The id of an organization that has so much credit."""
+    request = organizations.NewOrganization.model_validate(
+        {"name": "Acme", "billing_currency": "USD", **profile}
+    )
+    organization_id = organizations.create(db, PLATFORM, request).id
+    if credit_usd is not None:
+        top_up(db, organization_id, credit_usd)
+    return organization_id
+
+
+def top_up(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
+) -> Transaction:
+    request = ledger.TopUpRequest.model_validate({"amount_usd": amount_usd, **more})
+    return ledger.top_up(db, PLATFORM, organization_id, key or new_key(), request)[0]
+
+
+def charge(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
+) -> Transaction:
+    request = ledger.ChargeRequest.model_validate(
+        {"amount_usd": amount_usd, "description": "chat completion", **more}
+    )
+    return ledger.charge(db, PLATFORM, organization_id, key or new_key(), request)[0]
+
+
+def charge_batch(
+    db: psycopg.Connection, *items: dict[str, Any]
+) -> list[ledger.Charged | ledger.Refused]:
+    request = ledger.BatchRequest(
+        charges=[{"description": "chat completion", **item} for item in items]
+    )
+    return ledger.charge_batch(db, PLATFORM, request)
+
+
+def item(organization_id: UUID, amount_usd: str, key: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "organization_id": str(organization_id),
+        "amount_usd": amount_usd,
+        "idempotency_key": key or new_key(),
+        **more,
+    }
+
+
+def hold(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
+) -> holds.Hold:
+    request = holds.HoldRequest.model_validate({"amount_usd": amount_usd, **more})
+    return holds.hold(db, PLATFORM, organization_id, key or new_key(), request)[0]
+
+
+def capture(
+    db: psycopg.Connection, held: holds.Hold, amount_usd: str, key: str = "", **more: Any
+) -> Transaction:
+    request = holds.CaptureRequest.model_validate({"amount_usd": amount_usd, **more})
+    return holds.capture(db, PLATFORM, held.organization_id, held.id, key or new_key(), request)[0]
+
+
+def release(db: psycopg.Connection, held: holds.Hold, key: str = "") -> holds.Hold:
+    return holds.release(db, PLATFORM, held.organization_id, held.id, key or new_key())[0]
+
+
+def refund(
+    db: psycopg.Connection, charged: Transaction, amount_usd: str | None = None, key: str = ""
+) -> Transaction:
+    request = ledger.RefundRequest.model_validate(
+        {"transaction_id": charged.id, "amount_usd": amount_usd}
+    )
+    return ledger.refund(db, PLATFORM, charged.organization_id, key or new_key(), request)[0]
+
+
+def adjust(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
+) -> Transaction:
+    request = ledger.AdjustmentRequest.model_validate(
+        {"amount_usd": amount_usd, "description": "correction", **more}
+    )
+    return ledger.adjust(db, PLATFORM, organization_id, key or new_key(), request)[0]
+
+
+def log_spend(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, **more: Any
+) -> usage.SpendLog:
+    request = usage.SpendLogRequest.model_validate({"amount_usd": amount_usd, **more})
+    return usage.log_spend(db, PLATFORM, organization_id, None, request)[0]
+
+
+def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:
+    return organizations.balance(db, PLATFORM, organization_id).available_usd
