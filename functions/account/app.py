@@ -10,17 +10,12 @@ from synaxis_billing import ledger, organizations, usage
 from synaxis_billing.edge import health
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http import Api, answered, entry
-from synaxis_billing.fields import Instant
-from synaxis_billing.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from synaxis_billing.edge.query import Cursor, From, Limit, To
+from synaxis_billing.pages import DEFAULT_LIMIT, Page
 
 api = Api()
 handler = entry(api)
 ORGANIZATION = "/v1/organizations/{organization_id}"
-
-From = Annotated[Instant | None, Query(alias="from")]
-To = Annotated[Instant | None, Query(alias="to")]
-Limit = Annotated[int, Query(ge=1, le=LARGEST_LIMIT)]
-Cursor = Annotated[str | None, Query()]
 
 
 @api.endpoint("POST /v1/organizations", "billing:admin", status=201)

@@ -1,0 +1,252 @@
+"""What the database itself refuses, and what the audit finds when somebody gets past it."""
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from synaxis_billing import organizations, sql
+from synaxis_billing.errors import Conflict, InsufficientCredits, NotFound, Unprocessable
+from synaxis_billing.ledger import Caller
+from tests import steps
+from tests.conftest import Database
+
+IMMUTABLE = ["credit_transactions", "spend_logs", "idempotency", "erasures"]
+
+
+@pytest.fixture
+def used(database: Database) -> UUID:
+    """An organization that has a row in every table."""
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "100")
+        charged = steps.charge(db, organization_id, "3", model="gpt-4o", request_id="r-1")
+        steps.refund(db, charged, "1")
+        steps.capture(db, steps.hold(db, organization_id, "2"), "1.5")
+        steps.hold(db, organization_id, "2")
+        steps.log_spend(db, organization_id, "0.5")
+        steps.adjust(db, organization_id, "-1")
+    return organization_id
+
+
+@pytest.mark.parametrize("table", IMMUTABLE)
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {} SET organization_id = organization_id", "DELETE FROM {}", "TRUNCATE {}"],
+)
+def test_not_even_an_administrator_rewrites_what_was_written(
+    database: Database, used: UUID, table: str, statement: str
+) -> None:
+    with database.admin() as admin:
+        if table == "erasures":
+            admin.execute("SELECT billing.erase_personal_data(%s, 'nobody', 'test')", [used])
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            admin.execute(statement.format(f"billing.{table}").encode())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE billing.organizations SET balance_usd = 1000000",
+        "INSERT INTO billing.charge_refunds VALUES (uuidv7(), uuidv7(), 1, 1)",
+        "DELETE FROM billing.holds",
+        "UPDATE billing.spend_rollups SET amount_usd = 0",
+        "DELETE FROM billing.credit_transactions",
+        "SELECT * FROM billing.idempotency",
+        "SELECT billing.audit()",
+        "SELECT billing.erase_personal_data(uuidv7(), NULL, 'x')",
+        "SET ROLE synaxis_ledger",
+    ],
+)
+@pytest.mark.usefixtures("used")
+def test_the_application_can_do_nothing_but_call_the_ledger(
+    database: Database, statement: str
+) -> None:
+    with database.connect() as db, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        db.execute(statement.encode())
+
+
+def test_a_statement_that_names_no_tenant_sees_nothing(database: Database, used: UUID) -> None:
+    with database.connect() as db:
+        steps.available(db, used)
+        for table in (
+            "organizations",
+            "credit_transactions",
+            "spend_logs",
+            "spend_rollups",
+            "holds",
+        ):
+            assert db.execute(f"SELECT count(*) FROM billing.{table}".encode()).fetchone() == (0,)
+
+
+def test_a_tenant_sees_and_changes_its_own_rows_alone(database: Database, used: UUID) -> None:
+    with database.connect() as db:
+        stranger = Caller(tenant=str(steps.new_organization(db, "5")))
+        with pytest.raises(NotFound):
+            organizations.balance(db, stranger, used)
+        outcome = sql.call(
+            db, "top_up", stranger.tenant, used, "k", b"f" * 32, Decimal(1), None, None, None
+        )
+        assert outcome["outcome"] == "organization_not_found"
+        db.execute("BEGIN")
+        db.execute("SELECT set_config('billing.tenant', %s, true)", [stranger.tenant])
+        rows = db.execute(
+            "SELECT DISTINCT organization_id FROM billing.credit_transactions"
+        ).fetchall()
+        db.execute("ROLLBACK")
+    assert rows == [(UUID(stranger.tenant),)]
+
+
+@pytest.mark.usefixtures("used")
+def test_the_tables_refuse_money_that_does_not_add_up(database: Database) -> None:
+    with database.admin() as admin:
+        for statement in (
+            "UPDATE billing.organizations SET balance_usd = -1",
+            "UPDATE billing.organizations SET held_usd = balance_usd + 1",
+            "UPDATE billing.charge_refunds SET refunded_usd = charged_usd + 1",
+            "UPDATE billing.holds SET status = 'captured', transaction_id = NULL",
+            "INSERT INTO billing.credit_transactions SELECT (jsonb_populate_record(t,"
+            " jsonb_build_object('amount_usd', 7, 'created_at', now()))).*"
+            " FROM billing.credit_transactions AS t LIMIT 1",
+        ):
+            with pytest.raises(psycopg.errors.CheckViolation):
+                admin.execute(statement.encode())
+
+
+# Each way around the guards, and the promise that the audit then finds broken.
+TAMPERING = {
+    "balance is the sum of the transactions": (
+        "UPDATE organizations SET balance_usd = balance_usd + 1"
+    ),
+    "balance, version and hash are the newest transaction's": (
+        "UPDATE organizations SET version = version + 1"
+    ),
+    "each hash is that of its row": (
+        "UPDATE credit_transactions SET reference_id = 'x' WHERE version = 2"
+    ),
+    "each transaction follows the one before": "DELETE FROM credit_transactions WHERE version = 2",
+    "held credit is the sum of the open holds": "UPDATE organizations SET held_usd = held_usd + 1",
+    "a captured hold is one charge": "UPDATE holds SET captured_usd = 1 WHERE status = 'captured'",
+    "a charge is one spend log": "DELETE FROM spend_logs WHERE model = 'gpt-4o'",
+    "rollups are the sums of the spend logs": "UPDATE spend_rollups SET tokens = tokens + 1",
+    "a spend log lies in its bucket": "UPDATE spend_rollups SET bucket_end = bucket_start",
+    "refunds stay within their charge": "UPDATE charge_refunds SET refunded_usd = 2",
+    "a transaction has one key": "DELETE FROM idempotency WHERE kind = 'key'",
+    "the application cannot rewrite the ledger": "GRANT UPDATE ON organizations TO synaxis_app",
+    "a tenant sees its own rows alone": "ALTER TABLE holds DISABLE ROW LEVEL SECURITY",
+    "what was written is never changed": "ALTER TABLE spend_logs DISABLE TRIGGER immutable_rows",
+}
+
+
+@pytest.mark.parametrize("promise", TAMPERING)
+@pytest.mark.usefixtures("used")
+def test_the_audit_finds_what_was_tampered_with(database: Database, promise: str) -> None:
+    assert database.audit().whole
+    with database.admin() as admin:
+        admin.execute("SET session_replication_role = replica")  # no trigger fires
+        admin.execute("SET search_path = billing")
+        admin.execute(TAMPERING[promise].encode())
+    audit = database.audit()
+    told = [*audit.broken, *(line for one in audit.organizations for line in one.broken)]
+    assert promise in {line.split(":")[0] for line in told}
+
+
+def _chain(database: Database, organization_id: UUID) -> list[dict[str, Any]]:
+    with database.admin() as admin, admin.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT * FROM billing.credit_transactions WHERE organization_id = %s ORDER BY version",
+            [organization_id],
+        ).fetchall()
+
+
+def test_the_hash_chain_can_be_checked_without_the_database(database: Database, used: UUID) -> None:
+    previous = hashlib.sha256(b"").digest()
+    rows = _chain(database, used)
+    assert len(rows) == 5
+    for row in rows:
+        personal = [str(row["personal_salt"]), row["description"], row["initiated_by"]]
+        assert row["personal_digest"] == hashlib.sha256(_json(personal)).digest()
+        content = [
+            str(row["id"]),
+            str(row["organization_id"]),
+            str(row["version"]),
+            row["transaction_type"],
+            *(
+                f"{row[name]:.8f}"
+                for name in ("amount_usd", "balance_before_usd", "balance_after_usd")
+            ),
+            row["reference_id"],
+            row["hold_id"] and str(row["hold_id"]),
+            row["charge_id"] and str(row["charge_id"]),
+            row["personal_digest"].hex(),
+            str(round(row["created_at"].timestamp() * 1_000_000)),
+        ]
+        assert row["hash"] == hashlib.sha256(previous + _json(content)).digest()
+        previous = row["hash"]
+
+
+def _json(values: list[str | None]) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+def test_personal_fields_are_erased_on_the_record_and_the_chain_holds(
+    database: Database, used: UUID
+) -> None:
+    with database.connect() as db:
+        steps.top_up(db, used, "1", description="for Jane", initiated_by="jane@example.com")
+    with database.admin() as admin:
+        erased = admin.execute(
+            "SELECT billing.erase_personal_data(%s, 'jane@example.com', 'GDPR request 7')", [used]
+        ).fetchone()
+        record = admin.execute("SELECT reason, transactions FROM billing.erasures").fetchall()
+    assert erased == (1,)
+    assert record == [("GDPR request 7", 1)]
+    last = _chain(database, used)[-1]
+    assert (last["description"], last["initiated_by"], last["personal_salt"]) == (None, None, None)
+    assert last["amount_usd"] == 1
+    assert database.audit().whole
+
+
+def test_adjustments_take_more_than_there_is_only_when_told_to(database: Database) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "5")
+        with pytest.raises(InsufficientCredits):
+            steps.adjust(db, organization_id, "-6")
+        below = steps.adjust(db, organization_id, "-6", allow_negative_balance=True)
+        assert below.balance_after_usd == -1
+        with pytest.raises(InsufficientCredits):
+            steps.charge(db, organization_id, "0.01")
+        steps.top_up(db, organization_id, "2")
+        assert steps.charge(db, organization_id, "1").balance_after_usd == 0
+    assert database.audit().whole
+
+
+def test_a_refund_is_of_a_charge_and_within_it(database: Database) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "10")
+        credited = steps.top_up(db, organization_id, "1")
+        charged = steps.charge(db, organization_id, "4")
+        assert steps.refund(db, charged, "1.5").refunded_transaction_id == charged.id
+        assert steps.refund(db, charged).amount_usd == Decimal("2.5")
+        for amount in ("0.00000001", None):
+            with pytest.raises(Unprocessable):
+                steps.refund(db, charged, amount)
+        with pytest.raises(Conflict, match="only a charge"):
+            steps.refund(db, credited)
+        for unknown in (UUID(int=1), UUID("01a20b9a-70a9-7659-aaf5-efc6d692b114")):
+            with pytest.raises(NotFound):
+                steps.refund(db, charged.model_copy(update={"id": unknown}))
+    assert database.audit().whole
+
+
+def test_a_refused_request_leaves_its_key_free(database: Database) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "1")
+        with pytest.raises(InsufficientCredits):
+            steps.charge(db, organization_id, "2", "k")
+        steps.top_up(db, organization_id, "1")
+        assert steps.charge(db, organization_id, "2", "k").balance_after_usd == 0

@@ -1,0 +1,83 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synaxis_billing import fx
+from synaxis_billing.money import LARGEST_USD, convert, format_money, parse_usd
+
+amounts = st.decimals(-LARGEST_USD, LARGEST_USD, places=8)
+
+
+@given(amounts)
+def test_an_amount_is_read_as_it_was_written(amount: Decimal) -> None:
+    assert parse_usd(f"{amount:f}") == amount
+    assert parse_usd(format_money(amount)) == amount
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        (25.5, "a number is refused"),
+        (25, "a number is refused"),
+        (True, "a number is refused"),
+        (None, "must be a string"),
+        ("1e400", "plain decimal"),
+        ("1E2", "plain decimal"),
+        ("NaN", "plain decimal"),
+        ("Infinity", "plain decimal"),
+        ("", "plain decimal"),
+        (" 1", "plain decimal"),
+        ("1\n", "plain decimal"),
+        ("+1", "plain decimal"),
+        ("1,5", "plain decimal"),
+        ("1_000", "plain decimal"),
+        (".5", "plain decimal"),
+        ("\u0661", "plain decimal"),
+        ("9" * 5000, "plain decimal"),
+        ("0.000000001", "at most 8 decimals"),
+        ("10000000000", "must be at most 9999999999.99999999"),
+    ],
+)
+def test_what_is_no_amount_says_which_rule_it_breaks(said: object, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        parse_usd(said)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("25.5", "25.50"),
+        ("0.00012300", "0.000123"),
+        ("7", "7.00"),
+        ("0E-8", "0.00"),
+        ("-1.10", "-1.10"),
+    ],
+)
+def test_an_amount_is_written_in_full_with_two_decimals_or_more(amount: str, text: str) -> None:
+    assert format_money(Decimal(amount)) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "rate", "minor_units", "worth"),
+    [
+        ("1.005", "1", 2, "1.01"),
+        ("-1.005", "1", 2, "-1.01"),
+        ("10", "149.5", 0, "1495"),
+        ("1", "0.3077", 3, "0.308"),
+        ("9999999999.99999999", "99999999.99999999", 2, "999999999999999899.00"),
+    ],
+)
+def test_a_conversion_rounds_once_half_up_to_the_minor_unit(
+    usd: str, rate: str, minor_units: int, worth: str
+) -> None:
+    assert convert(Decimal(usd), Decimal(rate), minor_units) == Decimal(worth)
+
+
+def test_a_fallback_rate_says_that_it_is_one() -> None:
+    euro = fx.rate("EUR", fx.FALLBACK_AS_OF)
+    assert (euro.stale, euro.source) == (True, "static_fallback")
+    dollar = fx.rate("USD", fx.FALLBACK_AS_OF)
+    assert dollar.rate == 1
+    assert not dollar.stale
