@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from local import servers
 from local.database import prepare
 from synaxis_billing.audit import Audit, audit
+from tests.running import Client, running
 
 _numbers = itertools.count(1)
 
@@ -89,3 +90,22 @@ def _temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[s
             yield make_conninfo(server_url, dbname=name)
         finally:
             connection.execute(drop)
+
+
+@pytest.fixture(scope="session")
+def product(
+    state: Path, server_url: str, redis_url: str, template_database: Database
+) -> Iterator[tuple[str, Database]]:
+    """The running product's URL, and its database."""
+    with _temporary(server_url, "product", template_database.admin_url) as admin_url:
+        name = str(psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"])
+        app_url = make_conninfo(template_database.app_url, dbname=name)
+        with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:
+            yield url, Database(app_url, admin_url)
+
+
+@pytest.fixture(scope="session")
+def api(product: tuple[str, Database]) -> Iterator[Client]:
+    """A client with every scope, for all organizations."""
+    with contextlib.closing(Client(product[0])) as client:
+        yield client

@@ -49,6 +49,13 @@ def _not_negative(amount: Decimal) -> Decimal:
     return amount
 
 
+def _written_out(instant: object) -> object:
+    # A bare number would be read as seconds or milliseconds, whichever it looks like.
+    if not isinstance(instant, str) or "-" not in instant[1:]:
+        raise ValueError("must be a time such as 2026-11-01T00:00:00Z")
+    return instant
+
+
 _AS_STRING = PlainSerializer(format_money, return_type=str)
 _SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "examples": ["25.50"]})
 
@@ -71,8 +78,7 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^
 Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 Instant = Annotated[
     AwareDatetime,
-    # A number would be read as seconds or milliseconds, whichever it looks like.
-    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
+    BeforeValidator(_written_out),
     AfterValidator(lambda value: value.astimezone(UTC)),
     Field(examples=["2026-11-01T00:00:00Z"]),
 ]

@@ -39,7 +39,7 @@ def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     place, *path = error["loc"] or ("body",)
-    said = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "must")
+    said = str(error.get("msg")).removeprefix("Value error, ").replace("Input should", "must")
     message = _RULES.get(error["type"], said)
     return {"in": str(place), "pointer": pointer(path), "detail": message}
 

@@ -55,6 +55,7 @@ class Api(APIGatewayHttpResolver):
         self.scopes: dict[str, str | None] = {}
         # Without a handler, Powertools would log each refusal as a crash.
         self.exception_handler([RequestValidationError, BillingError, psycopg.Error])(_let_through)
+        self.not_found(_no_route)
         self.use([_refuse_unknown_query])
 
     def endpoint(
@@ -109,7 +110,7 @@ def created(answer: tuple[BaseModel, bool]) -> Response[Any]:
 def _authorize(api: Api, event: Event) -> None:
     """API Gateway has checked the token; the scope and the tenant are ours to check."""
     if event["routeKey"] not in api.scopes:
-        raise NotFound("There is no such route.")
+        _no_route()
     scope = api.scopes[event["routeKey"]]
     if scope is None:
         return
@@ -118,8 +119,14 @@ def _authorize(api: Api, event: Event) -> None:
         raise Forbidden(f"This needs a token with the scope {scope}.")
     tenant = _tenant(claims)
     asked = (event.get("pathParameters") or {}).get("organization_id")
-    if tenant != "*" and asked is not None and _is_uuid(asked) and UUID(asked) != UUID(tenant):
+    if asked is not None and not _is_uuid(asked):
+        raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
+    if tenant != "*" and asked is not None and UUID(asked) != UUID(tenant):
         raise NotFound("There is no such organization.", code="organization_not_found")
+
+
+def _no_route(_error: object = None) -> NoReturn:
+    raise NotFound("There is no such route.")
 
 
 def _claims(event: Event) -> dict[str, str]:

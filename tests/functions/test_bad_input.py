@@ -1,0 +1,242 @@
+"""Whatever is sent: a clear answer that names the field and the rule, and nothing half done."""
+
+import json
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.running import Client
+
+GOOD = {"amount_usd": "1", "description": "chat"}
+TOO_LONG = "x" * 256
+
+
+@pytest.fixture(scope="module")
+def organization(api: Client) -> str:
+    return api.new_organization("10")
+
+
+def _refused(
+    answer: httpx.Response, pointer: str, rule: str, code: str = "invalid_request"
+) -> None:
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (400, code), problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = {error["pointer"]: error["detail"] for error in problem["errors"]}
+    assert pointer in said, problem
+    assert rule in said[pointer]
+    assert "pydantic" not in answer.text.lower()
+
+
+BAD_FIELDS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("charges", {"amount_usd": 1.5}, "/amount_usd", "a number is refused"),
+    ("charges", {"amount_usd": 2}, "/amount_usd", "a number is refused"),
+    ("charges", {"amount_usd": "1e400"}, "/amount_usd", "plain decimal"),
+    ("charges", {"amount_usd": "NaN"}, "/amount_usd", "plain decimal"),
+    ("charges", {"amount_usd": "0"}, "/amount_usd", "greater than zero"),
+    ("charges", {"amount_usd": "-1"}, "/amount_usd", "greater than zero"),
+    ("charges", {"amount_usd": "0.000000001"}, "/amount_usd", "at most 8 decimals"),
+    ("charges", {"amount_usd": "99999999999"}, "/amount_usd", "at most 9999999999.99999999"),
+    ("charges", {"amount_usd": None}, "/amount_usd", "must be a string"),
+    ("charges", {"description": None}, "/description", "must be a string"),
+    ("charges", {"description": ""}, "/description", "at least 1 character"),
+    ("charges", {"description": "a\0b"}, "/description", "not allowed"),
+    ("charges", {"colour": "red"}, "/colour", "not a field"),
+    ("charges", {"team_id": "blue"}, "/team_id", "must be a UUID"),
+    ("charges", {"tokens": -1}, "/tokens", "greater than or equal to 0"),
+    ("charges", {"tokens": "7"}, "/tokens", "whole number"),
+    ("charges", {"tokens": 1.0}, "/tokens", "whole number"),
+    ("charges", {"model": TOO_LONG}, "/model", "at most 255"),
+    ("charges", {"request_id": {}}, "/request_id", "must be a string"),
+    ("holds", {"expires_in_seconds": 0}, "/expires_in_seconds", "greater than or equal to 1"),
+    ("holds", {"expires_in_seconds": 86401}, "/expires_in_seconds", "less than or equal to 86400"),
+    ("topups", {"tokens": 5}, "/tokens", "not a field"),
+    ("refunds", {}, "/transaction_id", "is required"),
+    ("adjustments", {"amount_usd": "0"}, "/amount_usd", "must not be zero"),
+    ("adjustments", {"allow_negative_balance": "yes"}, "/allow_negative_balance", "true or false"),
+    ("spend-logs", {"amount_usd": "x"}, "/amount_usd", "plain decimal"),
+]
+
+
+@pytest.mark.parametrize(("route", "fields", "pointer", "rule"), BAD_FIELDS)
+def test_a_bad_field_is_named_with_its_rule(
+    api: Client, organization: str, route: str, fields: dict[str, Any], pointer: str, rule: str
+) -> None:
+    base = {"amount_usd": "1"} if route in ("spend-logs", "topups") else GOOD
+    _refused(api.post(f"{organization}/{route}", {**base, **fields}, "bad"), pointer, rule)
+
+
+BAD_BODIES = [
+    (b"", "is required"),
+    (b"{", "must be JSON"),
+    (b"nonsense", "must be JSON"),
+    (b"[1]", "must be a JSON object"),
+    (b'[{"amount_usd": "1", "description": "x"}]', "must be a JSON object"),
+    (b'"text"', "must be a JSON object"),
+    (b'{"amount_usd": "1", "description": "\\ud800"}', "must be JSON"),
+    (b'{"amount_usd": "1", "description": "\xff"}', "must be UTF-8"),
+    (b'{"amount_usd": NaN, "description": "x"}', "must be JSON"),
+    (b'{"description": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "must be JSON"),
+]
+
+
+@pytest.mark.parametrize(("body", "rule"), BAD_BODIES)
+def test_a_body_that_is_no_json_object_is_refused(
+    api: Client, organization: str, body: bytes, rule: str
+) -> None:
+    headers = {"content-type": "application/json", "idempotency-key": "bad"}
+    answer = api.http.post(f"{organization}/charges", content=body, headers=headers)
+    assert answer.status_code == 400, answer.text
+    assert rule in json.dumps(answer.json()["errors"])
+
+
+def test_another_media_type_is_refused_by_name(api: Client, organization: str) -> None:
+    for kind in (
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+    ):
+        answer = api.http.post(
+            f"{organization}/charges",
+            content=json.dumps(GOOD),
+            headers={"content-type": kind, "idempotency-key": "bad"},
+        )
+        _refused(answer, "", "Content-Type: application/json")
+    for kind in ("application/json; charset=utf-8", "Application/JSON"):
+        answer = api.http.post(
+            f"{organization}/spend-logs",
+            content='{"amount_usd": "1"}',
+            headers={"content-type": kind},
+        )
+        assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("key", [None, "", "x" * 256, "tab\there", "ü"])
+def test_a_change_of_a_balance_needs_a_printable_key(
+    api: Client, organization: str, key: str | None
+) -> None:
+    hold = f"holds/{uuid.uuid4()}"
+    routes = [
+        "charges",
+        "holds",
+        f"{hold}/capture",
+        f"{hold}/release",
+        "topups",
+        "refunds",
+        "adjustments",
+    ]
+    for route in routes:
+        headers: list[tuple[bytes, bytes]] = (
+            [] if key is None else [(b"idempotency-key", key.encode())]
+        )
+        answer = api.http.post(f"{organization}/{route}", json=GOOD, headers=headers)
+        expected = "idempotency_key_required" if key is None else "invalid_request"
+        assert (answer.status_code, answer.json()["code"]) == (400, expected)
+
+
+BAD_QUERIES = [
+    ("transactions", {"limit": "0"}, "/limit", "greater than or equal to 1"),
+    ("transactions", {"limit": "101"}, "/limit", "less than or equal to 100"),
+    ("transactions", {"limit": "ten"}, "/limit", "valid integer"),
+    ("transactions", {"type": "gift"}, "/type", "'topup', 'charge', 'refund' or 'adjustment'"),
+    ("transactions", {"from": "yesterday"}, "/from", "must be a time"),
+    ("transactions", {"from": "2026-11-01T00:00:00"}, "/from", "must have an offset"),
+    ("transactions", {"from": "1760000000"}, "/from", "must be a time"),
+    ("transactions", {"cursor": "elsewhere"}, "/cursor", "next_cursor of this list"),
+    ("transactions", {"cursor": "ü"}, "/cursor", "next_cursor of this list"),
+    ("transactions", {"form": "2026-11-01T00:00:00Z"}, "/form", "not a parameter"),
+    ("spend-logs", {"type": "charge"}, "/type", "not a parameter"),
+    ("spending", {"group_by": "model,colour"}, "/group_by", "must be any of model"),
+    ("spending", {"from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "/from", "before"),
+]
+
+
+@pytest.mark.parametrize(("route", "query", "pointer", "rule"), BAD_QUERIES)
+def test_a_bad_query_is_named_with_its_rule(
+    api: Client, organization: str, route: str, query: dict[str, str], pointer: str, rule: str
+) -> None:
+    _refused(api.get(f"{organization}/{route}", **query), pointer, rule)
+
+
+def test_a_cursor_of_another_list_or_organization_is_refused(
+    api: Client, organization: str
+) -> None:
+    for i in range(2):
+        api.post(f"{organization}/charges", {**GOOD, "amount_usd": "0.01"}, f"cursor {i}")
+    cursor = api.get(f"{organization}/transactions", limit=1).json()["next_cursor"]
+    _refused(api.get(f"{organization}/spend-logs", cursor=cursor), "/cursor", "of this list")
+    other = api.new_organization()
+    _refused(api.get(f"{other}/transactions", cursor=cursor), "/cursor", "of this list")
+
+
+BAD_PROFILES: list[tuple[dict[str, Any], str, str]] = [
+    ({"billing_currency": "XYZ"}, "/billing_currency", "must be one of USD, EUR, BRL, GBP"),
+    ({"billing_currency": "eur"}, "/billing_currency", "must be one of"),
+    ({"timezone": "Mars/Olympus"}, "/timezone", "IANA time zone"),
+    ({"timezone": "EST5EDT4"}, "/timezone", "IANA time zone"),
+    ({"id": "1"}, "/id", "must be a UUID"),
+    ({"low_balance_threshold_usd": "-1"}, "/low_balance_threshold_usd", "must not be negative"),
+    ({"tax": {"label": "VAT", "rate_percent": "101"}}, "/tax/rate_percent", "from 0 to 100"),
+    ({"tax": {"rate_percent": "20"}}, "/tax/label", "is required"),
+    ({"name": ""}, "/name", "at least 1 character"),
+]
+
+
+@pytest.mark.parametrize(("fields", "pointer", "rule"), BAD_PROFILES)
+def test_a_bad_profile_is_refused(
+    api: Client, organization: str, fields: dict[str, Any], pointer: str, rule: str
+) -> None:
+    base = {"name": "Acme", "billing_currency": "USD"}
+    _refused(api.post("/v1/organizations", {**base, **fields}), pointer, rule)
+    if "id" not in fields:
+        _refused(api.http.patch(organization, json=fields), pointer, rule)
+
+
+def test_what_must_be_there_cannot_be_cleared(api: Client, organization: str) -> None:
+    for name in ("name", "billing_currency", "timezone"):
+        _refused(api.http.patch(organization, json={name: None}), f"/{name}", "must be a string")
+
+
+@pytest.mark.parametrize("path", ["not-a-uuid", "1", "%00", "11111111-1111-1111-1111-11111111111"])
+def test_a_malformed_id_in_the_path_is_refused(api: Client, path: str) -> None:
+    answer = api.get(f"/v1/organizations/{path}")
+    _refused(answer, "/organization_id", "must be a UUID")
+
+
+@pytest.mark.parametrize(("megabytes", "status"), [(5, 400), (7, 413), (11, 413)])
+def test_a_body_of_many_megabytes_is_refused(
+    api: Client, organization: str, megabytes: int, status: int
+) -> None:
+    body = json.dumps({**GOOD, "description": "x" * megabytes * 1024 * 1024})
+    answer = api.http.post(
+        f"{organization}/charges",
+        content=body,
+        headers={"content-type": "application/json", "idempotency-key": "big"},
+    )
+    assert answer.status_code == status
+    assert answer.json()["code"] == ("payload_too_large" if status == 413 else "invalid_request")
+
+
+def test_a_balance_beyond_the_column_is_refused(api: Client) -> None:
+    organization = api.new_organization("9999999999.99999999")
+    answer = api.post(f"{organization}/topups", {"amount_usd": "0.00000001"}, "over")
+    _refused(answer, "/amount_usd", "too much")
+    assert api.get(f"{organization}/balance").json()["balance_usd"] == "9999999999.99999999"
+
+
+def test_nothing_refused_here_has_changed_anything(api: Client, organization: str) -> None:
+    listed = api.get(f"{organization}/transactions", limit=100).json()["items"]
+    assert {(one["transaction_type"], one["amount_usd"]) for one in listed} == {
+        ("topup", "10.00"),
+        ("charge", "-0.01"),
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v2/organizations", "/v1/organizations/a/b/c", "/_local/x"]
+)
+def test_what_is_no_route_is_not_found(api: Client, path: str) -> None:
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -1,0 +1,262 @@
+"""Every route through HTTP, as a client sees it."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.conftest import Database
+from tests.running import Client
+
+CHARGE = {"amount_usd": "1.25", "description": "chat completion", "model": "gpt-4o", "tokens": 418}
+
+
+def test_a_customers_month(api: Client, product: tuple[str, Database]) -> None:
+    organization = api.new_organization(billing_currency="EUR", timezone="Europe/Berlin")
+
+    credited = api.post(
+        f"{organization}/topups", {"amount_usd": "25.50", "reference_id": "pi_1"}, "t"
+    )
+    assert credited.status_code == 201
+    assert credited.json()["balance_after_usd"] == "25.50"
+
+    charged = api.post(f"{organization}/charges", {**CHARGE, "request_id": "req-1"}, "c")
+    assert charged.status_code == 201
+    transaction = charged.json()
+    assert (transaction["amount_usd"], transaction["balance_before_usd"]) == ("-1.25", "25.50")
+
+    again = api.post(f"{organization}/charges", {**CHARGE, "request_id": "req-1"}, "c")
+    assert (again.status_code, again.json()) == (201, transaction)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in charged.headers
+
+    held = api.post(f"{organization}/holds", {"amount_usd": "5", "model": "gpt-4o"}, "h").json()
+    assert held["status"] == "held"
+    balance = api.get(f"{organization}/balance").json()
+    assert balance == {
+        "balance_usd": "24.25",
+        "held_usd": "5.00",
+        "available_usd": "19.25",
+        "billing_currency": "EUR",
+        "balance": "22.31",
+        "exchange_rate": "0.92",
+        "rate_as_of": balance["rate_as_of"],
+        "rate_source": "static_fallback",
+        "rate_stale": True,
+    }
+    captured = api.post(f"{organization}/holds/{held['id']}/capture", {"amount_usd": "4"}, "hc")
+    assert captured.status_code == 201
+    other = api.post(f"{organization}/holds", {"amount_usd": "5"}, "h2").json()
+    released = api.post(f"{organization}/holds/{other['id']}/release", key="hr")
+    assert (released.status_code, released.json()["status"]) == (200, "released")
+
+    refund = api.post(f"{organization}/refunds", {"transaction_id": transaction["id"]}, "r")
+    assert refund.status_code == 201
+    assert refund.json()["refunded_transaction_id"] == transaction["id"]
+    adjusted = api.post(
+        f"{organization}/adjustments", {"amount_usd": "-0.50", "description": "goodwill"}, "a"
+    )
+    assert adjusted.json()["balance_after_usd"] == "21.00"
+    logged = api.post(f"{organization}/spend-logs", {"amount_usd": "0.10", "model": "gpt-4o-mini"})
+    assert (logged.status_code, logged.json()["transaction_id"]) == (201, None)
+
+    spent = api.get(f"{organization}/spending", group_by="model").json()
+    assert spent["items"] == [
+        {"model": "gpt-4o", "amount_usd": "5.25", "tokens": 418, "requests": 2},
+        {"model": "gpt-4o-mini", "amount_usd": "0.10", "tokens": 0, "requests": 1},
+    ]
+    assert spent["total"] == {"amount_usd": "5.35", "tokens": 418, "requests": 3}
+    assert product[1].audit().whole
+
+
+def test_a_profile_is_made_read_and_changed(api: Client) -> None:
+    organization_id = str(uuid.uuid4())
+    tax = {"label": "VAT", "rate_percent": "19", "tax_id": "DE1", "reverse_charge": False}
+    asked = {
+        "id": organization_id,
+        "name": "Ünïcode GmbH",
+        "billing_currency": "BRL",
+        "timezone": "America/Sao_Paulo",
+        "region": "sa-east-1",
+        "low_balance_threshold_usd": "5",
+        "tax": tax,
+    }
+    made = api.post("/v1/organizations", asked)
+    assert made.status_code == 201
+    path = f"/v1/organizations/{organization_id}"
+    assert api.get(path).json() == made.json() | {"low_balance_threshold_usd": "5.00"}
+    changed = api.http.patch(path, json={"billing_currency": "GBP", "tax": None})
+    assert changed.json() == made.json() | {"billing_currency": "GBP", "tax": None}
+    twice = api.post("/v1/organizations", asked)
+    assert (twice.status_code, twice.json()["code"]) == (409, "organization_exists")
+
+
+def test_a_list_is_paged_newest_first_and_each_entry_comes_once(api: Client) -> None:
+    organization = api.new_organization("10")
+    for i in range(7):
+        api.post(f"{organization}/charges", {**CHARGE, "amount_usd": f"0.0{i + 1}"}, f"p{i}")
+    for listed in ("transactions", "spend-logs"):
+        seen: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = api.get(f"{organization}/{listed}", limit=3, **cursor).json()
+            seen += page["items"]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert len({one["id"] for one in seen}) == len(seen) == {"transactions": 8}.get(listed, 7)
+        times = [one["created_at"] for one in seen]
+        assert times == sorted(times, reverse=True)
+    charges = api.get(f"{organization}/transactions", type="charge", limit=100).json()["items"]
+    assert {one["transaction_type"] for one in charges} == {"charge"}
+    first, last = charges[-1]["created_at"], charges[0]["created_at"]
+    half_open = api.get(
+        f"{organization}/transactions", **{"type": "charge", "from": first, "to": last}
+    )
+    assert len(half_open.json()["items"]) == 6
+
+
+def test_a_batch_answers_each_item_in_order(api: Client) -> None:
+    rich, poor = api.new_organization("10"), api.new_organization("1")
+    items = [
+        {"organization_id": path.split("/")[-1], "idempotency_key": f"b{i}", **CHARGE}
+        for i, path in enumerate([rich, poor, rich])
+    ]
+    answer = api.post("/v1/charges/batch", {"charges": items})
+    assert answer.status_code == 200
+    first, refused, third = answer.json()["results"]
+    assert (first["status"], third["status"]) == (201, 201)
+    assert third["transaction"]["balance_after_usd"] == "7.50"
+    assert (refused["status"], refused["error"]["code"]) == (402, "insufficient_credits")
+    again = api.post("/v1/charges/batch", {"charges": items}).json()["results"]
+    assert [one.get("replayed") for one in again] == [True, None, True]
+
+
+def test_a_refused_charge_says_what_is_missing(api: Client) -> None:
+    organization = api.new_organization("1")
+    refused = api.post(f"{organization}/charges", CHARGE, "x")
+    problem = refused.json()
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.status_code == problem["status"] == 402
+    assert problem["code"] == "insufficient_credits"
+    assert (problem["available_usd"], problem["required_usd"], problem["deficit_usd"]) == (
+        "1.00",
+        "1.25",
+        "0.25",
+    )
+    assert problem["request_id"] == refused.headers["apigw-requestid"]
+
+
+def test_many_clients_at_once_spend_what_there_is(
+    api: Client, product: tuple[str, Database]
+) -> None:
+    organization = api.new_organization("10")
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(
+            pool.map(
+                lambda i: api.post(f"{organization}/charges", CHARGE, f"m{i}").status_code,
+                range(60),
+            )
+        )
+    assert (statuses.count(201), statuses.count(402)) == (8, 52)
+    assert api.get(f"{organization}/balance").json()["available_usd"] == "0.00"
+    assert product[1].audit().whole
+
+
+SCOPES = [
+    ("POST", "/v1/organizations", "billing:admin"),
+    ("GET", "", "billing:read"),
+    ("PATCH", "", "billing:admin"),
+    ("GET", "/balance", "billing:read"),
+    ("POST", "/charges", "billing:charge"),
+    ("POST", "/v1/charges/batch", "billing:charge"),
+    ("POST", "/holds", "billing:charge"),
+    ("POST", f"/holds/{uuid.uuid4()}/capture", "billing:charge"),
+    ("POST", f"/holds/{uuid.uuid4()}/release", "billing:charge"),
+    ("POST", "/topups", "billing:topup"),
+    ("POST", "/refunds", "billing:topup"),
+    ("POST", "/adjustments", "billing:admin"),
+    ("GET", "/transactions", "billing:read"),
+    ("POST", "/spend-logs", "billing:charge"),
+    ("GET", "/spend-logs", "billing:read"),
+    ("GET", "/spending", "billing:read"),
+]
+ALL = {"billing:admin", "billing:read", "billing:charge", "billing:topup"}
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), SCOPES)
+def test_a_route_needs_its_scope_and_a_token(
+    api: Client, method: str, path: str, scope: str
+) -> None:
+    own = api.new_organization("1")
+    target = path if path.startswith("/v1") else own + path
+    without = api.other(" ".join(["billing:platform", *ALL - {scope}]))
+    refused = without.http.request(method, target, json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    refused = without.http.request(
+        method, target, json={}, headers={"authorization": "Bearer x.y.z"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+    allowed = api.other(f"billing:platform {scope}").http.request(method, target, json={})
+    assert allowed.status_code in (200, 400, 404)
+
+
+@pytest.mark.parametrize(("method", "path"), [one[:2] for one in SCOPES if one[1][:3] != "/v1"])
+def test_another_tenants_organization_is_not_found(api: Client, method: str, path: str) -> None:
+    own, others = api.new_organization("1"), api.new_organization("1")
+    tenant = api.other(" ".join(ALL), own.split("/")[-1])
+    answers = [
+        tenant.http.request(method, target + path, json={})
+        for target in (others, f"/v1/organizations/{uuid.uuid4()}")
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (404, "organization_not_found")
+    assert [{**answer.json(), "request_id": ""} for answer in answers] == [
+        {**answers[0].json(), "request_id": ""}
+    ] * 2
+
+
+def test_a_tenant_batch_touches_its_own_organization_alone(api: Client) -> None:
+    own, others = api.new_organization("5"), api.new_organization("5")
+    tenant = api.other(" ".join(ALL), own.split("/")[-1])
+    items = [
+        {"organization_id": path.split("/")[-1], "idempotency_key": "k", **CHARGE}
+        for path in (own, others)
+    ]
+    first, second = tenant.post("/v1/charges/batch", {"charges": items}).json()["results"]
+    assert (first["status"], second["error"]["code"]) == (201, "organization_not_found")
+    assert api.get(f"{others}/balance").json()["balance_usd"] == "5.00"
+
+
+def test_a_token_that_names_no_organization_and_is_not_the_platforms_may_do_nothing(
+    api: Client,
+) -> None:
+    nobody = api.other(" ".join(ALL))
+    assert nobody.get(api.new_organization()).status_code == 403
+
+
+def test_a_tenant_creates_itself_alone(api: Client) -> None:
+    own = str(uuid.uuid4())
+    tenant = api.other("billing:admin", own)
+    body = {"name": "Acme", "billing_currency": "USD"}
+    assert tenant.post("/v1/organizations", {**body, "id": str(uuid.uuid4())}).status_code == 403
+    assert tenant.post("/v1/organizations", body).json()["id"] == own
+
+
+def test_health_needs_no_token(api: Client) -> None:
+    answer = api.http.get("/health", headers={"authorization": ""})
+    assert answer.status_code == 200
+    assert answer.json() == {"database": "ok", "cache": "ok", "rates": "degraded"}
+
+
+def test_the_docs_describe_every_route_that_is_served(api: Client) -> None:
+    document = api.get("/openapi.json").json()
+    paths = {f"{method.upper()} {path}" for path, of in document["paths"].items() for method in of}
+    assert len(paths) == 17
+    charge = document["paths"]["/v1/organizations/{organization_id}/charges"]["post"]
+    assert "billing:charge" in charge["description"]
+    assert {"201", "default"} <= set(charge["responses"])
+    page = api.get("/docs")
+    assert "swagger-ui" in page.text
+    assert api.get("/docs/swagger-ui-bundle.min.js").status_code == 200

@@ -1,0 +1,106 @@
+"""The product as `make run` starts it, in a process and a state folder of its own."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from local.template import ROOT
+
+EVERYTHING = "billing:platform billing:admin billing:read billing:charge billing:topup"
+
+
+class Client:
+    """Calls the API with a token."""
+
+    def __init__(self, url: str, scope: str = EVERYTHING, organization_id: object = None) -> None:
+        self.url = url
+        self._others: list[Client] = []
+        asked = {"scope": scope}
+        if organization_id is not None:
+            asked["organization_id"] = str(organization_id)
+        issued = httpx.post(f"{url}/_local/token", json=asked).raise_for_status().json()
+        self.http = httpx.Client(
+            base_url=url,
+            headers={"authorization": f"Bearer {issued['access_token']}"},
+            timeout=30,
+        )
+
+    def other(self, scope: str, organization_id: object = None) -> "Client":
+        """A client with another token; it closes with this one."""
+        self._others.append(Client(self.url, scope, organization_id))
+        return self._others[-1]
+
+    def close(self) -> None:
+        for client in [*self._others, self]:
+            client.http.close()
+
+    def post(self, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        headers = {} if key is None else {"idempotency-key": key}
+        return self.http.post(path, json=body, headers=headers)
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        return self.http.get(path, params=query)
+
+    def new_organization(self, credit_usd: str | None = None, **profile: Any) -> str:
+        """The path of an organization that has so much credit."""
+        created = self.post(
+            "/v1/organizations", {"name": "Acme", "billing_currency": "USD", **profile}
+        )
+        path = f"/v1/organizations/{UUID(created.raise_for_status().json()['id'])}"
+        if credit_usd is not None:
+            credited = self.post(f"{path}/topups", {"amount_usd": credit_usd}, f"first {path}")
+            credited.raise_for_status()
+        return path
+
+
+def start(state: Path, **environment: str) -> "subprocess.Popen[str]":
+    """`make run`'s process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "local", "run"],
+        cwd=ROOT,
+        env={
+            **{name: of for name, of in os.environ.items() if not name.endswith("_URL")},
+            "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
+            "STATE": str(state),
+            "PORT": "0",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until_ready(process: "subprocess.Popen[str]", state: Path, seconds: float = 30) -> str:
+    """The URL that it answers on."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        with contextlib.suppress(FileNotFoundError, ValueError, httpx.TransportError):
+            url: str = json.loads((state / "run.json").read_text())["url"]
+            httpx.get(f"{url}/health")
+            return url
+    raise AssertionError("it did not start in time")
+
+
+def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    process.terminate()
+    return process.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def running(state: Path, **environment: str) -> Iterator[str]:
+    process = start(state, **environment)
+    try:
+        yield wait_until_ready(process, state)
+    finally:
+        stop(process)
