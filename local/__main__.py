@@ -34,8 +34,9 @@ class CommandError(Exception):
 
 def run() -> None:
     """Serve the API until interrupted."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A closed terminal ends it like a request to stop does.
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with contextlib.ExitStack() as stack:
         stack.enter_context(_only_one())
         listener = stack.enter_context(_listen(_port()))
@@ -185,7 +186,8 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except psycopg.Error as error:
-        print(f"The database at DATABASE_URL cannot be used: {error}".strip(), file=sys.stderr)
+        reason = str(error).strip().partition("\n")[0]
+        print(f"The database at DATABASE_URL cannot be used: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -148,7 +148,8 @@ def from_answer(answer: Any) -> HttpResponse:
     headers.setdefault("content-type", "text/plain;charset=UTF-8")
     text = answer.get("body") or ""
     try:
-        body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+        encoded = answer.get("isBase64Encoded")
+        body = base64.b64decode(text, validate=True) if encoded else text.encode()
         status = int(answer["statusCode"])
     except (AttributeError, TypeError, UnicodeEncodeError, binascii.Error) as error:
         raise ValueError("the function's answer is malformed") from error

@@ -3,7 +3,8 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +40,23 @@ class Database(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("servers")
+def folders() -> Iterator[Callable[[str], Path]]:
+    """Makes a new folder, which the account that PostgreSQL runs as can reach."""
+    with tempfile.TemporaryDirectory(prefix="synaxis-billing-") as root:
+        Path(root).chmod(0o711)
+        numbers = itertools.count(1)
+
+        def make(name: str) -> Path:
+            folder = Path(root) / f"{name}-{next(numbers)}"
+            folder.mkdir()
+            return folder
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def state(folders: Callable[[str], Path]) -> Path:
+    return folders("session")
 
 
 @pytest.fixture(scope="session")

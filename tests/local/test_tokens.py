@@ -1,0 +1,84 @@
+"""Tokens are checked as the HTTP API's JWT authorizer checks them."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from local.tokens import InvalidToken, Issuer
+
+URL = "http://127.0.0.1:3000/_local"
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(URL, "synaxis-billing", tmp_path / "key.pem")
+
+
+def test_a_token_says_who_may_do_what(issuer: Issuer) -> None:
+    token = issuer.issue("billing:read", "1f0f6b9e-8c1f-4c5e-a2c5-0d4f7f1b2a11", "me")
+    claims = issuer.claims(f"Bearer {token}")
+    assert claims["scope"] == "billing:read"
+    assert claims["organization_id"] == "1f0f6b9e-8c1f-4c5e-a2c5-0d4f7f1b2a11"
+    assert claims["sub"] == "me"
+    assert all(isinstance(value, str) for value in claims.values())
+
+
+def test_anybody_can_check_it_with_the_published_keys(issuer: Issuer) -> None:
+    token = issuer.issue("billing:read", None, "me")
+    [key] = jwt.PyJWKSet.from_dict(issuer.key_set()).keys
+    assert jwt.decode(token, key.key, ["RS256"], audience="synaxis-billing", issuer=URL)
+    assert issuer.discovery()["issuer"] == URL
+
+
+@pytest.mark.usefixtures("issuer")
+def test_the_key_is_for_this_account_alone(tmp_path: Path) -> None:
+    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
+
+
+def _signed(tmp_path: Path, **changes: Any) -> str:
+    now = int(time.time())
+    claims = {"iss": URL, "aud": "synaxis-billing", "exp": now + 60, "scope": "x", **changes}
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(claims, (tmp_path / "key.pem").read_bytes(), "RS256")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": int(time.time()) - 1},
+        {"exp": None},
+        {"nbf": int(time.time()) + 600},
+        {"iat": int(time.time()) + 600},
+        {"iss": "https://elsewhere.example"},
+        {"iss": None},
+        {"aud": "another"},
+        {"aud": None},
+    ],
+)
+def test_a_token_of_another_time_issuer_or_audience_is_refused(
+    issuer: Issuer, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    assert issuer.claims(f"Bearer {_signed(tmp_path)}")
+    with pytest.raises(InvalidToken):
+        issuer.claims(f"Bearer {_signed(tmp_path, **changes)}")
+
+
+def test_a_token_signed_otherwise_is_refused(issuer: Issuer, tmp_path: Path) -> None:
+    good = _signed(tmp_path)
+    header, payload, _ = good.split(".")
+    claims = jwt.decode(good, options={"verify_signature": False})
+    forged = [
+        jwt.encode(claims, "a secret that is long enough for it", "HS256"),
+        jwt.encode(claims, "", "none"),
+        f"{header}.{payload}.",
+        Issuer(URL, "synaxis-billing", tmp_path / "other.pem").issue("x", None, "me"),
+    ]
+    for token in forged:
+        with pytest.raises(InvalidToken):
+            issuer.claims(f"Bearer {token}")
+    for authorization in (None, "", "Bearer", "Basic abc", good):
+        with pytest.raises(InvalidToken):
+            issuer.claims(authorization)

@@ -1,0 +1,113 @@
+"""The template, the functions and their routes say the same."""
+
+import importlib.util
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.template import ROOT, Function, read
+
+TEMPLATE = read({"DatabaseUrl": "postgresql://x", "RedisUrl": "redis://y"})
+WITH_ROUTES = [function for function in TEMPLATE.functions.values() if function.routes]
+
+
+def _api(function: Function) -> Any:
+    spec = importlib.util.spec_from_file_location(
+        f"template_{function.name}", function.folder / "app.py"
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.api
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
+
+
+@pytest.mark.parametrize("function", WITH_ROUTES, ids=lambda function: function.name)
+def test_a_function_serves_the_routes_that_the_template_sends_it(function: Function) -> None:
+    api = _api(function)
+    assert set(api.scopes) == {route.key for route in function.routes}
+    for route in function.routes:
+        assert route.open == (api.scopes[route.key] is None)
+
+
+def test_every_folder_of_functions_is_declared() -> None:
+    assert {function.folder for function in TEMPLATE.functions.values()} == {
+        path.parent for path in (ROOT / "functions").glob("*/app.py")
+    }
+
+
+def test_only_health_is_open() -> None:
+    assert [route.key for function in WITH_ROUTES for route in function.routes if route.open] == [
+        "GET /health"
+    ]
+
+
+def test_the_environment_is_declared_and_used() -> None:
+    for function in TEMPLATE.functions.values():
+        assert function.environment["DATABASE_URL"] == "postgresql://x"
+        assert function.environment["REDIS_URL"] == "redis://y"
+    used = re.findall(
+        r"environ(?:\.get\(|\[)\"(\w+)\"",
+        (ROOT / "shared/synaxis_billing/edge/config.py").read_text(),
+    )
+    declared = set.intersection(*(set(of.environment) for of in TEMPLATE.functions.values()))
+    assert set(used) <= declared
+
+
+def test_the_inner_time_limit_ends_first() -> None:
+    statement = re.search(
+        r"statement_timeout = '(\d+)s'",
+        (ROOT / "shared/synaxis_billing/sql/migrations/0002_roles.sql").read_text(),
+    )
+    assert statement
+    for function in WITH_ROUTES:
+        assert int(statement[1]) < function.timeout_seconds < 30
+
+
+def test_the_layer_ships_what_the_project_depends_on_and_nothing_of_aws() -> None:
+    pinned = set(re.findall(r"^([\w-]+)==", _layer().read_text(), re.M))
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {re.split(r"[\[>=<]", of)[0] for of in declared} <= pinned
+    assert not pinned & {"boto3", "botocore", "aws-xray-sdk", "pytest"}
+
+
+def test_the_layers_pins_are_those_that_the_tests_ran_with() -> None:
+    pins = re.compile(r"^[\w-]+==\S+", re.M)
+    tested = set(pins.findall((ROOT / "requirements/dev.txt").read_text()))
+    only_elsewhere = {"tzdata"}
+    assert {
+        pin
+        for pin in pins.findall(_layer().read_text())
+        if pin.split("==")[0] not in only_elsewhere
+    } <= tested
+
+
+@pytest.mark.parametrize(
+    "lock", ["requirements/dev.txt", "requirements/sam.txt", "layers/dependencies/requirements.txt"]
+)
+def test_a_lock_names_hashes_and_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    assert text.count("==") <= text.count("--hash=")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem
+)
+def test_an_event_is_of_a_route_or_a_schedule(path: Path) -> None:
+    event = json.loads(path.read_text())
+    keys = {route.key for function in WITH_ROUTES for route in function.routes}
+    assert event.get("routeKey") in keys or event.get("source") == "aws.scheduler"
+
+
+def _layer() -> Path:
+    return ROOT / "layers" / "dependencies" / "requirements.txt"
