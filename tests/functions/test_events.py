@@ -1,0 +1,101 @@
+"""Every event under events/ is served by its function, on a database of its own."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local.template import ROOT, read
+from synaxis_billing.edge import database as connections
+from tests.conftest import Database
+
+TEMPLATE = read({})
+FUNCTIONS = {
+    route.key: function for function in TEMPLATE.functions.values() for route in function.routes
+}
+# Each finds what the ones before it made; a hold or a transaction of an unknown id is 404.
+STATUSES = {
+    "create_organization": 201,
+    "topup": 201,
+    "charge": 201,
+    "charge_refused": 402,
+    "charge_invalid": 400,
+    "charge_batch": 200,
+    "hold": 201,
+    "capture_hold": 404,
+    "release_hold": 404,
+    "refund": 404,
+    "adjustment": 201,
+    "spend_log": 201,
+    "get_organization": 200,
+    "update_organization": 200,
+    "balance": 200,
+    "list_transactions": 200,
+    "list_spend_logs": 200,
+    "spending": 200,
+    "health": 200,
+}
+
+
+@pytest.fixture
+def _connected(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    connections.discard()
+    yield
+    connections.discard()
+
+
+def _module(folder: Any) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"events_{folder.name}", folder / "app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CONTEXT = SimpleNamespace(
+    function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r"
+)
+
+
+@pytest.mark.usefixtures("_connected")
+def test_every_event_gets_its_answer() -> None:
+    folder = ROOT / "events"
+    modules = {name: _module(of.folder) for name, of in TEMPLATE.functions.items()}
+    assert {path.stem for path in folder.glob("*.json")} == {*STATUSES, "upkeep"}
+    for name, status in STATUSES.items():
+        event = json.loads((folder / f"{name}.json").read_text())
+        answer = modules[FUNCTIONS[event["routeKey"]].name].handler(event, CONTEXT)
+        assert answer["statusCode"] == status, (name, answer)
+    upkeep = json.loads((folder / "upkeep.json").read_text())
+    assert modules["UpkeepFunction"].handler(upkeep, CONTEXT) == {"made": []}
+
+
+@pytest.mark.usefixtures("_connected")
+def test_a_charge_is_one_round_trip(database: Database) -> None:
+    with database.admin() as admin:
+        admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    charge = _module(ROOT / "functions" / "charge")
+    account, topup = _module(ROOT / "functions" / "account"), _module(ROOT / "functions" / "topup")
+    for module, name in ((account, "create_organization"), (topup, "topup")):
+        module.handler(json.loads((ROOT / "events" / f"{name}.json").read_text()), CONTEXT)
+    names = ["charge", "charge_refused", "charge_batch", "hold", "capture_hold", "release_hold"]
+    for name in names:
+        event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+        with database.admin() as admin:
+            admin.execute("SELECT pg_stat_statements_reset()")
+            charge.handler(event, CONTEXT)
+            calls = admin.execute(
+                "SELECT query, calls FROM pg_stat_statements JOIN pg_roles ON oid = userid"
+                " WHERE rolname = 'synaxis_app' AND toplevel"
+            ).fetchall()
+        assert [count for _, count in calls] == [1], (name, calls)
