@@ -22,7 +22,7 @@ check: .venv .venv-sam  ## format, lint, types, template
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
-	$(PYTHON) -m bench
+	$(PYTHON) -m bench $(ARGS)
 
 migrate: .venv  ## bring the database at DATABASE_URL (an administrator's) up to date
 	@$(PYTHON) -m local migrate

@@ -1,0 +1,171 @@
+"""`make bench`: the ledger beside its floors and peers, on this machine, in one run.
+
+ARGS="--peer pgledger.sql" measures pgledger (github.com/pgr0ss/pgledger) too, from its SQL file and
+whatever else it needs loaded before. ARGS="--seconds 2" makes it quicker and noisier.
+"""
+
+import argparse
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from bench import imports, rates
+from local import servers
+from local.database import prepare
+from local.template import ROOT
+
+RESULTS = ROOT / "bench" / "results"
+
+
+class Row(NamedTuple):
+    """A measurement, what it is held against, and the budget for the ratio of the two."""
+
+    what: str
+    measured: str
+    against: str
+    ratio: float | None
+    budget: str
+    kept: bool | None
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="synaxis-bench-") as folder:
+        Path(folder).chmod(0o711)
+        settings = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+        with servers.postgres(Path(folder), settings=settings) as admin_url:
+            stand = rates.Stand(prepare(admin_url), admin_url, options.seconds)
+            rows = _rows(stand, options.peer)
+            version = _server_version(admin_url)
+    rows += _import_rows()
+    _report(rows, version, options.seconds)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5, help="for each measurement")
+    parser.add_argument("--peer", type=Path, nargs="*", default=[], help="pgledger's SQL files")
+    return parser.parse_args()
+
+
+def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
+    pgbench, call = stand.one_client()
+    statements = stand.five_statements()
+    bare, handler = stand.handler()
+    rows = [
+        _rate("charge, psycopg, 1 client", call, "the same call, pgbench", pgbench, 0.6),
+        _rate("charge, psycopg, 1 client", call, "five-statement transaction", statements, None),
+        Row(
+            "charge through the whole handler",
+            f"{handler * 1e6:,.0f} us",
+            f"bare psycopg call {bare * 1e6:,.0f} us",
+            handler / bare,
+            "<= 1.5",
+            handler / bare <= 1.5,
+        ),
+    ]
+    single = 0.0
+    for clients in (1, 4, 8):
+        single = stand.hot(clients, 1)
+        rows.append(
+            Row(f"one organization, {clients} connections", _per_second(single), "", None, "", None)
+        )
+    for size, budget in ((100, 8.0), (1000, None)):
+        rate = stand.hot(8, size)
+        rows.append(
+            _rate(
+                f"the same, batches of {size}, 8 connections",
+                rate,
+                "single charges",
+                single,
+                budget,
+            )
+        )
+    spread = stand.spread(8)
+    if peer:
+        pairs, into_one = stand.pgledger(8, peer)
+        rows.append(
+            _rate(
+                "1,000 organizations, 8 connections", spread, "pgledger, random pairs", pairs, 1.8
+            )
+        )
+        rows.append(
+            _rate(
+                "one organization, 8 connections",
+                single,
+                "pgledger, into one account",
+                into_one,
+                1.8,
+            )
+        )
+    else:
+        rows.append(
+            Row("1,000 organizations, 8 connections", _per_second(spread), "", None, "", None)
+        )
+    return rows
+
+
+def _import_rows() -> list[Row]:
+    ours, unavoidable, naive = imports.measure()
+    rows = [_time("import of the charge function", ours, "what it cannot avoid", unavoidable, 1.2)]
+    if naive is not None:
+        rows.append(_time("import of the charge function", ours, "the same with boto3", naive, 0.6))
+    return rows
+
+
+def _rate(what: str, rate: float, against: str, other: float, budget: float | None) -> Row:
+    kept = None if budget is None else rate / other >= budget
+    beside = f"{against}: {_per_second(other)}"
+    return Row(
+        what, _per_second(rate), beside, rate / other, f">= {budget}" if budget else "", kept
+    )
+
+
+def _time(what: str, seconds: float, against: str, other: float, budget: float) -> Row:
+    beside = f"{against}: {other * 1e3:.0f} ms"
+    ratio = seconds / other
+    return Row(what, f"{seconds * 1e3:.0f} ms", beside, ratio, f"<= {budget}", ratio <= budget)
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:,.0f}/s"
+
+
+def _server_version(admin_url: str) -> str:
+    with psycopg.connect(admin_url) as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+    return row[0] if row else ""
+
+
+def _report(rows: list[Row], version: str, seconds: int) -> None:
+    machine = (
+        f"PostgreSQL {version}, durable commits; Python {platform.python_version()};"
+        f" {platform.system()} {platform.machine()}, {os.cpu_count()} cores, shared by client and"
+        f" server; {seconds} s each"
+    )
+    table = Table("what", "measured", "against", "ratio", "budget", title=machine)
+    lines = [
+        f"{machine}.",
+        "",
+        "| what | measured | against | ratio | budget |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        verdict = "" if row.kept is None else (" kept" if row.kept else " MISSED")
+        cells = (row.what, row.measured, row.against, ratio, row.budget + verdict)
+        table.add_row(*cells)
+        lines.append("| " + " | ".join(cells) + " |")
+    Console().print(table)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
