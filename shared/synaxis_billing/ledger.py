@@ -161,7 +161,12 @@ def charge(
     arguments = usage_arguments(
         "charge", caller, request, organization_id=str(organization_id), idempotency_key=key
     )
-    return _transaction(sql.call(db, "charge", caller.tenant, Jsonb(arguments)))
+    try:
+        outcome = sql.call(db, "charge", caller.tenant, Jsonb(arguments))
+    except psycopg.errors.UniqueViolation:
+        # The LLM request was counted under another key; the batch tells by what.
+        [outcome] = sql.call(db, "charge_batch", caller.tenant, Jsonb([arguments]))
+    return _transaction(outcome)
 
 
 def charge_batch(

@@ -14,14 +14,13 @@ CREATE OR REPLACE FUNCTION billing.lock_organization(p_tenant text, p_organizati
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
     v_tenant text := set_config('billing.tenant', p_tenant, true);
-    v_organization billing.organizations;
+    o billing.organizations;
 BEGIN
-    SELECT * INTO v_organization FROM billing.organizations WHERE id = p_organization_id
-        FOR NO KEY UPDATE;
+    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id FOR NO KEY UPDATE;
     IF FOUND THEN
-        v_organization := billing.advance_clock(v_organization);
+        o := billing.advance_clock(o);
     END IF;
-    RETURN v_organization;
+    RETURN o;
 END $$;
 
 -- The organization with changed_at at the next instant, and the day that the instant is in.
@@ -114,16 +113,6 @@ BEGIN
     RETURN t;
 END $$;
 
--- The organization with the transaction as its newest.
-CREATE OR REPLACE FUNCTION billing.advance(o billing.organizations, t billing.credit_transactions)
-RETURNS billing.organizations LANGUAGE plpgsql AS $$
-BEGIN
-    o.balance_usd := t.balance_after_usd;
-    o.version := t.version;
-    o.head_hash := t.hash;
-    RETURN o;
-END $$;
-
 CREATE OR REPLACE FUNCTION billing.transaction_json(t billing.credit_transactions) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -189,7 +178,7 @@ $$;
 -- How a change ended: 'created' or 'replayed' with its value, or the code of the refusal with what
 -- the refusal tells.
 CREATE OR REPLACE FUNCTION billing.outcome(p_code text, p_value json DEFAULT NULL) RETURNS json
-LANGUAGE sql IMMUTABLE AS $$ SELECT json_build_object('outcome', p_code, 'value', p_value) $$;
+LANGUAGE sql STABLE AS $$ SELECT json_build_object('outcome', p_code, 'value', p_value) $$;
 
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
 RETURNS json LANGUAGE sql STABLE AS $$
@@ -200,7 +189,7 @@ RETURNS json LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION billing.invalid_state(p_detail text) RETURNS json
-LANGUAGE sql IMMUTABLE AS $$
+LANGUAGE sql STABLE AS $$
     SELECT billing.outcome('invalid_state', json_build_object('detail', p_detail))
 $$;
 
@@ -252,29 +241,6 @@ RETURNS json LANGUAGE sql STABLE AS $$
     WHERE organization_id = p_organization_id AND kind = 'request' AND key = p_request_id
 $$;
 
--- The log of a charge's spend, or of spend that is only logged, not yet stored.
-CREATE OR REPLACE FUNCTION billing.next_spend_log(
-    o billing.organizations, u billing.usage_request, p_transaction_id uuid
-) RETURNS billing.spend_logs LANGUAGE plpgsql AS $$
-DECLARE
-    s billing.spend_logs;
-BEGIN
-    s.id := uuidv7();
-    s.organization_id := o.id;
-    s.transaction_id := p_transaction_id;
-    s.team_id := u.team_id;
-    s.virtual_key_id := u.virtual_key_id;
-    s.request_id := u.request_id;
-    s.amount_usd := u.amount_usd;
-    s.model := u.model;
-    s.provider := u.provider;
-    s.tokens := coalesce(u.tokens, 0);
-    s.region := u.region;
-    s.bucket_start := o.day_start;
-    s.created_at := o.changed_at;
-    RETURN s;
-END $$;
-
 -- Store a change of credit that is not spend, whole, under the key it came with.
 CREATE OR REPLACE FUNCTION billing.store_credit(
     o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea
@@ -283,42 +249,55 @@ BEGIN
     INSERT INTO billing.idempotency
     VALUES (o.id, 'key', p_key, p_fingerprint, 'transaction', t.id, o.changed_at);
     INSERT INTO billing.credit_transactions SELECT t.*;
-    PERFORM billing.save_organization(billing.advance(o, t));
+    o.balance_usd := t.balance_after_usd;
+    o.version := t.version;
+    o.head_hash := t.hash;
+    PERFORM billing.save_organization(o);
 END $$;
 
--- Charge for usage that the caller has found credit for, whole; returns the answer. One statement,
--- for speed.
+-- Charge for usage that the caller has found credit for, whole; NULL when the key is used already,
+-- and nothing is done. An LLM request that is counted already is a unique violation. One statement,
+-- for speed: it is the part of a charge that others of the organization wait for.
 CREATE OR REPLACE FUNCTION billing.store_charge(
     o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL
 ) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     t billing.credit_transactions := billing.next_transaction(
         o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by, p_hold_id);
-    s billing.spend_logs := billing.next_spend_log(o, u, t.id);
 BEGIN
-    o := billing.advance(o, t);
     WITH once AS (
         INSERT INTO billing.idempotency
-        SELECT o.id, kind, key, u.fingerprint, 'transaction', t.id, o.changed_at
-        FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
-        WHERE key IS NOT NULL
+        VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id, t.created_at)
+        ON CONFLICT (organization_id, kind, key) DO NOTHING
+        RETURNING 1
+    ), request AS (
+        INSERT INTO billing.idempotency
+        SELECT o.id, 'request', u.request_id, u.fingerprint, 'transaction', t.id, t.created_at
+        FROM once WHERE u.request_id IS NOT NULL
     ), entry AS (
-        INSERT INTO billing.credit_transactions SELECT t.*
+        INSERT INTO billing.credit_transactions SELECT t.* FROM once
     ), log AS (
-        INSERT INTO billing.spend_logs SELECT s.*
+        INSERT INTO billing.spend_logs
+        SELECT uuidv7(), o.id, t.id, u.team_id, u.virtual_key_id, u.request_id, u.amount_usd, u.model,
+            u.provider, coalesce(u.tokens, 0), u.region, o.day_start, t.created_at
+        FROM once
     ), head AS (
-        UPDATE billing.organizations SET balance_usd = o.balance_usd, held_usd = o.held_usd,
-            floor_usd = 0, version = o.version, head_hash = o.head_hash, changed_at = o.changed_at,
+        UPDATE billing.organizations SET balance_usd = t.balance_after_usd, held_usd = o.held_usd,
+            floor_usd = 0, version = t.version, head_hash = t.hash, changed_at = t.created_at,
             day_start = o.day_start, day_end = o.day_end
-        WHERE id = o.id
+        FROM once WHERE id = o.id
     )
     INSERT INTO billing.spend_rollups AS r
-    VALUES (o.id, o.day_start, o.day_end, s.model, s.provider, s.team_id, s.virtual_key_id, s.region,
-        true, s.amount_usd, s.tokens, 1)
+    SELECT o.id, o.day_start, o.day_end, u.model, u.provider, u.team_id, u.virtual_key_id, u.region,
+        true, u.amount_usd, coalesce(u.tokens, 0), 1
+    FROM once
     ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
     DO UPDATE SET
         amount_usd = r.amount_usd + excluded.amount_usd,
         tokens = r.tokens + excluded.tokens,
         requests = r.requests + excluded.requests;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;

@@ -1,37 +1,40 @@
--- What one log adds to its bucket.
-CREATE OR REPLACE FUNCTION billing.rollup_of(s billing.spend_logs, p_bucket_end timestamptz)
-RETURNS billing.spend_rollups LANGUAGE sql STABLE AS $$
-    SELECT ROW(s.organization_id, s.bucket_start, p_bucket_end, s.model, s.provider, s.team_id,
-        s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, s.tokens, 1
-    )::billing.spend_rollups
-$$;
-
--- That a client's key, an LLM request or a payment has had its effect.
-CREATE OR REPLACE FUNCTION billing.mark(
-    o billing.organizations, p_kind billing.once_per, p_key text, p_fingerprint bytea,
-    p_result_type billing.result_type,
-    p_result_id uuid
-) RETURNS billing.idempotency LANGUAGE sql STABLE AS $$
-    SELECT ROW(o.id, p_kind, p_key, p_fingerprint, p_result_type, p_result_id, o.changed_at
-    )::billing.idempotency
-$$;
-
--- Store what a batch came to, whole.
+-- Store what a batch came to: transactions, and beside each the usage that it charges and the local
+-- day that counts it. All is stored, or nothing.
 CREATE OR REPLACE FUNCTION billing.store_batch(
-    p_marks billing.idempotency[],
     p_transactions billing.credit_transactions[],
-    p_spend_logs billing.spend_logs[],
-    p_rollups billing.spend_rollups[]
+    p_usages billing.usage_request[],
+    p_day_starts timestamptz[],
+    p_day_ends timestamptz[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO billing.idempotency SELECT * FROM unnest(p_marks);
     INSERT INTO billing.credit_transactions SELECT * FROM unnest(p_transactions);
-    INSERT INTO billing.spend_logs SELECT * FROM unnest(p_spend_logs);
+    WITH charged AS MATERIALIZED (
+        SELECT t.organization_id, t.id, t.created_at, d.day_start, d.day_end, u.idempotency_key,
+            u.fingerprint, u.amount_usd, u.request_id, u.team_id, u.virtual_key_id, u.model, u.provider,
+            coalesce(u.tokens, 0) AS tokens, u.region
+        FROM unnest(p_transactions) WITH ORDINALITY AS t
+        JOIN unnest(p_usages) WITH ORDINALITY AS u USING (ordinality)
+        JOIN unnest(p_day_starts, p_day_ends) WITH ORDINALITY AS d (day_start, day_end, ordinality)
+            USING (ordinality)
+    ), once AS (
+        INSERT INTO billing.idempotency
+        SELECT organization_id, 'key'::billing.once_per, idempotency_key, fingerprint,
+            'transaction'::billing.result_type, id, created_at
+        FROM charged
+        UNION ALL
+        SELECT organization_id, 'request', request_id, fingerprint, 'transaction', id, created_at
+        FROM charged WHERE request_id IS NOT NULL
+    ), log AS (
+        INSERT INTO billing.spend_logs
+        SELECT uuidv7(), organization_id, id, team_id, virtual_key_id, request_id, amount_usd, model,
+            provider, tokens, region, day_start, created_at
+        FROM charged
+    )
     INSERT INTO billing.spend_rollups AS r
-    SELECT organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id,
-        region, charged, sum(amount_usd), sum(tokens), sum(requests)
-    FROM unnest(p_rollups)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    SELECT organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region, true,
+        sum(amount_usd), sum(tokens), count(*)
+    FROM charged
+    GROUP BY organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region
     ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
     DO UPDATE SET
         amount_usd = r.amount_usd + excluded.amount_usd,
@@ -49,12 +52,12 @@ SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_requests billing.usage_request[];
     v_results json[];
-    v_marks billing.idempotency[];
-    v_transactions billing.credit_transactions[];
-    v_spend_logs billing.spend_logs[];
-    v_rollups billing.spend_rollups[];
+    -- What is accepted, side by side.
     v_accepted int := 0;
-    v_marked int := 0;
+    v_transactions billing.credit_transactions[];
+    v_usages billing.usage_request[];
+    v_day_starts timestamptz[];
+    v_day_ends timestamptz[];
     v_dirty boolean := false;
     -- By key and by LLM request, the item of this batch that was accepted; kept if any repeats.
     v_repeats boolean;
@@ -65,7 +68,6 @@ DECLARE
     u billing.usage_request;
     o billing.organizations;
     t billing.credit_transactions;
-    s billing.spend_logs;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     v_requests := ARRAY(SELECT r FROM jsonb_populate_recordset(NULL::billing.usage_request, p_charges) AS r);
@@ -83,8 +85,10 @@ BEGIN
         SELECT r.organization_id, r.ordinality::int AS ordinal, (
                 SELECT k FROM billing.idempotency AS k
                 WHERE k.organization_id = r.organization_id AND k.kind = 'key' AND k.key = r.idempotency_key
-            ) AS past,
-            billing.request_already_counted(r.organization_id, r.request_id) AS counted
+            ) AS past, (
+                SELECT k.key FROM billing.idempotency AS k
+                WHERE k.organization_id = r.organization_id AND k.kind = 'request' AND k.key = r.request_id
+            ) AS counted
         FROM unnest(v_requests) WITH ORDINALITY AS r
         ORDER BY r.organization_id, r.ordinality
     LOOP
@@ -107,7 +111,9 @@ BEGIN
                 THEN billing.outcome('replayed', v_results[v_first] -> 'value')
                 ELSE billing.outcome('idempotency_key_reused') END;
         END IF;
-        v_result := coalesce(v_result, v_item.counted);
+        IF v_result IS NULL AND v_item.counted IS NOT NULL THEN
+            v_result := billing.request_already_counted(o.id, v_item.counted);
+        END IF;
         v_first := v_seen -> ('request ' || o.id || ' ' || u.request_id);
         IF v_result IS NULL AND v_first IS NOT NULL THEN
             v_result := billing.invalid_state(format(
@@ -128,20 +134,15 @@ BEGIN
             o := billing.advance_clock(o);
             t := billing.next_transaction(
                 o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by);
-            s := billing.next_spend_log(o, u, t.id);
-            o := billing.advance(o, t);
+            o.balance_usd := t.balance_after_usd;
+            o.version := t.version;
+            o.head_hash := t.hash;
             v_dirty := true;
             v_accepted := v_accepted + 1;
             v_transactions[v_accepted] := t;
-            v_spend_logs[v_accepted] := s;
-            v_rollups[v_accepted] := billing.rollup_of(s, o.day_end);
-            v_marked := v_marked + 1;
-            v_marks[v_marked] :=
-                billing.mark(o, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id);
-            IF u.request_id IS NOT NULL THEN
-                v_marked := v_marked + 1;
-                v_marks[v_marked] := billing.mark(o, 'request', u.request_id, u.fingerprint, 'transaction', t.id);
-            END IF;
+            v_usages[v_accepted] := u;
+            v_day_starts[v_accepted] := o.day_start;
+            v_day_ends[v_accepted] := o.day_end;
             IF v_repeats THEN
                 v_seen := v_seen
                     || jsonb_build_object('key ' || o.id || ' ' || u.idempotency_key, v_item.ordinal);
@@ -159,7 +160,7 @@ BEGIN
         PERFORM billing.save_organization(o);
     END IF;
     IF v_accepted > 0 THEN
-        PERFORM billing.store_batch(v_marks, v_transactions, v_spend_logs, v_rollups);
+        PERFORM billing.store_batch(v_transactions, v_usages, v_day_starts, v_day_ends);
     END IF;
     RETURN v_results;
 END $$;
@@ -171,17 +172,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_charge);
     o billing.organizations := billing.lock_organization(p_tenant, u.organization_id);
+    v_answer json;
 BEGIN
-    IF o.id IS NULL OR u.amount_usd > o.balance_usd - o.held_usd
-        OR EXISTS (
-            SELECT FROM billing.idempotency
-            WHERE organization_id = o.id AND kind = 'key' AND key = u.idempotency_key
-        ) OR u.request_id IS NOT NULL AND EXISTS (
-            SELECT FROM billing.idempotency
-            WHERE organization_id = o.id AND kind = 'request' AND key = u.request_id
-        )
-    THEN
-        RETURN (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1];
+    IF u.amount_usd <= o.balance_usd - o.held_usd THEN
+        v_answer := billing.store_charge(o, u);
     END IF;
-    RETURN billing.store_charge(o, u);
+    RETURN coalesce(v_answer, (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1]);
 END $$;

@@ -23,14 +23,32 @@ BEGIN
             THEN billing.replay_of(v_past, u.fingerprint)
             ELSE billing.request_already_counted(o.id, u.request_id) END;
     END IF;
-    s := billing.next_spend_log(o, u, NULL);
+    s.id := uuidv7();
+    s.organization_id := o.id;
+    s.team_id := u.team_id;
+    s.virtual_key_id := u.virtual_key_id;
+    s.request_id := u.request_id;
+    s.amount_usd := u.amount_usd;
+    s.model := u.model;
+    s.provider := u.provider;
+    s.tokens := coalesce(u.tokens, 0);
+    s.region := u.region;
+    s.bucket_start := o.day_start;
+    s.created_at := o.changed_at;
     PERFORM billing.save_organization(o);
-    PERFORM billing.store_batch(
-        ARRAY(
-            SELECT billing.mark(o, kind, key, u.fingerprint, 'spend_log', s.id)
-            FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
-            WHERE key IS NOT NULL
-        ), '{}', ARRAY[s], ARRAY[billing.rollup_of(s, o.day_end)]);
+    INSERT INTO billing.idempotency
+    SELECT o.id, kind, key, u.fingerprint, 'spend_log', s.id, o.changed_at
+    FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
+    WHERE key IS NOT NULL;
+    INSERT INTO billing.spend_logs SELECT s.*;
+    INSERT INTO billing.spend_rollups AS r
+    VALUES (o.id, o.day_start, o.day_end, s.model, s.provider, s.team_id, s.virtual_key_id, s.region,
+        false, s.amount_usd, s.tokens, 1)
+    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
+    DO UPDATE SET
+        amount_usd = r.amount_usd + excluded.amount_usd,
+        tokens = r.tokens + excluded.tokens,
+        requests = r.requests + excluded.requests;
     RETURN billing.outcome('created', billing.spend_log_json(s));
 END $$;
 
