@@ -24,6 +24,10 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    def __repr__(self) -> str:
+        # What it holds can be personal, and is not for logs.
+        return type(self).__name__
+
 
 class Answer(BaseModel):
     """What a client gets."""

@@ -3,16 +3,20 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 from uuid import UUID
 
 import psycopg
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler.openapi.types import (
+    OpenAPIResponse,
+    OpenAPIResponseContentModel,
+)
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
@@ -48,15 +52,13 @@ class Api(APIGatewayHttpResolver):
     def __init__(self) -> None:
         super().__init__(
             enable_validation=True,
-            response_validation_error_http_code=500,
             json_body_deserializer=_json_object,
-            serializer=_serialize,
         )
         self.scopes: dict[str, str | None] = {}
+        self.parameters: dict[str, set[str]] = {}
         # Without a handler, Powertools would log each refusal as a crash.
         self.exception_handler([RequestValidationError, BillingError, psycopg.Error])(_let_through)
         self.not_found(_no_route)
-        self.use([_refuse_unknown_query])
 
     def endpoint(
         self, route_key: str, scope: str | None, *, status: int = 200
@@ -65,7 +67,21 @@ class Api(APIGatewayHttpResolver):
         self.scopes[route_key] = scope
         method, path = route_key.split(" ")
         rule = path.replace("{", "<").replace("}", ">")
-        return self.route(rule, method, status_code=status)
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            # Answers are made from the model that they are annotated with, so that Powertools need
+            # not validate and serialize them again; the documentation still names it.
+            [model] = get_args(function.__annotations__.pop("return"))
+            self.parameters[route_key] = set(_query_parameters(function.__annotations__))
+            described = OpenAPIResponse(
+                description=HTTPStatus(status).phrase,
+                content={"application/json": OpenAPIResponseContentModel(model=model)},
+            )
+            return self.route(rule, method, status_code=status, responses={status: described})(
+                function
+            )
+
+        return register
 
     @property
     def caller(self) -> Caller:
@@ -80,6 +96,7 @@ def entry(api: Api) -> Handler:
         request_id = event["requestContext"]["requestId"]
         try:
             _authorize(api, event)
+            _refuse_unknown_parameters(api, event)
             _require_json(event)
             answer = api.resolve(event, context)
         except BillingError as error:
@@ -99,7 +116,8 @@ def entry(api: Api) -> Handler:
 def answered(body: BaseModel, *, status: int = 200, replayed: bool = False) -> Response[Any]:
     """The answer, marked when it is an earlier one given again."""
     headers: dict[str, str | list[str]] = {"Idempotency-Replayed": "true"} if replayed else {}
-    return Response(status, "application/json", body, headers=headers)
+    text = body.model_dump_json(by_alias=True)
+    return Response(status, "application/json", text, headers=headers)
 
 
 def created(answer: tuple[BaseModel, bool]) -> Response[Any]:
@@ -200,20 +218,23 @@ def _unavailable() -> TemporarilyUnavailable:
     )
 
 
-def _refuse_unknown_query(
-    api: Api, next_middleware: Callable[[Api], Response[Any]]
-) -> Response[Any]:
+def _query_parameters(annotations: dict[str, Any]) -> Iterator[str]:
+    for name, annotation in annotations.items():
+        for of in getattr(annotation, "__metadata__", ()):
+            if isinstance(of, Query):
+                yield of.alias or name
+
+
+def _refuse_unknown_parameters(api: Api, event: Event) -> None:
     # A filter whose name is misspelt would otherwise be an answer to another question.
-    known = {parameter.alias for parameter in api.context["_route"].dependant.query_params}
-    for name in api.current_event.query_string_parameters or {}:
-        if name not in known:
+    for name in event.get("queryStringParameters") or ():
+        if name not in api.parameters[event["routeKey"]]:
             raise InvalidRequest(
                 "The request breaks a rule.",
                 errors=[
                     {"in": "query", "pointer": f"/{name}", "detail": "is not a parameter here"}
                 ],
             )
-    return next_middleware(api)
 
 
 def _let_through(error: Exception) -> NoReturn:
@@ -246,7 +267,3 @@ def _measure(route_key: str, request_id: str, answer: dict[str, Any]) -> None:
     metrics.add_metadata("status", status)
     metrics.add_metadata("request_id", request_id)
     metrics.flush_metrics()
-
-
-def _serialize(body: Any) -> str:
-    return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
