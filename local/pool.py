@@ -105,7 +105,10 @@ class Pool:
             "AWS_LAMBDA_LOG_STREAM_NAME": uuid.uuid4().hex,
             "AWS_REGION": "local",
             "LANG": "C.UTF-8",
-            "PATH": os.environ.get("PATH", ""),
+            # What this machine's Python may need to start at all.
+            **{
+                name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ
+            },
             "PYTHONPATH": os.pathsep.join([str(ROOT / "shared"), str(ROOT)]),
             "TZ": ":UTC",
         }
