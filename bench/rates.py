@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.util
 import io
 import itertools
 import json
@@ -24,7 +23,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from local.servers import postgres_binaries
-from local.template import ROOT
+from local.template import ROOT, read
 from synaxis_billing import ledger, organizations, sql
 from synaxis_billing.ledger import Caller
 
@@ -161,11 +160,7 @@ class Stand:
             "POWERTOOLS_METRICS_NAMESPACE": "bench",
             "POWERTOOLS_SERVICE_NAME": "charge",
         }
-        spec = importlib.util.spec_from_file_location("charge", ROOT / "functions/charge/app.py")
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = read({}).functions["ChargeFunction"].load()
         context = SimpleNamespace(
             function_name="charge",
             memory_limit_in_mb=512,

@@ -1,6 +1,7 @@
 """API Gateway's HTTP API in front of the functions, as an ASGI application."""
 
 import asyncio
+import functools
 import json
 import logging
 import uuid
@@ -43,7 +44,7 @@ class Gateway:
 
     def __init__(self, template: Template, issuer: Issuer, logs: Path) -> None:
         logs.mkdir(parents=True, exist_ok=True)
-        self._template = template
+        self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
         self._pools = {name: Pool(of, logs) for name, of in template.functions.items()}
         self._routes = Routes(
@@ -111,7 +112,7 @@ class Gateway:
             case "GET", ["docs", asset] if asset in openapi.ASSETS:
                 return HttpResponse(200, *openapi.asset(asset))
             case "GET", ["openapi.json"]:
-                return _json(await asyncio.to_thread(openapi.document, self._template))
+                return _json(await asyncio.to_thread(self._openapi))
             case "GET", ["_local", ".well-known", "openid-configuration"]:
                 return _json(self._issuer.discovery())
             case "GET", ["_local", ".well-known", "jwks.json"]:

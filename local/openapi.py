@@ -1,9 +1,6 @@
 """One OpenAPI document of all functions, and a page to read it."""
 
-import functools
-import importlib.util
 import os
-from pathlib import Path
 from typing import Any
 
 from local.servers import package_folder
@@ -36,8 +33,9 @@ _PROBLEM = {
 }
 
 
-@functools.cache
-def _read(functions: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
+def document(template: Template) -> dict[str, Any]:
+    """The API as the functions' own routes and models declare it."""
+    os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "local")
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": "1", "description": "All money is a decimal string."},
@@ -48,8 +46,10 @@ def _read(functions: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
-    for name, folder in functions:
-        api = _load(name, folder)
+    for function in template.functions.values():
+        if not function.routes:
+            continue
+        api = function.load().api
         schema = api.get_openapi_schema(title=TITLE, version="1").model_dump(
             mode="json", by_alias=True, exclude_none=True
         )
@@ -60,11 +60,6 @@ def _read(functions: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
                 _finish(operation, scope)
                 document["paths"].setdefault(path, {})[method] = operation
     return document
-
-
-def document(template: Template) -> dict[str, Any]:
-    """The API as the functions' own routes and models declare it."""
-    return _read(tuple((of.name, of.folder) for of in template.functions.values() if of.routes))
 
 
 def page() -> str:
@@ -81,16 +76,6 @@ def asset(name: str) -> tuple[list[tuple[str, str]], bytes]:
     """The headers and the content of one of ASSETS; Powertools brings them along."""
     folder = package_folder("aws_lambda_powertools") / "event_handler" / "openapi" / "swagger_ui"
     return [("content-type", ASSETS[name])], (folder / name).read_bytes()
-
-
-def _load(name: str, folder: Path) -> Any:
-    os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "local")
-    spec = importlib.util.spec_from_file_location(f"local.functions.{name}", folder / "app.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.api
 
 
 def _finish(operation: dict[str, Any], scope: str | None) -> None:

@@ -1,6 +1,8 @@
 """What template.yaml declares: functions, their routes, schedules and environment."""
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import yaml
@@ -23,6 +25,16 @@ class Function(NamedTuple):
     memory_mb: int
     environment: dict[str, str]
     routes: list[Route]
+
+    def load(self) -> ModuleType:
+        """The handler's module, under a name of its own: every function calls it app."""
+        path = self.folder / f"{self.handler.partition('.')[0]}.py"
+        spec = importlib.util.spec_from_file_location(f"functions.{self.name}", path)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
 
 class Template(NamedTuple):

@@ -45,6 +45,16 @@ class InvalidRequest(BillingError):
     pass
 
 
+def invalid_field(place: str, pointer: str, rule: str) -> InvalidRequest:
+    """The refusal of one field: where it is (body, query, path, header), its JSON pointer
+    (RFC 6901) and the rule that it breaks."""
+    return invalid_fields([{"in": place, "pointer": pointer, "detail": rule}])
+
+
+def invalid_fields(errors: list[dict[str, str]]) -> InvalidRequest:
+    return InvalidRequest("The request breaks a rule.", errors=errors)
+
+
 class IdempotencyKeyRequired(InvalidRequest):
     code = "idempotency_key_required"
 

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, Field
 
 from synaxis_billing import fx, sql
-from synaxis_billing.errors import Forbidden
+from synaxis_billing.errors import Forbidden, invalid_field
 from synaxis_billing.fields import Answer, Money, Name, Request, Time, UsdOrZero
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import parse_usd
@@ -130,4 +130,6 @@ def balance(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> Ba
 
 
 def _organization(outcome: dict[str, Any]) -> Organization:
+    if outcome["outcome"] == "unknown_timezone":
+        raise invalid_field("body", "/timezone", "must be an IANA time zone")
     return Organization.model_validate(sql.accepted(outcome)[0])

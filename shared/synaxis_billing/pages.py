@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from synaxis_billing.errors import InvalidRequest
+from synaxis_billing.errors import invalid_field
 from synaxis_billing.fields import Answer
 
 DEFAULT_LIMIT = 50
@@ -61,14 +61,5 @@ def _decode(cursor: str, listed: str, organization_id: UUID) -> datetime:
         if (of_list, of_organization) != (listed, str(organization_id)) or reached.tzinfo is None:
             raise ValueError("another list's cursor")
     except (ValueError, binascii.Error) as error:
-        raise InvalidRequest(
-            "The request breaks a rule.",
-            errors=[
-                {
-                    "in": "query",
-                    "pointer": "/cursor",
-                    "detail": "must be the next_cursor of this list",
-                }
-            ],
-        ) from error
+        raise invalid_field("query", "/cursor", "must be the next_cursor of this list") from error
     return reached

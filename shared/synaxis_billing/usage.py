@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ConfigDict, Field
 
 from synaxis_billing import sql
-from synaxis_billing.errors import InvalidRequest
+from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, Usd
 from synaxis_billing.ledger import Caller, Usage, usage_arguments
 from synaxis_billing.pages import Page, page
@@ -104,16 +104,8 @@ def dimensions(text: str | None) -> list[Dimension]:
     names = [name for name in (text or "").split(",") if name]
     for name in names:
         if name not in DIMENSIONS:
-            raise InvalidRequest(
-                "The request breaks a rule.",
-                errors=[
-                    {
-                        "in": "query",
-                        "pointer": "/group_by",
-                        "detail": f"must be any of {', '.join(DIMENSIONS)}, comma-separated",
-                    }
-                ],
-            )
+            rule = f"must be any of {', '.join(DIMENSIONS)}, comma-separated"
+            raise invalid_field("query", "/group_by", rule)
     return cast(list[Dimension], names)
 
 

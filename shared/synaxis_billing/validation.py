@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from synaxis_billing.errors import IdempotencyKeyRequired, InvalidRequest
+from synaxis_billing.errors import IdempotencyKeyRequired, InvalidRequest, invalid_fields
 
 _KEY = ("/idempotency-key", "/idempotency_key")
 # Where pydantic's own words would speak of Python.
@@ -34,7 +34,7 @@ def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
         return IdempotencyKeyRequired(
             "A request that changes a balance needs an idempotency key.", errors=found
         )
-    return InvalidRequest("The request breaks a rule.", errors=found)
+    return invalid_fields(found)
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:

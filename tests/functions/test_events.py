@@ -1,10 +1,8 @@
 """Every event under events/ is served by its function, on a database of its own."""
 
-import importlib.util
 import json
 from collections.abc import Iterator
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,15 +51,6 @@ def _connected(
     connections.discard()
 
 
-def _module(folder: Any) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"events_{folder.name}", folder / "app.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 CONTEXT = SimpleNamespace(
     function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r"
 )
@@ -70,7 +59,7 @@ CONTEXT = SimpleNamespace(
 @pytest.mark.usefixtures("_connected")
 def test_every_event_gets_its_answer() -> None:
     folder = ROOT / "events"
-    modules = {name: _module(of.folder) for name, of in TEMPLATE.functions.items()}
+    modules = {name: of.load() for name, of in TEMPLATE.functions.items()}
     assert {path.stem for path in folder.glob("*.json")} == {*STATUSES, "upkeep"}
     for name, status in STATUSES.items():
         event = json.loads((folder / f"{name}.json").read_text())
@@ -84,8 +73,9 @@ def test_every_event_gets_its_answer() -> None:
 def test_a_charge_is_one_round_trip(database: Database) -> None:
     with database.admin() as admin:
         admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    charge = _module(ROOT / "functions" / "charge")
-    account, topup = _module(ROOT / "functions" / "account"), _module(ROOT / "functions" / "topup")
+    charge, account, topup = (
+        TEMPLATE.functions[f"{name}Function"].load() for name in ("Charge", "Account", "Topup")
+    )
     for module, name in ((account, "create_organization"), (topup, "topup")):
         module.handler(json.loads((ROOT / "events" / f"{name}.json").read_text()), CONTEXT)
     names = ["charge", "charge_refused", "charge_batch", "hold", "capture_hold", "release_hold"]

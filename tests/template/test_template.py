@@ -1,11 +1,9 @@
 """The template, the functions and their routes say the same."""
 
-import importlib.util
 import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,17 +13,6 @@ TEMPLATE = read({"DatabaseUrl": "postgresql://x", "RedisUrl": "redis://y"})
 WITH_ROUTES = [function for function in TEMPLATE.functions.values() if function.routes]
 
 
-def _api(function: Function) -> Any:
-    spec = importlib.util.spec_from_file_location(
-        f"template_{function.name}", function.folder / "app.py"
-    )
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.api
-
-
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
@@ -33,7 +20,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("function", WITH_ROUTES, ids=lambda function: function.name)
 def test_a_function_serves_the_routes_that_the_template_sends_it(function: Function) -> None:
-    api = _api(function)
+    api = function.load().api
     assert set(api.scopes) == {route.key for route in function.routes}
     for route in function.routes:
         assert route.open == (api.scopes[route.key] is None)

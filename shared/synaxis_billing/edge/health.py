@@ -3,7 +3,6 @@
 from typing import Literal
 
 import psycopg
-import redis
 
 from synaxis_billing.edge import config, database
 from synaxis_billing.fields import Answer
@@ -39,6 +38,9 @@ def _cache() -> State:
     url = config.redis_url()
     if url is None:
         return "down"
+    # Not at the top: the reading routes of this function do without it.
+    import redis
+
     try:
         with redis.Redis.from_url(
             url, socket_timeout=CACHE_TIMEOUT_SECONDS, socket_connect_timeout=CACHE_TIMEOUT_SECONDS

@@ -29,6 +29,7 @@ from synaxis_billing.errors import (
     InvalidRequest,
     NotFound,
     TemporarilyUnavailable,
+    invalid_field,
 )
 from synaxis_billing.fields import Key
 from synaxis_billing.ledger import Caller
@@ -199,9 +200,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _invalid_body(detail: str) -> InvalidRequest:
-    return InvalidRequest(
-        "The request breaks a rule.", errors=[{"in": "body", "pointer": "", "detail": detail}]
-    )
+    return invalid_field("body", "", detail)
 
 
 def _beyond_the_column() -> InvalidRequest:
@@ -229,12 +228,7 @@ def _refuse_unknown_parameters(api: Api, event: Event) -> None:
     # A filter whose name is misspelt would otherwise be an answer to another question.
     for name in event.get("queryStringParameters") or ():
         if name not in api.parameters[event["routeKey"]]:
-            raise InvalidRequest(
-                "The request breaks a rule.",
-                errors=[
-                    {"in": "query", "pointer": f"/{name}", "detail": "is not a parameter here"}
-                ],
-            )
+            raise invalid_field("query", f"/{name}", "is not a parameter here")
 
 
 def _let_through(error: Exception) -> NoReturn:

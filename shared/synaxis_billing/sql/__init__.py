@@ -9,7 +9,6 @@ from synaxis_billing.errors import (
     BillingError,
     Conflict,
     InsufficientCredits,
-    InvalidRequest,
     NotFound,
     Unprocessable,
 )
@@ -34,7 +33,6 @@ _REFUSALS: dict[str, tuple[type[BillingError], str]] = {
     "hold_not_found": (NotFound, "The organization has no such hold."),
     "invalid_state": (Conflict, "The state of things does not allow this."),
     "organization_exists": (Conflict, "There is an organization of this id already."),
-    "unknown_timezone": (InvalidRequest, "The request breaks a rule."),
     "idempotency_key_reused": (
         Unprocessable,
         "This Idempotency-Key came with another request before.",
@@ -53,11 +51,6 @@ def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
     if code not in _REFUSALS:
         return value, code == "replayed"
     kind, detail = _REFUSALS[code]
-    if code == "unknown_timezone":
-        raise kind(
-            detail,
-            errors=[{"in": "body", "pointer": "/timezone", "detail": "must be an IANA time zone"}],
-        )
     facts = {
         name: format_money(Decimal(fact)) if name.endswith("_usd") else fact
         for name, fact in (value or {}).items()

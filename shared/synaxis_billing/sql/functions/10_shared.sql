@@ -193,14 +193,18 @@ LANGUAGE sql STABLE AS $$
     SELECT billing.outcome('invalid_state', json_build_object('detail', p_detail))
 $$;
 
--- The answer that a used key already has, or NULL when the key is free.
-CREATE OR REPLACE FUNCTION billing.replay(p_organization_id uuid, p_key text, p_fingerprint bytea)
+-- The answer that changes nothing: there is no such organization, or the key has had its effect. NULL
+-- when the change is to be made.
+CREATE OR REPLACE FUNCTION billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_past billing.idempotency;
 BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
     SELECT * INTO v_past FROM billing.idempotency
-    WHERE organization_id = p_organization_id AND kind = 'key' AND key = p_key;
+    WHERE organization_id = o.id AND kind = 'key' AND key = p_key;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;

@@ -6,14 +6,11 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
-    v_replay json;
+    v_settled json;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_replay := billing.replay(o.id, u.idempotency_key, u.fingerprint);
-    IF v_replay IS NOT NULL THEN
-        RETURN v_replay;
+    v_settled := billing.settled(o, u.idempotency_key, u.fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     IF u.amount_usd > o.balance_usd - o.held_usd THEN
         o := billing.expire_holds(o);
@@ -62,15 +59,13 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
+    v_settled json;
     v_refusal json;
     v_answer json;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_refusal := billing.replay(o.id, u.idempotency_key, u.fingerprint);
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
+    v_settled := billing.settled(o, u.idempotency_key, u.fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id;
     IF NOT FOUND THEN
@@ -118,15 +113,12 @@ CREATE OR REPLACE FUNCTION billing.release_hold(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     h billing.holds;
-    v_replay json;
+    v_settled json;
     v_was billing.hold_status;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_replay := billing.replay(o.id, p_key, p_fingerprint);
-    IF v_replay IS NOT NULL THEN
-        RETURN v_replay;
+    v_settled := billing.settled(o, p_key, p_fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id;
     IF NOT FOUND THEN

@@ -6,15 +6,12 @@ CREATE OR REPLACE FUNCTION billing.top_up(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     t billing.credit_transactions;
-    v_replay json;
+    v_settled json;
     v_earlier uuid;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_replay := billing.replay(o.id, p_key, p_fingerprint);
-    IF v_replay IS NOT NULL THEN
-        RETURN v_replay;
+    v_settled := billing.settled(o, p_key, p_fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     SELECT result_id INTO v_earlier FROM billing.idempotency
     WHERE organization_id = o.id AND kind = 'payment' AND key = p_reference_id;
@@ -40,16 +37,13 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     c billing.credit_transactions;
     t billing.credit_transactions;
-    v_replay json;
+    v_settled json;
     v_left_usd numeric;
     v_amount_usd numeric;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_replay := billing.replay(o.id, p_key, p_fingerprint);
-    IF v_replay IS NOT NULL THEN
-        RETURN v_replay;
+    v_settled := billing.settled(o, p_key, p_fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     -- A time-ordered id says when its row was written, which names the partition.
     SELECT * INTO c FROM billing.credit_transactions
@@ -86,14 +80,11 @@ CREATE OR REPLACE FUNCTION billing.adjust(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     t billing.credit_transactions;
-    v_replay json;
+    v_settled json;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_replay := billing.replay(o.id, p_key, p_fingerprint);
-    IF v_replay IS NOT NULL THEN
-        RETURN v_replay;
+    v_settled := billing.settled(o, p_key, p_fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     IF p_amount_usd < 0 AND o.balance_usd - o.held_usd + p_amount_usd < 0 THEN
         o := billing.expire_holds(o);

@@ -6,15 +6,12 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     s billing.spend_logs;
-    v_replay json;
+    v_settled json;
     v_past billing.idempotency;
 BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    v_replay := billing.replay(o.id, u.idempotency_key, u.fingerprint);
-    IF v_replay IS NOT NULL THEN
-        RETURN v_replay;
+    v_settled := billing.settled(o, u.idempotency_key, u.fingerprint);
+    IF v_settled IS NOT NULL THEN
+        RETURN v_settled;
     END IF;
     SELECT * INTO v_past FROM billing.idempotency
     WHERE organization_id = o.id AND kind = 'request' AND key = u.request_id;
