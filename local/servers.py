@@ -80,7 +80,7 @@ def postgres(
 
 
 @contextlib.contextmanager
-def valkey(state: Path, *, port: int = 0) -> Iterator[str]:
+def valkey(state: Path, *, port: int = 0, settings: str = "") -> Iterator[str]:
     """The URL of a Valkey server that keeps nothing: a cache is rebuilt, not restored.
 
     Raises ServerError.
@@ -92,11 +92,11 @@ def valkey(state: Path, *, port: int = 0) -> Iterator[str]:
     state.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     password = _secret(state / "valkey.password")
-    settings = state / "valkey.conf"
+    configuration = state / "valkey.conf"
     write_private(
-        settings,
+        configuration,
         f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
-        "maxmemory 256mb\nmaxmemory-policy allkeys-lru\n",
+        f"maxmemory 256mb\nmaxmemory-policy allkeys-lru\n{settings}",
     )
     url = f"redis://:{password}@127.0.0.1:{port}/0"
 
@@ -106,7 +106,7 @@ def valkey(state: Path, *, port: int = 0) -> Iterator[str]:
         return False
 
     log = state / "valkey.log"
-    with _server("Valkey", [str(binary), str(settings)], log, ready, signal.SIGTERM, None):
+    with _server("Valkey", [str(binary), str(configuration)], log, ready, signal.SIGTERM, None):
         yield url
 
 

@@ -52,6 +52,12 @@ def test_the_domain_knows_no_lambda_and_no_environment(path: Path) -> None:
     assert not _imports(path) & {"os", "boto3", "aws_lambda_powertools"}
 
 
+@pytest.mark.parametrize("path", sorted((CORE / "cache").glob("*.py")), ids=lambda path: path.stem)
+def test_the_cache_knows_no_domain(path: Path) -> None:
+    assert _of_core(path) <= {"cache"}
+    assert not _imports(path) & {"os", "boto3", "aws_lambda_powertools", "psycopg"}
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "functions").glob("*/*.py")), ids=lambda path: path.parent.name
 )

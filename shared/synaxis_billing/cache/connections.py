@@ -1,0 +1,57 @@
+"""How Redis is connected to: with deadlines, and one TLS context for all connections."""
+
+import functools
+import socket
+import ssl
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import SSLConnection
+from redis.retry import Retry
+
+CONNECT_SECONDS = 0.2
+ANSWER_SECONDS = 0.1
+
+
+class SharedContextConnection(SSLConnection):
+    """redis-py would make a context, and read all certificates, for each connection."""
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        context = _context(self.ca_certs, self.check_hostname, self.cert_reqs)
+        return context.wrap_socket(sock, server_hostname=self.host)
+
+
+@functools.cache
+def _context(
+    ca_certs: str | None, check_hostname: bool, verify_mode: ssl.VerifyMode
+) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_certs)
+    context.check_hostname = check_hostname
+    context.verify_mode = verify_mode
+    return context
+
+
+def client_of(url: str, cluster: bool) -> Any:
+    """A client of one connection (a cluster's: one to each node); connects at its first use.
+
+    What a connection that was reset had been asked is asked once more; a timeout is final.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_keepalive": True,
+        # Fewer round trips before the first command.
+        "protocol": 2,
+        "driver_info": None,
+    }
+    if url.startswith("rediss:"):
+        options["connection_class"] = SharedContextConnection
+    if cluster:
+        # Known once its nodes are: not at the top, for the many that have no cluster.
+        from redis.cluster import RedisCluster
+
+        return RedisCluster.from_url(url, retry=Retry(NoBackoff(), 1), **options)
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    pool = redis.ConnectionPool.from_url(url, retry=retry, **options)
+    return redis.Redis(connection_pool=pool, single_connection_client=True)

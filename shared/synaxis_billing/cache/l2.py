@@ -1,0 +1,242 @@
+"""Redis, or Valkey: what a tenant's containers share, and the guards that keep it right.
+
+Beside each tenant's values are its fences, random tokens: one for all of the tenant, one for each
+family and for each tag. A value names the fences that it was stored under and is only good while
+they are what they were, so that renewing one drops any number of values at once, and losing one
+never brings a value back. A load takes a lease first; an invalidation ends it, and a fill without
+its lease is refused (leases as in "Scaling Memcache at Facebook", NSDI 2013, 3.2.1). A floor is the
+row version below which nothing is stored any more, whichever replica it was read from.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
+from struct import Struct
+from typing import Any, NamedTuple, Self
+
+import redis
+
+from synaxis_billing.cache.clock import Clock
+from synaxis_billing.cache.connections import client_of
+from synaxis_billing.cache.keys import Key, prefix
+
+LEASE_MILLISECONDS = 6_000
+FENCE_SECONDS = 7 * 24 * 3600
+# Longer than any replica lags, and than a late event is late.
+FLOOR_SECONDS = 24 * 3600
+# After this long without use a firewall may have dropped the connection without a word.
+IDLE_SECONDS = 60
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 60
+_UNVERSIONED = "0" * 16
+# A row version in 16 digits, which Lua can read; when the value goes stale; whether there is one.
+_HEAD = Struct(">16sd?")
+_LEASE, _FILL, _INVALIDATE = (
+    (files("synaxis_billing.cache") / "lua" / f"{name}.lua").read_text()
+    for name in ("lease", "fill", "invalidate")
+)
+
+Fences = dict[str, bytes]
+
+
+class Unreachable(Exception):
+    """Redis did not do what was asked, in time or at all."""
+
+
+class Found(NamedTuple):
+    """A stored value as bytes, None for one that is known to be absent."""
+
+    payload: bytes | None
+    fresh: bool
+
+
+class Leased(NamedTuple):
+    token: str
+    keys: set[str]
+    fences: Fences
+
+
+class Fill(NamedTuple):
+    key: Key[Any]
+    payload: bytes | None
+    version: int
+    fresh_seconds: float
+    lasting_seconds: float
+
+
+class Invalidation(NamedTuple):
+    """Fences to renew and values to remove, of one tenant, each with a row version or 0."""
+
+    fences: dict[str, int]
+    values: dict[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        tenant: Any,
+        *,
+        keys: Iterable[str] = (),
+        families: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        everything: bool = False,
+        version: int = 0,
+    ) -> Self:
+        """`keys` are names without their tenant, family:part..."""
+        base = prefix(tenant)
+        fences = [f"{base}f:{family}" for family in families] + [f"{base}t:{tag}" for tag in tags]
+        if everything:
+            fences.append(f"{base}g")
+        return cls(dict.fromkeys(fences, version), {f"{base}v:{key}": version for key in keys})
+
+
+class L2:
+    """One server or cluster. Every call is one round trip, or raises Unreachable in short time."""
+
+    def __init__(self, url: str, *, cluster: bool = False, clock: Clock = Clock()) -> None:  # noqa: B008
+        self._url, self._cluster, self._wall = url, cluster, clock.wall
+        self._client: redis.Redis | None = None
+        self._used_at = 0.0
+        self._failed_at = 0.0
+        self._pause = 0.0
+        self.failures = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether the breaker keeps requests from a server that failed."""
+        return 0 <= self._wall() - self._failed_at < self._pause
+
+    def read(self, keys: Sequence[Key[Any]]) -> dict[str, Found]:
+        """What is stored and good of keys of one tenant, by their wire names."""
+        fences = fences_of(keys)
+        names = [*fences, *(key.wire for key in keys)]
+        values = self._do(lambda client: client.mget(names))
+        now = self._wall()
+        current = dict(zip(fences, values, strict=False))
+        found = {}
+        for key, value in zip(keys, values[len(fences) :], strict=True):
+            if value is not None:
+                guard = _guard(key, current)
+                if guard is not None and value.startswith(guard, _HEAD.size):
+                    _, fresh_until, present = _HEAD.unpack_from(value)
+                    payload = value[_HEAD.size + len(guard) :] if present else None
+                    found[key.wire] = Found(payload, now < fresh_until)
+        return found
+
+    def lease(self, keys: Sequence[Key[Any]], leased: Sequence[Key[Any]]) -> Leased:
+        """Take the right to fill, which another may have; taken before the load begins."""
+        fences = fences_of(keys)
+        token = secrets.token_hex(8)
+        names = [*fences, *(lease_name(key.wire) for key in leased)]
+        answer = self._do(
+            lambda client: client.eval(
+                _LEASE,
+                len(names),
+                *names,
+                *(len(fences), token, LEASE_MILLISECONDS, FENCE_SECONDS, token + _UNVERSIONED),
+            )
+        )
+        granted = answer[len(fences) :]
+        return Leased(
+            token,
+            {key.wire for key, ours in zip(leased, granted, strict=True) if ours},
+            dict(zip(fences, answer, strict=False)),
+        )
+
+    def fill(self, fills: Sequence[Fill], leased: Leased, *, unleased: bool = False) -> set[str]:
+        """The wire names that were stored; the others had been invalidated, or were older."""
+        now = self._wall()
+        names, values = list(leased.fences), list[Any](leased.fences.values())
+        for key, payload, version, fresh_seconds, lasting_seconds in fills:
+            names += [key.wire, lease_name(key.wire), floor_name(key.wire)]
+            guard = _guard(key, leased.fences) or b""
+            head = _HEAD.pack(b"%016d" % version, now + fresh_seconds, payload is not None) + guard
+            values += [head + (payload or b""), int(lasting_seconds * 1000), len(head)]
+        arguments = [len(leased.fences), "" if unleased else leased.token, *values]
+        answer = self._do(lambda client: client.eval(_FILL, len(names), *names, *arguments))
+        return {fill.key.wire for fill, stored in zip(fills, answer, strict=True) if stored}
+
+    def release(self, names: Iterable[str]) -> None:
+        """Give leases back, after a load that failed."""
+        leases = [lease_name(name) for name in names]
+        self._do(lambda client: client.unlink(*leases))
+
+    def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
+        """Each is of one tenant; all are sent at once."""
+
+        def send(client: redis.Redis) -> None:
+            pipeline: Any = client.pipeline(transaction=False)
+            for one in invalidations:
+                names = list(one.fences)
+                for value in one.values:
+                    names += [value, lease_name(value), floor_name(value)]
+                # By its name: a cluster's pipeline has no method for it.
+                pipeline.execute_command(
+                    "EVAL",
+                    _INVALIDATE,
+                    len(names),
+                    *names,
+                    *(len(one.fences), secrets.token_hex(8), FENCE_SECONDS, FLOOR_SECONDS),
+                    *one.fences.values(),
+                    *one.values.values(),
+                )
+            pipeline.execute()
+
+        self._do(send)
+
+    def ping(self) -> None:
+        self._do(lambda client: client.ping())
+
+    def close(self) -> None:
+        """Forget the connection; the next use opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(redis.RedisError, OSError):
+                client.close()
+
+    def _do(self, work: Callable[[redis.Redis], Any]) -> Any:
+        now = self._wall()
+        if 0 <= now - self._failed_at < self._pause:
+            raise Unreachable("Redis failed a moment ago and is not asked again yet")
+        if not 0 <= now - self._used_at < IDLE_SECONDS:
+            self.close()
+        try:
+            if self._client is None:
+                self._client = client_of(self._url, self._cluster)
+            answer = work(self._client)
+        except redis.OutOfMemoryError as error:
+            # It refuses to store, and still reads.
+            self.failures += 1
+            raise Unreachable(str(error)) from error
+        except (redis.RedisError, OSError) as error:
+            self.failures += 1
+            self.close()
+            self._failed_at = self._wall()
+            self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            raise Unreachable(str(error)) from error
+        self._used_at = now
+        self._pause = 0.0
+        return answer
+
+
+def fences_of(keys: Iterable[Key[Any]]) -> list[str]:
+    """The fences that guard keys of one tenant."""
+    names: dict[str, None] = {}
+    for key in keys:
+        names |= dict.fromkeys(key.fences)
+    return list(names)
+
+
+def lease_name(wire: str) -> str:
+    return f"{wire}!lease"
+
+
+def floor_name(wire: str) -> str:
+    return f"{wire}!floor"
+
+
+def _guard(key: Key[Any], fences: dict[str, Any]) -> bytes | None:
+    """What a good value of the key goes on with after its head."""
+    try:
+        return key.family.schema + b"".join([fences[name] for name in key.fences])
+    except TypeError:
+        return None

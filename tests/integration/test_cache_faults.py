@@ -1,0 +1,471 @@
+"""Redis slow, dead, refusing, full, behind TLS or a cluster: requests go on, from the source."""
+
+import datetime
+import ipaddress
+import os
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from local import servers
+from synaxis_billing.cache import Cache, Family, Loaded, Unreachable, connections, two_level
+from synaxis_billing.cache.clock import Clock
+from synaxis_billing.cache.counts import Counts
+from synaxis_billing.cache.l1 import L1
+from synaxis_billing.cache.l2 import Invalidation
+from tests.containers import PRICES, Hands, Price, Source, container, price
+
+SettingTaker = Callable[..., Any]
+
+
+@pytest.fixture
+def own_redis(folders: Callable[[str], Path]) -> Iterator[str]:
+    """A server that a test may ill-treat."""
+    with servers.valkey(folders("own")) as url:
+        yield url
+
+
+@pytest.fixture
+def frozen_redis(own_redis: str) -> Iterator[str]:
+    """It takes connections and never answers."""
+    with redis.Redis.from_url(own_redis) as client:
+        process = client.info("server")["process_id"]
+    os.kill(process, signal.SIGSTOP)
+    yield own_redis
+    os.kill(process, signal.SIGCONT)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def test_a_dead_redis_costs_a_quarter_of_a_second_once_and_then_nothing(frozen_redis: str) -> None:
+    cache, source = container(frozen_redis), Source()
+    keys = [PRICES.key(uuid4(), "gpt-4o") for _ in range(20)]
+    costs = []
+    for key in keys:
+        began = time.perf_counter()
+        cache.get_or_load(key, source.load)
+        costs.append(time.perf_counter() - began)
+    first, *others = costs
+    assert first < 0.25
+    assert sorted(others)[len(others) // 2] < 0.001
+    assert source.reads == len(keys)
+    assert cache.breaker_open
+
+
+def test_a_refused_connection_costs_next_to_nothing() -> None:
+    cache, source = container(f"redis://127.0.0.1:{servers.free_port()}"), Source()
+    key = PRICES.key(uuid4(), "gpt-4o")
+    assert _seconds(lambda: cache.get_or_load(key, source.load)) < 0.05
+    assert cache.get(key) == price(1)
+
+
+def test_the_breaker_tries_again_by_the_wall_clock_after_longer_and_longer_pauses() -> None:
+    hands = Hands()
+    cache = container(f"redis://127.0.0.1:{servers.free_port()}", hands)
+    for pause in (5, 10, 20, 40, 60, 60):
+        cache.get(PRICES.key(uuid4(), "a"))
+        failures = cache.failures
+        hands.wall += pause - 0.1
+        cache.get(PRICES.key(uuid4(), "a"))
+        assert cache.failures == failures
+        hands.wall += 0.2
+    hands.wall -= 3600
+    assert not cache.breaker_open
+
+
+def test_a_removal_that_does_not_reach_redis_is_not_swallowed() -> None:
+    cache, source = container(f"redis://127.0.0.1:{servers.free_port()}"), Source()
+    key = PRICES.key(uuid4(), "gpt-4o")
+    cache.get_or_load(key, source.load)
+    with pytest.raises(Unreachable):
+        cache.remove(key)
+    with pytest.raises(Unreachable):
+        cache.flush(key.tenant)
+    source.change()
+    assert cache.get_or_load(key, source.load) == price(2)
+
+
+def test_a_connection_that_was_dropped_is_replaced_unnoticed(own_redis: str) -> None:
+    cache, key = container(own_redis), PRICES.key(uuid4(), "gpt-4o")
+    cache.set(key, price(1))
+    with redis.Redis.from_url(own_redis) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert cache.get(key) == price(1)
+    assert cache.failures == 0
+
+
+def test_a_connection_that_was_long_idle_is_not_trusted(own_redis: str) -> None:
+    """A firewall forgets such a flow, and what is sent on it is answered by nobody."""
+    hands, key = Hands(), PRICES.key(uuid4(), "gpt-4o")
+    cache = container(own_redis, hands)
+    cache.set(key, price(1))
+    with redis.Redis.from_url(own_redis) as client:
+        before = client.info("stats")["total_connections_received"]
+        hands.wall += 61
+        assert cache.get(key) == price(1)
+        assert client.info("stats")["total_connections_received"] == before + 1
+
+
+def test_a_redis_that_restarted_empty_is_filled_again(own_redis: str) -> None:
+    cache, source, key = container(own_redis), Source(), PRICES.key(uuid4(), "gpt-4o")
+    cache.get_or_load(key, source.load)
+    with redis.Redis.from_url(own_redis) as client:
+        client.flushall()
+    other = container(own_redis)
+    assert other.get(key) is None
+    other.get_or_load(key, source.load)
+    assert container(own_redis).get(key) == price(1)
+    assert source.reads == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "opens"),
+    [
+        ("maxmemory", "1", False),
+        ("min-replicas-to-write", "1", True),
+    ],
+    ids=["out of memory", "refuses to write"],
+)
+def test_a_redis_that_refuses_to_store_costs_only_speed(
+    own_redis: str, setting: str, value: str, opens: bool
+) -> None:
+    cache, source = container(own_redis), Source()
+    kept, key = PRICES.key(uuid4(), "kept"), PRICES.key(uuid4(), "gpt-4o")
+    cache.set(kept, price(7))
+    with redis.Redis.from_url(own_redis) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set(setting, value)
+    assert cache.get_or_load(key, source.load) == price(1)
+    assert cache.breaker_open is opens
+    if not opens:
+        assert cache.get(kept) == price(7)
+
+
+def test_two_containers_load_a_value_once(redis_url: str) -> None:
+    key, source = PRICES.key(uuid4(), "gpt-4o"), Source()
+    caches = [container(redis_url) for _ in range(6)]
+    source.meanwhile = lambda: time.sleep(0.1)
+    answers: list[Price | None] = []
+    threads = [
+        threading.Thread(
+            target=lambda cache=cache: answers.append(cache.get_or_load(key, source.load))
+        )
+        for cache in caches
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [price(1)] * len(caches)
+    assert source.reads == 1
+
+
+def test_who_waits_for_a_load_that_died_loads_for_itself(redis_url: str) -> None:
+    key, source = PRICES.key(uuid4(), "gpt-4o"), Source()
+    dead, cache = container(redis_url), container(redis_url)
+    dead._l2.lease([key], [key])  # type: ignore[union-attr]
+    waited = _seconds(lambda: cache.get_or_load(key, source.load))
+    assert two_level.WAIT_SECONDS <= waited < 2 * two_level.WAIT_SECONDS
+    assert cache.get_or_load(key, source.load) == price(1)
+
+
+def test_a_load_that_failed_makes_nobody_wait(redis_url: str) -> None:
+    key, source, cache = PRICES.key(uuid4(), "gpt-4o"), Source(), container(redis_url)
+    source.meanwhile = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        cache.get_or_load(key, source.load)
+    assert _seconds(lambda: container(redis_url).get_or_load(key, source.load)) < 0.1
+
+
+class SourceGone(Exception):
+    pass
+
+
+LASTING = Family("lasting", Price, ttl_seconds=60, stale_seconds=600, failures=(SourceGone,))
+
+
+def _gone() -> Loaded[Price]:
+    raise SourceGone
+
+
+def test_a_stale_value_is_served_when_its_family_allows_it_and_not_past_the_ceiling(
+    redis_url: str,
+) -> None:
+    hands, source, key = Hands(), Source(), LASTING.key(uuid4(), "a")
+    cache = container(redis_url, hands)
+    cache.get_or_load(key, source.load)
+    hands.pass_by(61)
+    assert cache.get_or_load(key, _gone) == price(1)
+    assert cache.families["lasting"].stale == 1
+    with redis.Redis.from_url(redis_url) as client:
+        assert 654_000 - 60_000 * two_level.JITTER <= client.pttl(key.wire) + 6_000 <= 666_000
+        client.pexpire(key.wire, 1)
+        while client.exists(key.wire):
+            pass
+    with pytest.raises(SourceGone):
+        cache.get_or_load(key, _gone)
+
+
+def test_a_removed_value_is_never_served_again_even_when_the_source_fails(redis_url: str) -> None:
+    hands, source, key = Hands(), Source(), LASTING.key(uuid4(), "a")
+    cache = container(redis_url, hands)
+    cache.get_or_load(key, source.load)
+    cache.remove(key)
+    with pytest.raises(SourceGone):
+        cache.get_or_load(key, _gone)
+
+
+def test_others_get_the_stale_value_while_one_refreshes_it(redis_url: str) -> None:
+    hands, source, key = Hands(), Source(), LASTING.key(uuid4(), "a")
+    one, other = container(redis_url, hands), container(redis_url, hands)
+    one.get_or_load(key, source.load)
+    source.change()
+    hands.pass_by(61)
+    seen: list[Price | None] = []
+    source.meanwhile = lambda: seen.append(other.get_or_load(key, source.load))
+    assert one.get_or_load(key, source.load) == price(2)
+    assert seen == [price(1)]
+    assert source.reads == 2
+
+
+def test_that_there_is_no_value_is_remembered_for_its_own_time(redis_url: str) -> None:
+    key, asked = PRICES.key(uuid4(), "none"), []
+    cache = container(redis_url)
+
+    def absent() -> None:
+        asked.append(1)
+
+    for one in (cache, cache, container(redis_url)):
+        assert one.get_or_load(key, absent) is None
+    assert len(asked) == 1
+    with redis.Redis.from_url(redis_url) as client:
+        assert 0 < client.pttl(key.wire) <= PRICES.absent_seconds * 1000
+
+
+def test_another_schema_is_a_miss(redis_url: str) -> None:
+    tenant, source = uuid4(), Source()
+    container(redis_url).get_or_load(PRICES.key(tenant, "a"), source.load)
+
+    class Renamed(Price):
+        pass
+
+    assert container(redis_url).get(Family("price", Renamed).key(tenant, "a")) is None
+
+
+def test_a_batch_is_one_round_trip(own_redis: str) -> None:
+    tenant = uuid4()
+    keys = [PRICES.key(tenant, str(number)) for number in range(100)]
+    cache = container(own_redis)
+    with redis.Redis.from_url(own_redis) as client:
+
+        def commands(work: Callable[[], object]) -> dict[str, int]:
+            cache.get(PRICES.key(tenant, "warm"))
+            client.config_resetstat()
+            work()
+            asked = client.info("commandstats")
+            return {
+                name.removeprefix("cmdstat_"): of["calls"]
+                for name, of in asked.items()
+                if name in ("cmdstat_mget", "cmdstat_eval")
+            }
+
+        def load(missing: Any) -> dict[Any, Loaded[Price]]:
+            return {key: Loaded(price(1)) for key in missing}
+
+        assert commands(lambda: cache.get_or_load_many(keys, load)) == {"mget": 1, "eval": 2}
+        cache.l1.clear()
+        assert commands(lambda: cache.get_many(keys)) == {"mget": 1}
+        assert len(cache.get_many(keys)) == 100
+        assert commands(lambda: cache.remove_many(keys)) == {"eval": 1}
+
+
+def test_a_flush_at_200_000_keys_costs_one_write_and_no_other_tenant_anything(
+    own_redis: str,
+) -> None:
+    tenant, neighbour = uuid4(), PRICES.key(uuid4(), "a")
+    cache = container(own_redis)
+    cache.set(neighbour, price(1))
+    with redis.Redis.from_url(own_redis) as client:
+        client.mset({f"tenant:{{{tenant}}}:v:price:{number}": "" for number in range(200_000)})
+    key = PRICES.key(tenant, "a")
+    cache.set(key, price(1))
+    assert min(_seconds(lambda: cache.flush(tenant)) for _ in range(20)) < 0.001
+    assert container(own_redis).get(key) is None
+    assert container(own_redis).get(neighbour) == price(1)
+
+
+def test_the_memory_of_a_container_is_bounded_in_entries_and_bytes() -> None:
+    hands = Hands()
+    l1 = L1(hands.clock, entries=10, size=1000)
+    for number in range(100):
+        l1.put(str(number), number, 10, l1.stamp(), Counts())
+    assert len(l1) == 10
+    assert l1.get("99") == 99
+    l1.put("large", 0, 950, l1.stamp(), Counts())
+    assert l1.bytes <= 1000
+    l1.put("too large", 0, 1001, l1.stamp(), Counts())
+    assert l1.get("large") == 0
+    assert l1.evictions == 95
+
+
+@pytest.fixture
+def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
+    """A cluster whose slots lie on two nodes."""
+    first, second = folders("node"), folders("node")
+    settings = "cluster-enabled yes\ncluster-config-file {}/nodes.conf\n"
+    with (
+        servers.valkey(first, settings=settings.format(first)) as one,
+        servers.valkey(second, settings=settings.format(second)) as two,
+        redis.Redis.from_url(one) as a,
+        redis.Redis.from_url(two) as b,
+    ):
+        # One password for both, as a cluster has.
+        password = a.connection_pool.connection_kwargs["password"]
+        b.config_set("requirepass", password)
+        b.execute_command("AUTH", password)
+        a.cluster("ADDSLOTSRANGE", 0, 8191)
+        b.cluster("ADDSLOTSRANGE", 8192, 16383)
+        port = b.connection_pool.connection_kwargs["port"]
+        a.cluster("MEET", "127.0.0.1", port)
+        deadline = time.monotonic() + 20
+        while "'cluster_state': 'ok'" not in _state(
+            a
+        ) or "'cluster_known_nodes': '2'" not in _state(a):
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.05)
+        yield one
+
+
+def _state(client: redis.Redis) -> str:
+    return str(client.cluster("INFO"))
+
+
+def test_a_cluster_serves_as_one_server_does(cluster_url: str) -> None:
+    cache, other = container(cluster_url, cluster=True), container(cluster_url, cluster=True)
+    source = Source()
+    keys = [PRICES.key(uuid4(), "gpt-4o", tags=("models",)) for _ in range(20)]
+    for key in keys:
+        cache.get_or_load(key, source.load)
+        assert other.get(key) == price(1)
+    invalidations = [Invalidation.of(key.tenant, everything=True) for key in keys]
+    cache.invalidate(invalidations)
+    other.l1.clear()
+    assert all(other.get(key) is None for key in keys)
+    assert cache.failures == other.failures == 0
+
+
+@pytest.fixture
+def tls_url(own_redis: str, tmp_path: Path) -> Iterator[str]:
+    """The server behind TLS that a certificate of its own authority vouches for."""
+    certificate, key = _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    port = int(own_redis.rpartition(":")[2].partition("/")[0])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_forward, args=(listener, context, port), daemon=True).start()
+        secured = own_redis.replace("redis://", "rediss://")
+        secured = secured.replace(f":{port}", f":{listener.getsockname()[1]}")
+        yield f"{secured}?ssl_ca_certs={certificate}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _forward(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    while True:
+        try:
+            outside = context.wrap_socket(listener.accept()[0], server_side=True)
+        except ssl.SSLError:
+            continue
+        except OSError:
+            return
+        inside = socket.create_connection(("127.0.0.1", port))
+        for source, target in ((outside, inside), (inside, outside)):
+            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        target.close()
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+def test_tls_is_checked_and_its_context_made_once(
+    tls_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    create = ssl.create_default_context
+
+    def counted(**options: Any) -> ssl.SSLContext:
+        made.append(1)
+        return create(**options)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    connections._context.cache_clear()
+    hands, key = Hands(), PRICES.key(uuid4(), "gpt-4o")
+    cache = container(tls_url, hands)
+    for _ in range(5):
+        cache.set(key, price(1))
+        assert cache.get(key) == price(1)
+        hands.pass_by(3600)
+    assert len(made) == 1
+    stranger = container(tls_url.partition("?")[0])
+    assert stranger.get(key) is None
+    assert stranger.breaker_open
+
+
+def test_nothing_waits_on_a_clock_that_stands_still() -> None:
+    """A value that was never loaded is not fresh because the machine has just started."""
+    key, source = PRICES.key(uuid4(), "gpt-4o"), Source()
+    cache = Cache(None, Clock(lambda: 0.0, lambda: 0.0))
+    assert cache.get(key) is None
+    assert cache.get_or_load(key, source.load) == price(1)
