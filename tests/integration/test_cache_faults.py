@@ -329,10 +329,11 @@ def test_the_memory_of_a_container_is_bounded_in_entries_and_bytes() -> None:
 def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
     """A cluster whose slots lie on two nodes."""
     first, second = folders("node"), folders("node")
-    settings = "cluster-enabled yes\ncluster-config-file {}/nodes.conf\n"
+    buses = servers.free_port(), servers.free_port()
+    settings = "cluster-enabled yes\ncluster-config-file {}/nodes.conf\ncluster-port {}\n"
     with (
-        servers.valkey(first, settings=settings.format(first)) as one,
-        servers.valkey(second, settings=settings.format(second)) as two,
+        servers.valkey(first, settings=settings.format(first, buses[0])) as one,
+        servers.valkey(second, settings=settings.format(second, buses[1])) as two,
         redis.Redis.from_url(one) as a,
         redis.Redis.from_url(two) as b,
     ):
@@ -343,7 +344,7 @@ def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
         a.cluster("ADDSLOTSRANGE", 0, 8191)
         b.cluster("ADDSLOTSRANGE", 8192, 16383)
         port = b.connection_pool.connection_kwargs["port"]
-        a.cluster("MEET", "127.0.0.1", port)
+        a.cluster("MEET", "127.0.0.1", port, buses[1])
         deadline = time.monotonic() + 20
         while "'cluster_state': 'ok'" not in _state(
             a
