@@ -8,8 +8,10 @@ from uuid import UUID
 import psycopg
 
 from synaxis_billing import holds, ledger, organizations, usage
+from synaxis_billing.cache import Cache
 from synaxis_billing.ledger import Caller, Transaction
 
+NO_CACHE = Cache(None)
 PLATFORM = Caller(tenant="*", subject="gateway")
 _keys = itertools.count(1)
 
@@ -107,4 +109,4 @@ def log_spend(
 
 
 def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:
-    return organizations.balance(db, PLATFORM, organization_id).available_usd
+    return organizations.balance(lambda: db, NO_CACHE, PLATFORM, organization_id).available_usd

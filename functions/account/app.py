@@ -1,83 +1,65 @@
-"""Organizations, and everything about them that is only read."""
+"""Organizations and their balance, exchange rates, and how the product itself is doing."""
 
-from typing import Annotated
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from synaxis_billing import ledger, organizations, usage
+from synaxis_billing import fx, invalidations, organizations
+from synaxis_billing.edge import cache as caching
 from synaxis_billing.edge import health
+from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http import Api, answered, entry
-from synaxis_billing.edge.query import Cursor, From, Limit, To
-from synaxis_billing.pages import DEFAULT_LIMIT, Page
 
 api = Api()
-handler = entry(api)
+handler = entry(api, around=caching.invocation)
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
 @api.endpoint("POST /v1/organizations", "billing:admin", status=201)
 def create(body: organizations.NewOrganization) -> Response[organizations.Organization]:
-    return answered(organizations.create(connection(), api.caller, body), status=201)
+    created = organizations.create(connection(), api.caller, body)
+    caching.drain()
+    return answered(created, status=201)
 
 
 @api.endpoint(f"GET {ORGANIZATION}", "billing:read")
 def get(organization_id: UUID) -> Response[organizations.Organization]:
-    return answered(organizations.get(connection(), api.caller, organization_id))
+    return answered(organizations.get(connection, cache(), api.caller, organization_id))
 
 
 @api.endpoint(f"PATCH {ORGANIZATION}", "billing:admin")
 def update(
     organization_id: UUID, body: organizations.OrganizationChange
 ) -> Response[organizations.Organization]:
-    return answered(organizations.update(connection(), api.caller, organization_id, body))
+    updated = organizations.update(connection(), api.caller, organization_id, body)
+    caching.drain()
+    return answered(updated)
 
 
 @api.endpoint(f"GET {ORGANIZATION}/balance", "billing:read")
 def balance(organization_id: UUID) -> Response[organizations.Balance]:
-    return answered(organizations.balance(connection(), api.caller, organization_id))
+    return answered(organizations.balance(connection, cache(), api.caller, organization_id))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/transactions", "billing:read")
-def transactions(
-    organization_id: UUID,
-    transaction_type: Annotated[ledger.TransactionType | None, Query(alias="type")] = None,
-    start: From = None,
-    end: To = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-) -> Response[Page[ledger.Transaction]]:
-    return answered(
-        ledger.transactions(
-            connection(), api.caller, organization_id, transaction_type, start, end, limit, cursor
-        )
-    )
+@api.endpoint("GET /v1/exchange-rates", "billing:read")
+def exchange_rates() -> Response[fx.ExchangeRates]:
+    return answered(fx.exchange_rates(fx.rates(connection, cache())))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/spend-logs", "billing:read")
-def spend_logs(
-    organization_id: UUID,
-    start: From = None,
-    end: To = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-) -> Response[Page[usage.SpendLog]]:
-    return answered(
-        usage.spend_logs(connection(), api.caller, organization_id, start, end, limit, cursor)
-    )
+@api.endpoint("GET /v1/exchange-rates/{currency}", "billing:read")
+def exchange_rate(currency: str) -> Response[fx.ExchangeRate]:
+    return answered(fx.exchange_rate(fx.rate(connection, cache(), currency)))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/spending", "billing:read")
-def spending(
-    organization_id: UUID,
-    start: From = None,
-    end: To = None,
-    group_by: Annotated[str | None, Query()] = None,
-) -> Response[usage.Spending]:
-    by = usage.dimensions(group_by)
-    return answered(usage.spending(connection(), api.caller, organization_id, start, end, by))
+@api.endpoint("GET /v1/cache/statistics", "billing:admin")
+def cache_statistics() -> Response[caching.Statistics]:
+    return answered(caching.statistics())
+
+
+@api.endpoint("POST /v1/cache/invalidate", "billing:admin")
+def invalidate(body: invalidations.Forget) -> Response[invalidations.Forgotten]:
+    return answered(caching.forget(api.caller, body))
 
 
 @api.endpoint("GET /health", scope=None)

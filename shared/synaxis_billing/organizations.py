@@ -1,6 +1,6 @@
 """Organizations: who is billed, in which currency and time zone, and how much credit they have."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,16 +10,17 @@ from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, Field
 
 from synaxis_billing import fx, sql
-from synaxis_billing.errors import Forbidden, invalid_field
+from synaxis_billing.cache import Cache, Family, Loaded
+from synaxis_billing.errors import Forbidden, NotFound, invalid_field
 from synaxis_billing.fields import Answer, Money, Name, Request, Time, UsdOrZero
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import parse_usd
 
 
 def _supported(currency: str) -> str:
-    if currency not in fx.CURRENCIES:
+    if not fx.is_supported(currency):
         raise ValueError(f"must be one of {', '.join(fx.CURRENCIES)}")
-    return currency
+    return currency.upper()
 
 
 def _percentage(text: str) -> str:
@@ -75,6 +76,11 @@ class Organization(Answer):
     created_at: Time
 
 
+PROFILES = Family("organization", Organization, absent_seconds=60)
+# Whoever caches what depends on the profile says so by this tag.
+PROFILE_TAG = "profile"
+
+
 class Balance(Answer):
     """available_usd = balance_usd - held_usd; `balance` is balance_usd in the billing currency."""
 
@@ -107,15 +113,37 @@ def update(
     )
 
 
-def get(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> Organization:
-    """Raises NotFound."""
-    return _organization(sql.call(db, "organization", caller.tenant, organization_id))
+def get(
+    connect: Callable[[], psycopg.Connection],
+    cache: Cache,
+    caller: Caller,
+    organization_id: UUID,
+) -> Organization:
+    """The profile, as it is or was a few seconds ago. Raises NotFound."""
+
+    def load() -> Loaded[Organization] | None:
+        outcome = sql.call(connect(), "organization", caller.tenant, organization_id)
+        if outcome["outcome"] == "organization_not_found":
+            return None
+        return Loaded(_organization(outcome), outcome["value"]["version"])
+
+    # Whom the token may not touch does not exist for it, cached or not.
+    if caller.tenant in ("*", str(organization_id)):
+        found = cache.get_or_load(PROFILES.key(organization_id), load)
+        if found is not None and found.id == organization_id:
+            return found
+    raise NotFound("There is no such organization.", code="organization_not_found")
 
 
-def balance(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> Balance:
-    """The credit now: an expired hold does not count. Raises NotFound."""
-    value = sql.accepted(sql.call(db, "balance", caller.tenant, organization_id))[0]
-    rate = fx.rate(value["billing_currency"], datetime.now(UTC))
+def balance(
+    connect: Callable[[], psycopg.Connection],
+    cache: Cache,
+    caller: Caller,
+    organization_id: UUID,
+) -> Balance:
+    """The credit now, from the row itself: an expired hold does not count. Raises NotFound."""
+    value = sql.accepted(sql.call(connect(), "balance", caller.tenant, organization_id))[0]
+    rate = fx.rate(connect, cache, value["billing_currency"])
     return Balance(
         balance_usd=value["balance_usd"],
         held_usd=value["held_usd"],

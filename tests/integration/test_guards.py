@@ -87,7 +87,7 @@ def test_a_tenant_sees_and_changes_its_own_rows_alone(database: Database, used: 
     with database.connect() as db:
         stranger = Caller(tenant=str(steps.new_organization(db, "5")))
         with pytest.raises(NotFound):
-            organizations.balance(db, stranger, used)
+            organizations.balance(lambda: db, steps.NO_CACHE, stranger, used)
         outcome = sql.call(
             db, "top_up", stranger.tenant, used, "k", b"f" * 32, Decimal(1), None, None, None
         )

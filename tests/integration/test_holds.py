@@ -20,7 +20,7 @@ def test_a_hold_leaves_the_balance_and_shrinks_what_is_available(database: Datab
     with database.connect() as db:
         organization_id = steps.new_organization(db, "10")
         steps.hold(db, organization_id, "4")
-        now = organizations.balance(db, steps.PLATFORM, organization_id)
+        now = organizations.balance(lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id)
         assert [now.balance_usd, now.held_usd, now.available_usd] == [10, 4, 6]
         with pytest.raises(InsufficientCredits) as refused:
             steps.charge(db, organization_id, "7")

@@ -177,7 +177,9 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def agrees_with_the_model(self) -> None:
         for organization_id, model in self.models.items():
-            now = organizations.balance(self.db, steps.PLATFORM, organization_id)
+            now = organizations.balance(
+                lambda: self.db, steps.NO_CACHE, steps.PLATFORM, organization_id
+            )
             assert now.balance_usd == model.balance
             assert now.available_usd == model.available
 

@@ -45,7 +45,7 @@ def of_type(kind: type, results: list[Any]) -> list[Any]:
 
 def balance(database: Database, organization_id: UUID) -> organizations.Balance:
     with database.connect() as db:
-        return organizations.balance(db, steps.PLATFORM, organization_id)
+        return organizations.balance(lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id)
 
 
 def test_a_payment_that_arrives_many_times_at_once_credits_once(database: Database) -> None:

@@ -72,7 +72,9 @@ def _expected(
 def _spent(
     db: psycopg.Connection, organization_id: UUID, start: datetime, end: datetime, group_by: Any
 ) -> usage.Spending:
-    return usage.spending(db, steps.PLATFORM, organization_id, start, end, group_by)
+    return usage.spending(
+        lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, start, end, group_by
+    )
 
 
 def test_spending_is_the_sum_of_the_logs(database: Database) -> None:
@@ -142,7 +144,9 @@ def test_by_default_it_is_the_current_month_of_the_organization(database: Databa
         organization_id = steps.new_organization(db, "5", timezone="Pacific/Kiritimati")
         steps.charge(db, organization_id, "1", model="gpt-4o")
         steps.log_spend(db, organization_id, "2", model="gpt-4o")
-        spent = usage.spending(db, steps.PLATFORM, organization_id, None, None, ["model"])
+        spent = usage.spending(
+            lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, None, None, ["model"]
+        )
     here = datetime.now(ZoneInfo("Pacific/Kiritimati"))
     assert spent.start == datetime(here.year, here.month, 1, tzinfo=ZoneInfo("Pacific/Kiritimati"))
     assert [item.amount_usd for item in spent.items] == [3]

@@ -1,10 +1,12 @@
 from decimal import Decimal
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synaxis_billing import fx
+from synaxis_billing.cache import Cache
 from synaxis_billing.money import LARGEST_USD, convert, format_money, parse_usd
 
 amounts = st.decimals(-LARGEST_USD, LARGEST_USD, places=8)
@@ -76,8 +78,12 @@ def test_a_conversion_rounds_once_half_up_to_the_minor_unit(
 
 
 def test_a_fallback_rate_says_that_it_is_one() -> None:
-    euro = fx.rate("EUR", fx.FALLBACK_AS_OF)
+    def gone() -> psycopg.Connection:
+        raise psycopg.OperationalError("the server has gone away")
+
+    euro = fx.rate(gone, Cache(None), "eur")
     assert (euro.stale, euro.source) == (True, "static_fallback")
-    dollar = fx.rate("USD", fx.FALLBACK_AS_OF)
+    assert euro.rate == Decimal("0.92")
+    dollar = fx.rate(gone, Cache(None), "USD")
     assert dollar.rate == 1
     assert not dollar.stale

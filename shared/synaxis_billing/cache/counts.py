@@ -25,5 +25,7 @@ class Counts:
         return asdict(self)
 
     @property
-    def requests(self) -> int:
-        return self.l1_hits + self.l2_hits + self.misses
+    def hit_ratio(self) -> float | None:
+        """Answers that the source was not asked for, of all; None before the first."""
+        hits = self.l1_hits + self.l2_hits
+        return hits / (hits + self.misses) if hits + self.misses else None

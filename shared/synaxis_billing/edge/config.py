@@ -9,3 +9,11 @@ def database_url() -> str:
 
 def redis_url() -> str | None:
     return os.environ.get("REDIS_URL") or None
+
+
+def redis_cluster() -> bool:
+    return os.environ.get("REDIS_CLUSTER") == "true"
+
+
+def region() -> str:
+    return os.environ.get("AWS_REGION", "")

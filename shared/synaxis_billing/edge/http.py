@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, NoReturn, get_args
 from uuid import UUID
@@ -90,26 +91,33 @@ class Api(APIGatewayHttpResolver):
         return Caller(tenant=_tenant(claims), subject=claims.get("sub"))
 
 
-def entry(api: Api) -> Handler:
-    """The Lambda handler of an API: every refusal is a problem, every request one metrics line."""
+def entry(api: Api, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> Handler:
+    """The Lambda handler of an API: every refusal is a problem, every request one metrics line.
+
+    `around` is entered for each invocation.
+    """
 
     def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
         request_id = event["requestContext"]["requestId"]
+        with around():
+            answer = resolve(event, context, request_id)
+        _measure(event["routeKey"], request_id, answer)
+        return answer
+
+    def resolve(event: Event, context: LambdaContext, request_id: str) -> dict[str, Any]:
         try:
             _authorize(api, event)
             _refuse_unknown_parameters(api, event)
             _require_json(event)
-            answer = api.resolve(event, context)
+            return api.resolve(event, context)
         except BillingError as error:
-            answer = _problem(error, request_id)
+            return _problem(error, request_id)
         except psycopg.errors.NumericValueOutOfRange:
-            answer = _problem(_beyond_the_column(), request_id)
+            return _problem(_beyond_the_column(), request_id)
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
             database.discard()
             logger.warning("database failed", sqlstate=error.sqlstate, request_id=request_id)
-            answer = _problem(_unavailable(), request_id)
-        _measure(event["routeKey"], request_id, answer)
-        return answer
+            return _problem(_unavailable(), request_id)
 
     return handler
 

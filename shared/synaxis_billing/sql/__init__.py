@@ -8,6 +8,7 @@ import psycopg
 from synaxis_billing.errors import (
     BillingError,
     Conflict,
+    Forbidden,
     InsufficientCredits,
     NotFound,
     Unprocessable,
@@ -24,6 +25,7 @@ def call(connection: psycopg.Connection, function: str, *arguments: Any) -> Any:
 
 
 _REFUSALS: dict[str, tuple[type[BillingError], str]] = {
+    "forbidden": (Forbidden, "This is for the platform's own token."),
     "insufficient_credits": (
         InsufficientCredits,
         "The organization's available credit is less than this needs.",

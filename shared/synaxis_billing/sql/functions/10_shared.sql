@@ -175,6 +175,10 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
+-- The version of a row that was written at this instant: its microseconds since 1970.
+CREATE OR REPLACE FUNCTION billing.version_of(p_instant timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$ SELECT (extract(epoch FROM p_instant) * 1000000)::bigint $$;
+
 -- How a change ended: 'created' or 'replayed' with its value, or the code of the refusal with what
 -- the refusal tells.
 CREATE OR REPLACE FUNCTION billing.outcome(p_code text, p_value json DEFAULT NULL) RETURNS json

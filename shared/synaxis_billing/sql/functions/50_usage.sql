@@ -115,6 +115,7 @@ BEGIN
         'from', v_from,
         'to', v_to,
         'timezone', o.timezone,
+        'version', billing.version_of(o.changed_at),
         'groups', (SELECT count(*) FROM groups),
         'items', (SELECT coalesce(json_agg(json_build_object(
             'day', day, 'month', month, 'model', model, 'provider', provider, 'team_id', team_id,

@@ -8,8 +8,16 @@ LANGUAGE sql STABLE AS $$
         'region', o.region,
         'low_balance_threshold_usd', o.low_balance_threshold_usd::text,
         'tax', o.tax,
-        'created_at', o.created_at
+        'created_at', o.created_at,
+        'version', billing.version_of(o.changed_at)
     )
+$$;
+
+-- Have caches forget the profile and what was computed by its time zone.
+CREATE OR REPLACE FUNCTION billing.profile_changed(o billing.organizations) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO billing.invalidations (tenant, keys, tags, version)
+    VALUES (o.id, ARRAY['organization'], ARRAY['profile'], billing.version_of(o.changed_at))
 $$;
 
 CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
@@ -31,6 +39,7 @@ BEGIN
     IF o.id IS NULL THEN
         RETURN billing.outcome('organization_exists');
     END IF;
+    PERFORM billing.profile_changed(o);
     RETURN billing.outcome('created', billing.organization_json(o));
 END $$;
 
@@ -67,6 +76,7 @@ BEGIN
         day_start = p.day_start,
         day_end = p.day_end
     WHERE id = o.id;
+    PERFORM billing.profile_changed(p);
     RETURN billing.outcome('found', billing.organization_json(p));
 END $$;
 

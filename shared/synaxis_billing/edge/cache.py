@@ -1,0 +1,137 @@
+"""This container's one cache, kept from one invocation to the next, and what it counts."""
+
+import contextlib
+import functools
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from synaxis_billing import invalidations
+from synaxis_billing.cache import L2, Cache, Unreachable
+from synaxis_billing.cache.counts import Counts
+from synaxis_billing.edge import config, database
+from synaxis_billing.errors import TemporarilyUnavailable
+from synaxis_billing.fields import Answer
+from synaxis_billing.ledger import Caller
+
+CONTAINER = uuid.uuid4()
+
+logger = Logger()
+metrics = Metrics()
+_measured: dict[str, Counts] = {}
+
+
+class FamilyStatistics(Answer):
+    l1_hits: int
+    l2_hits: int
+    misses: int
+    hit_ratio: float | None
+    fenced: int
+    stale: int
+    unreachable: int
+
+
+class Statistics(Answer):
+    """What this container has seen since it started; others have their own."""
+
+    container_id: uuid.UUID
+    region: str
+    l1_hits: int
+    l2_hits: int
+    misses: int
+    hit_ratio: float | None
+    fenced: int
+    l1_entries: int
+    l1_bytes: int
+    l1_evictions: int
+    redis_failures: int
+    breaker_open: bool
+    families: dict[str, FamilyStatistics]
+
+
+@functools.cache
+def cache() -> Cache:
+    url = config.redis_url()
+    return Cache(None if url is None else L2(url, cluster=config.redis_cluster()))
+
+
+@contextlib.contextmanager
+def invocation() -> Iterator[None]:
+    """Around an invocation that reads the cache: nothing from before a freeze, and its counts go
+    out as metrics."""
+    cache().wake()
+    try:
+        yield
+    finally:
+        _measure()
+
+
+def drain() -> int:
+    """Tell everybody what this container, or one that was killed, has changed. What cannot be told
+    now stays, for the next or the schedule to tell."""
+    try:
+        return invalidations.drain(
+            database.connection(), cache(), config.region(), lambda _messages: None
+        )
+    except (Unreachable, psycopg.Error) as error:
+        logger.warning("invalidations wait", reason=str(error))
+        metrics.add_metric("InvalidationsDelayed", MetricUnit.Count, 1)
+        return 0
+
+
+def forget(caller: Caller, request: invalidations.Forget) -> invalidations.Forgotten:
+    """Raises InvalidRequest, NotFound, TemporarilyUnavailable."""
+    try:
+        forgotten = invalidations.forget(database.connection(), cache(), caller, request)
+    except Unreachable as error:
+        raise TemporarilyUnavailable("Redis cannot be told now.") from error
+    drain()
+    return forgotten
+
+
+def statistics() -> Statistics:
+    here = cache()
+    total = sum(here.families.values(), Counts())
+    return Statistics(
+        container_id=CONTAINER,
+        region=config.region(),
+        l1_hits=total.l1_hits,
+        l2_hits=total.l2_hits,
+        misses=total.misses,
+        hit_ratio=total.hit_ratio,
+        fenced=total.fenced,
+        l1_entries=len(here.l1),
+        l1_bytes=here.l1.bytes,
+        l1_evictions=here.l1.evictions,
+        redis_failures=here.failures,
+        breaker_open=here.breaker_open,
+        families={
+            name: FamilyStatistics(**of.as_dict(), hit_ratio=of.hit_ratio)
+            for name, of in here.families.items()
+        },
+    )
+
+
+def _measure() -> None:
+    changed = {}
+    for name, counts in cache().families.items():
+        new = counts - _measured.get(name, Counts())
+        if new != Counts():
+            changed[name] = new
+            _measured[name] = counts + Counts()
+    if not changed:
+        return
+    total = sum(changed.values(), Counts())
+    for metric, count in (
+        ("CacheL1Hits", total.l1_hits),
+        ("CacheL2Hits", total.l2_hits),
+        ("CacheMisses", total.misses),
+        ("CacheFenced", total.fenced),
+        ("CacheUnreachable", total.unreachable),
+    ):
+        metrics.add_metric(metric, MetricUnit.Count, count)
+    metrics.add_metric("CacheBreakerOpen", MetricUnit.Count, int(cache().breaker_open))
+    metrics.add_metadata("cache", {name: of.as_dict() for name, of in changed.items()})

@@ -1,0 +1,185 @@
+"""What caches must forget: written by the change that makes it stale, told to every region.
+
+A change leaves a row in its own transaction. After the commit its handler drains the rows: this
+region's Redis, then the bus to the others, then the row goes. What a killed handler leaves, a
+schedule drains. So each is told at least once, and being told twice, late or out of order does no
+harm.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from pydantic import Field
+
+from synaxis_billing import sql
+from synaxis_billing.cache import Cache
+from synaxis_billing.cache.keys import parse_key, parse_pattern
+from synaxis_billing.cache.l2 import Invalidation
+from synaxis_billing.errors import invalid_field
+from synaxis_billing.fields import Answer, Request, Time
+from synaxis_billing.ledger import Caller
+
+MOST_AT_ONCE = 1000
+
+
+class Message(Answer):
+    """What the regions tell each other: names and row versions, never values. `keys`, `tags` and
+    `families` map names to versions; a version, if not 0, is the oldest that may be cached."""
+
+    id: UUID
+    origin: str
+    tenant: UUID
+    keys: dict[str, int] = Field(default_factory=dict)
+    tags: dict[str, int] = Field(default_factory=dict)
+    families: dict[str, int] = Field(default_factory=dict)
+    everything: int | None = None
+    committed_at: Time
+
+
+class Forget(Request):
+    """What to forget of an organization: keys, a pattern, tags, or without any of them all of it.
+    `global` tells every region."""
+
+    organization_id: UUID | None = None
+    keys: tuple[str, ...] = Field((), max_length=1000)
+    pattern: str | None = None
+    tags: tuple[str, ...] = Field((), max_length=100)
+    everywhere: bool = Field(False, alias="global", strict=True)
+
+
+class Forgotten(Answer):
+    """`scope` is "region", or "global": every region has been told or will be."""
+
+    organization_id: UUID
+    scope: str
+
+
+def drain(
+    db: psycopg.Connection,
+    cache: Cache,
+    region: str,
+    publish: Callable[[Sequence[Message]], None],
+) -> int:
+    """Tell this region's Redis and the bus what is pending; how many rows there were.
+
+    Raises what `publish` raises, and Unreachable: then the rows stay, for the next to drain.
+    """
+    rows = sql.call(db, "pending_invalidations", "*", MOST_AT_ONCE)
+    if rows:
+        messages = coalesced(rows, region)
+        apply(cache, messages)
+        publish(messages)
+        sql.call(db, "delivered_invalidations", "*", [UUID(row["id"]) for row in rows])
+    return len(rows)
+
+
+def coalesced(rows: Iterable[dict[str, Any]], region: str) -> list[Message]:
+    """One message per tenant, which names each thing once with its newest version."""
+    messages: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = messages.setdefault(
+            row["tenant"],
+            {
+                "id": uuid4(),
+                "origin": region,
+                "tenant": row["tenant"],
+                "keys": {},
+                "tags": {},
+                "families": {},
+                "everything": None,
+                "committed_at": row["created_at"],
+            },
+        )
+        for kind in ("keys", "tags", "families"):
+            for name in row[kind]:
+                one[kind][name] = max(row["version"], one[kind].get(name, 0))
+        if row["everything"]:
+            one["everything"] = max(row["version"], one["everything"] or 0)
+    return [Message.model_validate(one) for one in messages.values()]
+
+
+def apply(cache: Cache, messages: Sequence[Message]) -> None:
+    """Have this region forget it, in one step. Raises Unreachable."""
+    cache.invalidate([_invalidation(message) for message in messages])
+
+
+def consume(cache: Cache, region: str, messages: Iterable[Message]) -> list[float]:
+    """Have this region forget what others changed, each once; the seconds from the commit until
+    now, of each. Raises Unreachable: then all of it is to be done again."""
+    foreign = {message.id: message for message in messages if message.origin != region}
+    apply(cache, list(foreign.values()))
+    now = datetime.now(UTC)
+    return [(now - message.committed_at).total_seconds() for message in foreign.values()]
+
+
+def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget) -> Forgotten:
+    """What an operator asks to be forgotten. Raises InvalidRequest, NotFound; Unreachable when it
+    was for this region alone and its Redis cannot be told."""
+    tenant, keys, families = _asked(caller, request)
+    everything = not keys and not families and not request.tags
+    if request.everywhere:
+        outcome = sql.call(
+            db,
+            "request_invalidation",
+            caller.tenant,
+            *(tenant, keys, list(request.tags), families, everything),
+        )
+        sql.accepted(outcome)
+        return Forgotten(organization_id=tenant, scope="global")
+    what = Invalidation.of(
+        tenant, keys=keys, tags=request.tags, families=families, everything=everything
+    )
+    cache.invalidate([what])
+    return Forgotten(organization_id=tenant, scope="region")
+
+
+def _asked(caller: Caller, request: Forget) -> tuple[UUID, list[str], list[str]]:
+    """The one tenant that a request is about, the names of its keys and its families."""
+    tenants: set[UUID] = set()
+    if request.organization_id is not None:
+        tenants.add(request.organization_id)
+    if caller.tenant != "*":
+        tenants.add(UUID(caller.tenant))
+    keys: list[str] = []
+    families: list[str] = []
+    for number, text in enumerate(request.keys):
+        tenant, name = _parsed(parse_key, text, f"/keys/{number}")
+        tenants.add(tenant)
+        keys.append(name)
+    if request.pattern is not None:
+        tenant, family = _parsed(parse_pattern, request.pattern, "/pattern")
+        tenants.add(tenant)
+        # A pattern of all leaves nothing to name.
+        keys, families = ([], []) if family is None else (keys, [family])
+    if len(tenants) != 1:
+        rule = "must name one organization, the same everywhere"
+        raise invalid_field("body", "/organization_id", rule)
+    return tenants.pop(), keys, families
+
+
+def _parsed[T](parse: Callable[[str], T], text: str, pointer: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise invalid_field("body", pointer, str(error)) from error
+
+
+def _invalidation(message: Message) -> Invalidation:
+    of, tenant = Invalidation.of, message.tenant
+    parts = [
+        *(of(tenant, keys=[name], version=version) for name, version in message.keys.items()),
+        *(of(tenant, tags=[name], version=version) for name, version in message.tags.items()),
+        *(
+            of(tenant, families=[name], version=version)
+            for name, version in message.families.items()
+        ),
+    ]
+    if message.everything is not None:
+        parts.append(of(tenant, everything=True, version=message.everything))
+    return Invalidation(
+        {name: version for part in parts for name, version in part.fences.items()},
+        {name: version for part in parts for name, version in part.values.items()},
+    )

@@ -1,0 +1,81 @@
+-- Store what one fetch brought, once. A rate that is more than the largest jump (0.2 is 20 %) away
+-- from the one before is held back.
+CREATE OR REPLACE FUNCTION billing.store_exchange_rates(
+    p_tenant text, p_fetch jsonb, p_largest_jump numeric
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_stored text[];
+    v_held text[];
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    -- One at a time, so that each is compared with the one before it.
+    PERFORM pg_advisory_xact_lock(hashtext('billing.exchange_rates'));
+    WITH new AS (
+        INSERT INTO billing.exchange_rates (fetch_id, currency, rate, source, as_of, fetched_at, held)
+        SELECT (p_fetch ->> 'id')::uuid, r.key, r.value::numeric, p_fetch ->> 'source',
+            (p_fetch ->> 'as_of')::timestamptz, (p_fetch ->> 'fetched_at')::timestamptz,
+            coalesce(abs(r.value::numeric / last.rate - 1) > p_largest_jump, false)
+        FROM jsonb_each_text(p_fetch -> 'rates') AS r
+        LEFT JOIN LATERAL (
+            SELECT rate FROM billing.exchange_rates
+            WHERE currency = r.key AND NOT held ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1
+        ) AS last ON true
+        ON CONFLICT (fetch_id, currency) DO NOTHING
+        RETURNING currency, held
+    )
+    SELECT coalesce(array_agg(currency ORDER BY currency) FILTER (WHERE NOT held), '{}'),
+        coalesce(array_agg(currency ORDER BY currency) FILTER (WHERE held), '{}')
+    INTO v_stored, v_held FROM new;
+    IF v_stored <> '{}' THEN
+        PERFORM billing.rates_changed();
+    END IF;
+    RETURN billing.outcome('created', json_build_object('stored', v_stored, 'held', v_held));
+END $$;
+
+-- Believe the rates of a fetch that were held back.
+CREATE OR REPLACE FUNCTION billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_accepted text[];
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('billing.exchange_rates'));
+    WITH accepted AS (
+        UPDATE billing.exchange_rates SET held = false, stored_at = clock_timestamp()
+        WHERE fetch_id = p_fetch_id AND held RETURNING currency
+    )
+    SELECT coalesce(array_agg(currency ORDER BY currency), '{}') INTO v_accepted FROM accepted;
+    IF v_accepted <> '{}' THEN
+        PERFORM billing.rates_changed();
+    END IF;
+    RETURN billing.outcome('created', json_build_object('stored', v_accepted, 'held', ARRAY[]::text[]));
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$
+    -- The tenant of what belongs to no organization.
+    INSERT INTO billing.invalidations (tenant, keys, version)
+    SELECT '00000000-0000-0000-0000-000000000000', ARRAY['rates:latest'],
+        billing.version_of(max(stored_at)) FROM billing.exchange_rates
+$$;
+
+-- The last known rate of each of the currencies.
+CREATE OR REPLACE FUNCTION billing.exchange_rates(p_tenant text, p_currencies text[]) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN (
+        SELECT json_build_object(
+            'items', coalesce(json_agg(json_build_object(
+                'currency', last.currency, 'rate', last.rate::text, 'source', last.source,
+                'as_of', last.as_of, 'fetched_at', last.fetched_at)), '[]'),
+            'version', coalesce(billing.version_of(max(last.stored_at)), 0))
+        FROM unnest(p_currencies) AS asked (currency) CROSS JOIN LATERAL (
+            SELECT * FROM billing.exchange_rates AS r
+            WHERE r.currency = asked.currency AND NOT r.held
+            ORDER BY r.fetched_at DESC, r.fetch_id DESC LIMIT 1
+        ) AS last);
+END $$;

@@ -1,0 +1,35 @@
+-- What caches must forget, the oldest first.
+CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN (
+        SELECT coalesce(json_agg(i), '[]')
+        FROM (SELECT * FROM billing.invalidations ORDER BY id LIMIT p_limit) AS i);
+END $$;
+
+-- Every region has been told. What is told twice does no harm.
+CREATE OR REPLACE FUNCTION billing.delivered_invalidations(p_tenant text, p_ids uuid[]) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_deleted int;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    DELETE FROM billing.invalidations WHERE id = ANY (p_ids);
+    GET DIAGNOSTICS v_deleted = ROW_COUNT;
+    RETURN v_deleted;
+END $$;
+
+-- Have every region forget something that did not change here.
+CREATE OR REPLACE FUNCTION billing.request_invalidation(
+    p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[],
+    p_everything boolean
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    IF p_tenant NOT IN (p_organization_id::text, '*') THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    INSERT INTO billing.invalidations (tenant, keys, tags, families, everything)
+    VALUES (p_organization_id, p_keys, p_tags, p_families, p_everything);
+    RETURN billing.outcome('created');
+END $$;
