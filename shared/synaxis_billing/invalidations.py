@@ -1,15 +1,13 @@
-"""What caches must forget: written by the change that makes it stale, told to every region.
+"""What caches must forget: written by the change that makes it stale, told to Redis after it.
 
-A change leaves a row in its own transaction. After the commit its handler drains the rows: this
-region's Redis, then the bus to the others, then the row goes. What a killed handler leaves, a
-schedule drains. So each is told at least once, and being told twice, late or out of order does no
-harm.
+A change leaves a row in its own transaction. After the commit its handler drains the rows: Redis is
+told, then the row goes. What a killed handler leaves, the next one drains. So each is told at least
+once, and being told twice, late or out of order does no harm.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 from pydantic import Field
@@ -19,24 +17,10 @@ from synaxis_billing.cache import Cache
 from synaxis_billing.cache.keys import parse_key, parse_pattern
 from synaxis_billing.cache.l2 import Invalidation
 from synaxis_billing.errors import invalid_field
-from synaxis_billing.fields import Answer, Request, Time
+from synaxis_billing.fields import Answer, Request
 from synaxis_billing.ledger import Caller
 
 MOST_AT_ONCE = 1000
-
-
-class Message(Answer):
-    """What the regions tell each other: names and row versions, never values. `keys`, `tags` and
-    `families` map names to versions; a version, if not 0, is the oldest that may be cached."""
-
-    id: UUID
-    origin: str
-    tenant: UUID
-    keys: dict[str, int] = Field(default_factory=dict)
-    tags: dict[str, int] = Field(default_factory=dict)
-    families: dict[str, int] = Field(default_factory=dict)
-    everything: int | None = None
-    committed_at: Time
 
 
 class Forget(Request):
@@ -57,62 +41,35 @@ class Forgotten(Answer):
     scope: str
 
 
-def drain(
-    db: psycopg.Connection,
-    cache: Cache,
-    region: str,
-    publish: Callable[[Sequence[Message]], None],
-) -> int:
-    """Tell this region's Redis and the bus what is pending; how many rows there were.
+def drain(db: psycopg.Connection, cache: Cache) -> int:
+    """Tell Redis what is pending; how many rows there were.
 
-    Raises what `publish` raises, and Unreachable: then the rows stay, for the next to drain.
+    Raises Unreachable: then the rows stay, for the next to drain.
     """
     rows = sql.call(db, "pending_invalidations", "*", MOST_AT_ONCE)
     if rows:
-        messages = coalesced(rows, region)
-        apply(cache, messages)
-        publish(messages)
+        cache.invalidate(coalesced(rows))
         sql.call(db, "delivered_invalidations", "*", [UUID(row["id"]) for row in rows])
     return len(rows)
 
 
-def coalesced(rows: Iterable[dict[str, Any]], region: str) -> list[Message]:
-    """One message per tenant, which names each thing once with its newest version."""
-    messages: dict[str, dict[str, Any]] = {}
+def coalesced(rows: Iterable[dict[str, Any]]) -> list[Invalidation]:
+    """One invalidation per tenant, which names each thing once with its newest version."""
+    tenants: dict[str, Invalidation] = {}
     for row in rows:
-        one = messages.setdefault(
-            row["tenant"],
-            {
-                "id": uuid4(),
-                "origin": region,
-                "tenant": row["tenant"],
-                "keys": {},
-                "tags": {},
-                "families": {},
-                "everything": None,
-                "committed_at": row["created_at"],
-            },
+        version = row["version"]
+        one = Invalidation.of(
+            UUID(row["tenant"]),
+            keys=dict.fromkeys(row["keys"], version),
+            families=dict.fromkeys(row["families"], version),
+            tags=dict.fromkeys(row["tags"], version),
+            everything=version if row["everything"] else None,
         )
-        for kind in ("keys", "tags", "families"):
-            for name in row[kind]:
-                one[kind][name] = max(row["version"], one[kind].get(name, 0))
-        if row["everything"]:
-            one["everything"] = max(row["version"], one["everything"] or 0)
-    return [Message.model_validate(one) for one in messages.values()]
-
-
-def apply(cache: Cache, messages: Sequence[Message]) -> None:
-    """Have this region forget it, in one step. Raises Unreachable."""
-    cache.invalidate([_invalidation(message) for message in messages])
-
-
-def consume(cache: Cache, region: str, messages: Iterable[Message]) -> list[float]:
-    """Have this region forget what others changed, each once; the seconds from the commit until
-    now, of each. Raises Unreachable: then all of it is to be done again."""
-    foreign = {message.id: message for message in messages if message.origin != region}
-    apply(cache, list(foreign.values()))
-    now = datetime.now(UTC)
-    return [(now - message.committed_at).total_seconds() for message in foreign.values()]
+        known = tenants.setdefault(row["tenant"], Invalidation({}, {}))
+        for merged, new in zip(known, one, strict=True):
+            for name in new:
+                merged[name] = max(version, merged.get(name, 0))
+    return list(tenants.values())
 
 
 def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget) -> Forgotten:
@@ -130,7 +87,11 @@ def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget
         sql.accepted(outcome)
         return Forgotten(organization_id=tenant, scope="global")
     what = Invalidation.of(
-        tenant, keys=keys, tags=request.tags, families=families, everything=everything
+        tenant,
+        keys=dict.fromkeys(keys, 0),
+        tags=dict.fromkeys(request.tags, 0),
+        families=dict.fromkeys(families, 0),
+        everything=0 if everything else None,
     )
     cache.invalidate([what])
     return Forgotten(organization_id=tenant, scope="region")
@@ -165,21 +126,3 @@ def _parsed[T](parse: Callable[[str], T], text: str, pointer: str) -> T:
         return parse(text)
     except ValueError as error:
         raise invalid_field("body", pointer, str(error)) from error
-
-
-def _invalidation(message: Message) -> Invalidation:
-    of, tenant = Invalidation.of, message.tenant
-    parts = [
-        *(of(tenant, keys=[name], version=version) for name, version in message.keys.items()),
-        *(of(tenant, tags=[name], version=version) for name, version in message.tags.items()),
-        *(
-            of(tenant, families=[name], version=version)
-            for name, version in message.families.items()
-        ),
-    ]
-    if message.everything is not None:
-        parts.append(of(tenant, everything=True, version=message.everything))
-    return Invalidation(
-        {name: version for part in parts for name, version in part.fences.items()},
-        {name: version for part in parts for name, version in part.values.items()},
-    )

@@ -150,7 +150,9 @@ def spending(
         return load().value
     question = hashlib.sha256(f"{start} {end} {sorted(group_by)}".encode()).hexdigest()
     key = _SPENDING.key(organization_id, question, tags=(PROFILE_TAG,))
-    return cache.get_or_load(key, load) or load().value
+    found = cache.get_or_load(key, load)
+    assert found  # `load` has an answer, or raises
+    return found
 
 
 def _spending(

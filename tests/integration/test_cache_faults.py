@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from local import servers
-from synaxis_billing.cache import Cache, Family, Loaded, Unreachable, connections, two_level
+from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
 from synaxis_billing.cache.l1 import L1
@@ -160,8 +160,18 @@ def test_a_redis_that_refuses_to_store_costs_only_speed(
 
 def test_two_containers_load_a_value_once(redis_url: str) -> None:
     key, source = PRICES.key(uuid4(), "gpt-4o"), Source()
-    caches = [container(redis_url) for _ in range(6)]
-    source.meanwhile = lambda: time.sleep(0.1)
+    asking, loaded = threading.Semaphore(0), threading.Event()
+
+    def wait(seconds: float) -> None:
+        asking.release()
+        loaded.wait(seconds)
+
+    def until_the_others_ask() -> None:
+        for _ in caches[1:]:
+            asking.acquire()
+
+    caches = [Cache(L2(redis_url), sleep=wait) for _ in range(6)]
+    source.meanwhile = until_the_others_ask
     answers: list[Price | None] = []
     threads = [
         threading.Thread(
@@ -365,7 +375,7 @@ def test_a_cluster_serves_as_one_server_does(cluster_url: str) -> None:
     for key in keys:
         cache.get_or_load(key, source.load)
         assert other.get(key) == price(1)
-    invalidations = [Invalidation.of(key.tenant, everything=True) for key in keys]
+    invalidations = [Invalidation.of(key.tenant, everything=0) for key in keys]
     cache.invalidate(invalidations)
     other.l1.clear()
     assert all(other.get(key) is None for key in keys)

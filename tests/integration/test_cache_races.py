@@ -106,16 +106,11 @@ def test_remote_events_count_whenever_they_come_and_in_any_order(
         _no_floor(monkeypatch)
     tenant = uuid4()
     key, source, replica = _key(tenant), Source(), Source()
-    scopes: dict[str, dict[str, Any]] = {
-        "keys": {"keys": ["price:gpt-4o"]},
-        "tags": {"tags": ["models"]},
-        "families": {"families": ["price"]},
-        "everything": {"everything": True},
-    }
-    scope = scopes[what]
+    names = {"keys": "price:gpt-4o", "tags": "models", "families": "price"}
 
     def event(version: int) -> None:
-        container(redis_url).invalidate([Invalidation.of(tenant, **scope, version=version)])
+        scope: Any = {what: {names[what]: version} if what in names else version}
+        container(redis_url).invalidate([Invalidation.of(tenant, **scope)])
 
     source.change()
     source.change()

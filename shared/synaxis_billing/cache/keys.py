@@ -65,14 +65,33 @@ class Family[T: BaseModel]:
         if not isinstance(tenant, UUID):
             raise TypeError("a key needs the UUID of its tenant")
         name = ":".join([self.name, *map(_part, parts)])
-        base = prefix(tenant)
-        fences = (f"{base}g", f"{base}f:{self.name}", *(f"{base}t:{_part(tag)}" for tag in tags))
-        return Key(f"tenant:{tenant}:{name}", f"{base}v:{name}", self, tenant, fences)
+        fences = (
+            tenant_fence(tenant),
+            family_fence(tenant, self.name),
+            *(tag_fence(tenant, _part(tag)) for tag in tags),
+        )
+        return Key(f"tenant:{tenant}:{name}", value_name(tenant, name), self, tenant, fences)
 
 
-def prefix(tenant: UUID) -> str:
-    """What all of a tenant's keys in Redis begin with. The braces put them in one slot of a
-    cluster (Redis cluster specification, hash tags)."""
+def value_name(tenant: UUID, name: str) -> str:
+    """Where Redis has the value of a key that is named family:part... within its tenant."""
+    return f"{_slot(tenant)}v:{name}"
+
+
+def tenant_fence(tenant: UUID) -> str:
+    return f"{_slot(tenant)}g"
+
+
+def family_fence(tenant: UUID, family: str) -> str:
+    return f"{_slot(tenant)}f:{family}"
+
+
+def tag_fence(tenant: UUID, tag: str) -> str:
+    return f"{_slot(tenant)}t:{tag}"
+
+
+def _slot(tenant: UUID) -> str:
+    # The braces put all of a tenant in one slot of a cluster (Redis cluster specification).
     return f"tenant:{{{tenant}}}:"
 
 

@@ -10,16 +10,17 @@ row version below which nothing is stored any more, whichever replica it was rea
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from struct import Struct
 from typing import Any, NamedTuple, Self
+from uuid import UUID
 
 import redis
 
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.connections import client_of
-from synaxis_billing.cache.keys import Key, prefix
+from synaxis_billing.cache.keys import Key, family_fence, tag_fence, tenant_fence, value_name
 
 LEASE_MILLISECONDS = 6_000
 FENCE_SECONDS = 7 * 24 * 3600
@@ -35,6 +36,8 @@ _LEASE, _FILL, _INVALIDATE = (
     (files("synaxis_billing.cache") / "lua" / f"{name}.lua").read_text()
     for name in ("lease", "fill", "invalidate")
 )
+
+_NOTHING: Mapping[str, int] = {}
 
 Fences = dict[str, bytes]
 
@@ -73,20 +76,19 @@ class Invalidation(NamedTuple):
     @classmethod
     def of(
         cls,
-        tenant: Any,
+        tenant: UUID,
         *,
-        keys: Iterable[str] = (),
-        families: Iterable[str] = (),
-        tags: Iterable[str] = (),
-        everything: bool = False,
-        version: int = 0,
+        keys: Mapping[str, int] = _NOTHING,
+        families: Mapping[str, int] = _NOTHING,
+        tags: Mapping[str, int] = _NOTHING,
+        everything: int | None = None,
     ) -> Self:
-        """`keys` are names without their tenant, family:part..."""
-        base = prefix(tenant)
-        fences = [f"{base}f:{family}" for family in families] + [f"{base}t:{tag}" for tag in tags]
-        if everything:
-            fences.append(f"{base}g")
-        return cls(dict.fromkeys(fences, version), {f"{base}v:{key}": version for key in keys})
+        """Names with their versions; those of keys are without their tenant, family:part..."""
+        fences = {family_fence(tenant, name): version for name, version in families.items()}
+        fences |= {tag_fence(tenant, name): version for name, version in tags.items()}
+        if everything is not None:
+            fences[tenant_fence(tenant)] = everything
+        return cls(fences, {value_name(tenant, name): version for name, version in keys.items()})
 
 
 class L2:
@@ -183,9 +185,6 @@ class L2:
 
         self._do(send)
 
-    def ping(self) -> None:
-        self._do(lambda client: client.ping())
-
     def close(self) -> None:
         """Forget the connection; the next use opens another."""
         client, self._client = self._client, None
@@ -194,9 +193,9 @@ class L2:
                 client.close()
 
     def _do(self, work: Callable[[redis.Redis], Any]) -> Any:
-        now = self._wall()
-        if 0 <= now - self._failed_at < self._pause:
+        if self.open:
             raise Unreachable("Redis failed a moment ago and is not asked again yet")
+        now = self._wall()
         if not 0 <= now - self._used_at < IDLE_SECONDS:
             self.close()
         try:

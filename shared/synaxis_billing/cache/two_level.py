@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
-from synaxis_billing.cache.keys import Family, Key, parse_key, parse_pattern
+from synaxis_billing.cache.keys import Family, Key, parse_pattern
 from synaxis_billing.cache.l1 import L1, MISSING, Stamp
 from synaxis_billing.cache.l2 import L2, Fill, Found, Invalidation, Leased, Unreachable
 
@@ -122,23 +122,24 @@ class Cache:
         row version, nothing older is stored any more. Raises Unreachable."""
         _one_tenant(keys)
         if keys:
-            names = [parse_key(key.text)[1] for key in keys]
-            self.invalidate([Invalidation.of(keys[0].tenant, keys=names, version=version)])
+            self.invalidate([Invalidation({}, {key.wire: version for key in keys})])
 
     def remove_by_pattern(self, pattern: str) -> None:
         """Drop all that fits tenant:{uuid}:* or tenant:{uuid}:{family}:...*, at no cost but one
         write: of a narrower pattern, all of its family goes. Raises ValueError, Unreachable."""
         tenant, family = parse_pattern(pattern)
-        families = [] if family is None else [family]
-        self.invalidate([Invalidation.of(tenant, families=families, everything=family is None)])
+        if family is None:
+            self.flush(tenant)
+        else:
+            self.invalidate([Invalidation.of(tenant, families={family: 0})])
 
     def remove_by_tag(self, tenant: UUID, *tags: str, version: int = 0) -> None:
         """Drop all whose keys were made with one of the tags. Raises Unreachable."""
-        self.invalidate([Invalidation.of(tenant, tags=tags, version=version)])
+        self.invalidate([Invalidation.of(tenant, tags=dict.fromkeys(tags, version))])
 
     def flush(self, tenant: UUID) -> None:
         """Drop all of a tenant, at no cost but one write. Raises Unreachable."""
-        self.invalidate([Invalidation.of(tenant, everything=True)])
+        self.invalidate([Invalidation.of(tenant, everything=0)])
 
     def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
         """All of them in one step. Raises Unreachable: then it is to be done again."""
@@ -287,9 +288,9 @@ class Cache:
 
     def _store(self, fills: list[Fill], leased: Leased | None) -> Set[str] | None:
         """The wire names of what was stored, or None when Redis was not there to say."""
-        ours = [fill for fill in fills if leased is not None and fill.key.wire in leased.keys]
         if self._l2 is None or leased is None:
             return None
+        ours = [fill for fill in fills if fill.key.wire in leased.keys]
         if not ours:
             return frozenset()
         try:

@@ -70,12 +70,10 @@ def invocation() -> Iterator[None]:
 
 
 def drain() -> int:
-    """Tell everybody what this container, or one that was killed, has changed. What cannot be told
-    now stays, for the next or the schedule to tell."""
+    """Tell Redis what this container, or one that was killed, has changed. What cannot be told now
+    stays, for the next to tell."""
     try:
-        return invalidations.drain(
-            database.connection(), cache(), config.region(), lambda _messages: None
-        )
+        return invalidations.drain(database.connection(), cache())
     except (Unreachable, psycopg.Error) as error:
         logger.warning("invalidations wait", reason=str(error))
         metrics.add_metric("InvalidationsDelayed", MetricUnit.Count, 1)
