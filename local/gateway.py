@@ -15,6 +15,7 @@ from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_even
 from local.pool import FunctionError, Pool, Throttled
 from local.template import Template
 from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer
+from local.triggers import Triggers
 from synaxis_billing.errors import (
     BillingError,
     NotFound,
@@ -47,6 +48,7 @@ class Gateway:
         self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
         self._pools = {name: Pool(of, logs) for name, of in template.functions.items()}
+        self._triggers = Triggers(template, self._invoke)
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}
         )
@@ -59,8 +61,10 @@ class Gateway:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        self._triggers.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._triggers.stop()
         for pool in self._pools.values():
             await pool.close()
         await send({"type": "lifespan.shutdown.complete"})
@@ -121,8 +125,11 @@ class Gateway:
                 return _json(self._token(request))
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 event = json.loads(request.body or b"{}")
-                return _json(await self._pools[name].invoke(event, str(uuid.uuid4())))
+                return _json(await self._invoke(name, event))
         raise NotFound("There is no such route.")
+
+    async def _invoke(self, name: str, event: Any) -> Any:
+        return await self._pools[name].invoke(event, str(uuid.uuid4()))
 
     def _token(self, request: HttpRequest) -> dict[str, Any]:
         try:

@@ -1,6 +1,7 @@
-"""What template.yaml declares: functions, their routes, schedules and environment."""
+"""What template.yaml declares: functions, their routes, schedules, queues and environment."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,7 +18,17 @@ class Route(NamedTuple):
     open: bool
 
 
+class Queue(NamedTuple):
+    """A message that was received `most_receives` times without success is given up."""
+
+    name: str
+    batch_size: int
+    most_receives: int
+
+
 class Function(NamedTuple):
+    """`on_success` is the queue that gets the answers of its asynchronous invocations."""
+
     name: str
     folder: Path
     handler: str
@@ -25,6 +36,9 @@ class Function(NamedTuple):
     memory_mb: int
     environment: dict[str, str]
     routes: list[Route]
+    schedules_seconds: tuple[int, ...] = ()
+    queues: tuple[str, ...] = ()
+    on_success: str | None = None
 
     def load(self) -> ModuleType:
         """The handler's module, under a name of its own: every function calls it app."""
@@ -39,6 +53,7 @@ class Function(NamedTuple):
 
 class Template(NamedTuple):
     functions: dict[str, Function]
+    queues: dict[str, Queue]
     jwt_audience: str
 
 
@@ -69,7 +84,7 @@ def read(parameters: dict[str, str], path: Path = ROOT / "template.yaml") -> Tem
         for name, resource in document["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
-    return Template(functions, values["JwtAudience"])
+    return Template(functions, _queues(document["Resources"]), values["JwtAudience"])
 
 
 def _function(
@@ -85,12 +100,12 @@ def _function(
     }
     routes = [
         Route(
-            f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}",
-            event["Properties"].get("Auth", {}).get("Authorizer") == "NONE",
+            f"{event['Method'].upper()} {event['Path']}",
+            event.get("Auth", {}).get("Authorizer") == "NONE",
         )
-        for event in properties.get("Events", {}).values()
-        if event["Type"] == "HttpApi"
+        for event in _events(properties, "HttpApi")
     ]
+    destinations = properties.get("EventInvokeConfig", {}).get("DestinationConfig", {})
     return Function(
         name,
         root / properties["CodeUri"],
@@ -99,7 +114,44 @@ def _function(
         properties["MemorySize"],
         {key: _value(of, values) for key, of in environment.items()},
         routes,
+        _rates(properties),
+        tuple(_resource(event["Queue"]) for event in _events(properties, "SQS")),
+        _resource(destinations["OnSuccess"]["Destination"]) if destinations else None,
     )
+
+
+def _queues(resources: dict[str, Any]) -> dict[str, Queue]:
+    """The queues that functions read."""
+    found = {}
+    for resource in resources.values():
+        for event in _events(resource["Properties"], "SQS"):
+            name = _resource(event["Queue"])
+            most_receives = resources[name]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+            found[name] = Queue(name, event["BatchSize"], most_receives)
+    return found
+
+
+def _events(properties: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [
+        event["Properties"]
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == kind
+    ]
+
+
+def _rates(properties: dict[str, Any]) -> tuple[int, ...]:
+    """The intervals of rate(...) schedules; cron(...) ones are invoked by hand."""
+    found = [
+        re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", event["ScheduleExpression"])
+        for event in _events(properties, "ScheduleV2")
+    ]
+    seconds = {"minute": 60, "hour": 3600, "day": 86400}
+    return tuple(int(one[1]) * seconds[one[2]] for one in found if one)
+
+
+def _resource(attribute: dict[str, str]) -> str:
+    """The name in !GetAtt Name.Arn."""
+    return attribute["GetAtt"].partition(".")[0]
 
 
 def _value(of: Any, values: dict[str, str]) -> str:

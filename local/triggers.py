@@ -1,0 +1,141 @@
+"""What invokes functions without a caller waiting: schedules, and queues in this process's memory.
+
+What a queue holds ends with the process: whoever sends must be able to send again.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from local.pool import FunctionError, Throttled
+from local.template import Function, Queue, Template
+
+# Sooner than the visibility timeout of the template: nobody waits that long at a terminal.
+RETRY_SECONDS = 1.0
+_FAILURES = (FunctionError, Throttled)
+
+Invoke = Callable[[str, Any], Awaitable[Any]]
+logger = logging.getLogger(__name__)
+
+
+class Message(NamedTuple):
+    id: str
+    body: str
+    sent_milliseconds: int
+    received: int = 0
+
+
+class Triggers:
+    """The schedules and queues of a template; `invoke` takes a function's name and an event."""
+
+    def __init__(self, template: Template, invoke: Invoke) -> None:
+        self._template = template
+        self._invoke = invoke
+        self._queues = {name: asyncio.Queue[Message]() for name in template.queues}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        for function in self._template.functions.values():
+            for seconds in function.schedules_seconds:
+                self._keep(self._on_schedule(function, seconds))
+            for name in function.queues:
+                self._keep(self._on_messages(function, self._template.queues[name]))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def send(self, queue: str, body: str) -> str:
+        """Put a message into a queue, and return its id."""
+        message = Message(str(uuid.uuid4()), body, int(time.time() * 1000))
+        self._queues[queue].put_nowait(message)
+        return message.id
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _on_schedule(self, function: Function, seconds: int) -> None:
+        while True:
+            await self._asynchronously(function, {"source": "aws.scheduler", "detail": {}})
+            await asyncio.sleep(seconds)
+
+    async def _asynchronously(self, function: Function, event: Any) -> None:
+        """As Lambda invokes for a schedule: the answer goes to the function's destination."""
+        try:
+            answer = await self._invoke(function.name, event)
+        except _FAILURES as error:
+            logger.error("%s, invoked by its schedule: %s", function.name, error)
+            return
+        if function.on_success is not None:
+            self.send(function.on_success, json.dumps(_success(function.name, event, answer)))
+
+    async def _on_messages(self, function: Function, queue: Queue) -> None:
+        waiting = self._queues[queue.name]
+        while True:
+            batch = [await waiting.get()]
+            while not waiting.empty() and len(batch) < queue.batch_size:
+                batch.append(waiting.get_nowait())
+            batch = [one._replace(received=one.received + 1) for one in batch]
+            for message in await self._failed(function, queue, batch):
+                if message.received < queue.most_receives:
+                    asyncio.get_running_loop().call_later(
+                        RETRY_SECONDS, waiting.put_nowait, message
+                    )
+                else:
+                    logger.error("%s: given up on %s", queue.name, message.body)
+
+    async def _failed(
+        self, function: Function, queue: Queue, batch: list[Message]
+    ) -> list[Message]:
+        """The messages of a batch that are to be delivered again."""
+        event = {"Records": [_record(queue.name, message) for message in batch]}
+        try:
+            answer = await self._invoke(function.name, event)
+        except _FAILURES as error:
+            logger.error("%s, invoked by %s: %s", function.name, queue.name, error)
+            return batch
+        failed = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        return [message for message in batch if message.id in failed]
+
+
+def _success(name: str, event: Any, answer: Any) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html"""
+    return {
+        "version": "1.0",
+        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
+        "requestContext": {
+            "requestId": str(uuid.uuid4()),
+            "functionArn": f"arn:aws:lambda:local:000000000000:function:{name}:$LATEST",
+            "condition": "Success",
+            "approximateInvokeCount": 1,
+        },
+        "requestPayload": event,
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": answer,
+    }
+
+
+def _record(queue: str, message: Message) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
+    return {
+        "messageId": message.id,
+        "receiptHandle": message.id,
+        "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": str(message.received),
+            "SentTimestamp": str(message.sent_milliseconds),
+        },
+        "messageAttributes": {},
+        "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:local:000000000000:{queue}",
+        "awsRegion": "local",
+    }

@@ -1,0 +1,90 @@
+"""Schedules and queues invoke functions as AWS does: again and again until a message is done."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import triggers
+from local.pool import FunctionError
+from local.template import ROOT, Function, Queue, Template, read
+from local.triggers import Triggers
+
+QUEUE = Queue("Jobs", batch_size=3, most_receives=3)
+
+
+def _template(**function: Any) -> Template:
+    worker = Function("Worker", Path(), "app.handler", 2, 512, {}, [], queues=("Jobs",))
+    return Template({"Worker": worker._replace(**function)}, {"Jobs": QUEUE}, "")
+
+
+def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[Any]:
+    """The events that the function got until nothing had happened for a while."""
+    events = []
+
+    async def invoke(_name: str, event: Any) -> Any:
+        events.append(event)
+        return answer(event)
+
+    async def run() -> None:
+        running = Triggers(template, invoke)
+        for body in sent:
+            running.send("Jobs", body)
+        running.start()
+        await asyncio.sleep(0.1)
+        await running.stop()
+
+    asyncio.run(run())
+    return events
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triggers, "RETRY_SECONDS", 0.01)
+
+
+def _bodies(events: list[Any]) -> list[list[str]]:
+    return [[record["body"] for record in event["Records"]] for event in events]
+
+
+def test_messages_come_in_batches_and_those_that_failed_come_again() -> None:
+    def answer(event: Any) -> Any:
+        bad = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in bad]}
+
+    events = _run(_template(), answer, "a", "bad", "c", "d")
+    assert _bodies(events) == [["a", "bad", "c"], ["d"], ["bad"], ["bad"]]
+    counts = [event["Records"][-1]["attributes"]["ApproximateReceiveCount"] for event in events]
+    assert counts == ["1", "1", "2", "3"]
+
+
+def test_a_function_that_fails_gets_all_of_its_batch_again_until_it_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_event: Any) -> Any:
+        raise FunctionError("boom")
+
+    assert _bodies(_run(_template(), fail, "a", "b")) == [["a", "b"]] * 3
+    assert "Jobs: given up on a" in caplog.text
+
+
+def test_a_schedules_answer_goes_to_the_queue_of_its_function() -> None:
+    template = _template(schedules_seconds=(60,), on_success="Jobs")
+    events = _run(template, lambda event: {"batchItemFailures": [], "got": event.get("source")})
+    assert events[0]["source"] == "aws.scheduler"
+    envelope = json.loads(events[1]["Records"][0]["body"])
+    assert envelope["responsePayload"]["got"] == "aws.scheduler"
+    assert envelope["requestContext"]["condition"] == "Success"
+
+
+def test_the_templates_queues_and_schedules_are_found() -> None:
+    template = read({}, ROOT / "template.yaml")
+    assert template.functions["FxFetchFunction"].schedules_seconds == (3600,)
+    assert template.functions["FxFetchFunction"].on_success == "FetchedRatesQueue"
+    assert template.functions["FxStoreFunction"].queues == ("FetchedRatesQueue",)
+    assert template.queues["FetchedRatesQueue"].most_receives == 5
+    # A time of day is for AWS alone.
+    assert template.functions["UpkeepFunction"].schedules_seconds == ()
