@@ -48,6 +48,8 @@ def run() -> None:
             "DatabaseUrl": prepare(database),
             "RedisUrl": cache,
             "JwtIssuer": f"{url}/_local",
+            "FxSources": os.environ.get("FX_SOURCES", "simulated"),
+            "FxApiKey": os.environ.get("FX_API_KEY", ""),
         }
         declared = template.read(parameters)
         issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")

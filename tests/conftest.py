@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -16,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from local import servers
 from local.database import prepare
 from synaxis_billing.audit import Audit, audit
-from tests.running import Client, running
+from tests.running import Client, running, wait_until
 
 _numbers = itertools.count(1)
 
@@ -117,6 +118,8 @@ def product(
         name = str(psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"])
         app_url = make_conninfo(template_database.app_url, dbname=name)
         with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:
+            # The first exchange rates come soon after the start.
+            wait_until(lambda: httpx.get(f"{url}/health").json()["rates"] == "ok")
             yield url, Database(app_url, admin_url)
 
 

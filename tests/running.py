@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -90,6 +90,12 @@ def wait_until_ready(process: "subprocess.Popen[str]", state: Path, seconds: flo
             httpx.get(f"{url}/health")
             return url
     raise AssertionError("it did not start in time")
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
 
 
 def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:

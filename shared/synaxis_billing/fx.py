@@ -83,6 +83,7 @@ class Fetch(Answer):
 class Stored(Answer):
     """The currencies whose rates are used from now on, and those whose rates are held back."""
 
+    fetch_id: UUID
     stored: list[str]
     held: list[str]
 

@@ -1,5 +1,6 @@
 """What is cached, seen from outside: right at once for who changed it, and soon for everybody."""
 
+from decimal import ROUND_HALF_UP, Decimal
 from uuid import uuid4
 
 from tests.running import Client
@@ -36,6 +37,14 @@ def test_the_balance_is_never_a_cached_one(api: Client) -> None:
         assert api.get(f"{path}/balance").json()["balance_usd"] == f"{10 - spent}.00"
 
 
+def test_the_balance_is_shown_in_the_billing_currency_too(api: Client) -> None:
+    path = api.new_organization("10", billing_currency="BRL")
+    found = api.get(f"{path}/balance").json()
+    assert (found["billing_currency"], found["rate_stale"]) == ("BRL", False)
+    rate = Decimal(found["exchange_rate"])
+    assert Decimal(found["balance"]) == (10 * rate).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
 def test_the_spending_of_a_closed_period_follows_a_change_of_time_zone(api: Client) -> None:
     path = api.new_organization("10")
     period = {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z", "group_by": "day"}
@@ -47,14 +56,25 @@ def test_the_spending_of_a_closed_period_follows_a_change_of_time_zone(api: Clie
     api.post("/v1/cache/invalidate", {"organization_id": path.rpartition("/")[2], "global": True})
 
 
-def test_exchange_rates_say_where_they_are_from(api: Client) -> None:
+def test_exchange_rates_are_fetched_by_the_schedule_and_say_where_they_are_from(
+    api: Client,
+) -> None:
     rates = api.get("/v1/exchange-rates").json()
-    assert rates["base"] == "USD"
-    assert rates["rates"] == {"USD": "1.00", "EUR": "0.92", "BRL": "5.75", "GBP": "0.79"}
-    assert (rates["source"], rates["stale"]) == ("static_fallback", True)
+    assert (rates["base"], rates["source"], rates["stale"]) == ("USD", "simulated", False)
+    assert list(rates["rates"]) == ["USD", "EUR", "BRL", "GBP"]
+    assert rates["rates"]["USD"] == "1.00"
+    assert abs(Decimal(rates["rates"]["BRL"]) / Decimal("5.75") - 1) <= Decimal("0.02")
     one = api.get("/v1/exchange-rates/eur").json()
-    assert (one["currency"], one["rate"], one["stale"]) == ("EUR", "0.92", True)
+    assert one == {
+        "base": "USD",
+        "currency": "EUR",
+        "rate": rates["rates"]["EUR"],
+        "as_of": rates["as_of"],
+        "source": "simulated",
+        "stale": False,
+    }
     assert api.get("/v1/exchange-rates/usd").json()["stale"] is False
+    assert api.get("/health").json()["rates"] == "ok"
     missing = api.get("/v1/exchange-rates/XXX")
     assert (missing.status_code, missing.json()["code"]) == (404, "unsupported_currency")
 

@@ -10,7 +10,7 @@ from local.template import ROOT, read
 from synaxis_billing.edge import database as connections
 from tests.conftest import Database
 
-TEMPLATE = read({})
+TEMPLATE = read({"FxSources": "simulated"})
 FUNCTIONS = {
     route.key: function for function in TEMPLATE.functions.values() for route in function.routes
 }
@@ -34,7 +34,17 @@ STATUSES = {
     "list_transactions": 200,
     "list_spend_logs": 200,
     "spending": 200,
+    "list_exchange_rates": 200,
+    "get_exchange_rate": 200,
+    "cache_statistics": 200,
+    "invalidate_cache": 200,
     "health": 200,
+}
+# Those of a schedule or a queue, and their functions.
+OTHERS = {
+    "upkeep": "UpkeepFunction",
+    "fx_fetch": "FxFetchFunction",
+    "fx_store": "FxStoreFunction",
 }
 
 
@@ -46,6 +56,9 @@ def _connected(
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    for name, value in TEMPLATE.functions["FxFetchFunction"].environment.items():
+        if name.startswith("FX_"):
+            monkeypatch.setenv(name, value)
     connections.discard()
     yield
     connections.discard()
@@ -60,13 +73,19 @@ CONTEXT = SimpleNamespace(
 def test_every_event_gets_its_answer() -> None:
     folder = ROOT / "events"
     modules = {name: of.load() for name, of in TEMPLATE.functions.items()}
-    assert {path.stem for path in folder.glob("*.json")} == {*STATUSES, "upkeep"}
+    assert {path.stem for path in folder.glob("*.json")} == {*STATUSES, *OTHERS}
     for name, status in STATUSES.items():
         event = json.loads((folder / f"{name}.json").read_text())
         answer = modules[FUNCTIONS[event["routeKey"]].name].handler(event, CONTEXT)
         assert answer["statusCode"] == status, (name, answer)
-    upkeep = json.loads((folder / "upkeep.json").read_text())
-    assert modules["UpkeepFunction"].handler(upkeep, CONTEXT) == {"made": []}
+    answers = {}
+    for name, function in OTHERS.items():
+        event = json.loads((folder / f"{name}.json").read_text())
+        handler = getattr(modules[function], TEMPLATE.functions[function].handler.split(".")[1])
+        answers[name] = handler(event, CONTEXT)
+    assert answers["upkeep"] == {"made": []}
+    assert answers["fx_fetch"]["source"] == "simulated"
+    assert answers["fx_store"] == {"batchItemFailures": []}
 
 
 @pytest.mark.usefixtures("_connected")

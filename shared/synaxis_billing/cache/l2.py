@@ -185,6 +185,10 @@ class L2:
 
         self._do(send)
 
+    def ping(self) -> None:
+        """Raises Unreachable."""
+        self._do(lambda client: client.ping())
+
     def close(self) -> None:
         """Forget the connection; the next use opens another."""
         client, self._client = self._client, None

@@ -169,6 +169,16 @@ class Cache:
         return self._counts
 
     @property
+    def reachable(self) -> bool:
+        """Whether Redis answers now."""
+        try:
+            if self._l2 is not None:
+                self._l2.ping()
+        except Unreachable:
+            return False
+        return self._l2 is not None
+
+    @property
     def breaker_open(self) -> bool:
         return self._l2 is not None and self._l2.open
 

@@ -17,3 +17,20 @@ def redis_cluster() -> bool:
 
 def region() -> str:
     return os.environ.get("AWS_REGION", "")
+
+
+def fx_sources() -> list[str]:
+    """The names of the sources of exchange rates, in the order in which they are asked."""
+    return [name.strip() for name in os.environ["FX_SOURCES"].split(",") if name.strip()]
+
+
+def fx_api_url() -> str:
+    return os.environ["FX_API_URL"].replace("{key}", os.environ["FX_API_KEY"])
+
+
+def fx_ecb_url() -> str:
+    return os.environ["FX_ECB_URL"]
+
+
+def fx_seed() -> str:
+    return os.environ["FX_SEED"]

@@ -31,7 +31,8 @@ BEGIN
     IF v_stored <> '{}' THEN
         PERFORM billing.rates_changed();
     END IF;
-    RETURN billing.outcome('created', json_build_object('stored', v_stored, 'held', v_held));
+    RETURN billing.outcome('created', json_build_object(
+        'fetch_id', p_fetch ->> 'id', 'stored', v_stored, 'held', v_held));
 END $$;
 
 -- Believe the rates of a fetch that were held back.
@@ -52,7 +53,8 @@ BEGIN
     IF v_accepted <> '{}' THEN
         PERFORM billing.rates_changed();
     END IF;
-    RETURN billing.outcome('created', json_build_object('stored', v_accepted, 'held', ARRAY[]::text[]));
+    RETURN billing.outcome('created', json_build_object(
+        'fetch_id', p_fetch_id, 'stored', v_accepted, 'held', ARRAY[]::text[]));
 END $$;
 
 CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$
