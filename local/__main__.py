@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import uvicorn
@@ -18,7 +19,7 @@ from rich.table import Column, Table
 
 from local import servers, template
 from local.database import prepare
-from local.gateway import Gateway
+from local.gateway import Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing import audit
 from synaxis_billing.migrations import MigrationError, migrate
@@ -39,29 +40,41 @@ def run() -> None:
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with contextlib.ExitStack() as stack:
         stack.enter_context(_only_one())
-        listener = stack.enter_context(_listen(_port()))
-        port = listener.getsockname()[1]
+        first, regions = _number("PORT", 3000, 0, 65535), _number("REGIONS", 1, 1, 9)
+        listeners = [
+            stack.enter_context(_listen(first + number if first else 0))
+            for number in range(regions)
+        ]
+        ports = [listener.getsockname()[1] for listener in listeners]
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
         database = os.environ.get("DATABASE_URL") or stack.enter_context(servers.postgres(STATE))
-        cache = os.environ.get("REDIS_URL") or stack.enter_context(servers.valkey(STATE))
-        url = f"http://127.0.0.1:{port}"
         parameters = {
             "DatabaseUrl": prepare(database),
-            "RedisUrl": cache,
-            "JwtIssuer": f"{url}/_local",
+            "JwtIssuer": f"{urls[0]}/_local",
+            "KafkaBrokers": stack.enter_context(servers.kafka()) if regions > 1 else "",
             "FxSources": os.environ.get("FX_SOURCES", "simulated"),
             "FxApiKey": os.environ.get("FX_API_KEY", ""),
         }
-        declared = template.read(parameters)
-        issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
-        stack.enter_context(_announced({"url": url, "database_url": database, "redis_url": cache}))
-        print(_WELCOME.format(url=url, logs=STATE / "logs"), flush=True)
+        gateways = {}
+        for number, port in enumerate(ports):
+            name = f"local-{number + 1}" if number else "local"
+            state = STATE / name if number else STATE
+            given = None if number else os.environ.get("REDIS_URL")
+            parameters["RedisUrl"] = given or stack.enter_context(servers.valkey(state))
+            declared = template.read(parameters)
+            issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
+            gateways[port] = Gateway(declared, issuer, state / "logs", name)
+        stack.enter_context(_announced(urls, database))
+        print(
+            _WELCOME.format(urls=" and ".join(urls), url=urls[0], logs=STATE / "logs"), flush=True
+        )
         config = uvicorn.Config(
-            Gateway(declared, issuer, STATE / "logs"),
+            Regions(gateways),
             log_level="warning",
             timeout_graceful_shutdown=5,
             server_header=False,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=listeners)
 
 
 def migrate_command() -> None:
@@ -99,7 +112,7 @@ def audit_command() -> None:
 
 _AUDIT_COLUMNS = ("changes", "balance", "drift", "chain", "head")
 _WELCOME = """
-Synaxis Billing is ready on {url}
+Synaxis Billing is ready on {urls}
 Docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
 
 An organization of your own, to paste:
@@ -140,16 +153,17 @@ def _listen(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _port() -> int:
-    text = os.environ.get("PORT", "3000")
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise CommandError(f"PORT must be a number from 0 to 65535, and is {text!r}.")
+def _number(name: str, default: int, least: int, most: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise CommandError(f"{name} must be a number from {least} to {most}, and is {text!r}.")
     return int(text)
 
 
 @contextlib.contextmanager
-def _announced(urls: dict[str, str]) -> Iterator[None]:
-    servers.write_private(RUNNING, json.dumps(urls))
+def _announced(urls: list[str], database_url: str) -> Iterator[None]:
+    announced = {"url": urls[0], "urls": urls, "database_url": database_url}
+    servers.write_private(RUNNING, json.dumps(announced))
     try:
         yield
     finally:
@@ -158,21 +172,21 @@ def _announced(urls: dict[str, str]) -> Iterator[None]:
 
 def running_url() -> str:
     """Where the API of this folder answers. Raises CommandError."""
-    return _running()["url"]
+    return str(_running()["url"])
 
 
 def _database_url() -> str:
-    return os.environ.get("DATABASE_URL") or _running()["database_url"]
+    return os.environ.get("DATABASE_URL") or str(_running()["database_url"])
 
 
-def _running() -> dict[str, str]:
+def _running() -> dict[str, Any]:
     try:
-        urls: dict[str, str] = json.loads(RUNNING.read_text())
+        running: dict[str, Any] = json.loads(RUNNING.read_text())
     except (FileNotFoundError, ValueError) as error:
         raise CommandError(
             "Nothing runs from this folder: start it with `make run`, or set DATABASE_URL."
         ) from error
-    return urls
+    return running
 
 
 COMMANDS = {"run": run, "migrate": migrate_command, "audit": audit_command}

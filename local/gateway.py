@@ -1,4 +1,4 @@
-"""API Gateway's HTTP API in front of the functions, as an ASGI application."""
+"""API Gateway's HTTP API in front of the functions, one for each region."""
 
 import asyncio
 import functools
@@ -43,33 +43,27 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class Gateway:
     """The template's routes and functions, and below /_local what only a local gateway has."""
 
-    def __init__(self, template: Template, issuer: Issuer, logs: Path) -> None:
+    def __init__(
+        self, template: Template, issuer: Issuer, logs: Path, region: str = "local"
+    ) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
-        self._pools = {name: Pool(of, logs) for name, of in template.functions.items()}
-        self._triggers = Triggers(template, self._invoke)
+        self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
+        self._triggers = Triggers(template, self._invoke, region)
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}
         )
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await _send(send, await self._answer(scope, receive))
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
+    def start(self) -> None:
         self._triggers.start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
+
+    async def stop(self) -> None:
         await self._triggers.stop()
         for pool in self._pools.values():
             await pool.close()
-        await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, scope: dict[str, Any], receive: Receive) -> HttpResponse:
+    async def answer(self, scope: dict[str, Any], receive: Receive) -> HttpResponse:
         request_id = str(uuid.uuid4())
         try:
             request = await _read(scope, receive)
@@ -150,6 +144,30 @@ class Gateway:
             "token_type": "Bearer",
             "expires_in": LIFETIME_SECONDS,
         }
+
+
+class Regions:
+    """The gateways of regions, by their ports, as one ASGI application."""
+
+    def __init__(self, gateways: dict[int, Gateway]) -> None:
+        self._gateways = gateways
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            gateway = self._gateways[scope["server"][1]]
+            await _send(send, await gateway.answer(scope, receive))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        for gateway in self._gateways.values():
+            gateway.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for gateway in self._gateways.values():
+            await gateway.stop()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _is_local(path: str) -> bool:

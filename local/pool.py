@@ -29,8 +29,9 @@ class Throttled(Exception):
 class Pool:
     """The containers of one function. The one that was used last is used next, as Lambda does."""
 
-    def __init__(self, function: Function, logs: Path) -> None:
+    def __init__(self, function: Function, logs: Path, region: str = "local") -> None:
         self.function = function
+        self._region = region
         self._log = logs / f"{function.name}.log"
         self._idle: list[Process] = []
         self._all: set[Process] = set()
@@ -103,7 +104,7 @@ class Pool:
             "AWS_LAMBDA_FUNCTION_NAME": self.function.name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.function.memory_mb),
             "AWS_LAMBDA_LOG_STREAM_NAME": uuid.uuid4().hex,
-            "AWS_REGION": "local",
+            "AWS_REGION": self._region,
             "LANG": "C.UTF-8",
             # What this machine's Python may need to start at all.
             **{

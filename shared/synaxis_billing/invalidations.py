@@ -1,13 +1,15 @@
-"""What caches must forget: written by the change that makes it stale, told to Redis after it.
+"""What caches must forget: written by the change that makes it stale, told to every region.
 
-A change leaves a row in its own transaction. After the commit its handler drains the rows: Redis is
-told, then the row goes. What a killed handler leaves, the next one drains. So each is told at least
-once, and being told twice, late or out of order does no harm.
+A change leaves a row in its own transaction. After the commit its handler drains the rows: this
+region's Redis is told, then the others are, then the row goes. What a killed handler leaves, the
+next one drains, or a schedule. So each is told at least once, and being told twice, late or out of
+order does no harm.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+from uuid import UUID, uuid4
 
 import psycopg
 from pydantic import Field
@@ -17,10 +19,48 @@ from synaxis_billing.cache import Cache
 from synaxis_billing.cache.keys import parse_key, parse_pattern
 from synaxis_billing.cache.l2 import Invalidation
 from synaxis_billing.errors import invalid_field
-from synaxis_billing.fields import Answer, Request
+from synaxis_billing.fields import Answer, Request, Time
 from synaxis_billing.ledger import Caller
 
 MOST_AT_ONCE = 1000
+# A message stays below the 256 KB that SNS and SQS take.
+MOST_NAMES = 500
+
+
+class Message(Answer):
+    """What the regions tell each other: names and row versions, never values. `keys`, `tags` and
+    `families` map names to versions; a version, if not 0, is the oldest that may be cached."""
+
+    id: UUID
+    origin: str
+    tenant: UUID
+    keys: dict[str, int] = Field(default_factory=dict)
+    tags: dict[str, int] = Field(default_factory=dict)
+    families: dict[str, int] = Field(default_factory=dict)
+    everything: int | None = None
+    committed_at: Time
+
+    @property
+    def invalidation(self) -> Invalidation:
+        return Invalidation.of(
+            self.tenant,
+            keys=self.keys,
+            families=self.families,
+            tags=self.tags,
+            everything=self.everything,
+        )
+
+    @property
+    def short(self) -> Self:
+        """Itself, or if it names too much: all of the tenant."""
+        if len(self.keys) + len(self.tags) + len(self.families) <= MOST_NAMES:
+            return self
+        everything = self.everything or 0
+        short = {"keys": {}, "tags": {}, "families": {}, "everything": everything}
+        return self.model_copy(update=short)
+
+
+Publish = Callable[[Sequence[Message]], None]
 
 
 class Forget(Request):
@@ -41,35 +81,51 @@ class Forgotten(Answer):
     scope: str
 
 
-def drain(db: psycopg.Connection, cache: Cache) -> int:
-    """Tell Redis what is pending; how many rows there were.
+def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -> int:
+    """Tell this region's Redis and the other regions what is pending; how many rows there were.
 
-    Raises Unreachable: then the rows stay, for the next to drain.
+    Raises Unreachable, and what `publish` raises: then the rows stay, for the next to drain.
     """
     rows = sql.call(db, "pending_invalidations", "*", MOST_AT_ONCE)
     if rows:
-        cache.invalidate(coalesced(rows))
+        messages = coalesced(rows, region)
+        try:
+            cache.invalidate([message.invalidation for message in messages])
+        finally:
+            # The others need not wait for this region's Redis.
+            publish(messages)
         sql.call(db, "delivered_invalidations", "*", [UUID(row["id"]) for row in rows])
     return len(rows)
 
 
-def coalesced(rows: Iterable[dict[str, Any]]) -> list[Invalidation]:
-    """One invalidation per tenant, which names each thing once with its newest version."""
-    tenants: dict[str, Invalidation] = {}
+def coalesced(rows: Iterable[dict[str, Any]], region: str) -> list[Message]:
+    """One message per tenant, which names each thing once with its newest version."""
+    tenants: dict[str, dict[str, Any]] = {}
     for row in rows:
-        version = row["version"]
-        one = Invalidation.of(
-            UUID(row["tenant"]),
-            keys=dict.fromkeys(row["keys"], version),
-            families=dict.fromkeys(row["families"], version),
-            tags=dict.fromkeys(row["tags"], version),
-            everything=version if row["everything"] else None,
+        # The rows come oldest first: the delay counts from the first commit.
+        known = tenants.setdefault(
+            row["tenant"],
+            {"keys": {}, "tags": {}, "families": {}, "committed_at": row["created_at"]},
         )
-        known = tenants.setdefault(row["tenant"], Invalidation({}, {}))
-        for merged, new in zip(known, one, strict=True):
-            for name in new:
-                merged[name] = max(version, merged.get(name, 0))
-    return list(tenants.values())
+        for kind in ("keys", "tags", "families"):
+            for name in row[kind]:
+                known[kind][name] = max(row["version"], known[kind].get(name, 0))
+        if row["everything"]:
+            known["everything"] = max(row["version"], known.get("everything", 0))
+    messages = [
+        Message(id=uuid4(), origin=region, tenant=UUID(tenant), **known)
+        for tenant, known in tenants.items()
+    ]
+    return [message.short for message in messages]
+
+
+def consume(cache: Cache, region: str, messages: Iterable[Message]) -> list[float]:
+    """Have this region forget what others changed, each message once; the seconds from each commit
+    until now. Raises Unreachable: then all of it is to be done again."""
+    foreign = {message.id: message for message in messages if message.origin != region}
+    cache.invalidate([message.invalidation for message in foreign.values()])
+    now = datetime.now(UTC)
+    return [(now - message.committed_at).total_seconds() for message in foreign.values()]
 
 
 def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget) -> Forgotten:

@@ -45,6 +45,9 @@ OTHERS = {
     "upkeep": "UpkeepFunction",
     "fx_fetch": "FxFetchFunction",
     "fx_store": "FxStoreFunction",
+    "cache_invalidation": "CacheInvalidationFunction",
+    "cache_invalidation_queue": "CacheInvalidationFunction",
+    "cache_sweep": "CacheSweepFunction",
 }
 
 
@@ -57,7 +60,7 @@ def _connected(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
     for name, value in TEMPLATE.functions["FxFetchFunction"].environment.items():
-        if name.startswith("FX_"):
+        if name.startswith(("FX_", "KAFKA_", "MSK_", "INVALIDATION_")):
             monkeypatch.setenv(name, value)
     connections.discard()
     yield
@@ -85,7 +88,9 @@ def test_every_event_gets_its_answer() -> None:
         answers[name] = handler(event, CONTEXT)
     assert answers["upkeep"] == {"made": []}
     assert answers["fx_fetch"]["source"] == "simulated"
-    assert answers["fx_store"] == {"batchItemFailures": []}
+    assert answers["cache_sweep"] == {"told": 0}
+    for name in ("fx_store", "cache_invalidation", "cache_invalidation_queue"):
+        assert answers[name] == {"batchItemFailures": []}
 
 
 @pytest.mark.usefixtures("_connected")

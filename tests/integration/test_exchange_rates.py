@@ -150,7 +150,7 @@ def test_a_stored_rate_is_seen_through_the_cache_at_once(
     with database.connect() as db:
         for number, rate in enumerate(("0.91", "0.93", "0.90")):
             fx.store(db, fetched(number, EUR=rate))
-            invalidations.drain(db, caches[0])
+            invalidations.drain(db, caches[0], "here", lambda _messages: None)
             caches[1].l1.clear()
             assert [read(database, cache)["EUR"].rate for cache in caches] == [Decimal(rate)] * 2
     # From Redis alone, which the other container has filled.

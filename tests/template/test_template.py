@@ -93,11 +93,16 @@ def test_a_lock_names_hashes_and_no_host(lock: str) -> None:
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem
 )
-def test_an_event_is_of_a_route_a_schedule_or_a_queue(path: Path) -> None:
+def test_an_event_is_of_a_route_or_a_trigger_of_the_template(path: Path) -> None:
     event = json.loads(path.read_text())
     keys = {route.key for function in WITH_ROUTES for route in function.routes}
     queues = [record["eventSource"] for record in event.get("Records", [])]
-    assert event.get("routeKey") in keys or event.get("source") == "aws.scheduler" or queues
+    assert (
+        event.get("routeKey") in keys
+        or event.get("source") == "aws.scheduler"
+        or event.get("eventSource") == "SelfManagedKafka"
+        or queues
+    )
 
 
 def _layer() -> Path:

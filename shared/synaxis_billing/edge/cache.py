@@ -4,6 +4,7 @@ import contextlib
 import functools
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 from aws_lambda_powertools import Logger, Metrics
@@ -12,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from synaxis_billing import invalidations
 from synaxis_billing.cache import L2, Cache, Unreachable
 from synaxis_billing.cache.counts import Counts
-from synaxis_billing.edge import config, database
+from synaxis_billing.edge import bus, config, database
 from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.fields import Answer
 from synaxis_billing.ledger import Caller
@@ -70,14 +71,34 @@ def invocation() -> Iterator[None]:
 
 
 def drain() -> int:
-    """Tell Redis what this container, or one that was killed, has changed. What cannot be told now
-    stays, for the next to tell."""
+    """Tell this region's Redis and the other regions what this container, or one that was killed,
+    has changed; how many changes were told. What cannot be told now stays, for the next to tell."""
     try:
-        return invalidations.drain(database.connection(), cache())
-    except (Unreachable, psycopg.Error) as error:
+        return invalidations.drain(database.connection(), cache(), config.region(), bus.publisher())
+    except (Unreachable, bus.Undelivered, psycopg.Error) as error:
         logger.warning("invalidations wait", reason=str(error))
         metrics.add_metric("InvalidationsDelayed", MetricUnit.Count, 1)
         return 0
+
+
+def sweep() -> int:
+    """Tell all that is left; how many changes were told."""
+    told = 0
+    while new := drain():
+        told += new
+    metrics.add_metric("InvalidationsSwept", MetricUnit.Count, told)
+    return told
+
+
+def consume(event: dict[str, Any]) -> list[str]:
+    """Forget what a batch of the bus tells; the ids of what cannot be read. Raises Unreachable."""
+    batch = bus.received(event)
+    for seconds in invalidations.consume(cache(), config.region(), batch.messages):
+        metrics.add_metric("InvalidationDelay", MetricUnit.Seconds, seconds)
+    metrics.add_metric("InvalidationsUnreadable", MetricUnit.Count, len(batch.unreadable))
+    if batch.unreadable:
+        logger.error("invalidations cannot be read", records=batch.unreadable)
+    return batch.unreadable
 
 
 def forget(caller: Caller, request: invalidations.Forget) -> invalidations.Forgotten:

@@ -15,6 +15,19 @@ def redis_cluster() -> bool:
     return os.environ.get("REDIS_CLUSTER") == "true"
 
 
+def kafka_brokers() -> str:
+    return os.environ["KAFKA_BROKERS"]
+
+
+def kafka_iam() -> bool:
+    """Amazon MSK is spoken to as the function's own role."""
+    return bool(os.environ["MSK_CLUSTER_ARN"])
+
+
+def invalidation_topic_arn() -> str:
+    return os.environ["INVALIDATION_TOPIC_ARN"]
+
+
 def region() -> str:
     return os.environ.get("AWS_REGION", "")
 

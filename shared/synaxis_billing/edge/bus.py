@@ -1,0 +1,134 @@
+"""How the regions tell each other what to forget: over Kafka, or over SNS where there is none."""
+
+import base64
+import functools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import ValidationError
+
+from synaxis_billing.edge import config
+from synaxis_billing.invalidations import Message, Publish
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+TOPIC = "cache-invalidation"
+# A change waits this long for the bus; what was not taken by then is told by the sweep.
+DELIVERY_SECONDS = 2
+
+
+class Undelivered(Exception):
+    """The bus did not take a message, or not in time."""
+
+
+class Received(NamedTuple):
+    """What a batch told, and the ids of what could not be read: of a queue's messages, or of
+    Kafka's records as topic-partition:offset."""
+
+    messages: list[Message]
+    unreadable: list[str]
+
+
+def publisher() -> Publish:
+    """To where the template says; to nobody where this is the only region."""
+    if config.kafka_brokers():
+        return publish_to_kafka
+    if config.invalidation_topic_arn():
+        return publish_to_sns
+    return lambda _messages: None
+
+
+def publish_to_kafka(messages: Sequence[Message]) -> None:
+    """Returns when all replicas have them. Raises Undelivered."""
+    from confluent_kafka import KafkaException
+
+    failed: list[str] = []
+
+    def delivered(error: Any, _message: Any) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    try:
+        producer = _producer()
+        for message in messages:
+            producer.produce(
+                TOPIC,
+                key=str(message.tenant).encode(),
+                value=message.model_dump_json().encode(),
+                on_delivery=delivered,
+            )
+        waiting = producer.flush(DELIVERY_SECONDS)
+    except (KafkaException, BufferError) as error:
+        raise Undelivered(str(error)) from error
+    if failed or waiting:
+        raise Undelivered(failed[0] if failed else "Kafka did not confirm in time")
+
+
+def publish_to_sns(messages: Sequence[Message]) -> None:
+    """One by one: together they may be larger than SNS takes. Raises Undelivered."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    topic = config.invalidation_topic_arn()
+    for message in messages:
+        try:
+            _sns().publish(TopicArn=topic, Message=message.model_dump_json())
+        except (BotoCoreError, ClientError) as error:
+            raise Undelivered(type(error).__name__) from error
+
+
+def received(event: dict[str, Any]) -> Received:
+    """The messages of a batch from Kafka or from a queue."""
+    batch = Received([], [])
+    for record_id, body in _bodies(event):
+        try:
+            batch.messages.append(Message.model_validate_json(body))
+        except ValidationError:
+            batch.unreadable.append(record_id)
+    return batch
+
+
+def _bodies(event: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    if "Records" in event:
+        for record in event["Records"]:
+            yield record["messageId"], record["body"].encode()
+        return
+    for partition, records in event["records"].items():
+        for record in records:
+            # A record without a value is a tombstone, which says nothing.
+            value = base64.b64decode(record.get("value") or "")
+            yield f"{partition}:{record['offset']}", value
+
+
+@functools.cache
+def _producer() -> "Producer":
+    # Not at the top: only where something was changed, and there is Kafka.
+    from confluent_kafka import Producer
+
+    settings: dict[str, Any] = {
+        "bootstrap.servers": config.kafka_brokers(),
+        "acks": "all",
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        # Nothing is sent after it was given up: its row in the database is sent again.
+        "message.timeout.ms": DELIVERY_SECONDS * 1000,
+        "log_level": 3,
+    }
+    if config.kafka_iam():
+        from synaxis_billing.edge.msk import authentication
+
+        settings |= authentication(config.region())
+    return Producer(settings)
+
+
+@functools.cache
+def _sns() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    quick = Config(
+        connect_timeout=1, read_timeout=DELIVERY_SECONDS, retries={"total_max_attempts": 2}
+    )
+    # The one topic of all regions, wherever it is: arn:aws:sns:region:account:name.
+    region = config.invalidation_topic_arn().split(":")[3]
+    return boto3.client("sns", region_name=region, config=quick)

@@ -1,0 +1,345 @@
+"""What one region changes, every other forgets: told at least once, over Kafka or SNS."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
+
+import boto3
+import psycopg
+import pytest
+from confluent_kafka import Consumer
+from moto import mock_aws
+
+from local import kafka, servers
+from local.template import ROOT
+from synaxis_billing import invalidations, organizations
+from synaxis_billing.cache import L2, Cache, Unreachable
+from synaxis_billing.edge import bus, msk
+from synaxis_billing.invalidations import Message
+from tests.conftest import Database
+from tests.steps import PLATFORM, new_organization
+
+KEY = "organization"
+
+
+class Region:
+    """A name, a Redis of its own, and containers that share it."""
+
+    def __init__(self, name: str, redis_url: str) -> None:
+        self.name, self.redis_url = name, redis_url
+        self.cache = Cache(L2(redis_url))
+
+    def name_of(self, db: psycopg.Connection, organization_id: UUID) -> str:
+        """An organization's name, as a container that has just started gets it."""
+        container = Cache(L2(self.redis_url))
+        return organizations.get(lambda: db, container, PLATFORM, organization_id).name
+
+    def rename(self, db: psycopg.Connection, organization_id: UUID, name: str) -> None:
+        """Change it, and be killed before anybody is told."""
+        change = organizations.OrganizationChange(name=name)
+        organizations.update(db, PLATFORM, organization_id, change)
+
+    def drain(self, db: psycopg.Connection, publish: invalidations.Publish) -> int:
+        return invalidations.drain(db, self.cache, self.name, publish)
+
+    def consume(self, messages: Sequence[Message]) -> list[float]:
+        return invalidations.consume(self.cache, self.name, messages)
+
+
+@pytest.fixture
+def here(redis_url: str) -> Region:
+    return Region("here", redis_url)
+
+
+@pytest.fixture(scope="module")
+def _other_redis(folders: Callable[[str], Path]) -> Iterator[str]:
+    with servers.valkey(folders("there")) as url:
+        yield url
+
+
+@pytest.fixture
+def there(_other_redis: str) -> Region:
+    return Region("there", _other_redis)
+
+
+@pytest.fixture
+def db(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "INVALIDATION_TOPIC_ARN"):
+        monkeypatch.setenv(name, "")
+    bus._producer.cache_clear()
+    bus._sns.cache_clear()
+    yield monkeypatch
+    bus._producer.cache_clear()
+    bus._sns.cache_clear()
+
+
+class Broker:
+    """Kafka in a process of its own, which can be killed."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local.kafka"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        self.url = self.process.stdout.readline().strip()
+        # From the first record on, as a mapping that was there before it.
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": self.url,
+                "group.id": "there",
+                "auto.offset.reset": "earliest",
+                "topic.metadata.refresh.interval.ms": 200,
+                "log_level": 0,
+            }
+        )
+        self._consumer.subscribe([bus.TOPIC])
+
+    def event(self, count: int) -> dict[str, Any]:
+        """The next records, as Lambda hands them to a function."""
+        records: list[Any] = []
+        while len(records) < count:
+            polled = self._consumer.consume(count, 0.1)
+            records += [record for record in polled if record.error() is None]
+        return kafka._event(self.url, records)
+
+    def end(self) -> None:
+        self._consumer.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def broker(no_bus: pytest.MonkeyPatch) -> Iterator[Broker]:
+    started = Broker()
+    no_bus.setenv("KAFKA_BROKERS", started.url)
+    yield started
+    started.end()
+
+
+def test_a_change_here_is_forgotten_there(
+    db: psycopg.Connection, here: Region, there: Region, broker: Broker
+) -> None:
+    acme = new_organization(db)
+    here.drain(db, bus.publisher())
+    assert {region.name_of(db, acme) for region in (here, there)} == {"Acme"}
+    here.rename(db, acme, "Acme Ltd")
+    here.rename(db, acme, "Acme Inc")
+    assert here.drain(db, bus.publisher()) == 2
+    assert here.name_of(db, acme) == "Acme Inc"
+    assert there.name_of(db, acme) == "Acme"
+    batch = bus.received(broker.event(2))
+    # Two renamings are one message, and the creation another.
+    assert len(batch.messages) == 2
+    assert [message.tenant for message in batch.messages] == [acme, acme]
+    delays = there.consume(batch.messages)
+    assert there.name_of(db, acme) == "Acme Inc"
+    assert all(0 <= seconds < 60 for seconds in delays)
+    assert here.drain(db, bus.publisher()) == 0
+
+
+def test_records_of_a_tenant_keep_their_order_and_carry_no_value(
+    db: psycopg.Connection, here: Region, broker: Broker
+) -> None:
+    acme, globex = new_organization(db), new_organization(db, name="Globex")
+    here.drain(db, bus.publisher())
+    here.rename(db, acme, "Secret Name")
+    here.drain(db, bus.publisher())
+    records = [record for of in broker.event(3)["records"].values() for record in of]
+    assert {base64.b64decode(record["key"]).decode() for record in records} == {
+        str(acme),
+        str(globex),
+    }
+    partitions = {(record["key"], record["partition"]) for record in records}
+    assert len(partitions) == 2
+    assert all(b"Secret" not in base64.b64decode(record["value"]) for record in records)
+    assert set(json.loads(base64.b64decode(records[0]["value"]))) == {
+        *("id", "origin", "tenant", "keys", "tags", "families", "everything", "committed_at")
+    }
+
+
+def test_what_a_killed_container_left_is_told_by_the_next(
+    db: psycopg.Connection, here: Region, there: Region
+) -> None:
+    acme = new_organization(db)
+    there.name_of(db, acme)
+    here.name_of(db, acme)
+    there.rename(db, acme, "Acme Ltd")
+    told: list[Message] = []
+    # A schedule of another region does it too: then the change's own region is told by the bus.
+    assert here.drain(db, told.extend) == 2
+    there.consume(told)
+    assert {region.name_of(db, acme) for region in (here, there)} == {"Acme Ltd"}
+
+
+def test_when_kafka_is_gone_this_region_knows_and_the_others_are_told_later(
+    db: psycopg.Connection,
+    here: Region,
+    there: Region,
+    broker: Broker,
+    no_bus: pytest.MonkeyPatch,
+) -> None:
+    acme = new_organization(db)
+    here.drain(db, bus.publisher())
+    assert {region.name_of(db, acme) for region in (here, there)} == {"Acme"}
+    broker.process.kill()
+    here.rename(db, acme, "Acme Ltd")
+    started = datetime.now(UTC)
+    with pytest.raises(bus.Undelivered):
+        here.drain(db, bus.publisher())
+    assert datetime.now(UTC) - started < timedelta(seconds=bus.DELIVERY_SECONDS + 1)
+    assert here.name_of(db, acme) == "Acme Ltd"
+    bus._producer.cache_clear()
+    back = Broker()
+    no_bus.setenv("KAFKA_BROKERS", back.url)
+    assert here.drain(db, bus.publisher()) == 1
+    there.consume(bus.received(back.event(1)).messages)
+    assert there.name_of(db, acme) == "Acme Ltd"
+    back.end()
+
+
+def test_when_this_regions_redis_is_gone_the_others_are_told_and_it_is_told_later(
+    db: psycopg.Connection, here: Region, there: Region
+) -> None:
+    acme = new_organization(db)
+    assert {region.name_of(db, acme) for region in (here, there)} == {"Acme"}
+    here.rename(db, acme, "Acme Ltd")
+    told: list[Message] = []
+    dead = Region("here", "redis://127.0.0.1:1")
+    with pytest.raises(Unreachable):
+        dead.drain(db, told.extend)
+    there.consume(told)
+    assert there.name_of(db, acme) == "Acme Ltd"
+    assert here.drain(db, told.extend) == 2
+    assert here.name_of(db, acme) == "Acme Ltd"
+
+
+def test_when_redis_is_gone_there_the_batch_is_to_be_done_again(
+    db: psycopg.Connection, here: Region
+) -> None:
+    new_organization(db)
+    told: list[Message] = []
+    here.drain(db, told.extend)
+    with pytest.raises(Unreachable):
+        Region("there", "redis://127.0.0.1:1").consume(told)
+
+
+def test_a_region_skips_its_own_and_counts_a_message_once(
+    db: psycopg.Connection, here: Region, there: Region
+) -> None:
+    acme = new_organization(db)
+    told: list[Message] = []
+    here.drain(db, told.extend)
+    assert here.consume(told) == []
+    assert len(there.consume([*told, *told])) == 1
+    # Told again, late: what was cached since is only loaded once more.
+    there.name_of(db, acme)
+    there.consume(told)
+    assert there.name_of(db, acme) == "Acme"
+
+
+def test_what_cannot_be_read_is_named_and_stops_nothing() -> None:
+    message = Message(
+        id=uuid4(), origin="here", tenant=uuid4(), keys={KEY: 7}, committed_at=datetime.now(UTC)
+    )
+    good = message.model_dump_json()
+    bad = ["", "{", "[]", '{"tenant": "x"}', good.replace(KEY, '"'), good[:-2]]
+    values = [good, *bad]
+    records = [
+        {"offset": offset, "value": base64.b64encode(of.encode()).decode()}
+        for offset, of in enumerate(values)
+    ]
+    batch = bus.received({"records": {"cache-invalidation-3": [*records, {"offset": 9}]}})
+    assert batch.messages == [message]
+    assert batch.unreadable == [
+        f"cache-invalidation-3:{offset}" for offset in (1, 2, 3, 4, 5, 6, 9)
+    ]
+    queued = bus.received(
+        {"Records": [{"messageId": str(number), "body": of} for number, of in enumerate(values)]}
+    )
+    assert queued.messages == [message]
+    assert queued.unreadable == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_message_that_names_too_much_names_all_of_the_tenant() -> None:
+    tenant, now = uuid4(), datetime.now(UTC).isoformat()
+    row = {"tenant": str(tenant), "created_at": now, "version": 5, "everything": False}
+    names = [f"spending:{'x' * 200}{number}" for number in range(invalidations.MOST_NAMES + 1)]
+    few, many = (
+        invalidations.coalesced(
+            [row | {"keys": names[:count], "tags": [], "families": []}], "here"
+        )[0]
+        for count in (invalidations.MOST_NAMES, invalidations.MOST_NAMES + 1)
+    )
+    assert (len(few.keys), few.everything) == (invalidations.MOST_NAMES, None)
+    assert (many.keys, many.everything) == ({}, 0)
+    assert len(few.model_dump_json()) < 256 * 1024
+
+
+@mock_aws
+def test_without_kafka_the_same_message_goes_over_sns_to_each_regions_queue(
+    db: psycopg.Connection, here: Region, there: Region, no_bus: pytest.MonkeyPatch
+) -> None:
+    no_bus.setenv("AWS_ACCESS_KEY_ID", "x")
+    no_bus.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    sns = boto3.client("sns", region_name="eu-central-1")
+    sqs = boto3.client("sqs", region_name="sa-east-1")
+    topic = sns.create_topic(Name="cache-invalidation")["TopicArn"]
+    queue = sqs.create_queue(QueueName="there")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn["QueueArn"],
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    # A function of any region publishes to the one topic, wherever that is.
+    no_bus.setenv("INVALIDATION_TOPIC_ARN", topic)
+    no_bus.setenv("AWS_REGION", "sa-east-1")
+    acme = new_organization(db)
+    there.name_of(db, acme)
+    here.rename(db, acme, "Acme Ltd")
+    here.drain(db, bus.publisher())
+    received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in received]
+    there.consume(bus.received({"Records": records}).messages)
+    assert there.name_of(db, acme) == "Acme Ltd"
+    no_bus.setenv("INVALIDATION_TOPIC_ARN", topic.replace("cache-invalidation", "gone"))
+    here.rename(db, acme, "Acme Inc")
+    with pytest.raises(bus.Undelivered):
+        here.drain(db, bus.publisher())
+    assert here.drain(db, lambda _messages: None) == 1
+
+
+def test_amazon_msk_is_given_a_signed_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
+    settings = msk.authentication("eu-central-1")
+    token, ends = settings["oauth_cb"]("")
+    url = urlsplit(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode())
+    query = parse_qs(url.query)
+    assert (url.scheme, url.netloc) == ("https", "kafka.eu-central-1.amazonaws.com")
+    assert query["Action"] == ["kafka-cluster:Connect"]
+    assert query["X-Amz-Security-Token"] == ["session"]
+    assert query["X-Amz-Credential"][0].endswith("/eu-central-1/kafka-cluster/aws4_request")
+    assert query["User-Agent"] == ["synaxis-billing"]
+    assert {"X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders"} <= set(query)
+    assert query["X-Amz-Expires"] == ["900"]
+    assert 890 < ends - datetime.now(UTC).timestamp() <= 900
