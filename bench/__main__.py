@@ -1,4 +1,4 @@
-"""`make bench`: the ledger beside its floors and peers, on this machine, in one run.
+"""`make bench`: the ledger and the cache beside their floors and peers, in one run.
 
 ARGS="--peer pgledger.sql" measures pgledger (github.com/pgr0ss/pgledger) too, from its SQL file and
 whatever else it needs loaded before. ARGS="--seconds 2" makes it quicker and noisier.
@@ -15,13 +15,15 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import imports, rates
+from bench import caching, imports, rates
 from bench.rates import ORGANIZATIONS
 from local import servers
 from local.database import prepare
 from local.template import ROOT
 
 RESULTS = ROOT / "bench" / "results"
+TRACE = ROOT / "local" / "demo_data" / "llm_requests.csv"
+CACHE_BUDGETS = {"L1 hit": 3.0, "L2 hit": 1.15, "get_many(100)": 1.3}
 
 
 class Row(NamedTuple):
@@ -43,6 +45,7 @@ def main() -> None:
         with servers.postgres(Path(folder), settings=settings) as admin_url:
             stand = rates.Stand(prepare(admin_url), admin_url, options.seconds)
             rows = _rows(stand, options.peer)
+            rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
     rows += _import_rows()
     _report(rows, version, options.seconds)
@@ -52,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
     parser.add_argument("--seconds", type=int, default=5, help="for each measurement")
     parser.add_argument("--peer", type=Path, nargs="*", default=[], help="pgledger's SQL files")
+    parser.add_argument("--trace", type=Path, default=TRACE, help="requests for the cache")
     return parser.parse_args()
 
 
@@ -99,6 +103,43 @@ def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
         what = f"the same, batches of {size}"
         rows.append(_rate(what, stand.hot(8, size), "single charges", single[8], budget))
     return rows
+
+
+def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:
+    rows = []
+    for what, times in caching.measure(folder, seconds):
+        (floor, of_floor), *others = times.items()
+        for name, of in others:
+            budget = CACHE_BUDGETS.get(what) if name.startswith("ours") else None
+            rows.append(
+                Row(
+                    f"{what}, {name}",
+                    _duration(of),
+                    f"{floor}: {_duration(of_floor)}",
+                    of / of_floor,
+                    "" if budget is None else f"<= {budget}",
+                    None if budget is None else of / of_floor <= budget,
+                )
+            )
+    for organizations, containers in ((100, 2), (100, 8), (1000, 2), (1000, 8)):
+        found = caching.replay(folder, trace, organizations, containers)
+        hits = found.l1 + found.l2
+        rows.append(
+            Row(
+                f"{found.requests:,} requests of {organizations:,} organizations,"
+                f" {containers} containers: hits",
+                f"L1 {found.l1:.1%}, L2 {found.l2:.1%}",
+                f"first lookups, of all: {found.first:.1%}",
+                hits,
+                "> 0.8",
+                hits > 0.8,
+            )
+        )
+    return rows
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1e6:,.2f} us" if seconds < 1e-3 else f"{seconds * 1e3:,.2f} ms"
 
 
 def _import_rows() -> list[Row]:

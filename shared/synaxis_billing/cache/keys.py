@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -27,6 +28,10 @@ class Key[T: BaseModel](NamedTuple):
     family: "Family[T]"
     tenant: UUID
     fences: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        # A text remembers its hash: with a hundred keys the other fields' would be felt.
+        return hash(self.wire)
 
 
 class Family[T: BaseModel]:
@@ -55,6 +60,7 @@ class Family[T: BaseModel]:
         self.absent_seconds = absent_seconds
         self.stale_seconds = stale_seconds
         self.failures = failures
+        self.decode: Callable[[bytes], T] = model.__pydantic_validator__.validate_json
         self.schema = hashlib.sha256(_signature(model).encode()).digest()[:8]
 
     def key(self, tenant: UUID, *parts: str, tags: tuple[str, ...] = ()) -> Key[T]:

@@ -11,10 +11,11 @@ MISSING: Any = object()
 
 
 class Stamp(NamedTuple):
-    """When a read began. What it finds is as old as that."""
+    """When a read began, and until when what it finds is good, by both clocks."""
 
-    wall: float
-    monotonic: float
+    since: float
+    until: float
+    until_monotonic: float
     epoch: int
 
 
@@ -40,7 +41,7 @@ class L1:
         if entry is None:
             return MISSING
         value, since, until, until_monotonic, counts, _ = entry
-        if since <= self._wall() < until and self._monotonic() < until_monotonic:
+        if self._monotonic() < until_monotonic and since <= self._wall() < until:
             counts.l1_hits += 1
             return value
         self._forget(name)
@@ -48,21 +49,17 @@ class L1:
 
     def stamp(self) -> Stamp:
         """Taken before a read begins, so that its delay never adds to a value's life."""
-        return Stamp(self._wall(), self._monotonic(), self._epoch)
+        now = self._wall()
+        return Stamp(now, now + SECONDS, self._monotonic() + SECONDS, self._epoch)
 
     def put(self, name: str, value: Any, size: int, stamp: Stamp, counts: Any) -> None:
         """Keep a value that was read after the stamp, unless something was removed since."""
-        if stamp.epoch != self._epoch or size > self._largest_bytes:
+        since, until, until_monotonic, epoch = stamp
+        if epoch != self._epoch or size > self._largest_bytes:
             return
-        self._forget(name)
-        self._entries[name] = (
-            value,
-            stamp.wall,
-            stamp.wall + SECONDS,
-            stamp.monotonic + SECONDS,
-            counts,
-            size,
-        )
+        if name in self._entries:
+            self._forget(name)
+        self._entries[name] = (value, since, until, until_monotonic, counts, size)
         self.bytes += size
         while len(self._entries) > self._largest_entries or self.bytes > self._largest_bytes:
             self._forget(next(iter(self._entries)))

@@ -32,6 +32,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 60
 _UNVERSIONED = "0" * 16
 # A row version in 16 digits, which Lua can read; when the value goes stale; whether there is one.
 _HEAD = Struct(">16sd?")
+_HEAD_BYTES, _HEAD_READ = _HEAD.size, Struct(">16xd?")
 _LEASE, _FILL, _INVALIDATE = (
     (files("synaxis_billing.cache") / "lua" / f"{name}.lua").read_text()
     for name in ("lease", "fill", "invalidate")
@@ -40,17 +41,13 @@ _LEASE, _FILL, _INVALIDATE = (
 _NOTHING: Mapping[str, int] = {}
 
 Fences = dict[str, bytes]
+# A stored value, None for one that is known to be absent, and whether it is fresh. No class: a
+# hundred of them are made at once.
+Found = tuple[bytes | None, bool]
 
 
 class Unreachable(Exception):
     """Redis did not do what was asked, in time or at all."""
-
-
-class Found(NamedTuple):
-    """A stored value as bytes, None for one that is known to be absent."""
-
-    payload: bytes | None
-    fresh: bool
 
 
 class Leased(NamedTuple):
@@ -110,18 +107,22 @@ class L2:
     def read(self, keys: Sequence[Key[Any]]) -> dict[str, Found]:
         """What is stored and good of keys of one tenant, by their wire names."""
         fences = fences_of(keys)
-        names = [*fences, *(key.wire for key in keys)]
-        values = self._do(lambda client: client.mget(names))
+        names = [*fences, *[key.wire for key in keys]]
+        # By its name: mget() would look through the names once more.
+        values: list[bytes | None] = self._do(lambda client: client.execute_command("MGET", *names))
         now = self._wall()
         current = dict(zip(fences, values, strict=False))
+        family, guarding, guard, start = None, None, None, 0
         found = {}
         for key, value in zip(keys, values[len(fences) :], strict=True):
             if value is not None:
-                guard = _guard(key, current)
-                if guard is not None and value.startswith(guard, _HEAD.size):
-                    _, fresh_until, present = _HEAD.unpack_from(value)
-                    payload = value[_HEAD.size + len(guard) :] if present else None
-                    found[key.wire] = Found(payload, now < fresh_until)
+                # Many keys of a call have the same guard, which is put together once.
+                if key.fences != guarding or key.family is not family:
+                    family, guarding, guard = key.family, key.fences, _guard(key, current)
+                    start = _HEAD_BYTES + len(guard or b"")
+                if guard is not None and value.startswith(guard, _HEAD_BYTES):
+                    fresh_until, present = _HEAD_READ.unpack_from(value)
+                    found[key.wire] = (value[start:] if present else None, now < fresh_until)
         return found
 
     def lease(self, keys: Sequence[Key[Any]], leased: Sequence[Key[Any]]) -> Leased:
@@ -196,7 +197,7 @@ class L2:
             with contextlib.suppress(redis.RedisError, OSError):
                 client.close()
 
-    def _do(self, work: Callable[[redis.Redis], Any]) -> Any:
+    def _do(self, work: Callable[[Any], Any]) -> Any:
         if self.open:
             raise Unreachable("Redis failed a moment ago and is not asked again yet")
         now = self._wall()
@@ -223,10 +224,8 @@ class L2:
 
 def fences_of(keys: Iterable[Key[Any]]) -> list[str]:
     """The fences that guard keys of one tenant."""
-    names: dict[str, None] = {}
-    for key in keys:
-        names |= dict.fromkeys(key.fences)
-    return list(names)
+    distinct = dict.fromkeys([key.fences for key in keys])
+    return list(dict.fromkeys(name for fences in distinct for name in fences))
 
 
 def lease_name(wire: str) -> str:

@@ -48,18 +48,34 @@ class Cache:
         value: T | None = self.l1.get(key.wire)
         if value is not MISSING:
             return value
-        return self.get_many([key]).get(key)
+        stamp = self.l1.stamp()
+        found = self._read([key]).get(key.wire)
+        if found is None:
+            self.counts(key.family).misses += 1
+            return None
+        return self._kept(key, found, stamp)
 
     def get_many[T: BaseModel](self, keys: Sequence[Key[T]]) -> dict[Key[T], T]:
         """Those that are cached, by one round trip. Raises ValueError for mixed tenants."""
-        known, missing = self._from_l1(keys)
-        stamp = self.l1.stamp()
-        for key, found in self._read(missing).items():
-            known[key] = self._kept(key, found, stamp)
+        _one_tenant(keys)
+        known: dict[Key[T], T] = {}
+        missing = []
+        in_l1 = self.l1.get
         for key in keys:
-            if key not in known:
+            value = in_l1(key.wire)
+            if value is MISSING:
+                missing.append(key)
+            elif value is not None:
+                known[key] = value
+        stamp = self.l1.stamp()
+        stored = self._read(missing)
+        for key in missing:
+            found = stored.get(key.wire)
+            if found is None:
                 self.counts(key.family).misses += 1
-        return {key: value for key, value in known.items() if value is not None}
+            elif (value := self._kept(key, found, stamp)) is not None:
+                known[key] = value
+        return known
 
     def get_or_load[T: BaseModel](
         self, key: Key[T], load: Callable[[], Loaded[T] | None]
@@ -85,10 +101,12 @@ class Cache:
         known, missing = self._from_l1(keys)
         stamp = self.l1.stamp()
         stale = {}
-        for key, found in self._read(missing).items():
-            if found.fresh:
+        stored = self._read(missing)
+        for key in missing:
+            found = stored.get(key.wire)
+            if found is not None and found[1]:
                 known[key] = self._kept(key, found, stamp)
-            else:
+            elif found is not None:
                 stale[key] = found
         missing = [key for key in missing if key not in known]
         if missing:
@@ -200,23 +218,24 @@ class Cache:
                 known[key] = value
         return known, missing
 
-    def _read[T: BaseModel](self, keys: list[Key[T]]) -> dict[Key[T], Found]:
+    def _read(self, keys: Sequence[Key[Any]]) -> dict[str, Found]:
         if self._l2 is None or not keys:
             return {}
         try:
-            found = self._l2.read(keys)
+            return self._l2.read(keys)
         except Unreachable:
             self.counts(keys[0].family).unreachable += 1
             return {}
-        return {key: found[key.wire] for key in keys if key.wire in found}
 
     def _kept[T: BaseModel](self, key: Key[T], found: Found, stamp: Stamp) -> T | None:
         """What Redis had, and for a few seconds this container has."""
-        counts = self.counts(key.family)
+        family = key.family
+        counts = self.counts(family)
         counts.l2_hits += 1
-        value, size = _decoded(key, found)
-        if found.fresh:
-            self.l1.put(key.wire, value, size, stamp, counts)
+        payload, fresh = found
+        value = None if payload is None else family.decode(payload)
+        if fresh:
+            self.l1.put(key.wire, value, len(payload or b""), stamp, counts)
         else:
             counts.stale += 1
         return value
@@ -257,8 +276,10 @@ class Cache:
             self._sleep(POLL_SECONDS)
             waited += POLL_SECONDS
             stamp = self.l1.stamp()
-            for key, found in self._read(keys).items():
-                known[key] = self._kept(key, found, stamp)
+            stored = self._read(keys)
+            for key in keys:
+                if key.wire in stored:
+                    known[key] = self._kept(key, stored[key.wire], stamp)
             keys = [key for key in keys if key not in known]
         return known
 
@@ -323,12 +344,7 @@ def _fill(key: Key[Any], value: BaseModel | None, version: int, ttl_seconds: int
     return Fill(key, payload, version, fresh_seconds, fresh_seconds + family.stale_seconds)
 
 
-def _decoded[T: BaseModel](key: Key[T], found: Found) -> tuple[T | None, int]:
-    if found.payload is None:
-        return None, 0
-    return key.family.model.model_validate_json(found.payload), len(found.payload)
-
-
 def _one_tenant(keys: Iterable[Key[Any]]) -> None:
-    if len({key.tenant for key in keys}) > 1:
+    tenants = [key.tenant for key in keys]
+    if tenants and tenants.count(tenants[0]) < len(tenants):
         raise ValueError("the keys of one call belong to one tenant")
