@@ -271,6 +271,9 @@ def _organization(organization_id: UUID) -> Organization:
             "region": "eu-central-1",
             "low_balance_threshold_usd": "10.00",
             "tax": None,
+            "address": None,
+            "locale": "de-DE",
+            "payment_terms_days": 30,
             "created_at": datetime.fromisoformat("2026-01-01T00:00:00Z"),
         }
     )

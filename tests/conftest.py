@@ -82,19 +82,19 @@ def redis_url(state: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template_database(server_url: str) -> Iterator[Database]:
     """Migrated once; each test's database is a copy."""
-    with _temporary(server_url, "template", None) as admin_url:
+    with temporary(server_url, "template", None) as admin_url:
         yield Database(prepare(admin_url), admin_url)
 
 
 @pytest.fixture
 def database(server_url: str, template_database: Database) -> Iterator[Database]:
-    with _temporary(server_url, "test", template_database.admin_url) as admin_url:
+    with temporary(server_url, "test", template_database.admin_url) as admin_url:
         name = psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"]
         yield Database(make_conninfo(template_database.app_url, dbname=str(name)), admin_url)
 
 
 @contextlib.contextmanager
-def _temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
+def temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
     name = f"synaxis_{kind}_{os.getpid()}_{next(_numbers)}"
     source = psycopg.conninfo.conninfo_to_dict(copied_url or "dbname=template1")["dbname"]
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
@@ -114,7 +114,7 @@ def product(
     state: Path, server_url: str, redis_url: str, template_database: Database
 ) -> Iterator[tuple[str, Database]]:
     """The running product's URL, and its database."""
-    with _temporary(server_url, "product", template_database.admin_url) as admin_url:
+    with temporary(server_url, "product", template_database.admin_url) as admin_url:
         name = str(psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"])
         app_url = make_conninfo(template_database.app_url, dbname=name)
         with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:

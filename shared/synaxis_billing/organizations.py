@@ -7,12 +7,12 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from synaxis_billing import fx, sql
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.errors import Forbidden, NotFound, invalid_field
-from synaxis_billing.fields import Answer, Money, Name, Request, Time, UsdOrZero
+from synaxis_billing.fields import Answer, Money, Name, Request, Text, Time, UsdOrZero
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import parse_usd
 
@@ -29,6 +29,13 @@ def _percentage(text: str) -> str:
     return text
 
 
+# https://www.rfc-editor.org/info/bcp47, the part that names languages, scripts and regions.
+Locale = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"),
+    Field(examples=["pt-BR"]),
+]
+Days = Annotated[int, Field(strict=True, ge=0, le=365)]
 Currency = Annotated[str, AfterValidator(_supported), Field(examples=["EUR"])]
 
 
@@ -51,6 +58,9 @@ class NewOrganization(Request):
     region: Name | None = None
     low_balance_threshold_usd: UsdOrZero | None = None
     tax: Tax | None = None
+    address: Text | None = None
+    locale: Locale = "en"
+    payment_terms_days: Days = 30
 
 
 class OrganizationChange(Request):
@@ -63,6 +73,9 @@ class OrganizationChange(Request):
     region: Name | None = None
     low_balance_threshold_usd: UsdOrZero | None = None
     tax: Tax | None = None
+    address: Text | None = None
+    locale: Locale = ""
+    payment_terms_days: Days = 0
 
 
 class Organization(Answer):
@@ -73,6 +86,9 @@ class Organization(Answer):
     region: str | None
     low_balance_threshold_usd: Money | None
     tax: Tax | None
+    address: str | None
+    locale: str
+    payment_terms_days: int
     created_at: Time
 
 

@@ -14,7 +14,7 @@ TEMPLATE = read({"FxSources": "simulated"})
 FUNCTIONS = {
     route.key: function for function in TEMPLATE.functions.values() for route in function.routes
 }
-# Each finds what the ones before it made; a hold or a transaction of an unknown id is 404.
+# Each finds what the ones before it made; what has an unknown id is 404.
 STATUSES = {
     "create_organization": 201,
     "topup": 201,
@@ -34,6 +34,14 @@ STATUSES = {
     "list_transactions": 200,
     "list_spend_logs": 200,
     "spending": 200,
+    "draft_invoice": 201,
+    "list_invoices": 200,
+    "get_invoice": 404,
+    "issue_invoice": 404,
+    "pay_invoice": 404,
+    "cancel_invoice": 404,
+    "credit_invoice": 404,
+    "list_credit_notes": 404,
     "list_exchange_rates": 200,
     "get_exchange_rate": 200,
     "cache_statistics": 200,
@@ -43,6 +51,7 @@ STATUSES = {
 # Those of a schedule or a queue, and their functions.
 OTHERS = {
     "upkeep": "UpkeepFunction",
+    "invoice_overdue": "InvoiceOverdueFunction",
     "fx_fetch": "FxFetchFunction",
     "fx_store": "FxStoreFunction",
     "cache_invalidation": "CacheInvalidationFunction",
@@ -60,7 +69,7 @@ def _connected(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
     for name, value in TEMPLATE.functions["FxFetchFunction"].environment.items():
-        if name.startswith(("FX_", "KAFKA_", "MSK_", "INVALIDATION_")):
+        if name not in ("DATABASE_URL", "REDIS_URL") and not name.startswith("POWERTOOLS_"):
             monkeypatch.setenv(name, value)
     connections.discard()
     yield

@@ -13,10 +13,10 @@ from psycopg.rows import dict_row
 from synaxis_billing import organizations, sql
 from synaxis_billing.errors import Conflict, InsufficientCredits, NotFound, Unprocessable
 from synaxis_billing.ledger import Caller
-from tests import steps
+from tests import billing, steps
 from tests.conftest import Database
 
-IMMUTABLE = ["credit_transactions", "spend_logs", "idempotency", "erasures"]
+IMMUTABLE = ["credit_transactions", "spend_logs", "idempotency", "erasures", "credit_notes"]
 
 
 @pytest.fixture
@@ -30,6 +30,8 @@ def used(database: Database) -> UUID:
         steps.hold(db, organization_id, "2")
         steps.log_spend(db, organization_id, "0.5")
         steps.adjust(db, organization_id, "-1")
+        invoice = billing.issue(db, billing.draft(db, organization_id))
+        billing.credit(db, invoice, amount_usd="1")
     return organization_id
 
 
@@ -138,6 +140,12 @@ TAMPERING = {
     "a transaction has one key": "DELETE FROM idempotency WHERE kind = 'key'",
     "the application cannot rewrite the ledger": "GRANT UPDATE ON organizations TO synaxis_app",
     "a tenant sees its own rows alone": "ALTER TABLE holds DISABLE ROW LEVEL SECURITY",
+    "an invoice is its lines": "UPDATE invoices SET subtotal_usd = 1, total_amount_usd = 1",
+    "an issued invoice is what was charged in its period": (
+        "UPDATE invoices SET period_start = period_start - interval '9 days',"
+        " period_end = period_end - interval '9 days'"
+    ),
+    "numbers have no gap": "UPDATE document_counters SET last = 2",
     "what was written is never changed": "ALTER TABLE spend_logs DISABLE TRIGGER immutable_rows",
 }
 

@@ -32,6 +32,16 @@ def region() -> str:
     return os.environ.get("AWS_REGION", "")
 
 
+def invoice_seller() -> str:
+    """Who issues invoices, as JSON."""
+    return os.environ["INVOICE_SELLER"]
+
+
+def invoice_series() -> tuple[str, str]:
+    """How the numbers of invoices and of credit notes begin."""
+    return os.environ["INVOICE_SERIES"], os.environ["CREDIT_NOTE_SERIES"]
+
+
 def fx_sources() -> list[str]:
     """The names of the sources of exchange rates, in the order in which they are asked."""
     return [name.strip() for name in os.environ["FX_SOURCES"].split(",") if name.strip()]

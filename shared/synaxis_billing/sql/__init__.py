@@ -33,12 +33,15 @@ _REFUSALS: dict[str, tuple[type[BillingError], str]] = {
     "organization_not_found": (NotFound, "There is no such organization."),
     "transaction_not_found": (NotFound, "The organization has no such transaction."),
     "hold_not_found": (NotFound, "The organization has no such hold."),
+    "unsupported_currency": (NotFound, "The organization's currency is not configured any more."),
+    "invoice_not_found": (NotFound, "The organization has no such invoice."),
     "invalid_state": (Conflict, "The state of things does not allow this."),
     "organization_exists": (Conflict, "There is an organization of this id already."),
     "idempotency_key_reused": (
         Unprocessable,
         "This Idempotency-Key came with another request before.",
     ),
+    "credit_exceeds_invoice": (Unprocessable, "The invoice has less than this left to credit."),
     "refund_exceeds_charge": (Unprocessable, "The charge has less than this left to refund."),
     "capture_exceeds_hold": (Unprocessable, "The hold reserved less than this."),
 }

@@ -49,9 +49,43 @@ BEGIN
     RETURN billing.outcome('created', billing.spend_log_json(s));
 END $$;
 
+-- Spend of the half-open period. Rollup buckets that lie whole in the period, and in one day of the time
+-- zone, are counted as they are; of the others (the period's ends, days of a former time zone) the logs
+-- are.
+CREATE OR REPLACE FUNCTION billing.spend_between(
+    p_organization_id uuid, p_timezone text, p_from timestamptz, p_to timestamptz
+) RETURNS TABLE (
+    local_day date, model text, provider text, team_id uuid, virtual_key_id uuid, region text,
+    charged boolean, amount_usd numeric, tokens bigint, requests bigint
+) LANGUAGE sql STABLE AS $$
+    WITH buckets AS (
+        SELECT r.*, (bucket_start AT TIME ZONE p_timezone)::date AS local_day,
+            bucket_start >= p_from AND bucket_end <= p_to
+            AND (bucket_start AT TIME ZONE p_timezone)::date
+              = ((bucket_end - interval '1 microsecond') AT TIME ZONE p_timezone)::date AS whole
+        FROM billing.spend_rollups AS r
+        -- No bucket is longer than a local day of 25 hours.
+        WHERE organization_id = p_organization_id AND bucket_start > p_from - interval '26 hours'
+            AND bucket_start < p_to AND bucket_end > p_from
+    ), cut AS (
+        SELECT DISTINCT bucket_start, bucket_end FROM buckets WHERE NOT whole
+    )
+    SELECT local_day, model, provider, team_id, virtual_key_id, region, charged, amount_usd, tokens,
+        requests
+    FROM buckets WHERE whole
+    UNION ALL
+    SELECT (s.created_at AT TIME ZONE p_timezone)::date, s.model, s.provider, s.team_id,
+        s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, s.tokens, 1
+    FROM cut CROSS JOIN LATERAL (
+        SELECT * FROM billing.spend_logs
+        WHERE organization_id = p_organization_id AND spend_logs.bucket_start = cut.bucket_start
+            AND created_at >= greatest(cut.bucket_start, p_from)
+            AND created_at < least(cut.bucket_end, p_to)
+    ) AS s
+$$;
+
 -- Spend of the half-open period, by any mix of dimensions, days and months being the organization's
--- local ones. Rollup buckets that lie whole in the period, and in one local day, are counted as they
--- are; of the others (the period's ends, days of a former time zone) the logs are.
+-- local ones.
 CREATE OR REPLACE FUNCTION billing.spending(
     p_tenant text, p_organization_id uuid, p_from timestamptz, p_to timestamptz, p_group_by text[],
     p_limit int
@@ -72,29 +106,8 @@ BEGIN
     v_from := coalesce(p_from, billing.day_start(v_month::date, o.timezone));
     v_to := coalesce(p_to, billing.day_start((v_month + interval '1 month')::date, o.timezone));
 
-    WITH buckets AS (
-        SELECT *, (bucket_start AT TIME ZONE o.timezone)::date AS local_day,
-            bucket_start >= v_from AND bucket_end <= v_to
-            AND (bucket_start AT TIME ZONE o.timezone)::date
-              = ((bucket_end - interval '1 microsecond') AT TIME ZONE o.timezone)::date AS whole
-        FROM billing.spend_rollups
-        -- No bucket is longer than a local day of 25 hours.
-        WHERE organization_id = o.id AND bucket_start > v_from - interval '26 hours'
-            AND bucket_start < v_to AND bucket_end > v_from
-    ), cut AS (
-        SELECT DISTINCT bucket_start, bucket_end FROM buckets WHERE NOT whole
-    ), spend AS (
-        SELECT local_day, model, provider, team_id, virtual_key_id, region, amount_usd, tokens, requests
-        FROM buckets WHERE whole
-        UNION ALL
-        SELECT (s.created_at AT TIME ZONE o.timezone)::date, s.model, s.provider, s.team_id,
-            s.virtual_key_id, s.region, s.amount_usd, s.tokens, 1
-        FROM cut CROSS JOIN LATERAL (
-            SELECT * FROM billing.spend_logs
-            WHERE organization_id = o.id AND spend_logs.bucket_start = cut.bucket_start
-                AND created_at >= greatest(cut.bucket_start, v_from)
-                AND created_at < least(cut.bucket_end, v_to)
-        ) AS s
+    WITH spend AS (
+        SELECT * FROM billing.spend_between(o.id, o.timezone, v_from, v_to)
     ), groups AS (
         SELECT
             CASE WHEN 'day' = ANY (p_group_by) THEN to_char(local_day, 'YYYY-MM-DD') END AS day,

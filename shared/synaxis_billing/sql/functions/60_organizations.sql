@@ -8,6 +8,9 @@ LANGUAGE sql STABLE AS $$
         'region', o.region,
         'low_balance_threshold_usd', o.low_balance_threshold_usd::text,
         'tax', o.tax,
+        'address', o.address,
+        'locale', o.locale,
+        'payment_terms_days', o.payment_terms_days,
         'created_at', o.created_at,
         'version', billing.version_of(o.changed_at)
     )
@@ -31,9 +34,10 @@ BEGIN
         RETURN billing.outcome('unknown_timezone');
     END IF;
     INSERT INTO billing.organizations
-        (id, name, billing_currency, timezone, region, low_balance_threshold_usd, tax)
+        (id, name, billing_currency, timezone, region, low_balance_threshold_usd, tax, address, locale,
+        payment_terms_days)
     VALUES (coalesce(p.id, uuidv7()), p.name, p.billing_currency, p.timezone, p.region,
-        p.low_balance_threshold_usd, p.tax)
+        p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days)
     ON CONFLICT (id) DO NOTHING
     RETURNING * INTO o;
     IF o.id IS NULL THEN
@@ -72,6 +76,9 @@ BEGIN
         region = p.region,
         low_balance_threshold_usd = p.low_balance_threshold_usd,
         tax = p.tax,
+        address = p.address,
+        locale = p.locale,
+        payment_terms_days = p.payment_terms_days,
         changed_at = p.changed_at,
         day_start = p.day_start,
         day_end = p.day_end

@@ -1,0 +1,303 @@
+CREATE OR REPLACE FUNCTION billing.invoice_json(i billing.invoices) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', i.id,
+        'organization_id', i.organization_id,
+        'invoice_number', i.invoice_number,
+        'status', i.status,
+        'period_start', i.period_start,
+        'period_end', i.period_end,
+        'timezone', i.timezone,
+        'billing_currency', i.billing_currency,
+        'minor_units', i.minor_units,
+        'exchange_rate', i.exchange_rate::text,
+        'rate_source', i.rate_source,
+        'rate_as_of', i.rate_as_of,
+        'line_items', i.line_items,
+        'subtotal_usd', i.subtotal_usd::text,
+        'tax_usd', i.tax_usd::text,
+        'total_amount_usd', i.total_amount_usd::text,
+        'subtotal_billing_currency', i.subtotal_billing_currency::text,
+        'tax_billing_currency', i.tax_billing_currency::text,
+        'total_amount_billing_currency', i.total_amount_billing_currency::text,
+        'tax', i.tax,
+        'seller', i.seller,
+        'customer', i.customer,
+        'locale', i.locale,
+        'payment_terms_days', i.payment_terms_days,
+        'issued_at', i.issued_at,
+        'due_date', i.due_date,
+        'paid_at', i.paid_at,
+        'created_at', i.created_at,
+        'updated_at', i.updated_at
+    )
+$$;
+
+-- The invoice of its period, computed from what was charged, by the organization's profile and
+-- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
+-- Each amount is rounded once, half-up, to the minor unit, tax from its unrounded base; lines get the
+-- units that their sum is short of by largest remainder, and so add up to the subtotal.
+CREATE OR REPLACE FUNCTION billing.computed_invoice(
+    i billing.invoices, o billing.organizations, p_terms jsonb
+) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_rate jsonb := p_terms -> 'rates' -> o.billing_currency;
+    v_units numeric;
+    v_tax_rate numeric := CASE WHEN o.tax IS NULL OR (o.tax ->> 'reverse_charge')::boolean THEN 0
+        ELSE (o.tax ->> 'rate_percent')::numeric / 100 END;
+BEGIN
+    i.timezone := o.timezone;
+    i.billing_currency := o.billing_currency;
+    i.minor_units := (v_rate ->> 'minor_units')::int;
+    i.exchange_rate := (v_rate ->> 'rate')::numeric;
+    i.rate_source := v_rate ->> 'source';
+    i.rate_as_of := (v_rate ->> 'as_of')::timestamptz;
+    i.tax := o.tax;
+    i.seller := p_terms -> 'seller';
+    i.customer := jsonb_build_object('name', o.name, 'address', o.address, 'tax_id', o.tax ->> 'tax_id');
+    i.locale := o.locale;
+    i.payment_terms_days := o.payment_terms_days;
+    i.updated_at := o.changed_at;
+    -- Minor units per US dollar.
+    v_units := i.exchange_rate * 10 ^ i.minor_units::numeric;
+
+    WITH used AS (
+        SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
+            sum(amount_usd) AS amount_usd
+        FROM billing.spend_between(o.id, o.timezone, i.period_start, i.period_end)
+        WHERE charged GROUP BY 1, 2
+    ), floored AS (
+        SELECT *, floor(amount_usd * v_units) AS units,
+            round(sum(amount_usd) OVER () * v_units) - sum(floor(amount_usd * v_units)) OVER () AS short,
+            row_number() OVER (ORDER BY amount_usd * v_units - floor(amount_usd * v_units) DESC,
+                amount_usd DESC, model, provider) AS place
+        FROM used
+    ), lines AS (
+        SELECT model, provider, requests, tokens, amount_usd,
+            (units + (place <= short)::int) / 10 ^ i.minor_units::numeric AS amount
+        FROM floored
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'description', concat_ws(', ', coalesce(model, 'Usage'), provider),
+            'model', model,
+            'provider', provider,
+            'requests', requests,
+            'tokens', tokens,
+            'amount_usd', amount_usd::numeric(28, 8)::text,
+            'amount_billing_currency', amount::numeric(28, 4)::text)
+            ORDER BY amount_usd DESC, model, provider), '[]'),
+        coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
+    INTO i.line_items, i.subtotal_usd, i.subtotal_billing_currency
+    FROM lines;
+    i.tax_usd := round(i.subtotal_usd * v_tax_rate, 8);
+    i.total_amount_usd := i.subtotal_usd + i.tax_usd;
+    i.tax_billing_currency := round(i.subtotal_usd * v_tax_rate * i.exchange_rate, i.minor_units);
+    i.total_amount_billing_currency := i.subtotal_billing_currency + i.tax_billing_currency;
+    RETURN i;
+END $$;
+
+-- The draft of a period, computed now, made if there is none; or the invoice that it became.
+CREATE OR REPLACE FUNCTION billing.draft_invoice(
+    p_tenant text, p_organization_id uuid, p_period_start timestamptz, p_period_end timestamptz,
+    p_terms jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    i billing.invoices;
+    v_known boolean;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
+        RETURN billing.outcome('unsupported_currency');
+    END IF;
+    SELECT * INTO i FROM billing.invoices
+    WHERE organization_id = o.id AND status <> 'cancelled'
+        AND period_start < p_period_end AND period_end > p_period_start
+    ORDER BY (period_start, period_end) = (p_period_start, p_period_end) DESC LIMIT 1;
+    v_known := FOUND;
+    IF v_known AND (i.period_start, i.period_end) <> (p_period_start, p_period_end) THEN
+        RETURN billing.invalid_state(format('The period overlaps that of invoice %s, from %s to %s.',
+            i.id, billing.instant(i.period_start), billing.instant(i.period_end)));
+    ELSIF v_known AND i.status <> 'draft' THEN
+        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    END IF;
+    i.id := coalesce(i.id, uuidv7());
+    i.organization_id := o.id;
+    i.status := 'draft';
+    i.period_start := p_period_start;
+    i.period_end := p_period_end;
+    i.created_at := coalesce(i.created_at, o.changed_at);
+    PERFORM billing.store_invoice(billing.computed_invoice(i, o, p_terms), o);
+    SELECT * INTO i FROM billing.invoices WHERE id = i.id;
+    RETURN billing.outcome(CASE WHEN v_known THEN 'replayed' ELSE 'created' END, billing.invoice_json(i));
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.instant(p_instant timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT to_char(p_instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+$$;
+
+-- The organization's clock goes with it: whatever is charged from now on is later than the invoice.
+CREATE OR REPLACE FUNCTION billing.store_invoice(i billing.invoices, o billing.organizations)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM billing.save_organization(o);
+    INSERT INTO billing.invoices SELECT i.*
+    ON CONFLICT (id) DO UPDATE SET
+        invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
+        billing_currency = i.billing_currency, minor_units = i.minor_units,
+        exchange_rate = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of,
+        line_items = i.line_items, subtotal_usd = i.subtotal_usd, tax_usd = i.tax_usd,
+        total_amount_usd = i.total_amount_usd,
+        subtotal_billing_currency = i.subtotal_billing_currency,
+        tax_billing_currency = i.tax_billing_currency,
+        total_amount_billing_currency = i.total_amount_billing_currency,
+        tax = i.tax, seller = i.seller, customer = i.customer, locale = i.locale,
+        payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, due_date = i.due_date,
+        paid_at = i.paid_at, updated_at = i.updated_at;
+END $$;
+
+-- The next number of a series in a year: INV-2026-000001. Others wait for it until this transaction
+-- ends, so it is taken last.
+CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
+LANGUAGE sql AS $$
+    INSERT INTO billing.document_counters AS c
+    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
+    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
+    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
+$$;
+
+-- Compute the draft a last time, number it and let it go. Again, it is the same invoice. The terms
+-- name the "series" of the number too.
+CREATE OR REPLACE FUNCTION billing.issue_invoice(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    i billing.invoices;
+BEGIN
+    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
+    IF NOT FOUND THEN
+        RETURN billing.no_invoice(o);
+    ELSIF i.status = 'cancelled' THEN
+        RETURN billing.invalid_state('The invoice is cancelled.');
+    ELSIF i.status <> 'draft' THEN
+        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
+        RETURN billing.outcome('unsupported_currency');
+    ELSIF o.changed_at < i.period_end THEN
+        RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(i.period_end)));
+    END IF;
+    i := billing.computed_invoice(i, o, p_terms);
+    i.status := 'issued';
+    i.issued_at := o.changed_at;
+    i.due_date := (o.changed_at AT TIME ZONE o.timezone)::date + o.payment_terms_days;
+    i.invoice_number := billing.next_number(p_terms ->> 'series', o.changed_at);
+    PERFORM billing.store_invoice(i, o);
+    RETURN billing.outcome('found', billing.invoice_json(i));
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_not_found' ELSE 'invoice_not_found' END)
+$$;
+
+-- Record that an issued invoice was paid. Again, it was paid when it was.
+CREATE OR REPLACE FUNCTION billing.pay_invoice(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamptz
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    i billing.invoices;
+BEGIN
+    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
+    IF NOT FOUND THEN
+        RETURN billing.no_invoice(o);
+    ELSIF i.status = 'paid' THEN
+        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    ELSIF i.status NOT IN ('issued', 'overdue') THEN
+        RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
+    END IF;
+    UPDATE billing.invoices
+    SET status = 'paid', paid_at = coalesce(p_paid_at, o.changed_at), updated_at = o.changed_at
+    WHERE id = i.id RETURNING * INTO i;
+    RETURN billing.outcome('found', billing.invoice_json(i));
+END $$;
+
+-- Drop a draft. What was issued is taken back by a credit note alone.
+CREATE OR REPLACE FUNCTION billing.cancel_invoice(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    i billing.invoices;
+BEGIN
+    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
+    IF NOT FOUND THEN
+        RETURN billing.no_invoice(o);
+    ELSIF i.status = 'cancelled' THEN
+        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    ELSIF i.status <> 'draft' THEN
+        RETURN billing.invalid_state(format(
+            'The invoice is %s: only a credit note takes it back.', i.status));
+    END IF;
+    UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
+    WHERE id = i.id RETURNING * INTO i;
+    RETURN billing.outcome('found', billing.invoice_json(i));
+END $$;
+
+-- Issued invoices whose due date has passed where the customer is; returns how many there were.
+CREATE OR REPLACE FUNCTION billing.mark_overdue(p_tenant text, p_limit int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_marked int;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    WITH due AS (
+        SELECT id FROM billing.invoices
+        WHERE status = 'issued' AND due_date <= (statement_timestamp() AT TIME ZONE 'UTC')::date
+            AND due_date < (statement_timestamp() AT TIME ZONE timezone)::date
+        ORDER BY due_date LIMIT p_limit FOR UPDATE SKIP LOCKED
+    )
+    UPDATE billing.invoices AS i SET status = 'overdue', updated_at = clock_timestamp()
+    FROM due WHERE i.id = due.id;
+    GET DIAGNOSTICS v_marked = ROW_COUNT;
+    RETURN v_marked;
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i billing.invoices;
+    o billing.organizations;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = p_organization_id;
+    IF NOT FOUND THEN
+        SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+        RETURN billing.no_invoice(o);
+    END IF;
+    RETURN billing.outcome('found', billing.invoice_json(i));
+END $$;
+
+-- Invoices, newest first, before an instant (exclusive) that an earlier page ended at.
+CREATE OR REPLACE FUNCTION billing.invoices(
+    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    RETURN billing.outcome('found', (
+        SELECT coalesce(json_agg(billing.invoice_json(i)), '[]')
+        FROM (
+            SELECT * FROM billing.invoices
+            WHERE organization_id = p_organization_id
+                AND (p_status IS NULL OR status = p_status::billing.invoice_status)
+                AND created_at < coalesce(p_before, 'infinity')
+            ORDER BY created_at DESC LIMIT p_limit
+        ) AS i
+    ));
+END $$;

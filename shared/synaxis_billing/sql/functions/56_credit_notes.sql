@@ -1,0 +1,117 @@
+CREATE OR REPLACE FUNCTION billing.credit_note_json(n billing.credit_notes) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', n.id,
+        'organization_id', n.organization_id,
+        'invoice_id', n.invoice_id,
+        'credit_note_number', n.credit_note_number,
+        'reason', n.reason,
+        'subtotal_usd', n.subtotal_usd::text,
+        'tax_usd', n.tax_usd::text,
+        'total_amount_usd', n.total_amount_usd::text,
+        'subtotal_billing_currency', n.subtotal_billing_currency::text,
+        'tax_billing_currency', n.tax_billing_currency::text,
+        'total_amount_billing_currency', n.total_amount_billing_currency::text,
+        'transaction_id', n.transaction_id,
+        'created_at', n.created_at
+    )
+$$;
+
+-- Take back what an invoice said, all that is left of it or p_amount_usd of its net amount, by the
+-- invoice's own rate and tax. The last one takes what is left to the smallest unit, and cancels it.
+CREATE OR REPLACE FUNCTION billing.credit_invoice(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea,
+    p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    i billing.invoices;
+    n billing.credit_notes;
+    t billing.credit_transactions;
+    rest billing.credit_notes;
+BEGIN
+    SELECT * INTO n FROM billing.credit_notes WHERE organization_id = o.id AND idempotency_key = p_key;
+    IF FOUND THEN
+        RETURN CASE WHEN n.fingerprint = p_fingerprint
+            THEN billing.outcome('replayed', billing.credit_note_json(n))
+            ELSE billing.outcome('idempotency_key_reused') END;
+    END IF;
+    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
+    IF NOT FOUND THEN
+        RETURN billing.no_invoice(o);
+    ELSIF i.status IN ('draft', 'cancelled') THEN
+        RETURN billing.invalid_state(format('The invoice is %s: there is nothing to credit.', i.status));
+    END IF;
+    rest := billing.uncredited(i);
+    n := rest;
+    IF p_amount_usd > rest.subtotal_usd THEN
+        RETURN billing.outcome('credit_exceeds_invoice', json_build_object(
+            'requested_usd', p_amount_usd::text, 'creditable_usd', rest.subtotal_usd::text));
+    ELSIF p_amount_usd < rest.subtotal_usd THEN
+        n.subtotal_usd := p_amount_usd;
+        n.tax_usd := least(rest.tax_usd, round(i.tax_usd * p_amount_usd / i.subtotal_usd, 8));
+        n.subtotal_billing_currency := least(rest.subtotal_billing_currency,
+            round(p_amount_usd * i.exchange_rate, i.minor_units));
+        n.tax_billing_currency := least(rest.tax_billing_currency,
+            round(i.tax_usd * p_amount_usd / i.subtotal_usd * i.exchange_rate, i.minor_units));
+    END IF;
+    n.id := uuidv7();
+    n.organization_id := o.id;
+    n.invoice_id := i.id;
+    n.reason := p_reason;
+    n.total_amount_usd := n.subtotal_usd + n.tax_usd;
+    n.total_amount_billing_currency := n.subtotal_billing_currency + n.tax_billing_currency;
+    n.idempotency_key := p_key;
+    n.fingerprint := p_fingerprint;
+    n.created_at := o.changed_at;
+    n.credit_note_number := billing.next_number(p_series, o.changed_at);
+    IF p_refund_credit THEN
+        t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
+            format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
+        PERFORM billing.store_credit(
+            o, t, format('credit note %s', n.credit_note_number), p_fingerprint);
+        n.transaction_id := t.id;
+    ELSE
+        PERFORM billing.save_organization(o);
+    END IF;
+    INSERT INTO billing.credit_notes SELECT n.*;
+    IF n.total_amount_usd = rest.total_amount_usd THEN
+        UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at WHERE id = i.id;
+    END IF;
+    RETURN billing.outcome('created', billing.credit_note_json(n));
+END $$;
+
+-- What no credit note has taken back of an invoice yet.
+CREATE OR REPLACE FUNCTION billing.uncredited(i billing.invoices) RETURNS billing.credit_notes
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    n billing.credit_notes;
+BEGIN
+    SELECT i.subtotal_usd - coalesce(sum(subtotal_usd), 0),
+        i.tax_usd - coalesce(sum(tax_usd), 0),
+        i.total_amount_usd - coalesce(sum(total_amount_usd), 0),
+        i.subtotal_billing_currency - coalesce(sum(subtotal_billing_currency), 0),
+        i.tax_billing_currency - coalesce(sum(tax_billing_currency), 0),
+        i.total_amount_billing_currency - coalesce(sum(total_amount_billing_currency), 0)
+    INTO n.subtotal_usd, n.tax_usd, n.total_amount_usd, n.subtotal_billing_currency,
+        n.tax_billing_currency, n.total_amount_billing_currency
+    FROM billing.credit_notes WHERE invoice_id = i.id;
+    RETURN n;
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o billing.organizations;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (
+        SELECT FROM billing.invoices WHERE id = p_invoice_id AND organization_id = p_organization_id
+    ) THEN
+        SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+        RETURN billing.no_invoice(o);
+    END IF;
+    RETURN billing.outcome('found', (
+        SELECT coalesce(json_agg(billing.credit_note_json(n) ORDER BY n.created_at), '[]')
+        FROM billing.credit_notes AS n WHERE n.invoice_id = p_invoice_id));
+END $$;
