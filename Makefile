@@ -11,6 +11,9 @@ run: .venv  ## a real PostgreSQL and Valkey of its own, and the API on 127.0.0.1
 demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for options)
 	@exec $(PYTHON) -m local.demo $(ARGS)
 
+month-end: .venv  ## bill a month for every organization of the running product (PERIOD=2026-02)
+	@$(PYTHON) -m local month-end $(PERIOD)
+
 test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
 	$(PYTHON) -m pytest $(ARGS)
 
@@ -47,4 +50,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-sam: requirements/sam.txt
 	@local/setup.sh .venv-sam requirements/sam.txt 3.13
 
-.PHONY: help run demo test check bench migrate audit build lock .venv .venv-sam
+.PHONY: help run demo month-end test check bench migrate audit build lock .venv .venv-sam

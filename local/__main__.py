@@ -17,9 +17,9 @@ import uvicorn
 from rich.console import Console
 from rich.table import Column, Table
 
-from local import servers, template
+from local import month_end, servers, template
 from local.database import prepare
-from local.gateway import Gateway, Regions
+from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing import audit
 from synaxis_billing.migrations import MigrationError, migrate
@@ -61,7 +61,7 @@ def run() -> None:
             state = STATE / name if number else STATE
             given = None if number else os.environ.get("REDIS_URL")
             parameters["RedisUrl"] = given or stack.enter_context(servers.valkey(state))
-            declared = template.read(parameters)
+            declared = template.read(parameters, f"{urls[number]}{QUEUES}")
             issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
             gateways[port] = Gateway(declared, issuer, state / "logs", name)
         stack.enter_context(_announced(urls, database))
@@ -189,17 +189,27 @@ def _running() -> dict[str, Any]:
     return running
 
 
-COMMANDS = {"run": run, "migrate": migrate_command, "audit": audit_command}
+def month_end_command() -> None:
+    """Bill a month for every organization, and watch it."""
+    month_end.run(running_url(), sys.argv[2] if len(sys.argv) == 3 else "")
+
+
+COMMANDS = {
+    "run": run,
+    "migrate": migrate_command,
+    "audit": audit_command,
+    "month-end": month_end_command,
+}
 
 
 def main(arguments: list[str]) -> int:
     logging.basicConfig(format="%(levelname)s %(message)s")
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+    if not arguments or len(arguments) > 2 or arguments[0] not in COMMANDS:
         print(f"usage: python -m local {' | '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
         COMMANDS[arguments[0]]()
-    except (CommandError, servers.ServerError, MigrationError) as error:
+    except (CommandError, month_end.MonthError, servers.ServerError, MigrationError) as error:
         print(error, file=sys.stderr)
         return 1
     except psycopg.Error as error:

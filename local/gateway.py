@@ -15,7 +15,7 @@ from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_even
 from local.pool import FunctionError, Pool, Throttled
 from local.template import Template
 from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer
-from local.triggers import Triggers
+from local.triggers import Triggers, md5_of
 from synaxis_billing.errors import (
     BillingError,
     NotFound,
@@ -34,6 +34,8 @@ _MESSAGES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large",
     HTTPStatus.SERVICE_UNAVAILABLE: "Service Unavailable",
 }
+# Below it, what a template's queue is to boto3.
+QUEUES = "/_local/sqs"
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -49,7 +51,10 @@ class Gateway:
         logs.mkdir(parents=True, exist_ok=True)
         self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
-        self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
+        self._pools = {
+            name: Pool(of, logs, region, template.queues_url)
+            for name, of in template.functions.items()
+        }
         self._triggers = Triggers(template, self._invoke, region)
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}
@@ -104,23 +109,52 @@ class Gateway:
         return response
 
     async def _local(self, request: HttpRequest) -> HttpResponse:
-        match request.method, request.path.strip("/").split("/"):
-            case "GET", ["docs"]:
-                return HttpResponse(200, [("content-type", "text/html")], openapi.page().encode())
-            case "GET", ["docs", asset] if asset in openapi.ASSETS:
-                return HttpResponse(200, *openapi.asset(asset))
-            case "GET", ["openapi.json"]:
-                return _json(await asyncio.to_thread(self._openapi))
-            case "GET", ["_local", ".well-known", "openid-configuration"]:
-                return _json(self._issuer.discovery())
-            case "GET", ["_local", ".well-known", "jwks.json"]:
-                return _json(self._issuer.key_set())
+        parts = request.path.strip("/").split("/")
+        if request.method == "GET":
+            return await self._page(parts)
+        match request.method, parts:
             case "POST", ["_local", "token"]:
                 return _json(self._token(request))
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 event = json.loads(request.body or b"{}")
                 return _json(await self._invoke(name, event))
+            case "POST", ["_local", "sqs"]:
+                return self._sqs(request)
         raise NotFound("There is no such route.")
+
+    async def _page(self, parts: list[str]) -> HttpResponse:
+        match parts:
+            case ["docs"]:
+                return HttpResponse(200, [("content-type", "text/html")], openapi.page().encode())
+            case ["docs", asset] if asset in openapi.ASSETS:
+                return HttpResponse(200, *openapi.asset(asset))
+            case ["openapi.json"]:
+                return _json(await asyncio.to_thread(self._openapi))
+            case ["_local", ".well-known", "openid-configuration"]:
+                return _json(self._issuer.discovery())
+            case ["_local", ".well-known", "jwks.json"]:
+                return _json(self._issuer.key_set())
+        raise NotFound("There is no such route.")
+
+    def _sqs(self, request: HttpRequest) -> HttpResponse:
+        """The one action of SQS that functions use.
+
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+        """
+        action = dict(request.headers).get("x-amz-target")
+        if action != "AmazonSQS.SendMessageBatch":
+            raise NotFound(f"There is no {action} here.")
+        asked = json.loads(request.body)
+        queue = asked["QueueUrl"].rpartition("/")[2]
+        sent = [
+            {
+                "Id": entry["Id"],
+                "MessageId": self._triggers.send(queue, entry["MessageBody"]),
+                "MD5OfMessageBody": md5_of(entry["MessageBody"]),
+            }
+            for entry in asked["Entries"]
+        ]
+        return _json({"Successful": sent, "Failed": []}, content_type="application/x-amz-json-1.0")
 
     async def _invoke(self, name: str, event: Any) -> Any:
         return await self._pools[name].invoke(event, str(uuid.uuid4()))

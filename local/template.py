@@ -58,6 +58,7 @@ class Template(NamedTuple):
     queues: dict[str, Queue]
     jwt_audience: str
     kafka_brokers: str
+    queues_url: str
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,10 +77,15 @@ def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tag)
 
 
-def read(parameters: dict[str, str], path: Path = ROOT / "template.yaml") -> Template:
-    """The template with these parameters; those left out have their defaults."""
+def read(parameters: dict[str, str], queues_url: str = "http://127.0.0.1") -> Template:
+    """The template with these parameters, those left out having their defaults, and the URL below
+    which its queues are."""
+    path = ROOT / "template.yaml"
     document = yaml.load(path.read_text(), _Loader)
     values = {name: str(of.get("Default", "")) for name, of in document["Parameters"].items()}
+    for name, resource in document["Resources"].items():
+        if resource["Type"] == "AWS::SQS::Queue":
+            values[name] = f"{queues_url}/000000000000/{name}"
     values |= parameters
     defaults = document["Globals"]["Function"]
     functions = {
@@ -93,7 +99,11 @@ def read(parameters: dict[str, str], path: Path = ROOT / "template.yaml") -> Tem
             name = properties["FunctionName"]["Ref"]
             functions[name] = functions[name]._replace(topics=tuple(properties["Topics"]))
     return Template(
-        functions, _queues(document["Resources"]), values["JwtAudience"], values["KafkaBrokers"]
+        functions,
+        _queues(document["Resources"]),
+        values["JwtAudience"],
+        values["KafkaBrokers"],
+        queues_url,
     )
 
 

@@ -135,6 +135,10 @@ def _success(name: str, event: Any, answer: Any) -> dict[str, Any]:
     }
 
 
+def md5_of(body: str) -> str:
+    return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
+
+
 def _record(queue: str, message: Message) -> dict[str, Any]:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     return {
@@ -146,7 +150,7 @@ def _record(queue: str, message: Message) -> dict[str, Any]:
             "SentTimestamp": str(message.sent_milliseconds),
         },
         "messageAttributes": {},
-        "md5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
+        "md5OfBody": md5_of(message.body),
         "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:local:000000000000:{queue}",
         "awsRegion": "local",

@@ -58,3 +58,11 @@ def credit(
     asked = CreditNoteRequest.model_validate({"reason": "wrong price", **request})
     key = key or new_key()
     return invoices.credit(db, PLATFORM, invoice.organization_id, invoice.id, key, asked, ISSUER)[0]
+
+
+def set_clock(admin: psycopg.Connection, organization_id: UUID | str, instant: datetime) -> None:
+    """Have what the organization does next happen at this instant, which the clock is behind of."""
+    admin.execute(
+        "UPDATE billing.organizations SET changed_at = %s - interval '1 microsecond' WHERE id = %s",
+        [instant, organization_id],
+    )

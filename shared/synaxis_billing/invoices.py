@@ -149,7 +149,7 @@ def draft(
         db,
         "draft_invoice",
         *(caller.tenant, organization_id, period.period_start, period.period_end),
-        _terms(rates, issuer),
+        terms(rates, issuer),
     )
     value, known = sql.accepted(outcome)
     return Invoice.model_validate(value), known
@@ -165,8 +165,8 @@ def issue(
 ) -> Invoice:
     """The draft, computed a last time, with its number; again, the same. Raises NotFound, Conflict
     (cancelled, or the period has not ended)."""
-    terms = _terms(rates, issuer)
-    return _change(db, "issue_invoice", caller, organization_id, invoice_id, terms)
+    at = terms(rates, issuer)
+    return _change(db, "issue_invoice", caller, organization_id, invoice_id, at)
 
 
 def pay(
@@ -262,7 +262,8 @@ def _change(
     return Invoice.model_validate(sql.accepted(outcome)[0])
 
 
-def _terms(rates: Iterable[fx.Rate], issuer: Issuer) -> Jsonb:
+def terms(rates: Iterable[fx.Rate], issuer: Issuer) -> Jsonb:
+    """What the database computes and numbers an invoice by."""
     return Jsonb(
         {
             "rates": {

@@ -42,6 +42,7 @@ STATUSES = {
     "cancel_invoice": 404,
     "credit_invoice": 404,
     "list_credit_notes": 404,
+    "month_end_progress": 200,
     "list_exchange_rates": 200,
     "get_exchange_rate": 200,
     "cache_statistics": 200,
@@ -54,6 +55,8 @@ OTHERS = {
     "invoice_overdue": "InvoiceOverdueFunction",
     "fx_fetch": "FxFetchFunction",
     "fx_store": "FxStoreFunction",
+    "month_end_plan": "MonthEndPlanFunction",
+    "month_end_work": "MonthEndWorkFunction",
     "cache_invalidation": "CacheInvalidationFunction",
     "cache_invalidation_queue": "CacheInvalidationFunction",
     "cache_sweep": "CacheSweepFunction",
@@ -68,9 +71,10 @@ def _connected(
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    for name, value in TEMPLATE.functions["FxFetchFunction"].environment.items():
-        if name not in ("DATABASE_URL", "REDIS_URL") and not name.startswith("POWERTOOLS_"):
-            monkeypatch.setenv(name, value)
+    for function in TEMPLATE.functions.values():
+        for name, value in function.environment.items():
+            if name not in ("DATABASE_URL", "REDIS_URL") and not name.startswith("POWERTOOLS_"):
+                monkeypatch.setenv(name, value)
     connections.discard()
     yield
     connections.discard()
@@ -98,7 +102,9 @@ def test_every_event_gets_its_answer() -> None:
     assert answers["upkeep"] == {"made": []}
     assert answers["fx_fetch"]["source"] == "simulated"
     assert answers["cache_sweep"] == {"told": 0}
-    for name in ("fx_store", "cache_invalidation", "cache_invalidation_queue"):
+    # The organization is younger than the month.
+    assert answers["month_end_plan"] == {"month": "2026-02", "sent": 0}
+    for name in ("fx_store", "month_end_work", "cache_invalidation", "cache_invalidation_queue"):
         assert answers[name] == {"batchItemFailures": []}
 
 

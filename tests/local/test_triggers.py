@@ -10,7 +10,7 @@ import pytest
 
 from local import triggers
 from local.pool import FunctionError
-from local.template import ROOT, Function, Queue, Template, read
+from local.template import Function, Queue, Template, read
 from local.triggers import Triggers
 
 QUEUE = Queue("Jobs", batch_size=3, most_receives=3)
@@ -18,7 +18,7 @@ QUEUE = Queue("Jobs", batch_size=3, most_receives=3)
 
 def _template(**function: Any) -> Template:
     worker = Function("Worker", Path(), "app.handler", 2, 512, {}, [], queues=("Jobs",))
-    return Template({"Worker": worker._replace(**function)}, {"Jobs": QUEUE}, "", "")
+    return Template({"Worker": worker._replace(**function)}, {"Jobs": QUEUE}, "", "", "")
 
 
 def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[Any]:
@@ -81,7 +81,7 @@ def test_a_schedules_answer_goes_to_the_queue_of_its_function() -> None:
 
 
 def test_the_templates_queues_and_schedules_are_found() -> None:
-    template = read({}, ROOT / "template.yaml")
+    template = read({})
     assert template.functions["FxFetchFunction"].schedules_seconds == (3600,)
     assert template.functions["FxFetchFunction"].on_success == "FetchedRatesQueue"
     assert template.functions["FxStoreFunction"].queues == ("FetchedRatesQueue",)

@@ -101,6 +101,7 @@ def test_an_event_is_of_a_route_or_a_trigger_of_the_template(path: Path) -> None
         event.get("routeKey") in keys
         or event.get("source") == "aws.scheduler"
         or event.get("eventSource") == "SelfManagedKafka"
+        or set(event) == {"time"}
         or queues
     )
 

@@ -42,6 +42,10 @@ def invoice_series() -> tuple[str, str]:
     return os.environ["INVOICE_SERIES"], os.environ["CREDIT_NOTE_SERIES"]
 
 
+def month_end_queue_url() -> str:
+    return os.environ["MONTH_END_QUEUE_URL"]
+
+
 def fx_sources() -> list[str]:
     """The names of the sources of exchange rates, in the order in which they are asked."""
     return [name.strip() for name in os.environ["FX_SOURCES"].split(",") if name.strip()]

@@ -1,6 +1,7 @@
-"""From a batch of a queue to one call per message and back."""
+"""Messages into a queue, and from a batch of one to a call for each and back."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -10,6 +11,14 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from synaxis_billing.edge import config
+
+LARGEST_BATCH = 10
+
+
+class Unsent(Exception):
+    """A queue did not take a message."""
 
 
 def each(
@@ -24,3 +33,23 @@ def each(
         context=context,
     )
     return dict(answer)
+
+
+def send(url: str, bodies: Sequence[str]) -> None:
+    """Put messages into a queue. Raises Unsent: some of them may be in it."""
+    for first in range(0, len(bodies), LARGEST_BATCH):
+        entries = [
+            {"Id": str(number), "MessageBody": body}
+            for number, body in enumerate(bodies[first : first + LARGEST_BATCH])
+        ]
+        answer = _client().send_message_batch(QueueUrl=url, Entries=entries)
+        if answer.get("Failed"):
+            raise Unsent(answer["Failed"][0]["Code"])
+
+
+@functools.cache
+def _client() -> Any:
+    # Not at the top: most functions send nothing.
+    import boto3
+
+    return boto3.client("sqs", region_name=config.region())

@@ -1,0 +1,144 @@
+-- Plan a month for a page of organizations, those after p_after, and return the page: the ids that are
+-- still to be billed, and the last id that was looked at, null on the last page.
+CREATE OR REPLACE FUNCTION billing.plan_month_end(
+    p_tenant text, p_month text, p_after uuid, p_limit int
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_ids uuid[];
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO v_ids FROM (
+        SELECT id FROM billing.organizations
+        WHERE id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+        ORDER BY id LIMIT p_limit
+    ) AS page;
+    INSERT INTO billing.month_end_items (month, organization_id)
+    SELECT p_month, o.id FROM billing.organizations AS o
+    WHERE o.id = ANY (v_ids)
+        AND o.created_at < billing.month_start(billing.next_month(p_month), o.timezone)
+    ON CONFLICT (month, organization_id) DO NOTHING;
+    RETURN billing.outcome('found', json_build_object(
+        'organization_ids', (
+            SELECT coalesce(json_agg(organization_id ORDER BY organization_id), '[]')
+            FROM billing.month_end_items
+            WHERE month = p_month AND organization_id = ANY (v_ids) AND status IN ('pending', 'failed')),
+        'last', CASE WHEN cardinality(v_ids) = p_limit THEN v_ids[p_limit] END));
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.next_month(p_month text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT to_char(to_date(p_month, 'YYYY-MM') + interval '1 month', 'YYYY-MM')
+$$;
+
+CREATE OR REPLACE FUNCTION billing.month_start(p_month text, p_timezone text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$ SELECT billing.day_start(to_date(p_month, 'YYYY-MM'), p_timezone) $$;
+
+-- The instant nearest to one that p_instants has within a change of time zone of it, or itself.
+CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
+RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT found FROM unnest(p_instants) AS found
+        WHERE found BETWEEN p_instant - interval '26 hours' AND p_instant + interval '26 hours'
+        ORDER BY greatest(found, p_instant) - least(found, p_instant) LIMIT 1), p_instant)
+$$;
+
+-- Issue the invoice of an organization's local month, whole or not at all; none when nothing was
+-- charged. Done before, it is what it was. A month begins where the one before ended, and so leaves no
+-- gap where the time zone was changed in between.
+CREATE OR REPLACE FUNCTION billing.bill_month(
+    p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    m billing.month_end_items;
+    v_invoice json;
+    v_starts timestamptz[];
+    v_ends timestamptz[];
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    ELSIF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    INSERT INTO billing.month_end_items (month, organization_id) VALUES (p_month, o.id)
+    ON CONFLICT (month, organization_id) DO NOTHING;
+    SELECT * INTO m FROM billing.month_end_items WHERE month = p_month AND organization_id = o.id;
+    IF m.status IN ('issued', 'empty') THEN
+        RETURN billing.outcome('replayed', to_json(m));
+    END IF;
+    SELECT array_agg(period_start), array_agg(period_end) INTO v_starts, v_ends FROM (
+        SELECT period_start, period_end FROM billing.invoices
+        WHERE organization_id = o.id AND status <> 'cancelled'
+        UNION ALL
+        SELECT period_start, period_end FROM billing.month_end_items
+        WHERE organization_id = o.id AND status = 'empty'
+    ) AS known;
+    m.period_start := billing.adjoining(billing.month_start(p_month, o.timezone), v_ends);
+    m.period_end := billing.adjoining(
+        billing.month_start(billing.next_month(p_month), o.timezone), v_starts);
+    IF o.changed_at < m.period_end THEN
+        RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(m.period_end)));
+    END IF;
+    m.status := 'empty';
+    IF EXISTS (
+        SELECT FROM billing.spend_between(o.id, o.timezone, m.period_start, m.period_end) WHERE charged
+    ) THEN
+        v_invoice := billing.draft_invoice(p_tenant, o.id, m.period_start, m.period_end, p_terms);
+        IF v_invoice ->> 'outcome' IN ('created', 'replayed') THEN
+            v_invoice := billing.issue_invoice(
+                p_tenant, o.id, (v_invoice -> 'value' ->> 'id')::uuid, p_terms);
+        END IF;
+        IF v_invoice ->> 'outcome' NOT IN ('found', 'replayed') THEN
+            RETURN v_invoice;
+        END IF;
+        m.status := 'issued';
+        m.invoice_id := v_invoice -> 'value' ->> 'id';
+    ELSE
+        -- What is charged from now on is later than the period, as after an invoice.
+        PERFORM billing.save_organization(o);
+    END IF;
+    m.error := NULL;
+    UPDATE billing.month_end_items
+    SET status = m.status, period_start = m.period_start, period_end = m.period_end,
+        invoice_id = m.invoice_id, error = NULL, updated_at = clock_timestamp()
+    WHERE month = m.month AND organization_id = m.organization_id
+    RETURNING * INTO m;
+    RETURN billing.outcome('created', to_json(m));
+END $$;
+
+-- Record why an organization could not be billed; it stays to be done.
+CREATE OR REPLACE FUNCTION billing.month_failed(
+    p_tenant text, p_organization_id uuid, p_month text, p_error text
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    UPDATE billing.month_end_items
+    SET status = 'failed', error = p_error, updated_at = clock_timestamp()
+    WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
+END $$;
+
+-- How far a month is, and the first p_limit that failed.
+CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN billing.outcome('found', (
+        SELECT json_build_object(
+            'month', p_month,
+            'organizations', count(*),
+            'pending', count(*) FILTER (WHERE status = 'pending'),
+            'issued', count(*) FILTER (WHERE status = 'issued'),
+            'empty', count(*) FILTER (WHERE status = 'empty'),
+            'failed', count(*) FILTER (WHERE status = 'failed'),
+            'failures', (SELECT coalesce(json_agg(f), '[]') FROM (
+                SELECT organization_id, error FROM billing.month_end_items
+                WHERE month = p_month AND status = 'failed' ORDER BY organization_id LIMIT p_limit
+            ) AS f))
+        FROM billing.month_end_items WHERE month = p_month));
+END $$;
