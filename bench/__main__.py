@@ -15,7 +15,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import caching, imports, rates
+from bench import billing, caching, imports, rates
 from bench.rates import ORGANIZATIONS
 from local import servers
 from local.database import prepare
@@ -45,6 +45,7 @@ def main() -> None:
         with servers.postgres(Path(folder), settings=settings) as admin_url:
             stand = rates.Stand(prepare(admin_url), admin_url, options.seconds)
             rows = _rows(stand, options.peer)
+            rows += _billing_rows(stand.app_url, admin_url)
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
     rows += _import_rows()
@@ -103,6 +104,34 @@ def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
         what = f"the same, batches of {size}"
         rows.append(_rate(what, stand.hot(8, size), "single charges", single[8], budget))
     return rows
+
+
+def _billing_rows(app_url: str, admin_url: str) -> list[Row]:
+    rows = []
+    for logs, budget in ((1_000, None), (10_000, 1.0), (1_000_000, 0.03)):
+        found = billing.drafts(app_url, admin_url, logs)
+        ratio = found.draft / found.grouped
+        rows.append(
+            Row(
+                f"draft invoice of {logs:,} logs",
+                _duration(found.draft),
+                f"GROUP BY over the logs: {_duration(found.grouped)}",
+                ratio,
+                "" if budget is None else f"<= {budget}",
+                None if budget is None else ratio <= budget,
+            )
+        )
+    small, large = (billing.month_ends(app_url, admin_url, many) for many in (1_000, 10_000))
+    ends = [
+        _rate(
+            f"month end of {one.organizations:,} organizations, invoices, {one.peak_mb} MB at most",
+            one.per_second,
+            f"of {small.organizations:,}",
+            small.per_second if one is large else None,
+        )
+        for one in (small, large)
+    ]
+    return rows + ends
 
 
 def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:

@@ -72,7 +72,9 @@ class Pool:
             raise
         self._idle.append(worker)
         if "error" in reply:
-            raise FunctionError("{errorType}: {errorMessage}".format(**reply["error"]))
+            # What follows the first line is in the function's log.
+            reason = "{errorType}: {errorMessage}".format(**reply["error"]).partition("\n")[0]
+            raise FunctionError(reason)
         return reply["answer"]
 
     async def close(self) -> None:

@@ -1,42 +1,52 @@
 """`make month-end`: the functions over local queues, from the plan to the invoice."""
 
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from local import month_end
 from tests.billing import set_clock
 from tests.conftest import Database
-from tests.running import Client
+from tests.running import Client, running
 
 CHARGE = {"amount_usd": "1.25", "description": "chat", "model": "gpt-4o"}
 
 
 def test_a_month_is_billed_once_by_the_command(
-    api: Client, product: tuple[str, Database], capsys: pytest.CaptureFixture[str]
+    database: Database,
+    redis_url: str,
+    folders: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    url, database = product
-    paths = [api.new_organization("10", billing_currency="BRL") for _ in range(12)]
-    with database.admin() as admin:
+    with (
+        running(folders("month"), DATABASE_URL=database.admin_url, REDIS_URL=redis_url) as url,
+        contextlib.closing(Client(url)) as api,
+    ):
+        paths = [api.new_organization("10", billing_currency="BRL") for _ in range(12)]
+        with database.admin() as admin:
+            for path in paths:
+                for instant in (datetime(2033, 5, 9, tzinfo=UTC), datetime(2033, 6, 1, tzinfo=UTC)):
+                    set_clock(admin, path.rpartition("/")[2], instant)
+                    api.post(f"{path}/charges", CHARGE, f"{instant}").raise_for_status()
+        behind = api.new_organization()
+        with pytest.raises(month_end.MonthError, match="Which month"):
+            month_end.run(url, "2033-13")
+        for new in (12, 0):
+            with pytest.raises(month_end.MonthError, match="What failed is tried again"):
+                month_end.run(url, "2033-05")
+            told = capsys.readouterr().out
+            assert f"12 invoices ({new} new), 0 organizations had nothing to bill, 1 failed" in told
+            assert f"{behind.rpartition('/')[2]}: The period ends at 2033-06-01" in told
         for path in paths:
-            for instant in (datetime(2033, 5, 9, tzinfo=UTC), datetime(2033, 6, 1, tzinfo=UTC)):
-                set_clock(admin, path.rpartition("/")[2], instant)
-                api.post(f"{path}/charges", CHARGE, f"{instant}").raise_for_status()
-    with pytest.raises(month_end.MonthError, match="Which month"):
-        month_end.run(url, "2033-13")
-    for new in (12, 0):
-        # Of the other tests' organizations, whose clock has not got there.
-        with contextlib.suppress(month_end.MonthError):
-            month_end.run(url, "2033-05")
-        assert f"12 invoices ({new} new)" in capsys.readouterr().out
-    for path in paths:
-        [invoice] = api.get(f"{path}/invoices").json()["items"]
-        assert (invoice["status"], invoice["subtotal_usd"]) == ("issued", "1.25")
-        assert (invoice["period_start"], invoice["period_end"]) == (
-            "2033-05-01T00:00:00Z",
-            "2033-06-01T00:00:00Z",
-        )
-    tenant = api.other("billing:read", paths[0].rpartition("/")[2])
-    assert tenant.get("/v1/month-end/2033-05").status_code == 403
-    assert api.get("/v1/month-end/2033-5").json()["errors"][0]["pointer"] == "/month"
+            [invoice] = api.get(f"{path}/invoices").json()["items"]
+            assert (invoice["status"], invoice["subtotal_usd"]) == ("issued", "1.25")
+            assert (invoice["period_start"], invoice["period_end"]) == (
+                "2033-05-01T00:00:00Z",
+                "2033-06-01T00:00:00Z",
+            )
+        tenant = api.other("billing:read", paths[0].rpartition("/")[2])
+        assert tenant.get("/v1/month-end/2033-05").status_code == 403
+        assert api.get("/v1/month-end/2033-5").json()["errors"][0]["pointer"] == "/month"

@@ -57,32 +57,47 @@ CREATE OR REPLACE FUNCTION billing.spend_between(
 ) RETURNS TABLE (
     local_day date, model text, provider text, team_id uuid, virtual_key_id uuid, region text,
     charged boolean, amount_usd numeric, tokens bigint, requests bigint
-) LANGUAGE sql STABLE AS $$
-    WITH buckets AS (
-        SELECT r.*, (bucket_start AT TIME ZONE p_timezone)::date AS local_day,
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    v_starts timestamptz[];
+    v_days date[];
+    v_cut tstzrange[];
+BEGIN
+    SELECT array_agg(bucket_start) FILTER (WHERE whole), array_agg(local_day) FILTER (WHERE whole),
+        array_agg(tstzrange(bucket_start, bucket_end)) FILTER (WHERE NOT whole)
+    INTO v_starts, v_days, v_cut
+    FROM (
+        SELECT bucket_start, bucket_end, (bucket_start AT TIME ZONE p_timezone)::date AS local_day,
             bucket_start >= p_from AND bucket_end <= p_to
             AND (bucket_start AT TIME ZONE p_timezone)::date
               = ((bucket_end - interval '1 microsecond') AT TIME ZONE p_timezone)::date AS whole
-        FROM billing.spend_rollups AS r
-        -- No bucket is longer than a local day of 25 hours.
-        WHERE organization_id = p_organization_id AND bucket_start > p_from - interval '26 hours'
-            AND bucket_start < p_to AND bucket_end > p_from
-    ), cut AS (
-        SELECT DISTINCT bucket_start, bucket_end FROM buckets WHERE NOT whole
-    )
-    SELECT local_day, model, provider, team_id, virtual_key_id, region, charged, amount_usd, tokens,
-        requests
-    FROM buckets WHERE whole
-    UNION ALL
-    SELECT (s.created_at AT TIME ZONE p_timezone)::date, s.model, s.provider, s.team_id,
-        s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, s.tokens, 1
-    FROM cut CROSS JOIN LATERAL (
-        SELECT * FROM billing.spend_logs
-        WHERE organization_id = p_organization_id AND spend_logs.bucket_start = cut.bucket_start
-            AND created_at >= greatest(cut.bucket_start, p_from)
-            AND created_at < least(cut.bucket_end, p_to)
-    ) AS s
-$$;
+        FROM (
+            SELECT DISTINCT bucket_start, bucket_end FROM billing.spend_rollups
+            -- No bucket is longer than a local day of 25 hours.
+            WHERE organization_id = p_organization_id AND bucket_start > p_from - interval '26 hours'
+                AND bucket_start < p_to AND bucket_end > p_from
+        ) AS buckets
+    ) AS bounds;
+    RETURN QUERY
+    SELECT w.day, r.model, r.provider, r.team_id, r.virtual_key_id, r.region, r.charged,
+        r.amount_usd::numeric, r.tokens, r.requests
+    FROM unnest(v_starts, v_days) AS w (start, day)
+    JOIN billing.spend_rollups AS r ON r.organization_id = p_organization_id AND r.bucket_start = w.start;
+    -- Seldom: the logs, and the planning for all their partitions, are left alone when they can be.
+    IF v_cut IS NOT NULL THEN
+        RETURN QUERY
+        SELECT (s.created_at AT TIME ZONE p_timezone)::date, s.model, s.provider, s.team_id,
+            s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd::numeric, s.tokens,
+            1::bigint
+        FROM unnest(v_cut) AS cut CROSS JOIN LATERAL (
+            SELECT * FROM billing.spend_logs
+            WHERE organization_id = p_organization_id AND bucket_start = lower(cut)
+                AND created_at >= greatest(lower(cut), p_from)
+                AND created_at < least(upper(cut), p_to)
+        ) AS s;
+    END IF;
+END $$;
 
 -- Spend of the half-open period, by any mix of dimensions, days and months being the organization's
 -- local ones.

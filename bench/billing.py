@@ -1,0 +1,136 @@
+"""Invoices beside the bare GROUP BY over the logs, and month ends of more organizations."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from synaxis_billing import fx, invoices, month_end, organizations
+from synaxis_billing.invoices import InvoicePeriod, Issuer, Party
+from synaxis_billing.ledger import Caller
+
+CALLER = Caller(tenant="*", subject="bench")
+ISSUER = Issuer(Party(name="Bench"))
+NOW = datetime.now(UTC)
+RATES = [fx.Rate(name, of.fallback_rate, NOW, "bench", False) for name, of in fx.CURRENCIES.items()]
+# Ahead of the clock, so that the ledger's own time is the month's.
+MONTH = "2031-03"
+PERIOD = InvoicePeriod.model_validate(
+    {"period_start": "2031-03-01T00:00:00Z", "period_end": "2031-04-01T00:00:00Z"}
+)
+WORKERS = 4
+ROUNDS = 15
+# Logs over a month's days, 12 models and 8 keys, and the rollups that charges would have made.
+_LOGS = """
+WITH logs AS (
+    INSERT INTO billing.spend_logs
+    SELECT uuidv7(), %(id)s, uuidv7(), NULL, md5((n %% 8)::text)::uuid, NULL, (n %% 997 + 1) / 1e6,
+        'model-' || n %% 12, 'provider-' || n %% 12 %% 4, 100, NULL, date_trunc('day', at), at
+    FROM (
+        SELECT n, timestamptz '2031-03-01 00:00Z' + n * (interval '31 days' / %(count)s) AS at
+        FROM generate_series(0, %(count)s - 1) AS n
+    ) AS one
+    RETURNING *
+)
+INSERT INTO billing.spend_rollups
+SELECT organization_id, bucket_start, bucket_start + interval '1 day', model, provider, team_id,
+    virtual_key_id, region, true, sum(amount_usd), sum(tokens), count(*)
+FROM logs GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+_GROUPED = """
+SELECT model, provider, count(*), sum(tokens), sum(amount_usd) FROM billing.spend_logs
+WHERE organization_id = %s AND transaction_id IS NOT NULL
+    AND created_at >= '2031-03-01Z' AND created_at < '2031-04-01Z'
+GROUP BY 1, 2
+"""
+
+
+class Draft(NamedTuple):
+    """Seconds of a draft, and of the bare query over as many logs."""
+
+    logs: int
+    draft: float
+    grouped: float
+
+
+class MonthEnd(NamedTuple):
+    organizations: int
+    seconds: float
+    peak_mb: int
+
+    @property
+    def per_second(self) -> float:
+        return self.organizations / self.seconds
+
+
+def drafts(app_url: str, admin_url: str, logs: int) -> Draft:
+    with (
+        psycopg.connect(app_url, autocommit=True, prepare_threshold=None) as db,
+        psycopg.connect(admin_url, autocommit=True) as admin,
+    ):
+        organization_id = _organization(db)
+        admin.execute(_LOGS, {"id": organization_id, "count": logs})
+        admin.execute("VACUUM ANALYZE billing.spend_logs, billing.spend_rollups")
+
+        def draft() -> None:
+            invoice, _ = invoices.draft(db, CALLER, organization_id, PERIOD, RATES, ISSUER)
+            assert sum(line.requests for line in invoice.line_items) == logs
+
+        def grouped() -> None:
+            rows = admin.execute(_GROUPED, [organization_id]).fetchall()
+            assert sum(row[2] for row in rows) == logs
+
+        times = [(_timed(draft), _timed(grouped)) for _ in range(ROUNDS)]
+    return Draft(logs, *(statistics.median(of) for of in zip(*times, strict=True)))
+
+
+def month_ends(app_url: str, admin_url: str, organizations_count: int) -> MonthEnd:
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute(
+            "WITH made AS (INSERT INTO billing.organizations (name, billing_currency)"
+            " SELECT 'Bench', 'EUR' FROM generate_series(1, %s) RETURNING id)"
+            " INSERT INTO billing.spend_rollups SELECT id, '2031-03-09Z', '2031-03-10Z', model,"
+            " 'provider', NULL, NULL, NULL, true, 1.23456789, 100, 3 FROM made,"
+            " unnest(ARRAY['a', 'b', 'c']) AS model",
+            [organizations_count],
+        )
+        admin.execute("UPDATE billing.organizations SET changed_at = '2031-04-01Z'")
+        admin.execute("VACUUM ANALYZE billing.organizations, billing.spend_rollups")
+
+    def work(jobs: list[month_end.Job]) -> int:
+        with psycopg.connect(app_url, autocommit=True, prepare_threshold=None) as db:
+            done = [month_end.bill(db, job, RATES, ISSUER) for job in jobs]
+        return done.count("issued")
+
+    began = time.perf_counter()
+    with psycopg.connect(app_url, autocommit=True, prepare_threshold=None) as db:
+        jobs = [job for page in month_end.plan(db, MONTH) for job in page]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        issued = sum(pool.map(work, [jobs[at::WORKERS] for at in range(WORKERS)]))
+    taken = time.perf_counter() - began
+    assert issued >= organizations_count
+    return MonthEnd(organizations_count, taken, _peak_mb())
+
+
+def _organization(db: psycopg.Connection) -> UUID:
+    request = organizations.NewOrganization(name="Bench", billing_currency="EUR")
+    return organizations.create(db, CALLER, request).id
+
+
+def _timed(action: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def _peak_mb() -> int:
+    # Kilobytes, but bytes on macOS.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)
