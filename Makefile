@@ -43,6 +43,8 @@ lock:  ## pin the newest allowed versions (needs uv)
 		--group sam -o requirements/sam.txt
 	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml -c requirements/dev.txt -o layers/dependencies/requirements.txt
+	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--group documents -c requirements/dev.txt -o layers/documents/requirements.txt
 
 .venv: requirements/dev.txt
 	@local/setup.sh .venv requirements/dev.txt

@@ -5,8 +5,11 @@ whatever else it needs loaded before. ARGS="--seconds 2" makes it quicker and no
 """
 
 import argparse
+import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +48,7 @@ def main() -> None:
         with servers.postgres(Path(folder), settings=settings) as admin_url:
             stand = rates.Stand(prepare(admin_url), admin_url, options.seconds)
             rows = _rows(stand, options.peer)
+            rows += _document_rows()
             rows += _billing_rows(stand.app_url, admin_url)
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
@@ -132,6 +136,25 @@ def _billing_rows(app_url: str, admin_url: str) -> list[Row]:
         for one in (small, large)
     ]
     return rows + ends
+
+
+def _document_rows() -> list[Row]:
+    rows = []
+    for lines in (1, 40, 1000):
+        command = [sys.executable, "-m", "bench.document", str(lines)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        found = json.loads(done.stdout)
+        rows.append(
+            Row(
+                f"PDF of an invoice of {lines:,} lines",
+                f"{_duration(found['warm'])}, {found['bytes'] // 1024:,} KB",
+                f"the first: {_duration(found['first'])}, {found['peak_mb']} MB at most",
+                None,
+                "",
+                None,
+            )
+        )
+    return rows
 
 
 def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:

@@ -116,7 +116,7 @@ def month_ends(app_url: str, admin_url: str, organizations_count: int) -> MonthE
         issued = sum(pool.map(work, [jobs[at::WORKERS] for at in range(WORKERS)]))
     taken = time.perf_counter() - began
     assert issued >= organizations_count
-    return MonthEnd(organizations_count, taken, _peak_mb())
+    return MonthEnd(organizations_count, taken, peak_mb())
 
 
 def _organization(db: psycopg.Connection) -> UUID:
@@ -130,7 +130,8 @@ def _timed(action: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-def _peak_mb() -> int:
+def peak_mb() -> int:
+    """The most memory that this process has had."""
     # Kilobytes, but bytes on macOS.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)

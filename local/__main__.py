@@ -52,6 +52,7 @@ def run() -> None:
             "DatabaseUrl": prepare(database),
             "JwtIssuer": f"{urls[0]}/_local",
             "KafkaBrokers": stack.enter_context(servers.kafka()) if regions > 1 else "",
+            "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
             "FxSources": os.environ.get("FX_SOURCES", "simulated"),
             "FxApiKey": os.environ.get("FX_API_KEY", ""),
         }

@@ -80,6 +80,12 @@ def redis_url(state: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def other_redis_url(redis_url: str) -> str:
+    """For tests that have a database of their own and store what belongs to no organization."""
+    return f"{redis_url.removesuffix('/0')}/1"
+
+
+@pytest.fixture(scope="session")
 def template_database(server_url: str) -> Iterator[Database]:
     """Migrated once; each test's database is a copy."""
     with temporary(server_url, "template", None) as admin_url:

@@ -6,12 +6,13 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from synaxis_billing import fx, invoices
+from synaxis_billing import invoices
+from synaxis_billing.documents.conversion import of_credit_note, of_invoice
 from synaxis_billing.edge import cache as caching
-from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
+from synaxis_billing.edge.documents import represented
 from synaxis_billing.edge.http import Api, IdempotencyKey, answered, created, entry
-from synaxis_billing.edge.invoicing import issuer
+from synaxis_billing.edge.invoicing import issuer, terms
 from synaxis_billing.edge.query import Cursor, Limit
 from synaxis_billing.pages import DEFAULT_LIMIT, Page
 
@@ -22,10 +23,7 @@ INVOICES = "/v1/organizations/{organization_id}/invoices"
 
 @api.endpoint(f"POST {INVOICES}", "billing:admin", status=201)
 def draft(organization_id: UUID, body: invoices.InvoicePeriod) -> Response[invoices.Invoice]:
-    rates = fx.rates(connection, cache())
-    drafted, known = invoices.draft(
-        connection(), api.caller, organization_id, body, rates, issuer()
-    )
+    drafted, known = invoices.draft(connection(), api.caller, organization_id, body, *terms())
     return answered(drafted, status=200 if known else 201)
 
 
@@ -43,15 +41,13 @@ def listed(
 
 @api.endpoint(f"GET {INVOICES}/{{invoice_id}}", "billing:read")
 def get(organization_id: UUID, invoice_id: UUID) -> Response[invoices.Invoice]:
-    return answered(invoices.get(connection(), api.caller, organization_id, invoice_id))
+    invoice = invoices.get(connection(), api.caller, organization_id, invoice_id)
+    return represented(api, invoice, lambda: of_invoice(invoice))
 
 
 @api.endpoint(f"POST {INVOICES}/{{invoice_id}}/issue", "billing:admin")
 def issue(organization_id: UUID, invoice_id: UUID) -> Response[invoices.Invoice]:
-    rates = fx.rates(connection, cache())
-    return answered(
-        invoices.issue(connection(), api.caller, organization_id, invoice_id, rates, issuer())
-    )
+    return answered(invoices.issue(connection(), api.caller, organization_id, invoice_id, *terms()))
 
 
 @api.endpoint(f"POST {INVOICES}/{{invoice_id}}/pay", "billing:admin")
@@ -78,3 +74,14 @@ def credit(
 @api.endpoint(f"GET {INVOICES}/{{invoice_id}}/credit-notes", "billing:read")
 def credit_notes(organization_id: UUID, invoice_id: UUID) -> Response[invoices.CreditNotes]:
     return answered(invoices.credit_notes(connection(), api.caller, organization_id, invoice_id))
+
+
+@api.endpoint(f"GET {INVOICES}/{{invoice_id}}/credit-notes/{{credit_note_id}}", "billing:read")
+def credit_note(
+    organization_id: UUID, invoice_id: UUID, credit_note_id: UUID
+) -> Response[invoices.CreditNote]:
+    note = invoices.credit_note(
+        connection(), api.caller, organization_id, invoice_id, credit_note_id
+    )
+    invoice = invoices.get(connection(), api.caller, organization_id, invoice_id)
+    return represented(api, note, lambda: of_credit_note(note, invoice))

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from pydantic import Field
 
 from synaxis_billing import fx, sql
-from synaxis_billing.errors import invalid_field
+from synaxis_billing.errors import NotFound, invalid_field
 from synaxis_billing.fields import Answer, Instant, Money, Request, Text, Time, Usd
 from synaxis_billing.ledger import Caller, fingerprint
 from synaxis_billing.organizations import Tax
@@ -217,6 +217,16 @@ def credit_notes(
     """Those of an invoice. Raises NotFound."""
     outcome = sql.call(db, "credit_notes", caller.tenant, organization_id, invoice_id)
     return CreditNotes(items=sql.accepted(outcome)[0])
+
+
+def credit_note(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID, note_id: UUID
+) -> CreditNote:
+    """Raises NotFound."""
+    for note in credit_notes(db, caller, organization_id, invoice_id).items:
+        if note.id == note_id:
+            return note
+    raise NotFound("The invoice has no such credit note.", code="credit_note_not_found")
 
 
 def get(db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID) -> Invoice:

@@ -42,6 +42,7 @@ STATUSES = {
     "cancel_invoice": 404,
     "credit_invoice": 404,
     "list_credit_notes": 404,
+    "get_credit_note": 404,
     "month_end_progress": 200,
     "list_exchange_rates": 200,
     "get_exchange_rate": 200,
@@ -65,10 +66,10 @@ OTHERS = {
 
 @pytest.fixture
 def _connected(
-    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, other_redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     monkeypatch.setenv("DATABASE_URL", database.app_url)
-    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("REDIS_URL", other_redis_url)
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
     for function in TEMPLATE.functions.values():

@@ -1,9 +1,11 @@
 """An invoice's life over HTTP."""
 
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
+from pypdf import PdfReader
 
 from tests.running import Client
 
@@ -46,6 +48,23 @@ def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) ->
     assert (note.status_code, note.json()["subtotal_usd"]) == (201, "1.25")
     again = api.post(f"{invoice}/credit-notes", {"reason": "wrong", "refund_credit": True}, "n")
     assert (again.json(), again.headers["idempotency-replayed"]) == (note.json(), "true")
+    url = f"{invoice}/credit-notes/{note.json()['id']}"
+    assert api.get(url).json() == note.json()
+    for at, number in (
+        (invoice, issued["invoice_number"]),
+        (url, note.json()["credit_note_number"]),
+    ):
+        file = api.http.get(at, headers={"accept": "application/pdf"})
+        assert file.headers["content-type"] == "application/pdf", file.text
+        assert file.headers["content-disposition"] == f'attachment; filename="{number}.pdf"'
+        text = "\n".join(page.extract_text() for page in PdfReader(BytesIO(file.content)).pages)
+        assert number in text
+        assert "Lisboa" in text
+    table = api.http.get(invoice, headers={"accept": "text/csv"})
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert table.text.splitlines()[1].startswith('"gpt-4o, openai",gpt-4o,openai,1,0,1.25,')
+    missing = api.get(f"{invoice}/credit-notes/{uuid4()}")
+    assert (missing.status_code, missing.json()["code"]) == (404, "credit_note_not_found")
     assert api.get(f"{path}/balance").json()["balance_usd"] == "10.00"
     assert api.get(invoice).json()["status"] == "cancelled"
     assert api.get(f"{invoice}/credit-notes").json()["items"] == [note.json()]

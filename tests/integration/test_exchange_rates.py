@@ -144,9 +144,9 @@ def test_the_history_of_rates_is_not_the_applications_to_change(
 
 
 def test_a_stored_rate_is_seen_through_the_cache_at_once(
-    database: Database, redis_url: str
+    database: Database, other_redis_url: str
 ) -> None:
-    caches = [Cache(L2(redis_url)), Cache(L2(redis_url))]
+    caches = [Cache(L2(other_redis_url)), Cache(L2(other_redis_url))]
     with database.connect() as db:
         for number, rate in enumerate(("0.91", "0.93", "0.90")):
             fx.store(db, fetched(number, EUR=rate))
@@ -154,7 +154,7 @@ def test_a_stored_rate_is_seen_through_the_cache_at_once(
             caches[1].l1.clear()
             assert [read(database, cache)["EUR"].rate for cache in caches] == [Decimal(rate)] * 2
     # From Redis alone, which the other container has filled.
-    third = Cache(L2(redis_url))
+    third = Cache(L2(other_redis_url))
     assert fx.rate(_unasked, third, "EUR").rate == Decimal("0.90")
 
 

@@ -17,12 +17,14 @@ CHARGE = {"amount_usd": "1.25", "description": "chat", "model": "gpt-4o"}
 
 def test_a_month_is_billed_once_by_the_command(
     database: Database,
-    redis_url: str,
+    other_redis_url: str,
     folders: Callable[[str], Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with (
-        running(folders("month"), DATABASE_URL=database.admin_url, REDIS_URL=redis_url) as url,
+        running(
+            folders("month"), DATABASE_URL=database.admin_url, REDIS_URL=other_redis_url
+        ) as url,
         contextlib.closing(Client(url)) as api,
     ):
         paths = [api.new_organization("10", billing_currency="BRL") for _ in range(12)]

@@ -70,19 +70,26 @@ def test_the_layer_ships_what_the_project_depends_on_and_nothing_of_aws() -> Non
     assert not pinned & {"boto3", "botocore", "aws-xray-sdk", "pytest"}
 
 
-def test_the_layers_pins_are_those_that_the_tests_ran_with() -> None:
+@pytest.mark.parametrize("layer", ["dependencies", "documents"])
+def test_the_layers_pins_are_those_that_the_tests_ran_with(layer: str) -> None:
     pins = re.compile(r"^[\w-]+==\S+", re.M)
     tested = set(pins.findall((ROOT / "requirements/dev.txt").read_text()))
     only_elsewhere = {"tzdata"}
     assert {
         pin
-        for pin in pins.findall(_layer().read_text())
+        for pin in pins.findall(_layer(layer).read_text())
         if pin.split("==")[0] not in only_elsewhere
     } <= tested
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements/dev.txt", "requirements/sam.txt", "layers/dependencies/requirements.txt"]
+    "lock",
+    [
+        "requirements/dev.txt",
+        "requirements/sam.txt",
+        "layers/dependencies/requirements.txt",
+        "layers/documents/requirements.txt",
+    ],
 )
 def test_a_lock_names_hashes_and_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
@@ -106,5 +113,5 @@ def test_an_event_is_of_a_route_or_a_trigger_of_the_template(path: Path) -> None
     )
 
 
-def _layer() -> Path:
-    return ROOT / "layers" / "dependencies" / "requirements.txt"
+def _layer(name: str = "dependencies") -> Path:
+    return ROOT / "layers" / name / "requirements.txt"

@@ -6,11 +6,10 @@ from typing import Any
 import psycopg
 from pydantic import TypeAdapter
 
-from synaxis_billing import fx, month_end
+from synaxis_billing import month_end
 from synaxis_billing.edge import config, queue
-from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.invoicing import issuer
+from synaxis_billing.edge.invoicing import terms
 from synaxis_billing.errors import BillingError
 
 _MONTH = TypeAdapter[str](month_end.Month)
@@ -31,7 +30,7 @@ def send(jobs: list[month_end.Job]) -> None:
 def bill(job: month_end.Job) -> None:
     """Raises what went wrong, after it has been recorded where the month's progress is read."""
     try:
-        month_end.bill(connection(), job, fx.rates(connection, cache()), issuer())
+        month_end.bill(connection(), job, *terms())
     except BillingError as error:
         month_end.failed(connection(), job, str(error))
         raise

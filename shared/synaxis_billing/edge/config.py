@@ -1,6 +1,7 @@
 """What the template sets in the environment."""
 
 import os
+from pathlib import Path
 
 
 def database_url() -> str:
@@ -44,6 +45,12 @@ def invoice_series() -> tuple[str, str]:
 
 def month_end_queue_url() -> str:
     return os.environ["MONTH_END_QUEUE_URL"]
+
+
+def font_folders() -> list[Path]:
+    """Where fonts for more scripts are, if there are any."""
+    folder = Path(os.environ["FONTS_FOLDER"])
+    return [folder] if folder.is_dir() else []
 
 
 def fx_sources() -> list[str]:

@@ -1,8 +1,11 @@
-"""Who issues the invoices: as the template says."""
+"""Who issues the invoices, as the template says, and at which rates."""
 
 import functools
 
+from synaxis_billing import fx
 from synaxis_billing.edge import config
+from synaxis_billing.edge.cache import cache
+from synaxis_billing.edge.database import connection
 from synaxis_billing.invoices import Issuer, Party
 
 
@@ -12,3 +15,8 @@ def issuer() -> Issuer:
     invoice_series, credit_note_series = config.invoice_series()
     seller = Party.model_validate_json(config.invoice_seller())
     return Issuer(seller, invoice_series, credit_note_series)
+
+
+def terms() -> tuple[list[fx.Rate], Issuer]:
+    """The rates of now, of all currencies, and the issuer."""
+    return fx.rates(connection, cache()), issuer()

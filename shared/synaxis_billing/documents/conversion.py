@@ -1,0 +1,55 @@
+"""From an invoice, or a credit note and its invoice, to what their documents say."""
+
+from synaxis_billing.documents.model import InvoiceDocument
+from synaxis_billing.invoices import CreditNote, Invoice, LineItem
+
+
+def of_invoice(invoice: Invoice) -> InvoiceDocument:
+    return _document(
+        invoice,
+        number=invoice.invoice_number,
+        status=invoice.status,
+        issued_at=invoice.issued_at,
+        due_date=invoice.due_date,
+        line_items=invoice.line_items,
+    )
+
+
+def of_credit_note(note: CreditNote, invoice: Invoice) -> InvoiceDocument:
+    """One line, which says why."""
+    line = LineItem(
+        description=note.reason,
+        model=None,
+        provider=None,
+        requests=0,
+        tokens=0,
+        amount_usd=note.subtotal_usd,
+        amount_billing_currency=note.subtotal_billing_currency,
+    )
+    amounts = {name: of for name, of in note if name.endswith(("_usd", "_currency"))}
+    return _document(
+        invoice,
+        **amounts,
+        id=note.id,
+        kind="credit_note",
+        number=note.credit_note_number,
+        corrects_number=invoice.invoice_number,
+        status="issued",
+        issued_at=note.created_at,
+        due_date=None,
+        line_items=(line,),
+    )
+
+
+def _document(invoice: Invoice, **more: object) -> InvoiceDocument:
+    same = {name: of for name, of in invoice if name in InvoiceDocument.model_fields}
+    tax = invoice.tax
+    return InvoiceDocument.model_validate(
+        {
+            **same,
+            "tax_label": None if tax is None else tax.label,
+            "tax_rate_percent": None if tax is None else tax.rate_percent,
+            "reverse_charge": tax is not None and tax.reverse_charge,
+            **more,
+        }
+    )

@@ -1,0 +1,44 @@
+"""An invoice or a credit note, as far as its document says it."""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from synaxis_billing.fields import Answer, Money, Time
+from synaxis_billing.invoices import LineItem, Party
+
+
+class InvoiceDocument(Answer):
+    """`number` is None for a draft. The period is half-open; its days are those of `timezone`
+    (IANA). `exchange_rate` is in units of the billing currency per US dollar. `locale` is BCP 47.
+    """
+
+    id: UUID
+    kind: Literal["invoice", "credit_note"] = "invoice"
+    number: str | None
+    corrects_number: str | None = None
+    status: str
+    period_start: Time
+    period_end: Time
+    timezone: str
+    billing_currency: str
+    minor_units: int
+    exchange_rate: Money
+    rate_source: str
+    rate_as_of: Time
+    line_items: tuple[LineItem, ...]
+    subtotal_usd: Money
+    tax_usd: Money
+    total_amount_usd: Money
+    subtotal_billing_currency: Money
+    tax_billing_currency: Money
+    total_amount_billing_currency: Money
+    tax_label: str | None
+    tax_rate_percent: str | None
+    reverse_charge: bool = False
+    seller: Party
+    customer: Party
+    locale: str
+    payment_terms_days: int
+    issued_at: Time | None
+    due_date: date | None

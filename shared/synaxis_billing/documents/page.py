@@ -1,0 +1,192 @@
+"""What an invoice's page says: finished strings, in the customer's language, to be laid out."""
+
+from decimal import Decimal
+from typing import Any
+
+from babel import Locale
+
+from synaxis_billing.documents import writing
+from synaxis_billing.documents.labels import ENGLISH, LABELS, RATE_SOURCES
+from synaxis_billing.documents.model import InvoiceDocument
+from synaxis_billing.invoices import LineItem, Party
+
+Labels = dict[str, str]
+Note = dict[str, Any]
+
+# The statuses that the page shows; those of nothing to book; and those of nothing to pay.
+_MARKED = ("draft", "paid", "cancelled")
+_VOID = ("draft", "cancelled")
+_NOTHING_TO_PAY = ("paid", "cancelled")
+
+
+def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
+    """The page, as JSON holds it. `any_script` says whether there are fonts for more than Latin,
+    Greek and Cyrillic. Raises ZoneInfoNotFoundError for an unknown timezone."""
+    where = writing.locale(invoice.locale, any_script)
+    language = where.language if where.language in LABELS else ENGLISH
+    labels = LABELS[language]
+    # Without a number it is no invoice, whatever its status says.
+    status = "draft" if invoice.number is None else invoice.status
+    return {
+        "language": language,
+        "labels": labels,
+        "id": str(invoice.id),
+        "title": labels[invoice.kind],
+        "number": None if invoice.number is None else writing.line(invoice.number),
+        "mark": labels[status] if status in _MARKED else None,
+        "void": status in _VOID,
+        "seller": _party(invoice.seller, labels),
+        "customer": _party(invoice.customer, labels),
+        "facts": _facts(invoice, where, labels),
+        "head": _head(invoice, labels),
+        "lines": _lines(invoice, where),
+        "totals": _totals(invoice, where, labels),
+        "total": _money(invoice.total_amount_billing_currency, invoice, where),
+        "total_usd": _total_usd(invoice, where),
+        "notes": [_payment(invoice, labels), _grounds(invoice, where, labels)],
+    }
+
+
+def _party(party: Party, labels: Labels) -> dict[str, Any]:
+    more = writing.lines(party.address)
+    if party.tax_id:
+        more.append(f"{labels['tax_id']} {writing.line(party.tax_id)}")
+    if party.email:
+        more.append(writing.line(party.email))
+    return {"name": writing.line(party.name), "more": more}
+
+
+def _facts(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
+    facts = []
+    if invoice.number is not None:
+        facts.append([labels["number"], writing.line(invoice.number)])
+    if invoice.corrects_number is not None:
+        facts.append([labels["corrects"], writing.line(invoice.corrects_number)])
+    if invoice.issued_at is not None:
+        issued = writing.local_day(invoice.issued_at, invoice.timezone, where)
+        facts.append([labels["issued"], issued])
+    if invoice.due_date is not None and invoice.kind == "invoice":
+        facts.append([labels["due"], writing.day(invoice.due_date, where)])
+    period = writing.days(invoice.period_start, invoice.period_end, invoice.timezone, where)
+    return [*facts, [labels["period"], period]]
+
+
+def _in_dollars(invoice: InvoiceDocument) -> bool:
+    return invoice.billing_currency == "USD"
+
+
+def _head(invoice: InvoiceDocument, labels: Labels) -> list[str]:
+    # Once, where both are the same.
+    currencies = dict.fromkeys(("USD", invoice.billing_currency))
+    return [
+        labels["description"],
+        labels["requests"],
+        labels["tokens"],
+        *(f"{labels['amount']} ({currency})" for currency in currencies),
+    ]
+
+
+def _lines(invoice: InvoiceDocument, where: Locale) -> list[dict[str, Any]]:
+    decimals = max((_decimals(item.amount_usd) for item in invoice.line_items), default=2)
+    units = invoice.minor_units
+    lines = []
+    for item in invoice.line_items:
+        billed = writing.number(item.amount_billing_currency, units, units, where)
+        amounts = [{"text": billed, "after": ""}]
+        if not _in_dollars(invoice):
+            # As wide as the digits that a longer amount has here: the points stand in one line.
+            after = "0" * (decimals - _decimals(item.amount_usd))
+            amounts.insert(0, {"text": writing.usd(item.amount_usd, where), "after": after})
+        lines.append(
+            {
+                "description": writing.line(item.description),
+                "more": _more(item),
+                "counts": [writing.number(n, 0, 0, where) for n in (item.requests, item.tokens)],
+                "amounts": amounts,
+            }
+        )
+    return lines
+
+
+def _more(item: LineItem) -> str:
+    """The model and its provider, unless the description names them."""
+    names = [name for name in (item.model, item.provider) if name]
+    return " · ".join(writing.line(name) for name in names if name not in item.description)
+
+
+def _decimals(amount: Decimal) -> int:
+    return max(2, len(f"{amount:f}".partition(".")[2].rstrip("0")))
+
+
+def _money(amount: Decimal, invoice: InvoiceDocument, where: Locale) -> str:
+    units = invoice.minor_units
+    return writing.money(amount, invoice.billing_currency, units, units, where)
+
+
+def _totals(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
+    subtotal = [labels["subtotal"], _money(invoice.subtotal_billing_currency, invoice, where)]
+    if invoice.reverse_charge and not invoice.tax_billing_currency:
+        return [subtotal]
+    if invoice.tax_label is None and not invoice.tax_billing_currency:
+        return [subtotal]
+    label = writing.line(invoice.tax_label or labels["tax"])
+    if invoice.tax_rate_percent is not None:
+        label = f"{label} {writing.percent(invoice.tax_rate_percent, where)}"
+    return [subtotal, [label, _money(invoice.tax_billing_currency, invoice, where)]]
+
+
+def _total_usd(invoice: InvoiceDocument, where: Locale) -> str | None:
+    if _in_dollars(invoice):
+        return None
+    return f"{writing.usd(invoice.total_amount_usd, where)} USD"
+
+
+def _payment(invoice: InvoiceDocument, labels: Labels) -> list[Note]:
+    if invoice.kind == "credit_note" or invoice.status in _NOTHING_TO_PAY:
+        return []
+    notes = [_note(labels["terms"], [_terms(invoice.payment_terms_days, labels)])]
+    if details := writing.lines(invoice.seller.payment_details):
+        notes.append(_note(labels["payment"], details))
+    return notes
+
+
+def _grounds(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[Note]:
+    notes = []
+    if invoice.reverse_charge:
+        notes.append(_note(labels["reverse_charge"], _reverse_charge(invoice, labels)))
+    if not _in_dollars(invoice):
+        notes.append(_note(labels["rate"], _rate(invoice, where, labels)))
+    return notes
+
+
+def _note(title: str, text: list[str]) -> Note:
+    return {"title": title, "text": text}
+
+
+def _reverse_charge(invoice: InvoiceDocument, labels: Labels) -> list[str]:
+    ids = (
+        (labels["seller_tax_id"], invoice.seller.tax_id),
+        (labels["customer_tax_id"], invoice.customer.tax_id),
+    )
+    return [
+        labels["reverse_charge_note"],
+        *(f"{label}: {writing.line(tax_id)}" for label, tax_id in ids if tax_id),
+    ]
+
+
+def _rate(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[str]:
+    names = RATE_SOURCES | {"static_fallback": labels["fixed_rate"]}
+    source = names.get(invoice.rate_source, writing.line(invoice.rate_source))
+    rate = writing.usd(invoice.exchange_rate, where)
+    as_of = writing.moment(invoice.rate_as_of, where)
+    text = [f"1 USD = {rate} {invoice.billing_currency}, {source}, {as_of}"]
+    lines = sum(item.amount_billing_currency for item in invoice.line_items)
+    if lines != invoice.subtotal_billing_currency:
+        text.append(labels["rounding"])
+    return text
+
+
+def _terms(days: int, labels: Labels) -> str:
+    if days == 0:
+        return labels["on_receipt"]
+    return f"{days} {labels['day' if days == 1 else 'days']}"

@@ -1,0 +1,105 @@
+"""Money, numbers and dates as the customer's locale writes them."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from unicodedata import category
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.core import get_global
+from babel.dates import format_date, format_interval, format_time
+from babel.numbers import get_currency_symbol, parse_pattern
+
+from synaxis_billing.money import DECIMALS
+
+_ENGLISH = Locale("en")
+# What the fonts that come with typst can write.
+_BUNDLED_SCRIPTS = {"Latn", "Grek", "Cyrl"}
+# Without which some scripts cannot be written.
+_JOINERS = "\u200c\u200d"
+
+
+def locale(tag: str, any_script: bool) -> Locale:
+    """The locale of a BCP 47 tag, or of its language; English if it is unknown, or if it needs a
+    script beyond Latin, Greek and Cyrillic and `any_script` does not hold."""
+    for identifier in (tag.replace("-", "_"), tag.split("-")[0]):
+        try:
+            found = Locale.parse(identifier)
+        except (UnknownLocaleError, ValueError):
+            continue
+        return found if any_script or _script(found) in _BUNDLED_SCRIPTS else _ENGLISH
+    return _ENGLISH
+
+
+def number(value: Decimal | int, least: int, most: int, where: Locale) -> str:
+    """With at least `least` and at most `most` decimals."""
+    pattern = parse_pattern(where.decimal_formats[None].pattern)
+    pattern.frac_prec = (least, most)
+    return str(pattern.apply(value, where))
+
+
+def usd(value: Decimal, where: Locale) -> str:
+    """All the decimals that the ledger holds, and two or more."""
+    return number(value, 2, DECIMALS, where)
+
+
+def money(value: Decimal, currency: str, least: int, most: int, where: Locale) -> str:
+    """With the currency's sign, where the locale puts it."""
+    written = where.currency_formats["standard"].pattern
+    if category(get_currency_symbol(currency, where)[-1]) != "Sc":
+        # A code such as KWD does not touch the digits (CLDR, currencySpacing).
+        written = written.replace("¤#", "¤\u00a0#")
+    pattern = parse_pattern(written)
+    pattern.frac_prec = (least, most)
+    return str(pattern.apply(value, where, currency=currency, currency_digits=False))
+
+
+def percent(value: str, where: Locale) -> str:
+    pattern = parse_pattern(where.percent_formats[None].pattern)
+    pattern.frac_prec = (0, DECIMALS)
+    return str(pattern.apply(Decimal(value) / 100, where))
+
+
+def day(value: date, where: Locale) -> str:
+    return format_date(value, "long", where)
+
+
+def local_day(instant: datetime, timezone: str, where: Locale) -> str:
+    return day(instant.astimezone(ZoneInfo(timezone)).date(), where)
+
+
+def days(start: datetime, end: datetime, timezone: str, where: Locale) -> str:
+    """The days of a half-open period, the last one included."""
+    zone = ZoneInfo(timezone)
+    first = start.astimezone(zone).date()
+    # The last instant before the end, which itself is midnight of the next day.
+    last = (end - datetime.resolution).astimezone(zone).date()
+    return format_interval(first, last, "yMMMMd", locale=where)
+
+
+def moment(instant: datetime, where: Locale) -> str:
+    """The day, and the time of day in UTC unless it is midnight: a reference rate is a day's."""
+    text = format_date(instant.date(), "medium", where)
+    if (instant.hour, instant.minute) == (0, 0):
+        return text
+    return f"{text}, {format_time(instant, 'short', tzinfo=UTC, locale=where)} UTC"
+
+
+def line(text: str) -> str:
+    """Somebody's text as one line, without characters that are not seen: they could turn other
+    text around, and would be copied out of a PDF with it."""
+    return "".join(
+        one
+        for one in " ".join(text.split())
+        if one in _JOINERS or category(one) not in ("Cc", "Cf")
+    )
+
+
+def lines(text: str | None) -> list[str]:
+    return [one for one in map(line, (text or "").splitlines()) if one]
+
+
+def _script(where: Locale) -> str:
+    # Such as ja_Jpan_JP; Babel keeps no script in a locale where it is the usual one.
+    likely = get_global("likely_subtags").get(where.language, "und_Latn").split("_")
+    return where.script or str(likely[1])
