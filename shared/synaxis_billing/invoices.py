@@ -183,7 +183,8 @@ def pay(
 def cancel(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
 ) -> Invoice:
-    """A draft, dropped. Raises NotFound, Conflict (issued: a credit note takes it back)."""
+    """A draft, or an invoice of nothing, dropped. Raises NotFound, Conflict (a credit note takes
+    any other back)."""
     return _change(db, "cancel_invoice", caller, organization_id, invoice_id)
 
 

@@ -305,6 +305,15 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
         assert draft(db, billed, invoice.period_start, invoice.period_end).id != invoice.id
 
 
+def test_an_invoice_of_nothing_is_cancelled_without_a_credit_note(database: Database) -> None:
+    with database.connect() as db:
+        nothing = issue(db, draft(db, new_organization(db)))
+        for amount in ({}, {"amount_usd": "1"}):
+            with pytest.raises(Conflict, match="cancel it"):
+                credit(db, nothing, **amount)
+        assert cancel(db, nothing).status == "cancelled"
+
+
 def test_a_credit_note_gives_credit_back_once_when_asked(database: Database, billed: UUID) -> None:
     with database.connect() as db:
         invoice = issue(db, draft(db, billed))

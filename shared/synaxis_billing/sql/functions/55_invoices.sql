@@ -225,7 +225,7 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Drop a draft. What was issued is taken back by a credit note alone.
+-- Drop a draft, or an invoice of nothing. Any other is taken back by a credit note alone.
 CREATE OR REPLACE FUNCTION billing.cancel_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -238,7 +238,7 @@ BEGIN
         RETURN billing.no_invoice(o);
     ELSIF i.status = 'cancelled' THEN
         RETURN billing.outcome('replayed', billing.invoice_json(i));
-    ELSIF i.status <> 'draft' THEN
+    ELSIF i.status <> 'draft' AND i.total_amount_usd > 0 THEN
         RETURN billing.invalid_state(format(
             'The invoice is %s: only a credit note takes it back.', i.status));
     END IF;

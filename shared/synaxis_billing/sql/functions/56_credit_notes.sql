@@ -44,7 +44,9 @@ BEGIN
     END IF;
     rest := billing.uncredited(i);
     n := rest;
-    IF p_amount_usd > rest.subtotal_usd THEN
+    IF rest.subtotal_usd = 0 THEN
+        RETURN billing.invalid_state('The invoice is of nothing: cancel it.');
+    ELSIF p_amount_usd > rest.subtotal_usd THEN
         RETURN billing.outcome('credit_exceeds_invoice', json_build_object(
             'requested_usd', p_amount_usd::text, 'creditable_usd', rest.subtotal_usd::text));
     ELSIF p_amount_usd < rest.subtotal_usd THEN
