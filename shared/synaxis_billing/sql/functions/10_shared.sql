@@ -179,6 +179,12 @@ $$;
 CREATE OR REPLACE FUNCTION billing.version_of(p_instant timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$ SELECT (extract(epoch FROM p_instant) * 1000000)::bigint $$;
 
+-- An instant as a person is told it.
+CREATE OR REPLACE FUNCTION billing.instant(p_instant timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT to_char(p_instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+$$;
+
 -- How a change ended: 'created' or 'replayed' with its value, or the code of the refusal with what
 -- the refusal tells.
 CREATE OR REPLACE FUNCTION billing.outcome(p_code text, p_value json DEFAULT NULL) RETURNS json

@@ -111,31 +111,44 @@ BEGIN
     ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
         RETURN billing.outcome('unsupported_currency');
     END IF;
+    i := billing.invoice_of_period(o, p_period_start, p_period_end);
+    v_known := i.updated_at IS NOT NULL;
+    IF (i.period_start, i.period_end) <> (p_period_start, p_period_end) THEN
+        RETURN billing.overlapping(i);
+    ELSIF i.status <> 'draft' THEN
+        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    END IF;
+    i := billing.computed_invoice(i, o, p_terms);
+    PERFORM billing.store_invoice(i, o);
+    RETURN billing.outcome(CASE WHEN v_known THEN 'replayed' ELSE 'created' END, billing.invoice_json(i));
+END $$;
+
+-- The invoice of the period, or another that overlaps it, or a draft that is not computed or stored yet.
+CREATE OR REPLACE FUNCTION billing.invoice_of_period(
+    o billing.organizations, p_period_start timestamptz, p_period_end timestamptz
+) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i billing.invoices;
+BEGIN
     SELECT * INTO i FROM billing.invoices
     WHERE organization_id = o.id AND status <> 'cancelled'
         AND period_start < p_period_end AND period_end > p_period_start
     ORDER BY (period_start, period_end) = (p_period_start, p_period_end) DESC LIMIT 1;
-    v_known := FOUND;
-    IF v_known AND (i.period_start, i.period_end) <> (p_period_start, p_period_end) THEN
-        RETURN billing.invalid_state(format('The period overlaps that of invoice %s, from %s to %s.',
-            i.id, billing.instant(i.period_start), billing.instant(i.period_end)));
-    ELSIF v_known AND i.status <> 'draft' THEN
-        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    IF NOT FOUND THEN
+        i.id := uuidv7();
+        i.organization_id := o.id;
+        i.status := 'draft';
+        i.period_start := p_period_start;
+        i.period_end := p_period_end;
+        i.created_at := o.changed_at;
     END IF;
-    i.id := coalesce(i.id, uuidv7());
-    i.organization_id := o.id;
-    i.status := 'draft';
-    i.period_start := p_period_start;
-    i.period_end := p_period_end;
-    i.created_at := coalesce(i.created_at, o.changed_at);
-    PERFORM billing.store_invoice(billing.computed_invoice(i, o, p_terms), o);
-    SELECT * INTO i FROM billing.invoices WHERE id = i.id;
-    RETURN billing.outcome(CASE WHEN v_known THEN 'replayed' ELSE 'created' END, billing.invoice_json(i));
+    RETURN i;
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.instant(p_instant timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION billing.overlapping(i billing.invoices) RETURNS json
 LANGUAGE sql STABLE AS $$
-    SELECT to_char(p_instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    SELECT billing.invalid_state(format('The period overlaps that of invoice %s, from %s to %s.',
+        i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
 $$;
 
 -- The organization's clock goes with it: whatever is charged from now on is later than the invoice.
@@ -189,13 +202,22 @@ BEGIN
     ELSIF o.changed_at < i.period_end THEN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(i.period_end)));
     END IF;
+    i := billing.issued_invoice(i, o, p_terms);
+    RETURN billing.outcome('found', billing.invoice_json(i));
+END $$;
+
+-- The draft, computed, numbered and stored as issued.
+CREATE OR REPLACE FUNCTION billing.issued_invoice(
+    i billing.invoices, o billing.organizations, p_terms jsonb
+) RETURNS billing.invoices LANGUAGE plpgsql AS $$
+BEGIN
     i := billing.computed_invoice(i, o, p_terms);
     i.status := 'issued';
     i.issued_at := o.changed_at;
     i.due_date := (o.changed_at AT TIME ZONE o.timezone)::date + o.payment_terms_days;
     i.invoice_number := billing.next_number(p_terms ->> 'series', o.changed_at);
     PERFORM billing.store_invoice(i, o);
-    RETURN billing.outcome('found', billing.invoice_json(i));
+    RETURN i;
 END $$;
 
 CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json

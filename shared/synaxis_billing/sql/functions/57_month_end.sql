@@ -54,7 +54,7 @@ CREATE OR REPLACE FUNCTION billing.bill_month(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     m billing.month_end_items;
-    v_invoice json;
+    i billing.invoices;
     v_starts timestamptz[];
     v_ends timestamptz[];
 BEGIN
@@ -86,21 +86,20 @@ BEGIN
     IF EXISTS (
         SELECT FROM billing.spend_between(o.id, o.timezone, m.period_start, m.period_end) WHERE charged
     ) THEN
-        v_invoice := billing.draft_invoice(p_tenant, o.id, m.period_start, m.period_end, p_terms);
-        IF v_invoice ->> 'outcome' IN ('created', 'replayed') THEN
-            v_invoice := billing.issue_invoice(
-                p_tenant, o.id, (v_invoice -> 'value' ->> 'id')::uuid, p_terms);
-        END IF;
-        IF v_invoice ->> 'outcome' NOT IN ('found', 'replayed') THEN
-            RETURN v_invoice;
+        i := billing.invoice_of_period(o, m.period_start, m.period_end);
+        IF NOT p_terms -> 'rates' ? o.billing_currency THEN
+            RETURN billing.outcome('unsupported_currency');
+        ELSIF (i.period_start, i.period_end) <> (m.period_start, m.period_end) THEN
+            RETURN billing.overlapping(i);
+        ELSIF i.status = 'draft' THEN
+            i := billing.issued_invoice(i, o, p_terms);
         END IF;
         m.status := 'issued';
-        m.invoice_id := v_invoice -> 'value' ->> 'id';
+        m.invoice_id := i.id;
     ELSE
         -- What is charged from now on is later than the period, as after an invoice.
         PERFORM billing.save_organization(o);
     END IF;
-    m.error := NULL;
     UPDATE billing.month_end_items
     SET status = m.status, period_start = m.period_start, period_end = m.period_end,
         invoice_id = m.invoice_id, error = NULL, updated_at = clock_timestamp()
