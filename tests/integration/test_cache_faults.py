@@ -1,7 +1,5 @@
 """Redis slow, dead, refusing, full, behind TLS or a cluster: requests go on, from the source."""
 
-import datetime
-import ipaddress
 import os
 import signal
 import socket
@@ -15,10 +13,6 @@ from uuid import uuid4
 
 import pytest
 import redis
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from local import servers
 from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
@@ -26,6 +20,7 @@ from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
 from synaxis_billing.cache.l1 import L1
 from synaxis_billing.cache.l2 import Invalidation
+from tests.certificates import certificate_of
 from tests.containers import PRICES, Hands, Price, Source, container, price
 
 SettingTaker = Callable[..., Any]
@@ -385,7 +380,7 @@ def test_a_cluster_serves_as_one_server_does(cluster_url: str) -> None:
 @pytest.fixture
 def tls_url(own_redis: str, tmp_path: Path) -> Iterator[str]:
     """The server behind TLS that a certificate of its own authority vouches for."""
-    certificate, key = _certificate(tmp_path)
+    certificate, key = certificate_of(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     port = int(own_redis.rpartition(":")[2].partition("/")[0])
@@ -418,36 +413,6 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         pass
     finally:
         target.close()
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "certificate.pem", folder / "key.pem"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 def test_tls_is_checked_and_its_context_made_once(
