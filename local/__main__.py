@@ -55,6 +55,8 @@ def run() -> None:
             "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
             "FxSources": os.environ.get("FX_SOURCES", "simulated"),
             "FxApiKey": os.environ.get("FX_API_KEY", ""),
+            # Who tries webhooks out receives them on this machine.
+            "WebhooksToPrivate": "true",
         }
         gateways = {}
         for number, port in enumerate(ports):

@@ -183,6 +183,13 @@ SCOPES = [
     ("POST", "/spend-logs", "billing:charge"),
     ("GET", "/spend-logs", "billing:read"),
     ("GET", "/spending", "billing:read"),
+    ("POST", "/webhook-endpoints", "billing:admin"),
+    ("GET", "/webhook-endpoints", "billing:read"),
+    ("PATCH", f"/webhook-endpoints/{uuid.uuid4()}", "billing:admin"),
+    ("DELETE", f"/webhook-endpoints/{uuid.uuid4()}", "billing:admin"),
+    ("POST", f"/webhook-endpoints/{uuid.uuid4()}/rotate-secret", "billing:admin"),
+    ("POST", f"/webhook-endpoints/{uuid.uuid4()}/replay", "billing:admin"),
+    ("GET", "/webhook-events", "billing:read"),
 ]
 ALL = {"billing:admin", "billing:read", "billing:charge", "billing:topup"}
 
@@ -255,7 +262,7 @@ def test_health_needs_no_token(api: Client) -> None:
 def test_the_docs_describe_every_route_that_is_served(api: Client) -> None:
     document = api.get("/openapi.json").json()
     paths = {f"{method.upper()} {path}" for path, of in document["paths"].items() for method in of}
-    assert len(paths) == 31
+    assert len(paths) == 38
     charge = document["paths"]["/v1/organizations/{organization_id}/charges"]["post"]
     assert "billing:charge" in charge["description"]
     assert {"201", "default"} <= set(charge["responses"])

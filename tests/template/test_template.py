@@ -41,7 +41,7 @@ def test_only_health_is_open() -> None:
 def test_the_environment_is_declared_and_used() -> None:
     for name, function in TEMPLATE.functions.items():
         # What asks the internet has no way to the data.
-        asks = name == "FxFetchFunction"
+        asks = name in ("FxFetchFunction", "WebhookSendFunction")
         assert function.environment["DATABASE_URL"] == ("" if asks else "postgresql://x")
         assert function.environment["REDIS_URL"] == ("" if asks else "redis://y")
     used = re.findall(

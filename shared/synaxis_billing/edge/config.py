@@ -47,6 +47,19 @@ def month_end_queue_url() -> str:
     return os.environ["MONTH_END_QUEUE_URL"]
 
 
+def webhook_queue_url() -> str:
+    return os.environ["WEBHOOK_QUEUE_URL"]
+
+
+def webhook_results_queue_url() -> str:
+    return os.environ["WEBHOOK_RESULTS_QUEUE_URL"]
+
+
+def webhooks_to_private() -> bool:
+    """Webhooks may go to addresses that are not on the public internet."""
+    return os.environ.get("WEBHOOKS_TO_PRIVATE") == "true"
+
+
 def font_folders() -> list[Path]:
     """Where fonts for more scripts are, if there are any."""
     folder = Path(os.environ["FONTS_FOLDER"])

@@ -35,6 +35,9 @@ _REFUSALS: dict[str, tuple[type[BillingError], str]] = {
     "hold_not_found": (NotFound, "The organization has no such hold."),
     "unsupported_currency": (NotFound, "The organization's currency is not configured any more."),
     "invoice_not_found": (NotFound, "The organization has no such invoice."),
+    "webhook_endpoint_not_found": (NotFound, "The organization has no such webhook endpoint."),
+    "webhook_event_not_found": (NotFound, "The organization has no such event."),
+    "webhook_endpoint_exists": (Conflict, "The organization has an endpoint of this URL already."),
     "invalid_state": (Conflict, "The state of things does not allow this."),
     "organization_exists": (Conflict, "There is an organization of this id already."),
     "idempotency_key_reused": (

@@ -146,8 +146,8 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     CROSS JOIN (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (privilege)
     WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p')
         AND (p.privilege <> 'UPDATE' OR r.role = 'synaxis_app' OR c.relname ~ '^(credit_transactions|spend_logs|idempotency)')
-        -- Not of the ledger: what has been told goes.
-        AND NOT (r.role = 'synaxis_ledger' AND c.relname = 'invalidations')
+        -- Not of the ledger: what has been told goes, and who no longer wants to be told.
+        AND NOT (r.role = 'synaxis_ledger' AND c.relname IN ('invalidations', 'webhook_endpoints'))
         AND has_table_privilege(r.role, c.oid, p.privilege)
     UNION ALL
     SELECT NULL, 'a tenant sees its own rows alone', format('%s has no row-level security', c.relname)
