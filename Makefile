@@ -14,15 +14,16 @@ demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for optio
 month-end: .venv  ## bill a month for every organization of the running product (PERIOD=2026-02)
 	@$(PYTHON) -m local month-end $(PERIOD)
 
-test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
+test: .venv .venv-sam  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
 	$(PYTHON) -m pytest $(ARGS)
 
-check: .venv .venv-sam  ## format, lint, types, template
+check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy shared local tests bench
 	@for function in functions/*/; do $(PYTHON) -m mypy $${function}app.py || exit 1; done
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml
 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
@@ -34,13 +35,15 @@ audit: .venv  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit
 
 build: .venv-sam  ## what `sam deploy` uploads
-	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
+	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build $(ARGS)
 
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--group sam -o requirements/sam.txt
+	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--group checkov -o requirements/checkov.txt
 	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml -c requirements/dev.txt -o layers/dependencies/requirements.txt
 	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -52,4 +55,7 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-sam: requirements/sam.txt
 	@local/setup.sh .venv-sam requirements/sam.txt 3.13
 
-.PHONY: help run demo month-end test check bench migrate audit build lock .venv .venv-sam
+.venv-checkov: requirements/checkov.txt
+	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
+
+.PHONY: help run demo month-end test check bench migrate audit build lock .venv .venv-sam .venv-checkov

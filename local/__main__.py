@@ -49,22 +49,25 @@ def run() -> None:
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         database = os.environ.get("DATABASE_URL") or stack.enter_context(servers.postgres(STATE))
         parameters = {
-            "DatabaseUrl": prepare(database),
             "JwtIssuer": f"{urls[0]}/_local",
             "KafkaBrokers": stack.enter_context(servers.kafka()) if regions > 1 else "",
             "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
             "FxSources": os.environ.get("FX_SOURCES", "simulated"),
-            "FxApiKey": os.environ.get("FX_API_KEY", ""),
             # Who tries webhooks out receives them on this machine.
             "WebhooksToPrivate": "true",
+        }
+        environment = {
+            "DATABASE_URL": prepare(database),
+            "ADMIN_DATABASE_URL": database,
+            "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
         gateways = {}
         for number, port in enumerate(ports):
             name = f"local-{number + 1}" if number else "local"
             state = STATE / name if number else STATE
             given = None if number else os.environ.get("REDIS_URL")
-            parameters["RedisUrl"] = given or stack.enter_context(servers.valkey(state))
-            declared = template.read(parameters, f"{urls[number]}{QUEUES}")
+            environment["REDIS_URL"] = given or stack.enter_context(servers.valkey(state))
+            declared = template.read(parameters, f"{urls[number]}{QUEUES}", environment)
             issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
             gateways[port] = Gateway(declared, issuer, state / "logs", name)
         stack.enter_context(_announced(urls, database))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+_DATA = ("DATABASE_URL", "REDIS_URL", "ADMIN_DATABASE_URL")
 
 
 class Route(NamedTuple):
@@ -77,9 +78,13 @@ def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tag)
 
 
-def read(parameters: dict[str, str], queues_url: str = "http://127.0.0.1") -> Template:
+def read(
+    parameters: dict[str, str],
+    queues_url: str = "http://127.0.0.1",
+    environment: dict[str, str] | None = None,
+) -> Template:
     """The template with these parameters, those left out having their defaults, and the URL below
-    which its queues are."""
+    which its queues are. `environment` says what AWS would, such as where the data is."""
     path = ROOT / "template.yaml"
     document = yaml.load(path.read_text(), _Loader)
     values = {name: str(of.get("Default", "")) for name, of in document["Parameters"].items()}
@@ -89,14 +94,16 @@ def read(parameters: dict[str, str], queues_url: str = "http://127.0.0.1") -> Te
     values |= parameters
     defaults = document["Globals"]["Function"]
     functions = {
-        name: _function(name, {**defaults, **resource["Properties"]}, defaults, values, path.parent)
+        name: _function(
+            name, {**defaults, **resource["Properties"]}, defaults, values, environment or {}
+        )
         for name, resource in document["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
     for mapping in document["Resources"].values():
         properties = mapping["Properties"]
         if "SelfManagedEventSource" in properties:
-            name = properties["FunctionName"]["Ref"]
+            name = properties["FunctionName"]["Ref"].removesuffix(".Alias")
             functions[name] = functions[name]._replace(topics=tuple(properties["Topics"]))
     return Template(
         functions,
@@ -112,11 +119,17 @@ def _function(
     properties: dict[str, Any],
     defaults: dict[str, Any],
     values: dict[str, str],
-    root: Path,
+    given: dict[str, str],
 ) -> Function:
-    environment = {
+    declared = {
         **defaults["Environment"]["Variables"],
         **properties["Environment"]["Variables"],
+    }
+    environment = {key: _value(of, values) for key, of in declared.items()}
+    # What asks the internet is outside of the network that the data is in.
+    unreachable = _DATA if properties["VpcConfig"] == {"Ref": "AWS::NoValue"} else ()
+    environment |= {
+        key: of for key, of in given.items() if key in declared and key not in unreachable
     }
     routes = [
         Route(
@@ -128,11 +141,11 @@ def _function(
     destinations = properties.get("EventInvokeConfig", {}).get("DestinationConfig", {})
     return Function(
         name,
-        root / properties["CodeUri"],
+        ROOT / properties["CodeUri"],
         properties["Handler"],
         properties["Timeout"],
         properties["MemorySize"],
-        {key: _value(of, values) for key, of in environment.items()},
+        environment,
         routes,
         _rates(properties),
         tuple(_resource(event["Queue"]) for event in _events(properties, "SQS")),
@@ -175,4 +188,5 @@ def _resource(attribute: dict[str, str]) -> str:
 
 
 def _value(of: Any, values: dict[str, str]) -> str:
-    return values[of["Ref"]] if isinstance(of, dict) else str(of)
+    """Empty for what only AWS knows."""
+    return values.get(of.get("Ref", ""), "") if isinstance(of, dict) else str(of)

@@ -36,6 +36,7 @@ def store(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _store(record: SQSRecord) -> None:
     fetched = fx.Fetch.model_validate(record.json_body["responsePayload"])
     _kept(fx.store(connection(), fetched))
+    exchange_rates.measure_age(fetched)
 
 
 def _kept(stored: fx.Stored) -> fx.Stored:

@@ -35,6 +35,7 @@ def plan(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return {"month": month, "sent": sent}
 
 
+@billing_month.metrics.log_metrics
 def work(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Takes a queue's batch of organizations' months; what fails is delivered again."""
     return queue.each(event, context, _bill)

@@ -11,6 +11,7 @@ from synaxis_billing.upkeep import ensure_partitions
 
 OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"
+KEPT = "of the release before; the next migration drops it"
 
 
 class MigrationError(Exception):
@@ -21,7 +22,8 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     """Apply what is new and return its names; a second call returns none.
 
     `connection` is an administrator's, in autocommit mode. Each migration is one transaction; the
-    SQL functions are replaced as a whole when one of them has changed. Raises MigrationError.
+    SQL functions are replaced as a whole when one of them has changed; those that only the release
+    before has stay until the next time. Raises MigrationError.
     """
     version = connection.info.server_version
     if version < OLDEST_SERVER:
@@ -66,15 +68,33 @@ def _replace_functions(connection: psycopg.Connection, applied: dict[str, str]) 
         return []
     # Trigger functions belong to the migrations that made their tables.
     old = connection.execute(
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'billing'::regnamespace"
+        "SELECT oid::regprocedure::text, pg_get_functiondef(oid), obj_description(oid, 'pg_proc')"
+        " FROM pg_proc WHERE pronamespace = 'billing'::regnamespace"
         " AND prorettype <> 'trigger'::regtype"
     ).fetchall()
-    for (signature,) in old:
-        connection.execute(sql.SQL("DROP FUNCTION ") + sql.SQL(signature))
-    for text in texts:
+    for signature, _, _ in old:
+        connection.execute(sql.SQL("DROP FUNCTION {}").format(sql.SQL(signature)))
+    *definitions, privileges = texts
+    for text in definitions:
         connection.execute(text.encode())
+    _keep(connection, {of: definition for of, definition, note in old if note != KEPT})
+    connection.execute(privileges.encode())
     _record(connection, "functions", checksum)
     return ["functions"]
+
+
+def _keep(connection: psycopg.Connection, old: dict[str, str]) -> None:
+    """Keep what the release before has and this one has not: it serves until this one does."""
+    connection.execute("SET LOCAL check_function_bodies = off")
+    for signature, definition in old.items():
+        [(exists,)] = connection.execute("SELECT to_regprocedure(%s) IS NOT NULL", [signature])
+        if not exists:
+            connection.execute(definition.encode())
+            connection.execute(
+                sql.SQL("COMMENT ON FUNCTION {} IS {}").format(
+                    sql.SQL(signature), sql.Literal(KEPT)
+                )
+            )
 
 
 def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:

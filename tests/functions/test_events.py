@@ -70,6 +70,8 @@ OTHERS = {
     "cache_invalidation": "CacheInvalidationFunction",
     "cache_invalidation_queue": "CacheInvalidationFunction",
     "cache_sweep": "CacheSweepFunction",
+    "migrate": "MigrateFunction",
+    "audit": "AuditFunction",
     "webhook_dispatch": "WebhookDispatchFunction",
     "webhook_send": "WebhookSendFunction",
     "webhook_record": "WebhookRecordFunction",
@@ -80,14 +82,14 @@ OTHERS = {
 def _connected(
     database: Database, other_redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
+    for function in TEMPLATE.functions.values():
+        for name, value in function.environment.items():
+            monkeypatch.setenv(name, value)
     monkeypatch.setenv("DATABASE_URL", database.app_url)
+    monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
     monkeypatch.setenv("REDIS_URL", other_redis_url)
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    for function in TEMPLATE.functions.values():
-        for name, value in function.environment.items():
-            if name not in ("DATABASE_URL", "REDIS_URL") and not name.startswith("POWERTOOLS_"):
-                monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     connections.discard()
     with mock_aws():
@@ -122,6 +124,8 @@ def test_every_event_gets_its_answer() -> None:
     # The organization is younger than the month.
     assert answers["month_end_plan"] == {"month": "2026-02", "sent": 0}
     assert answers["webhook_dispatch"] == {"sent": 0}
+    assert answers["migrate"] == {"applied": []}
+    assert answers["audit"] == {"organizations": 1, "broken": []}
     for name in OTHERS:
         if "Records" in json.loads((folder / f"{name}.json").read_text()):
             assert answers[name] == {"batchItemFailures": []}

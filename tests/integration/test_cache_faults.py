@@ -445,3 +445,25 @@ def test_nothing_waits_on_a_clock_that_stands_still() -> None:
     cache = Cache(None, Clock(lambda: 0.0, lambda: 0.0))
     assert cache.get(key) is None
     assert cache.get_or_load(key, source.load) == price(1)
+
+
+def test_a_user_logs_in_with_a_fresh_token_for_each_connection(own_redis: str) -> None:
+    admin: Any = redis.Redis.from_url(own_redis)
+    address = admin.get_connection_kwargs()
+    given: list[str] = []
+
+    def token() -> tuple[str, str]:
+        given.append(f"token-{len(given)}")
+        admin.execute_command(
+            "ACL", "SETUSER", "functions", "reset", "on", f">{given[-1]}", "~*", "+@all"
+        )
+        return "functions", given[-1]
+
+    l2 = L2(f"redis://{address['host']}:{address['port']}/0", token=token)
+    l2.ping()
+    assert len(given) == 1
+    assert admin.execute_command("CLIENT", "KILL", "USER", "functions") == 1
+    l2.ping()
+    assert len(given) == 2
+    l2.close()
+    admin.close()

@@ -9,7 +9,7 @@ import pytest
 
 from local.template import ROOT, Function, read
 
-TEMPLATE = read({"DatabaseUrl": "postgresql://x", "RedisUrl": "redis://y"})
+TEMPLATE = read({}, environment={"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://y"})
 WITH_ROUTES = [function for function in TEMPLATE.functions.values() if function.routes]
 
 
@@ -51,6 +51,9 @@ def test_the_environment_is_declared_and_used() -> None:
     declared = set.union(*(set(of.environment) for of in TEMPLATE.functions.values()))
     # What Lambda itself sets needs no declaration.
     assert set(used) - {"AWS_REGION"} <= declared
+    assert declared - set(used) == {"CONFIG_REVISION", "MIGRATION"} | {
+        name for name in declared if name.startswith("POWERTOOLS_")
+    }
 
 
 def test_the_inner_time_limit_ends_first() -> None:
@@ -108,7 +111,7 @@ def test_an_event_is_of_a_route_or_a_trigger_of_the_template(path: Path) -> None
         event.get("routeKey") in keys
         or event.get("source") == "aws.scheduler"
         or event.get("eventSource") == "SelfManagedKafka"
-        or set(event) == {"time"}
+        or set(event) <= {"time"}
         or queues
     )
 

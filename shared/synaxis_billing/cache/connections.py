@@ -3,11 +3,13 @@
 import functools
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection
+from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
 CONNECT_SECONDS = 0.2
@@ -32,8 +34,22 @@ def _context(
     return context
 
 
-def client_of(url: str, cluster: bool) -> Any:
-    """A client of one connection (a cluster's: one to each node); connects at its first use.
+Token = Callable[[], tuple[str, str]]
+
+
+class _Tokens(CredentialProvider):
+    """A user and a fresh password for each connection."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def get_credentials(self) -> tuple[str, str]:
+        return self._token()
+
+
+def client_of(url: str, cluster: bool, token: Token | None = None) -> Any:
+    """A client of one connection (a cluster's: one to each node); connects at its first use, as the
+    user and with the password that `token` returns, or the URL's own.
 
     What a connection that was reset had been asked is asked once more; a timeout is final.
     """
@@ -45,6 +61,8 @@ def client_of(url: str, cluster: bool) -> Any:
         "protocol": 2,
         "driver_info": None,
     }
+    if token is not None:
+        options["credential_provider"] = _Tokens(token)
     if url.startswith("rediss:"):
         options["connection_class"] = SharedContextConnection
     if cluster:

@@ -19,7 +19,7 @@ from uuid import UUID
 import redis
 
 from synaxis_billing.cache.clock import Clock
-from synaxis_billing.cache.connections import client_of
+from synaxis_billing.cache.connections import Token, client_of
 from synaxis_billing.cache.keys import Key, family_fence, tag_fence, tenant_fence, value_name
 
 LEASE_MILLISECONDS = 6_000
@@ -91,8 +91,15 @@ class Invalidation(NamedTuple):
 class L2:
     """One server or cluster. Every call is one round trip, or raises Unreachable in short time."""
 
-    def __init__(self, url: str, *, cluster: bool = False, clock: Clock = Clock()) -> None:  # noqa: B008
-        self._url, self._cluster, self._wall = url, cluster, clock.wall
+    def __init__(
+        self,
+        url: str,
+        *,
+        cluster: bool = False,
+        token: Token | None = None,
+        clock: Clock = Clock(),  # noqa: B008
+    ) -> None:
+        self._url, self._cluster, self._token, self._wall = url, cluster, token, clock.wall
         self._client: redis.Redis | None = None
         self._used_at = 0.0
         self._failed_at = 0.0
@@ -205,7 +212,7 @@ class L2:
             self.close()
         try:
             if self._client is None:
-                self._client = client_of(self._url, self._cluster)
+                self._client = client_of(self._url, self._cluster, self._token)
             answer = work(self._client)
         except redis.OutOfMemoryError as error:
             # It refuses to store, and still reads.

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import TypeAdapter
 
 from synaxis_billing import month_end
@@ -12,6 +14,7 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.invoicing import terms
 from synaxis_billing.errors import BillingError
 
+metrics = Metrics()
 _MONTH = TypeAdapter[str](month_end.Month)
 
 
@@ -30,10 +33,16 @@ def send(jobs: list[month_end.Job]) -> None:
 def bill(job: month_end.Job) -> None:
     """Raises what went wrong, after it has been recorded where the month's progress is read."""
     try:
-        month_end.bill(connection(), job, *terms())
+        status = month_end.bill(connection(), job, *terms())
     except BillingError as error:
-        month_end.failed(connection(), job, str(error))
+        _failed(job, str(error))
         raise
     except psycopg.Error as error:
-        month_end.failed(connection(), job, type(error).__name__)
+        _failed(job, type(error).__name__)
         raise
+    metrics.add_metric("InvoicesIssued", MetricUnit.Count, int(status == "issued"))
+
+
+def _failed(job: month_end.Job, reason: str) -> None:
+    metrics.add_metric("InvoicesFailed", MetricUnit.Count, 1)
+    month_end.failed(connection(), job, reason)

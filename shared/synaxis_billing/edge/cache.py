@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from synaxis_billing import invalidations
 from synaxis_billing.cache import L2, Cache, Unreachable
 from synaxis_billing.cache.counts import Counts
-from synaxis_billing.edge import bus, config, database
+from synaxis_billing.edge import bus, config, credentials, database
 from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.fields import Answer
 from synaxis_billing.ledger import Caller
@@ -55,8 +55,11 @@ class Statistics(Answer):
 
 @functools.cache
 def cache() -> Cache:
-    url = config.redis_url()
-    return Cache(None if url is None else L2(url, cluster=config.redis_cluster()))
+    redis = credentials.redis()
+    if redis is None:
+        return Cache(None)
+    token = redis.token if redis.user else None
+    return Cache(L2(redis.url, cluster=redis.cluster, token=token))
 
 
 @contextlib.contextmanager

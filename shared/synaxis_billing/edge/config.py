@@ -5,15 +5,51 @@ from pathlib import Path
 
 
 def database_url() -> str:
-    return os.environ["DATABASE_URL"]
+    """On a developer's machine alone; in AWS no secret is in the environment."""
+    return os.environ.get("DATABASE_URL", "")
 
 
-def redis_url() -> str | None:
-    return os.environ.get("REDIS_URL") or None
+def database_url_secret() -> str:
+    return os.environ.get("DATABASE_URL_SECRET", "")
+
+
+def database() -> tuple[str, str]:
+    """The host that takes tokens of the role, and the name of the database."""
+    return os.environ["DATABASE_HOST"], os.environ["DATABASE_NAME"]
+
+
+def admin_database_url() -> str:
+    return os.environ.get("ADMIN_DATABASE_URL", "")
+
+
+def admin_database_secret() -> str:
+    return os.environ.get("ADMIN_DATABASE_SECRET", "")
+
+
+def admin_database() -> tuple[str, str]:
+    """The host of the database itself, and its name."""
+    return os.environ["ADMIN_DATABASE_HOST"], os.environ["DATABASE_NAME"]
+
+
+def redis_url() -> str:
+    return os.environ.get("REDIS_URL", "")
+
+
+def redis_url_secret() -> str:
+    return os.environ.get("REDIS_URL_SECRET", "")
 
 
 def redis_cluster() -> bool:
     return os.environ.get("REDIS_CLUSTER") == "true"
+
+
+def redis_cache() -> tuple[str, str, str]:
+    """host:port, name and user of the cache that takes tokens of the role; empty for none."""
+    return (
+        os.environ.get("REDIS_ENDPOINT", ""),
+        os.environ.get("REDIS_NAME", ""),
+        os.environ.get("REDIS_USER", ""),
+    )
 
 
 def kafka_brokers() -> str:
@@ -72,7 +108,16 @@ def fx_sources() -> list[str]:
 
 
 def fx_api_url() -> str:
-    return os.environ["FX_API_URL"].replace("{key}", os.environ["FX_API_KEY"])
+    """With {key} where the key belongs."""
+    return os.environ["FX_API_URL"]
+
+
+def fx_api_key() -> str:
+    return os.environ.get("FX_API_KEY", "")
+
+
+def fx_api_key_secret() -> str:
+    return os.environ.get("FX_API_KEY_SECRET", "")
 
 
 def fx_ecb_url() -> str:

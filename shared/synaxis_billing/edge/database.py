@@ -6,7 +6,7 @@ import time
 
 import psycopg
 
-from synaxis_billing.edge import config
+from synaxis_billing.edge import credentials
 
 CONNECT_TIMEOUT_SECONDS = 3
 # After this long a proxy or a firewall may have dropped the connection without a word. By the wall
@@ -28,7 +28,7 @@ def connection() -> psycopg.Connection:
         discard()
     if _connection is None:
         _connection = psycopg.connect(
-            config.database_url(),
+            _login(),
             autocommit=True,
             prepare_threshold=None,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -41,6 +41,13 @@ def connection() -> psycopg.Connection:
         )
     _used_at = time.time()
     return _connection
+
+
+def _login() -> str:
+    try:
+        return credentials.database()
+    except LookupError as error:
+        raise psycopg.OperationalError(str(error)) from error
 
 
 def discard() -> None:

@@ -142,7 +142,7 @@ def _authorize(api: Api, event: Event) -> None:
     if scope is None:
         return
     claims = _claims(event)
-    if scope not in claims.get("scope", "").split():
+    if scope not in _scopes(claims):
         raise Forbidden(f"This needs a token with the scope {scope}.")
     tenant = _tenant(claims)
     asked = (event.get("pathParameters") or {}).get("organization_id")
@@ -162,9 +162,14 @@ def _claims(event: Event) -> dict[str, str]:
     return claims
 
 
+def _scopes(claims: dict[str, str]) -> list[str]:
+    # Cognito writes a resource server's scope with a slash.
+    return claims.get("scope", "").replace("billing/", "billing:").split()
+
+
 def _tenant(claims: dict[str, str]) -> str:
     tenant = claims.get("organization_id")
-    if tenant is None and "billing:platform" in claims.get("scope", "").split():
+    if tenant is None and "billing:platform" in _scopes(claims):
         return "*"
     if tenant is None or not _is_uuid(tenant):
         raise Forbidden("The token names no organization.")

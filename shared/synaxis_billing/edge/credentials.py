@@ -1,0 +1,87 @@
+"""Where PostgreSQL and Redis are, and who connects: by a token of the function's role, by a URL
+that is a secret, or, on a developer's machine, by one of the environment."""
+
+import json
+import ssl
+from typing import NamedTuple
+
+from psycopg.conninfo import make_conninfo
+
+from synaxis_billing.edge import config
+from synaxis_billing.edge.aws import secret, signed_url
+
+APPLICATION = "synaxis_app"
+
+
+class Redis(NamedTuple):
+    url: str
+    cluster: bool
+    # As whom to connect by IAM, and the cache's name; none when the URL says it all.
+    user: str = ""
+    name: str = ""
+
+    def token(self) -> tuple[str, str]:
+        """The user, and a password that is good for 15 minutes.
+
+        https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html
+        """
+        url = f"http://{self.name}/?Action=connect&ResourceType=ServerlessCache&User={self.user}"
+        return self.user, signed_url(url, "elasticache", config.region()).removeprefix("http://")
+
+
+def database() -> str:
+    """How psycopg connects as the application; a token in it is good for connecting now."""
+    if url := _text(config.database_url(), config.database_url_secret()):
+        return url
+    host, name = config.database()
+    return make_conninfo(
+        host=host,
+        dbname=name,
+        user=APPLICATION,
+        password=database_token(host, APPLICATION),
+        # The certificates of RDS Proxy are Amazon's public ones.
+        sslmode="verify-full",
+        sslrootcert=ssl.get_default_verify_paths().cafile or "system",
+    )
+
+
+def database_token(host: str, user: str) -> str:
+    """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html"""
+    url = f"https://{host}:5432/?Action=connect&DBUser={user}"
+    return signed_url(url, "rds-db", config.region()).removeprefix("https://")
+
+
+def administrator() -> str:
+    """As database(), for whoever migrates and audits: past the proxy, by the password that RDS
+    keeps in a secret and renews, or by a URL that is a secret. Raises LookupError."""
+    text = _text(config.admin_database_url(), config.admin_database_secret())
+    if not text:
+        raise LookupError("no administrator of the database is configured")
+    if not text.startswith("{"):
+        return text
+    host, name = config.admin_database()
+    login = json.loads(text)
+    return make_conninfo(
+        host=host,
+        dbname=name,
+        user=login["username"],
+        password=login["password"],
+        # RDS's own authority is not among the public ones.
+        sslmode="require",
+    )
+
+
+def redis() -> Redis | None:
+    """None where there is no Redis."""
+    if url := _text(config.redis_url(), config.redis_url_secret()):
+        return Redis(url, config.redis_cluster())
+    endpoint, name, user = config.redis_cache()
+    return Redis(f"rediss://{endpoint}", True, user, name) if endpoint else None
+
+
+def fx_api_key() -> str:
+    return _text(config.fx_api_key(), config.fx_api_key_secret())
+
+
+def _text(given: str, arn: str) -> str:
+    return given or (secret(arn) if arn else "")

@@ -1,0 +1,223 @@
+"""A deployment brings the database up to date before its functions change, and says how it went."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import psycopg
+import pytest
+from moto import mock_aws
+from psycopg.conninfo import conninfo_to_dict
+
+from local.template import read
+from synaxis_billing.edge import credentials
+from synaxis_billing.edge.aws import secret
+from synaxis_billing.migrations import KEPT, migrate
+from tests.conftest import Database
+
+REGION = "eu-central-1"
+
+
+class Waiting(http.server.HTTPServer):
+    """CloudFormation, waiting for what a custom resource answers."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[dict[str, Any]] = []
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Waiting
+
+    def do_PUT(self) -> None:
+        assert self.headers["content-type"] == ""
+        self.server.answers.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[Waiting]:
+    with Waiting() as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _in_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    with mock_aws():
+        yield
+
+
+def request(server: Waiting, kind: str) -> dict[str, Any]:
+    return {
+        "RequestType": kind,
+        "ResponseURL": f"http://127.0.0.1:{server.server_port}/signed?by=s3",
+        "StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/synaxis/1",
+        "RequestId": "r1",
+        "LogicalResourceId": "Migration",
+        "ResourceProperties": {"CoreLayer": "arn:...:2"},
+    }
+
+
+def test_a_deployment_migrates_and_one_that_cannot_is_stopped(
+    database: Database, cloudformation: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.admin() as admin:
+        admin.execute("DROP SCHEMA billing CASCADE")
+    migrate_function = read({}).functions["MigrateFunction"].load()
+    monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
+    made = migrate_function.handler(request(cloudformation, "Create"), None)
+    assert "0001_ledger.sql" in made["applied"]
+    again = {**request(cloudformation, "Update"), "PhysicalResourceId": "Migration"}
+    assert migrate_function.handler(again, None) == {"applied": []}
+    monkeypatch.setenv("ADMIN_DATABASE_URL", "postgresql://127.0.0.1:1/billing")
+    migrate_function.handler(again, None)
+    # Nothing is undone when the stack goes.
+    migrate_function.handler({**again, "RequestType": "Delete"}, None)
+    assert [(one["Status"], one["RequestId"]) for one in cloudformation.answers] == [
+        *(("SUCCESS", "r1"), ("SUCCESS", "r1"), ("FAILED", "r1"), ("SUCCESS", "r1"))
+    ]
+    assert {one["PhysicalResourceId"] for one in cloudformation.answers} == {"Migration"}
+    assert "OperationalError" in cloudformation.answers[2]["Reason"]
+
+
+def test_on_rds_the_application_logs_in_by_token(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
+    with database.admin() as admin:
+        admin.execute("DROP ROLE IF EXISTS rds_iam")
+        admin.execute("CREATE ROLE rds_iam")
+        try:
+            read({}).functions["MigrateFunction"].load().handler({}, None)
+            member = admin.execute("SELECT pg_has_role('synaxis_app', 'rds_iam', 'member')")
+            assert member.fetchone() == (True,)
+        finally:
+            admin.execute("DROP ROLE rds_iam")
+
+
+def test_what_the_release_before_calls_stays_until_the_next_one(database: Database) -> None:
+    with database.admin() as admin, database.connect() as db:
+        # A release that had a function more, which its API called.
+        admin.execute(
+            "CREATE FUNCTION billing.gone(p_tenant text) RETURNS int LANGUAGE sql SECURITY DEFINER"
+            " SET search_path = billing, pg_temp AS 'SELECT 7'"
+        )
+        for kept in (True, False):
+            admin.execute("UPDATE billing.migrations SET checksum = '' WHERE name = 'functions'")
+            assert migrate(admin) == ["functions"]
+            if kept:
+                assert db.execute("SELECT billing.gone('*')").fetchone() == (7,)
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            db.execute("SELECT billing.gone('*')")
+        left = admin.execute(
+            "SELECT count(*) FROM pg_description WHERE description = %s", [KEPT]
+        ).fetchone()
+        assert left == (0,)
+    assert database.audit().whole
+
+
+def test_the_nightly_audit_names_what_is_broken(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
+    function = read({}).functions["AuditFunction"].load()
+    assert function.handler({}, None) == {"organizations": 0, "broken": []}
+    with database.admin() as admin:
+        admin.execute("GRANT DELETE ON billing.credit_transactions TO synaxis_app")
+    [broken] = function.handler({}, None)["broken"]
+    assert "synaxis_app may DELETE credit_transactions" in broken
+    assert '"BrokenPromises":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_a_database_of_ones_own_is_a_secret(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setenv("DATABASE_URL_SECRET", _stored("own", database.app_url))
+    with psycopg.connect(credentials.database()) as db:
+        assert db.info.user == "synaxis_app"
+    monkeypatch.setenv("DATABASE_URL_SECRET", "arn:aws:secretsmanager:x:1:secret:missing")
+    with pytest.raises(LookupError, match="secret:missing cannot be read"):
+        credentials.database()
+
+
+def test_the_password_that_rds_keeps_is_the_administrators(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = conninfo_to_dict(database.admin_url)
+    login = {"username": parts["user"], "password": parts["password"]}
+    monkeypatch.setenv("ADMIN_DATABASE_URL", "")
+    monkeypatch.setenv("ADMIN_DATABASE_SECRET", _stored("rds", json.dumps(login)))
+    monkeypatch.setenv("ADMIN_DATABASE_HOST", "db.example.com")
+    monkeypatch.setenv("DATABASE_NAME", "billing")
+    assert conninfo_to_dict(credentials.administrator()) == {
+        "host": "db.example.com",
+        "dbname": "billing",
+        "user": parts["user"],
+        "password": parts["password"],
+        "sslmode": "require",
+    }
+
+
+def test_without_an_administrator_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ADMIN_DATABASE_URL", "ADMIN_DATABASE_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(LookupError, match="no administrator"):
+        credentials.administrator()
+
+
+def test_a_token_names_host_user_and_region_and_checks_the_certificate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("DATABASE_URL", "DATABASE_URL_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_HOST", "proxy.example.com")
+    monkeypatch.setenv("DATABASE_NAME", "billing")
+    login = conninfo_to_dict(credentials.database())
+    assert (login["host"], login["user"]) == ("proxy.example.com", "synaxis_app")
+    assert login["sslmode"] == "verify-full"
+    ours = str(login["password"]).split("&")
+    theirs = boto3.client("rds", region_name=REGION).generate_db_auth_token(
+        "proxy.example.com", 5432, "synaxis_app"
+    )
+    # All but the instant and what follows from it.
+    varies = ("X-Amz-Date", "X-Amz-Signature")
+    assert [one for one in ours if not one.startswith(varies)] == [
+        one for one in theirs.split("&") if not one.startswith(varies)
+    ]
+
+
+def test_a_caches_token_names_it_and_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "REDIS_URL_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REDIS_ENDPOINT", "cache.example.com:6379")
+    monkeypatch.setenv("REDIS_NAME", "synaxis-cache")
+    monkeypatch.setenv("REDIS_USER", "synaxis-functions")
+    redis = credentials.redis()
+    assert redis
+    assert (redis.url, redis.cluster) == ("rediss://cache.example.com:6379", True)
+    user, token = redis.token()
+    assert user == "synaxis-functions"
+    assert token.startswith("synaxis-cache/?Action=connect&ResourceType=ServerlessCache&User=")
+    assert "elasticache%2Faws4_request" in token
+    monkeypatch.setenv("REDIS_ENDPOINT", "")
+    assert credentials.redis() is None
+
+
+def _stored(name: str, text: str) -> str:
+    client = boto3.client("secretsmanager", region_name=REGION)
+    arn = str(client.create_secret(Name=name, SecretString=text)["ARN"])
+    assert secret(arn) == text
+    return arn

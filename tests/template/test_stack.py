@@ -1,0 +1,247 @@
+"""What `sam deploy` makes: nothing reaches what it need not, nothing is lost, all is watched."""
+
+import functools
+import json
+import os
+import re
+import subprocess
+from typing import Any
+
+import pytest
+
+from local.template import ROOT, read
+
+API = {
+    function.name.removesuffix("Function")
+    for function in read({}).functions.values()
+    if function.routes
+}
+UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction"}
+Resources = dict[str, dict[str, Any]]
+
+
+@functools.cache
+def stack(*uploaded: str) -> Resources:
+    """The stack's resources; those named were uploaded anew."""
+    made = subprocess.run(
+        [ROOT / ".venv-sam/bin/python", ROOT / "tests/template/transform.py", *uploaded],
+        input=(ROOT / "template.yaml").read_text(),
+        env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    resources: Resources = json.loads(made.stdout)["Resources"]
+    return resources
+
+
+def of_type(kind: str) -> Resources:
+    return {name: of for name, of in stack().items() if of["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Lambda::Function")
+QUEUES = of_type("AWS::SQS::Queue")
+
+
+def properties(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack()[name]["Properties"]
+    return found
+
+
+@pytest.mark.parametrize("layer", ["DependenciesLayer", "CoreLayer"])
+def test_a_change_of_a_layer_alone_reaches_every_function(layer: str) -> None:
+    def versions(resources: Resources) -> set[str]:
+        kind = "AWS::Lambda::Version"
+        return {name for name, of in resources.items() if of["Type"] == kind}
+
+    assert len(versions(stack())) == len(FUNCTIONS)
+    assert not versions(stack()) & versions(stack(layer))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_published_limited_and_logged(name: str) -> None:
+    function = properties(name)
+    assert f"{name}Aliaslive" in stack()
+    layers = [layer["Ref"] for layer in function["Layers"]]
+    assert [re.sub(r"[0-9a-f]{10}$", "", one) for one in layers[:2]] == [
+        *("DependenciesLayer", "CoreLayer")
+    ]
+    assert function["LoggingConfig"] == {"LogGroup": {"Ref": "LogGroup"}}
+    assert function["Timeout"] <= 900
+    outside = {"Ref": "AWS::NoValue"}
+    assert (function.get("VpcConfig", outside) == outside) == (name in UNREACHABLE)
+
+
+@pytest.mark.parametrize("name", sorted(UNREACHABLE))
+def test_what_reaches_the_internet_has_no_way_to_the_data(name: str) -> None:
+    given = json.dumps(stack()[f"{name}Role"])
+    for policy in ("DatabasePolicy", "CachePolicy", "AdministratorPolicy"):
+        assert policy not in given
+
+
+def test_the_administrators_secret_is_for_migration_and_audit_alone() -> None:
+    holders = [name for name, of in stack().items() if "AdministratorPolicy" in json.dumps(of)]
+    assert sorted(holders) == ["AuditFunctionRole", "MigrateFunctionRole"]
+
+
+def test_charges_need_no_cache() -> None:
+    assert "CachePolicy" not in json.dumps(stack()["ChargeFunctionRole"])
+
+
+def test_nothing_leaves_the_network_but_through_its_endpoints() -> None:
+    kinds = {of["Type"] for of in stack().values()}
+    assert not kinds & {
+        *("AWS::EC2::NatGateway", "AWS::EC2::InternetGateway", "AWS::EC2::EIP"),
+        *("AWS::EC2::EgressOnlyInternetGateway", "AWS::EC2::Route"),
+    }
+    assert properties("Database")["PubliclyAccessible"] is False
+
+
+def test_no_role_of_ours_has_a_wildcard() -> None:
+    for name, resource in stack().items():
+        for statement in _statements(resource):
+            actions = _listed(statement["Action"])
+            assert not [one for one in actions if "*" in one], name
+            assert "*" not in _listed(statement["Resource"]), name
+
+
+def test_no_secret_is_in_the_environment() -> None:
+    for name in FUNCTIONS:
+        variables = properties(name)["Environment"]["Variables"]
+        secret = {key for key in variables if re.search(r"URL$|KEY$|PASSWORD|TOKEN", key)}
+        for key in secret - {"FX_API_URL", "FX_ECB_URL"}:
+            queue = variables[key]
+            assert queue == "" or queue["Ref"] in QUEUES, (name, key)
+    parameters = (ROOT / "template.yaml").read_text()
+    assert "NoEcho" not in parameters
+
+
+def test_what_holds_data_outlives_the_stack() -> None:
+    for name in ("Database", "UserPool", "LogGroup", "AccessLogGroup"):
+        assert stack()[name]["DeletionPolicy"] in ("Retain", "Snapshot")
+        assert stack()[name]["UpdateReplacePolicy"] in ("Retain", "Snapshot")
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_has_dead_letters_that_are_watched(name: str) -> None:
+    queue = properties(name)
+    assert queue["SqsManagedSseEnabled"] is True
+    watched = json.dumps(of_type("AWS::CloudWatch::Alarm"))
+    if "DeadLetters" in name:
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert f'["{name}", "QueueName"]' in watched
+    else:
+        target = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        assert "DeadLetters" in target
+
+
+MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_goes_to_the_alias_and_reports_what_failed(name: str) -> None:
+    mapping = properties(name)
+    assert mapping["FunctionName"]["Ref"].endswith("Aliaslive")
+    if "Topics" in mapping:
+        return
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    queue = properties(mapping["EventSourceArn"]["Fn::GetAtt"][0])
+    function = properties(mapping["FunctionName"]["Ref"].removesuffix("Aliaslive"))
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+
+
+SCHEDULES = of_type("AWS::Scheduler::Schedule")
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_is_of_this_stack_on_time_and_not_lost(name: str) -> None:
+    schedule = properties(name)
+    assert "Name" not in schedule
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["Target"]["Arn"]["Ref"].endswith("Aliaslive")
+    assert "DeadLetterConfig" in schedule["Target"]
+    if schedule["ScheduleExpression"].startswith("cron"):
+        assert schedule["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_a_months_schedule_says_which_month() -> None:
+    [target] = [properties(name)["Target"] for name in SCHEDULES if "MonthEnd" in name]
+    assert json.loads(target["Input"]) == {"time": "<aws.scheduler.scheduled-time>"}
+
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_somebody_and_says_where_to_read_on(name: str) -> None:
+    alarm = properties(name)
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    section = re.search(r"\(docs/operate\.md, ([^)]+)\)", alarm["AlarmDescription"])
+    assert section
+    manual = (ROOT / "docs/operate.md").read_text()
+    assert f"\n## {section[1]}\n" in manual
+    assert name in manual
+
+
+def test_every_function_is_watched() -> None:
+    watched = json.dumps([properties("ApiErrorsAlarm"), properties("WorkerErrorsAlarm")])
+    # Of these two, other alarms watch what they are for.
+    others = {"MigrateFunction", "AuditFunction"}
+    assert {name for name in FUNCTIONS if f'"{name}"' not in watched} <= {
+        *others, "UpkeepFunction", "WebhookSendFunction"
+    }  # fmt: skip
+
+
+def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() -> None:
+    api = [name for name in FUNCTIONS if name.removesuffix("Function") in API]
+    assert len(api) == len(API)
+    for name in api:
+        group = properties(f"{name}DeploymentGroup")
+        assert "Canary10Percent5Minutes" in json.dumps(group["DeploymentConfigName"])
+        assert [one["Name"]["Ref"] for one in group["AlarmConfiguration"]["Alarms"]] == [
+            *("ApiErrorsAlarm", "ApiRefusesAlarm")
+        ]
+
+
+def test_every_function_waits_for_the_migration() -> None:
+    for name in FUNCTIONS:
+        migration = properties(name)["Environment"]["Variables"]["MIGRATION"]
+        if name != "MigrateFunction":
+            assert "Migration" in json.dumps(migration)
+
+
+def test_the_dashboard_is_json() -> None:
+    body = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    assert len(json.loads(body)["widgets"]) == 9
+
+
+def _statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of what a role may do; a !If counts both ways."""
+    of = resource.get("Properties", {})
+    if resource["Type"] == "AWS::IAM::ManagedPolicy":
+        documents = [of["PolicyDocument"]]
+    elif resource["Type"] == "AWS::IAM::Role":
+        documents = [
+            branch["PolicyDocument"]
+            for policy in of.get("Policies", [])
+            for branch in _branches(policy)
+        ]
+    else:
+        return []
+    return [
+        branch
+        for document in documents
+        for statement in _listed(document["Statement"])
+        for branch in _branches(statement)
+    ]
+
+
+def _branches(of: dict[str, Any]) -> list[dict[str, Any]]:
+    if "Fn::If" not in of:
+        return [of] if of != {"Ref": "AWS::NoValue"} else []
+    return [branch for one in of["Fn::If"][1:] for branch in _branches(one)]
+
+
+def _listed(of: Any) -> list[Any]:
+    return of if isinstance(of, list) else [of]
