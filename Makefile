@@ -17,6 +17,10 @@ month-end: .venv  ## bill a month for every organization of the running product 
 test: .venv .venv-sam  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
 	$(PYTHON) -m pytest $(ARGS)
 
+sam-test: build .venv  ## every event in a container, by `sam local` (needs Docker)
+	@docker version >/dev/null 2>&1 || { echo "make sam-test needs a Docker engine that runs." >&2; exit 1; }
+	$(PYTHON) -m pytest -m sam tests/sam $(ARGS)
+
 check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
@@ -58,4 +62,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test check bench migrate audit build lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test sam-test check bench migrate audit build lock .venv .venv-sam .venv-checkov

@@ -51,10 +51,7 @@ class Gateway:
         logs.mkdir(parents=True, exist_ok=True)
         self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
-        self._pools = {
-            name: Pool(of, logs, region, template.queues_url)
-            for name, of in template.functions.items()
-        }
+        self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
         self._triggers = Triggers(template, self._invoke, region)
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}

@@ -29,11 +29,9 @@ class Throttled(Exception):
 class Pool:
     """The containers of one function. The one that was used last is used next, as Lambda does."""
 
-    def __init__(
-        self, function: Function, logs: Path, region: str = "local", queues_url: str = ""
-    ) -> None:
+    def __init__(self, function: Function, logs: Path, region: str = "local") -> None:
         self.function = function
-        self._region, self._queues_url = region, queues_url
+        self._region = region
         self._log = logs / f"{function.name}.log"
         self._idle: list[Process] = []
         self._all: set[Process] = set()
@@ -109,8 +107,7 @@ class Pool:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.function.memory_mb),
             "AWS_LAMBDA_LOG_STREAM_NAME": uuid.uuid4().hex,
             "AWS_REGION": self._region,
-            # Where boto3 finds the local queues; in AWS the role says who it is.
-            "AWS_ENDPOINT_URL_SQS": self._queues_url,
+            # In AWS the role says who it is.
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             "LANG": "C.UTF-8",

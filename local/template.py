@@ -59,7 +59,6 @@ class Template(NamedTuple):
     queues: dict[str, Queue]
     jwt_audience: str
     kafka_brokers: str
-    queues_url: str
 
 
 class _Loader(yaml.SafeLoader):
@@ -110,7 +109,6 @@ def read(
         _queues(document["Resources"]),
         values["JwtAudience"],
         values["KafkaBrokers"],
-        queues_url,
     )
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import ssl
 import threading
 import time
@@ -22,6 +21,7 @@ from synaxis_billing.cache.l1 import L1
 from synaxis_billing.cache.l2 import Invalidation
 from tests.certificates import certificate_of
 from tests.containers import PRICES, Hands, Price, Source, container, price
+from tests.relay import relaying
 
 SettingTaker = Callable[..., Any]
 
@@ -383,36 +383,10 @@ def tls_url(own_redis: str, tmp_path: Path) -> Iterator[str]:
     certificate, key = certificate_of(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    port = int(own_redis.rpartition(":")[2].partition("/")[0])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_forward, args=(listener, context, port), daemon=True).start()
-        secured = own_redis.replace("redis://", "rediss://")
-        secured = secured.replace(f":{port}", f":{listener.getsockname()[1]}")
+    inner = int(own_redis.rpartition(":")[2].partition("/")[0])
+    with relaying("127.0.0.1", inner, context) as port:
+        secured = own_redis.replace("redis://", "rediss://").replace(f":{inner}", f":{port}")
         yield f"{secured}?ssl_ca_certs={certificate}"
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-def _forward(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    while True:
-        try:
-            outside = context.wrap_socket(listener.accept()[0], server_side=True)
-        except ssl.SSLError:
-            continue
-        except OSError:
-            return
-        inside = socket.create_connection(("127.0.0.1", port))
-        for source, target in ((outside, inside), (inside, outside)):
-            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:
-        pass
-    finally:
-        target.close()
 
 
 def test_tls_is_checked_and_its_context_made_once(

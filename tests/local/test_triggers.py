@@ -18,7 +18,7 @@ QUEUE = Queue("Jobs", batch_size=3, most_receives=3)
 
 def _template(**function: Any) -> Template:
     worker = Function("Worker", Path(), "app.handler", 2, 512, {}, [], queues=("Jobs",))
-    return Template({"Worker": worker._replace(**function)}, {"Jobs": QUEUE}, "", "", "")
+    return Template({"Worker": worker._replace(**function)}, {"Jobs": QUEUE}, "", "")
 
 
 def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[Any]:

@@ -42,14 +42,16 @@ def send(url: str, bodies: Sequence[str]) -> None:
             {"Id": str(number), "MessageBody": body}
             for number, body in enumerate(bodies[first : first + LARGEST_BATCH])
         ]
-        answer = _client().send_message_batch(QueueUrl=url, Entries=entries)
+        answer = _client(url).send_message_batch(QueueUrl=url, Entries=entries)
         if answer.get("Failed"):
             raise Unsent(answer["Failed"][0]["Code"])
 
 
 @functools.cache
-def _client() -> Any:
+def _client(url: str) -> Any:
     # Not at the top: most functions send nothing.
     import boto3
 
-    return boto3.client("sqs", region_name=config.region())
+    # Where the queue is: https://sqs.region.amazonaws.com/account/name.
+    endpoint = url.rsplit("/", 2)[0]
+    return boto3.client("sqs", region_name=config.region(), endpoint_url=endpoint)

@@ -1,0 +1,127 @@
+"""The events of events/, in an order in which each finds what the ones before it made."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from local.template import ROOT, read
+from synaxis_billing.edge import database as connections
+from tests.conftest import Database
+
+TEMPLATE = read({"FxSources": "simulated"}, "https://sqs.eu-central-1.amazonaws.com")
+FUNCTIONS = {
+    route.key: name for name, function in TEMPLATE.functions.items() for route in function.routes
+}
+CONTEXT = SimpleNamespace(
+    function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r"
+)
+
+# What each is answered; what has an unknown id is 404.
+STATUSES = {
+    "create_organization": 201,
+    "topup": 201,
+    "charge": 201,
+    "charge_refused": 402,
+    "charge_invalid": 400,
+    "charge_batch": 200,
+    "hold": 201,
+    "capture_hold": 404,
+    "release_hold": 404,
+    "refund": 404,
+    "adjustment": 201,
+    "spend_log": 201,
+    "get_organization": 200,
+    "update_organization": 200,
+    "balance": 200,
+    "list_transactions": 200,
+    "list_spend_logs": 200,
+    "spending": 200,
+    "draft_invoice": 201,
+    "list_invoices": 200,
+    "get_invoice": 404,
+    "issue_invoice": 404,
+    "pay_invoice": 404,
+    "cancel_invoice": 404,
+    "credit_invoice": 404,
+    "list_credit_notes": 404,
+    "get_credit_note": 404,
+    "month_end_progress": 200,
+    "create_webhook_endpoint": 201,
+    "list_webhook_endpoints": 200,
+    "update_webhook_endpoint": 404,
+    "delete_webhook_endpoint": 404,
+    "rotate_webhook_secret": 404,
+    "replay_webhooks": 404,
+    "list_webhook_events": 200,
+    "list_exchange_rates": 200,
+    "get_exchange_rate": 200,
+    "cache_statistics": 200,
+    "invalidate_cache": 200,
+    "health": 200,
+}
+# Those of a schedule or a queue, and their functions.
+OTHERS = {
+    "upkeep": "UpkeepFunction",
+    "invoice_overdue": "InvoiceOverdueFunction",
+    "fx_fetch": "FxFetchFunction",
+    "fx_store": "FxStoreFunction",
+    "month_end_plan": "MonthEndPlanFunction",
+    "month_end_work": "MonthEndWorkFunction",
+    "cache_invalidation": "CacheInvalidationFunction",
+    "cache_invalidation_queue": "CacheInvalidationFunction",
+    "cache_sweep": "CacheSweepFunction",
+    "migrate": "MigrateFunction",
+    "audit": "AuditFunction",
+    "webhook_dispatch": "WebhookDispatchFunction",
+    "webhook_send": "WebhookSendFunction",
+    "webhook_record": "WebhookRecordFunction",
+}
+
+
+def event(name: str) -> Any:
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+def answers(invoke: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """What `invoke`, which takes a function's name and an event, answers to each event."""
+    found = {}
+    for name in STATUSES:
+        asked = event(name)
+        found[name] = invoke(FUNCTIONS[asked["routeKey"]], asked)
+    for name, function in OTHERS.items():
+        found[name] = invoke(function, event(name))
+    return found
+
+
+@contextlib.contextmanager
+def in_process(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, Any], Any]]:
+    """Invokes functions in this process, on this database."""
+    for function in TEMPLATE.functions.values():
+        for name, value in function.environment.items():
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    modules = {name: of.load() for name, of in TEMPLATE.functions.items()}
+
+    def invoke(name: str, asked: Any) -> Any:
+        handler = TEMPLATE.functions[name].handler.partition(".")[2]
+        return getattr(modules[name], handler)(asked, CONTEXT)
+
+    connections.discard()
+    with mock_aws():
+        for name in TEMPLATE.queues:
+            boto3.client("sqs", region_name="eu-central-1").create_queue(QueueName=name)
+        yield invoke
+    connections.discard()
