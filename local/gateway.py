@@ -146,7 +146,9 @@ class Gateway:
         sent = [
             {
                 "Id": entry["Id"],
-                "MessageId": self._triggers.send(queue, entry["MessageBody"]),
+                "MessageId": self._triggers.send(
+                    queue, entry["MessageBody"], entry.get("MessageAttributes")
+                ),
                 "MD5OfMessageBody": md5_of(entry["MessageBody"]),
             }
             for entry in asked["Entries"]

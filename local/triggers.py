@@ -27,6 +27,7 @@ class Message(NamedTuple):
     id: str
     body: str
     sent_milliseconds: int
+    attributes: dict[str, dict[str, str]]
     received: int = 0
 
 
@@ -56,9 +57,11 @@ class Triggers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def send(self, queue: str, body: str) -> str:
-        """Put a message into a queue, and return its id."""
-        message = Message(str(uuid.uuid4()), body, int(time.time() * 1000))
+    def send(
+        self, queue: str, body: str, attributes: dict[str, dict[str, str]] | None = None
+    ) -> str:
+        """Put a message into a queue, and return its id. Attributes are as SQS's API has them."""
+        message = Message(str(uuid.uuid4()), body, int(time.time() * 1000), attributes or {})
         self._queues[queue].put_nowait(message)
         return message.id
 
@@ -149,7 +152,10 @@ def _record(queue: str, message: Message) -> dict[str, Any]:
             "ApproximateReceiveCount": str(message.received),
             "SentTimestamp": str(message.sent_milliseconds),
         },
-        "messageAttributes": {},
+        "messageAttributes": {
+            name: {"stringValue": of["StringValue"], "dataType": of["DataType"]}
+            for name, of in message.attributes.items()
+        },
         "md5OfBody": md5_of(message.body),
         "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:local:000000000000:{queue}",

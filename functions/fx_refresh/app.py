@@ -16,6 +16,7 @@ from synaxis_billing.edge.database import connection
 logger = Logger()
 
 
+@logger.inject_lambda_context(clear_state=True)
 def fetch(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """What the first source said that can be believed. Raises NoRates."""
     fetched = exchange_rates.fetch()

@@ -23,6 +23,7 @@ def progress(month: month_end.Month) -> Response[month_end.Progress]:
     return answered(month_end.progress(connection(), api.caller, month))
 
 
+@logger.inject_lambda_context(clear_state=True)
 def plan(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Takes {"time": when it was scheduled} for the month before, or {"month": "2026-02"}. Planned
     again, what is not billed yet is sent again."""

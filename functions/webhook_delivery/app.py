@@ -13,6 +13,7 @@ from synaxis_billing.edge import queue, webhooks
 logger = Logger()
 
 
+@logger.inject_lambda_context(clear_state=True)
 def dispatch(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     sent = webhooks.dispatch()
     logger.info("dispatched", sent=sent)

@@ -3,7 +3,9 @@
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -15,6 +17,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from synaxis_billing.edge import config
 
 LARGEST_BATCH = 10
+CORRELATION = "correlation_id"
+
+logger = Logger()
 
 
 class Unsent(Exception):
@@ -25,10 +30,17 @@ def each(
     event: dict[str, Any], context: LambdaContext, handle: Callable[[SQSRecord], None]
 ) -> dict[str, Any]:
     """Names the messages whose handling raised, which the queue delivers again; raises
-    BatchProcessingError when all have."""
+    BatchProcessingError when all have. What is logged meanwhile carries the correlation id of the
+    message."""
+
+    def correlated(record: SQSRecord) -> None:
+        known = record.message_attributes[CORRELATION]
+        logger.set_correlation_id(known.string_value if known else record.message_id)
+        handle(record)
+
     answer = process_partial_response(
         event=event,
-        record_handler=handle,
+        record_handler=correlated,
         processor=BatchProcessor(event_type=EventType.SQS),
         context=context,
     )
@@ -36,10 +48,13 @@ def each(
 
 
 def send(url: str, bodies: Sequence[str]) -> None:
-    """Put messages into a queue. Raises Unsent: some of them may be in it."""
+    """Put messages into a queue, with the correlation id of this invocation. Raises Unsent: some of
+    them may be in it."""
+    correlation_id = logger.get_correlation_id() or str(uuid4())
+    attributes = {CORRELATION: {"DataType": "String", "StringValue": correlation_id}}
     for first in range(0, len(bodies), LARGEST_BATCH):
         entries = [
-            {"Id": str(number), "MessageBody": body}
+            {"Id": str(number), "MessageBody": body, "MessageAttributes": attributes}
             for number, body in enumerate(bodies[first : first + LARGEST_BATCH])
         ]
         answer = _client(url).send_message_batch(QueueUrl=url, Entries=entries)
