@@ -38,6 +38,8 @@ STATUSES = {
     "spend_log": 201,
     "get_organization": 200,
     "update_organization": 200,
+    # No other region is configured.
+    "set_home": 400,
     "balance": 200,
     "list_transactions": 200,
     "list_spend_logs": 200,

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 
-from synaxis_billing import fx, invalidations, organizations
+from synaxis_billing import fx, homes, invalidations, organizations
 from synaxis_billing.edge import cache as caching
-from synaxis_billing.edge import health
+from synaxis_billing.edge import config, health
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http import Api, answered, entry
@@ -18,6 +18,7 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 
 @api.endpoint("POST /v1/organizations", "billing:admin", status=201)
 def create(body: organizations.NewOrganization) -> Response[organizations.Organization]:
+    homes.check_region(body.region, config.other_regions())
     created = organizations.create(connection(), api.caller, body)
     caching.drain()
     return answered(created, status=201)
@@ -35,6 +36,12 @@ def update(
     updated = organizations.update(connection(), api.caller, organization_id, body)
     caching.drain()
     return answered(updated)
+
+
+@api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin")
+def set_home(organization_id: UUID, body: homes.NewHome) -> Response[homes.Home]:
+    endpoints = config.other_regions()
+    return answered(homes.set_home(connection(), api.caller, organization_id, body, endpoints))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/balance", "billing:read")

@@ -9,6 +9,7 @@ BillingError
 ├── NotFound                  404  organization, transaction, hold; also another tenant's
 ├── Conflict                  409  invalid_state, organization_exists
 ├── PayloadTooLarge           413
+├── Misdirected               421  another region holds the organization; says where it answers
 ├── Unprocessable             422  the key was reused, the refund or the capture is too large
 └── TemporarilyUnavailable    503  nothing was changed, or a retry with the same key finds out
 """
@@ -87,6 +88,11 @@ class Conflict(BillingError):
 class PayloadTooLarge(BillingError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "payload_too_large"
+
+
+class Misdirected(BillingError):
+    status = HTTPStatus.MISDIRECTED_REQUEST
+    code = "misdirected_request"
 
 
 class Unprocessable(BillingError):

@@ -1,5 +1,6 @@
 """What the template sets in the environment."""
 
+import json
 import os
 from pathlib import Path
 
@@ -67,6 +68,12 @@ def invalidation_topic_arn() -> str:
 
 def region() -> str:
     return os.environ.get("AWS_REGION", "")
+
+
+def other_regions() -> dict[str, str]:
+    """Where the API of each other region answers, by the region's name."""
+    endpoints: dict[str, str] = json.loads(os.environ.get("REGION_ENDPOINTS") or "{}")
+    return {name: url for name, url in endpoints.items() if name != region()}
 
 
 def invoice_seller() -> str:

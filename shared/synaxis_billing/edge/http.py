@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, NoReturn, get_args
 from uuid import UUID
@@ -23,7 +23,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 from pydantic_core import from_json
 
-from synaxis_billing.edge import database
+from synaxis_billing import homes
+from synaxis_billing.edge import config, database
 from synaxis_billing.errors import (
     BillingError,
     Forbidden,
@@ -99,6 +100,7 @@ def entry(api: Api, around: Callable[[], AbstractContextManager[None]] = nullcon
 
     def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
         request_id = event["requestContext"]["requestId"]
+        logger.set_correlation_id(request_id)
         with around():
             answer = resolve(event, context, request_id)
         _measure(event["routeKey"], request_id, answer)
@@ -109,7 +111,8 @@ def entry(api: Api, around: Callable[[], AbstractContextManager[None]] = nullcon
             _authorize(api, event)
             _refuse_unknown_parameters(api, event)
             _require_json(event)
-            return api.resolve(event, context)
+            with _at_home(event):
+                return api.resolve(event, context)
         except BillingError as error:
             return _problem(error, request_id)
         except psycopg.errors.NumericValueOutOfRange:
@@ -150,6 +153,21 @@ def _authorize(api: Api, event: Event) -> None:
         raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
     if tenant != "*" and asked is not None and UUID(asked) != UUID(tenant):
         raise NotFound("There is no such organization.", code="organization_not_found")
+
+
+@contextmanager
+def _at_home(event: Event) -> Iterator[None]:
+    """What this region does not hold, another one may: then it is named."""
+    try:
+        yield
+    except NotFound as error:
+        endpoints = config.other_regions()
+        if endpoints and error.code == "organization_not_found":
+            claims = _claims(event)
+            caller = Caller(tenant=_tenant(claims), subject=claims.get("sub"))
+            organization_id = UUID(event["pathParameters"]["organization_id"])
+            homes.check_home(database.connection(), caller, organization_id, endpoints)
+        raise
 
 
 def _no_route(_error: object = None) -> NoReturn:
