@@ -3,10 +3,12 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, NoReturn, get_args
+from urllib.parse import unquote
 from uuid import UUID
 
 import psycopg
@@ -31,6 +33,7 @@ from synaxis_billing.errors import (
     InvalidRequest,
     NotFound,
     TemporarilyUnavailable,
+    Unauthenticated,
     invalid_field,
 )
 from synaxis_billing.fields import Key
@@ -58,6 +61,7 @@ class Api(APIGatewayHttpResolver):
             json_body_deserializer=_json_object,
         )
         self.scopes: dict[str, str | None] = {}
+        self.patterns: dict[str, re.Pattern[str]] = {}
         self.parameters: dict[str, set[str]] = {}
         # Without a handler, Powertools would log each refusal as a crash.
         self.exception_handler([RequestValidationError, BillingError, psycopg.Error])(_let_through)
@@ -70,6 +74,8 @@ class Api(APIGatewayHttpResolver):
         self.scopes[route_key] = scope
         method, path = route_key.split(" ")
         rule = path.replace("{", "<").replace("}", ">")
+        named = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route_key))
+        self.patterns[route_key] = re.compile(named)
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             # Answers are made from the model that they are annotated with, so that Powertools need
@@ -99,6 +105,10 @@ def entry(api: Api, around: Callable[[], AbstractContextManager[None]] = nullcon
     """
 
     def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
+        try:
+            _require_request(event)
+        except BillingError as error:
+            return _problem(error, "")
         request_id = event["requestContext"]["requestId"]
         logger.set_correlation_id(request_id)
         with around():
@@ -137,14 +147,40 @@ def created(answer: tuple[BaseModel, bool]) -> Response[Any]:
     return answered(body, status=201, replayed=replayed)
 
 
+def _require_request(event: Event) -> None:
+    """Whoever may invoke the function may send it anything: it goes on with a request alone."""
+    match event:
+        case {
+            "routeKey": str(),
+            "rawPath": str(),
+            "requestContext": {"requestId": str(), "http": {"method": str()}},
+        }:
+            event["headers"] = event.get("headers") or {}
+        case _:
+            raise InvalidRequest("This is no request of an HTTP API, payload 2.0.")
+
+
+def _require_route(api: Api, event: Event) -> None:
+    """What the scope and the tenant are checked by is what will be served."""
+    pattern = api.patterns.get(event["routeKey"])
+    method = event["requestContext"]["http"]["method"]
+    found = pattern.fullmatch(f"{method} {event['rawPath']}") if pattern else None
+    given = event.get("pathParameters") or {}
+    if found is None or {name: unquote(of) for name, of in found.groupdict().items()} != {
+        name: unquote(str(of)) for name, of in given.items()
+    }:
+        _no_route()
+
+
 def _authorize(api: Api, event: Event) -> None:
     """API Gateway has checked the token; the scope and the tenant are ours to check."""
-    if event["routeKey"] not in api.scopes:
-        _no_route()
+    _require_route(api, event)
     scope = api.scopes[event["routeKey"]]
     if scope is None:
         return
     claims = _claims(event)
+    if not claims:
+        raise Unauthenticated("The request carries no token that was checked.")
     if scope not in _scopes(claims):
         raise Forbidden(f"This needs a token with the scope {scope}.")
     tenant = _tenant(claims)
@@ -175,9 +211,11 @@ def _no_route(_error: object = None) -> NoReturn:
 
 
 def _claims(event: Event) -> dict[str, str]:
-    authorizer = event["requestContext"].get("authorizer") or {}
-    claims: dict[str, str] = authorizer.get("jwt", {}).get("claims", {})
-    return claims
+    """Those that are text, as all are that API Gateway hands on."""
+    match event["requestContext"]:
+        case {"authorizer": {"jwt": {"claims": dict(claims)}}}:
+            return {name: of for name, of in claims.items() if isinstance(of, str)}
+    return {}
 
 
 def _scopes(claims: dict[str, str]) -> list[str]:
