@@ -44,6 +44,8 @@ STATUSES = {
     "list_transactions": 200,
     "list_spend_logs": 200,
     "spending": 200,
+    "personal_data": 200,
+    "erase_personal_data": 201,
     "draft_invoice": 201,
     "list_invoices": 200,
     "get_invoice": 404,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import holds, ledger, organizations, usage
+from synaxis_billing import holds, ledger, organizations, privacy, usage
 from synaxis_billing.cache import Cache
 from synaxis_billing.ledger import Caller, Transaction
 
@@ -106,6 +106,15 @@ def log_spend(
 ) -> usage.SpendLog:
     request = usage.SpendLogRequest.model_validate({"amount_usd": amount_usd, **more})
     return usage.log_spend(db, PLATFORM, organization_id, None, request)[0]
+
+
+def erase(
+    db: psycopg.Connection, organization_id: UUID, initiated_by: str | None = None, **more: Any
+) -> privacy.Erasure:
+    request = privacy.ErasureRequest.model_validate(
+        {"reason": "asked for", "initiated_by": initiated_by, **more}
+    )
+    return privacy.erase(db, PLATFORM, organization_id, request)
 
 
 def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:

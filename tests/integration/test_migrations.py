@@ -31,6 +31,7 @@ def test_a_second_run_finds_nothing_to_do(empty_url: str) -> None:
             "0005_month_end.sql",
             "0006_webhooks.sql",
             "0007_homes.sql",
+            "0008_privacy.sql",
             "functions",
         ]
         assert migrate(admin) == []
@@ -42,7 +43,7 @@ def test_two_deployments_at_once_take_turns(empty_url: str) -> None:
             return len(migrate(admin))
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(run, range(2))) == [0, 8]
+        assert sorted(pool.map(run, range(2))) == [0, 9]
 
 
 def test_a_migration_that_was_changed_after_it_ran_is_refused(database: Database) -> None:
@@ -75,14 +76,13 @@ def test_an_administrator_who_is_no_superuser_can_migrate(
         admin.execute(f'ALTER DATABASE "{name}" OWNER TO owner_of_test'.encode())
     owner_url = make_conninfo(empty_url, user="owner_of_test", password="owner")
     with psycopg.connect(owner_url, autocommit=True) as owner:
-        assert len(migrate(owner)) == 8
+        assert len(migrate(owner)) == 9
         owner.execute("UPDATE billing.migrations SET checksum = 'x' WHERE name = 'functions'")
         assert migrate(owner) == ["functions"]
     with database.connect() as db:
         organization_id = steps.new_organization(db, "10")
         steps.charge(db, organization_id, "1")
-    with psycopg.connect(owner_url, autocommit=True) as owner:
-        owner.execute("SELECT billing.erase_personal_data(%s, NULL, 'test')", [organization_id])
+        steps.erase(db, organization_id)
     assert database.audit().whole
     with psycopg.connect(server_url, autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" OWNER TO CURRENT_USER'.encode())

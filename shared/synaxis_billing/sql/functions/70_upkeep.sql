@@ -40,24 +40,3 @@ BEGIN
     END LOOP;
     RETURN v_made;
 END $$;
-
--- Empty the personal fields of an organization's transactions and holds: those of one initiator, or
--- all of them. The chain stays whole, the amounts stay, and the erasure leaves a record.
-CREATE OR REPLACE FUNCTION billing.erase_personal_data(
-    p_organization_id uuid, p_initiated_by text, p_reason text
-) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
-DECLARE
-    v_erased bigint;
-BEGIN
-    UPDATE billing.credit_transactions
-    SET description = NULL, initiated_by = NULL, personal_salt = NULL
-    WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
-    GET DIAGNOSTICS v_erased = ROW_COUNT;
-    UPDATE billing.holds SET description = NULL, initiated_by = NULL
-    WHERE organization_id = p_organization_id
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
-    INSERT INTO billing.erasures (organization_id, initiated_by_digest, reason, transactions)
-    VALUES (p_organization_id, sha256(convert_to(p_initiated_by, 'UTF8')), p_reason, v_erased);
-    RETURN v_erased;
-END $$;

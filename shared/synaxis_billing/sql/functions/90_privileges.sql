@@ -12,6 +12,7 @@ BEGIN
         FROM pg_proc AS p
         WHERE p.pronamespace = 'billing'::regnamespace
             AND p.proowner <> ALL (ARRAY['synaxis_ledger'::regrole, 'synaxis_eraser'::regrole]::oid[])
+            AND p.proname <> 'erase_personal_data'
     LOOP
         IF v_function.api AND v_function.prosecdef THEN
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO synaxis_app', v_function.signature);
@@ -24,7 +25,12 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION billing.audit() FROM synaxis_app, synaxis_ledger;
 GRANT EXECUTE ON FUNCTION billing.ensure_partitions(int) TO synaxis_app;
-REVOKE EXECUTE ON FUNCTION billing.erase_personal_data(uuid, text, text) FROM synaxis_app, synaxis_ledger;
-ALTER FUNCTION billing.erase_personal_data(uuid, text, text) OWNER TO synaxis_eraser;
-GRANT EXECUTE ON FUNCTION billing.erase_personal_data(uuid, text, text) TO CURRENT_USER;
+-- Of all that the application may call, this alone changes what was written.
+REVOKE EXECUTE ON FUNCTION
+    billing.erase_personal_data(text, uuid, text, text, text, timestamptz, int) FROM synaxis_ledger;
+GRANT EXECUTE ON FUNCTION
+    billing.erase_personal_data(text, uuid, text, text, text, timestamptz, int) TO synaxis_app;
+GRANT EXECUTE ON FUNCTION billing.outcome(text, json) TO synaxis_eraser;
+ALTER FUNCTION billing.erase_personal_data(text, uuid, text, text, text, timestamptz, int)
+    OWNER TO synaxis_eraser;
 REVOKE CREATE ON SCHEMA billing FROM synaxis_ledger, synaxis_eraser;

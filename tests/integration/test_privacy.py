@@ -1,0 +1,258 @@
+"""What is held can be exported whole, and erased; the ledger and its chain stay valid."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from synaxis_billing import holds, ledger, organizations, privacy, webhooks
+from synaxis_billing.errors import InvalidRequest, NotFound
+from synaxis_billing.ledger import Caller
+from tests.billing import credit, draft, issue
+from tests.conftest import Database
+from tests.steps import (
+    NO_CACHE,
+    PLATFORM,
+    capture,
+    erase,
+    log_spend,
+    new_key,
+    new_organization,
+    release,
+    top_up,
+)
+
+JANE, JOE = "jane@example.com", "joe@example.com"
+
+
+def charge(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, by: str = JOE, key: str = ""
+) -> ledger.Transaction:
+    asked = ledger.ChargeRequest.model_validate(
+        {"amount_usd": amount_usd, "description": f"a question of {by}"}
+    )
+    caller = Caller(tenant="*", subject=by)
+    return ledger.charge(db, caller, organization_id, key or new_key(), asked)[0]
+
+
+def hold(db: psycopg.Connection, organization_id: UUID, by: str) -> holds.Hold:
+    asked = holds.HoldRequest.model_validate({"amount_usd": "3", "description": f"for {by}"})
+    return holds.hold(db, Caller(tenant="*", subject=by), organization_id, new_key(), asked)[0]
+
+
+@pytest.fixture
+def db(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def used(db: psycopg.Connection) -> UUID:
+    """An organization of which there is something of every kind."""
+    acme = new_organization(db, "100", address="Main Street 1", low_balance_threshold_usd="99.5")
+    request = webhooks.NewEndpoint.model_validate({"url": "https://hooks.example.com/"})
+    webhooks.create(db, PLATFORM, acme, request, private=False)
+    top_up(db, acme, "1", description="for Jane", initiated_by=JANE)
+    charge(db, acme, "2", JANE)
+    charge(db, acme, "2")
+    capture(db, hold(db, acme, JANE), "1")
+    release(db, hold(db, acme, JOE))
+    log_spend(db, acme, "1")
+    credit(db, issue(db, draft(db, acme)))
+    erase(db, acme, "nobody")
+    return acme
+
+
+def exported(
+    db: psycopg.Connection, organization_id: UUID, initiated_by: str | None = None, limit: int = 2
+) -> list[privacy.Record]:
+    found: list[privacy.Record] = []
+    cursor = None
+    while True:
+        page = privacy.export(db, PLATFORM, organization_id, initiated_by, limit, cursor)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def test_everything_that_is_held_is_exported_once(db: psycopg.Connection, used: UUID) -> None:
+    new_organization(db, "5", name="Stranger")
+    records = exported(db, used)
+    assert Counter(record.kind for record in records) == {
+        "organization": 1,
+        "transaction": 5,
+        "hold": 2,
+        "spend_log": 4,
+        "invoice": 1,
+        "credit_note": 1,
+        "webhook_endpoint": 1,
+        "webhook_event": 4,
+        "erasure": 1,
+    }
+    text = str([record.data for record in records])
+    for held in (
+        "Main Street 1",
+        f"a question of {JANE}",
+        f"for {JANE}",
+        "https://hooks.example.com/",
+    ):
+        assert held in text
+    assert "Stranger" not in text
+    assert "secret" not in text
+
+
+def test_of_a_person_it_is_what_that_person_initiated(db: psycopg.Connection, used: UUID) -> None:
+    records = exported(db, used, JANE)
+    assert Counter(record.kind for record in records) == {"transaction": 3, "hold": 1}
+    captured = records[0].data
+    # Somebody else captured it, and it says what the hold said.
+    assert (captured["initiated_by"], captured["description"]) == ("gateway", f"for {JANE}")
+    assert {record.data["initiated_by"] for record in records[1:]} == {JANE}
+
+
+def test_each_row_comes_once_while_charges_go_on(
+    database: Database, db: psycopg.Connection
+) -> None:
+    acme = new_organization(db, "100")
+    before = {charge(db, acme, "0.01").id for _ in range(40)}
+
+    def spend(_: int) -> None:
+        with database.connect() as own:
+            for _ in range(20):
+                charge(own, acme, "0.01")
+
+    with ThreadPoolExecutor(2) as pool:
+        working = [pool.submit(spend, number) for number in range(2)]
+        records = exported(db, acme, limit=3)
+        for one in working:
+            one.result()
+    ids = [UUID(record.data["id"]) for record in records if record.kind == "transaction"]
+    assert len(ids) == len(set(ids))
+    assert before <= set(ids)
+
+
+def test_an_erasure_empties_what_is_of_that_person_and_the_chain_holds(
+    database: Database, db: psycopg.Connection, used: UUID
+) -> None:
+    before = exported(db, used)
+    erased = erase(db, used, JANE)
+    assert (erased.transactions, erased.holds) == (3, 1)
+    assert exported(db, used, JANE) == []
+    assert JANE not in str([one.data for one in exported(db, used) if one.kind != "erasure"])
+    # Of the others nothing has changed, and of these nothing else.
+    for old, new in zip(before, exported(db, used), strict=False):
+        if old.kind in ("transaction", "hold") and JANE in str(old.data):
+            assert new.data == old.data | {"initiated_by": None, "description": None}
+        elif old.kind in ("transaction", "hold"):
+            assert new.data == old.data
+    assert erase(db, used, JANE).transactions == 0
+    assert database.audit().whole
+    records = [one.data for one in exported(db, used) if one.kind == "erasure"]
+    assert [(one["transactions"], one["holds"], one["erased_by"]) for one in records] == [
+        *((0, 0, "gateway"), (3, 1, "gateway"), (0, 0, "gateway"))
+    ]
+    assert all(one["of_one_initiator"] for one in records)
+    assert JANE not in str(records)
+
+
+def test_everybodys_is_erased_with_the_profile_if_asked(
+    database: Database, db: psycopg.Connection, used: UUID
+) -> None:
+    tax = {"label": "VAT", "rate_percent": "20", "tax_id": "DE1", "reverse_charge": False}
+    taxed = new_organization(db, "9", tax=tax, address="Main Street 2")
+    for one in (used, taxed):
+        erase(db, one, profile=True)
+        profile = exported(db, one)[0].data
+        assert (profile["name"], profile["address"]) == ("erased", None)
+        held = [row for row in exported(db, one) if row.kind in ("transaction", "hold")]
+        assert all(row.data["description"] is row.data["initiated_by"] is None for row in held)
+    assert profile["tax"] == tax | {"tax_id": None}
+    # What was issued stays as it was issued.
+    [invoice] = [row.data for row in exported(db, used) if row.kind == "invoice"]
+    assert invoice["customer"]["address"] == "Main Street 1"
+    assert database.audit().whole
+    with pytest.raises(InvalidRequest):
+        erase(db, used, JANE, profile=True)
+
+
+def test_a_large_ledger_is_erased_in_parts(
+    database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "BATCH", 3)
+    acme = new_organization(db, "10")
+    first = hold(db, acme, JANE)
+    for number in range(11):
+        charge(db, acme, "0.01", JANE if number % 2 else JOE)
+    release(db, first)
+    erased = erase(db, acme, JANE)
+    assert (erased.transactions, erased.holds) == (5, 1)
+    assert exported(db, acme, JANE) == []
+    assert database.audit().whole
+
+
+def test_charges_go_on_while_it_erases(
+    database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "BATCH", 5)
+    acme = new_organization(db, "100")
+    for _ in range(30):
+        charge(db, acme, "0.01", JANE)
+
+    def spend(_: int) -> None:
+        with database.connect() as own:
+            for _ in range(25):
+                charge(own, acme, "0.01")
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(spend, number) for number in range(3)]
+        assert erase(db, acme, JANE).transactions == 30
+        for one in working:
+            one.result()
+    assert len(exported(db, acme, JOE)) == 75
+    assert database.audit().whole
+
+
+def test_a_replay_of_what_was_erased_has_nothing_personal(db: psycopg.Connection) -> None:
+    acme = new_organization(db, "10")
+    charged = charge(db, acme, "1", JANE, "k")
+    erase(db, acme)
+    again = charge(db, acme, "1", JANE, "k")
+    assert (again.id, again.description, again.initiated_by) == (charged.id, None, None)
+
+
+def test_another_tenants_data_is_neither_exported_nor_erased(
+    db: psycopg.Connection, used: UUID
+) -> None:
+    stranger = Caller(tenant=str(new_organization(db)), subject="x")
+    request = privacy.ErasureRequest(reason="mine")
+    for attempt in (
+        lambda: privacy.export(db, stranger, used, None, 5, None),
+        lambda: privacy.erase(db, stranger, used, request),
+    ):
+        with pytest.raises(NotFound):
+            attempt()
+    assert len(exported(db, used, JANE)) == 4
+
+
+@pytest.mark.parametrize("cursor", ["x", "x.", "spend_log.", "hold.x", "transaction"])
+def test_a_cursor_of_another_list_is_refused(
+    cursor: str, db: psycopg.Connection, used: UUID
+) -> None:
+    if cursor == "transaction":
+        assert privacy.export(db, PLATFORM, used, JANE, 9, cursor).items
+        return
+    with pytest.raises(InvalidRequest):
+        privacy.export(db, PLATFORM, used, JANE, 9, cursor)
+
+
+def test_caches_forget_an_erased_profile(db: psycopg.Connection, used: UUID) -> None:
+    erase(db, used, profile=True)
+    assert organizations.get(lambda: db, NO_CACHE, PLATFORM, used).name == "erased"
+    waiting: Any = db.execute("SELECT billing.pending_invalidations('*', 100)").fetchone()
+    assert str(used) in {row["tenant"] for row in waiting[0]}
