@@ -17,6 +17,9 @@ month-end: .venv  ## bill a month for every organization of the running product 
 test: .venv .venv-sam  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
 	$(PYTHON) -m pytest $(ARGS)
 
+fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
+	FUZZ=60 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
+
 sam-test: build .venv  ## every event in a container, by `sam local` (needs Docker)
 	@docker version >/dev/null 2>&1 || { echo "make sam-test needs a Docker engine that runs." >&2; exit 1; }
 	$(PYTHON) -m pytest -m sam tests/sam $(ARGS)
@@ -62,4 +65,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test sam-test check bench migrate audit build lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test fuzz sam-test check bench migrate audit build lock .venv .venv-sam .venv-checkov

@@ -10,7 +10,7 @@ from synaxis_billing import invoices
 from synaxis_billing.documents.conversion import of_credit_note, of_invoice
 from synaxis_billing.edge import cache as caching
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.documents import represented
+from synaxis_billing.edge.documents import DOCUMENTS, represented
 from synaxis_billing.edge.http import Api, IdempotencyKey, answered, created, entry
 from synaxis_billing.edge.invoicing import issuer, terms
 from synaxis_billing.edge.query import Cursor, Limit
@@ -21,7 +21,7 @@ handler = entry(api, around=caching.invocation)
 INVOICES = "/v1/organizations/{organization_id}/invoices"
 
 
-@api.endpoint(f"POST {INVOICES}", "billing:admin", status=201)
+@api.endpoint(f"POST {INVOICES}", "billing:admin", status=201, known=200)
 def draft(organization_id: UUID, body: invoices.InvoicePeriod) -> Response[invoices.Invoice]:
     drafted, known = invoices.draft(connection(), api.caller, organization_id, body, *terms())
     return answered(drafted, status=200 if known else 201)
@@ -39,7 +39,7 @@ def listed(
     )
 
 
-@api.endpoint(f"GET {INVOICES}/{{invoice_id}}", "billing:read")
+@api.endpoint(f"GET {INVOICES}/{{invoice_id}}", "billing:read", also=DOCUMENTS)
 def get(organization_id: UUID, invoice_id: UUID) -> Response[invoices.Invoice]:
     invoice = invoices.get(connection(), api.caller, organization_id, invoice_id)
     return represented(api, invoice, lambda: of_invoice(invoice))
@@ -76,7 +76,9 @@ def credit_notes(organization_id: UUID, invoice_id: UUID) -> Response[invoices.C
     return answered(invoices.credit_notes(connection(), api.caller, organization_id, invoice_id))
 
 
-@api.endpoint(f"GET {INVOICES}/{{invoice_id}}/credit-notes/{{credit_note_id}}", "billing:read")
+@api.endpoint(
+    f"GET {INVOICES}/{{invoice_id}}/credit-notes/{{credit_note_id}}", "billing:read", also=DOCUMENTS
+)
 def credit_note(
     organization_id: UUID, invoice_id: UUID, credit_note_id: UUID
 ) -> Response[invoices.CreditNote]:

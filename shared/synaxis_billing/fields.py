@@ -60,19 +60,26 @@ def _written_out(instant: object) -> object:
     return instant
 
 
+def _shown(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": ["25.50"]})
+
+
 _AS_STRING = PlainSerializer(format_money, return_type=str)
-_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "examples": ["25.50"]})
+UNSIGNED = _shown(r"^[0-9]{1,40}(\.[0-9]{1,8})?$")
+_SIGNED = _shown(r"^-?[0-9]{1,40}(\.[0-9]{1,8})?$")
 
 # An amount in a request, in US dollars.
-Usd = Annotated[Decimal, BeforeValidator(parse_usd), AfterValidator(_positive), _AS_STRING, _SCHEMA]
+Usd = Annotated[
+    Decimal, BeforeValidator(parse_usd), AfterValidator(_positive), _AS_STRING, UNSIGNED
+]
 SignedUsd = Annotated[
-    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_zero), _AS_STRING, _SCHEMA
+    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_zero), _AS_STRING, _SIGNED
 ]
 UsdOrZero = Annotated[
-    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_negative), _AS_STRING, _SCHEMA
+    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_negative), _AS_STRING, UNSIGNED
 ]
 # An amount, or a rate, in an answer.
-Money = Annotated[Decimal, _AS_STRING, _SCHEMA]
+Money = Annotated[Decimal, _AS_STRING, _shown(r"^-?[0-9]+(\.[0-9]+)?$")]
 
 # PostgreSQL's text holds any character but NUL.
 _NO_NUL = r"^[^\x00]*$"

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from synaxis_billing import fx, sql
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.errors import Forbidden, NotFound, invalid_field
-from synaxis_billing.fields import Answer, Money, Name, Request, Text, Time, UsdOrZero
+from synaxis_billing.fields import UNSIGNED, Answer, Money, Name, Request, Text, Time, UsdOrZero
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import parse_usd
 
@@ -43,7 +43,7 @@ class Tax(Request):
     """How the organization's invoices are taxed, such as VAT at "20" percent."""
 
     label: Name
-    rate_percent: Annotated[str, AfterValidator(_percentage)]
+    rate_percent: Annotated[str, AfterValidator(_percentage), UNSIGNED]
     tax_id: Name | None = None
     reverse_charge: Annotated[bool, Field(strict=True)] = False
 

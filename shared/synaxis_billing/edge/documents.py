@@ -10,7 +10,7 @@ from synaxis_billing.documents.model import InvoiceDocument
 from synaxis_billing.edge import config
 from synaxis_billing.edge.http import Api, answered
 
-PDF, CSV = "application/pdf", "text/csv"
+DOCUMENTS = PDF, CSV = "application/pdf", "text/csv"
 
 
 def represented(

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, NoReturn, get_args
@@ -19,6 +19,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.openapi.types import (
     OpenAPIResponse,
     OpenAPIResponseContentModel,
+    OpenAPIResponseContentSchema,
 )
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -45,6 +46,8 @@ RETRY_AFTER_SECONDS = 1
 IdempotencyKey = Annotated[Key, Header(alias="Idempotency-Key")]
 OptionalIdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 
+_FILE = OpenAPIResponseContentSchema(schema={"type": "string"})
+
 Event = dict[str, Any]
 Handler = Callable[[Event, LambdaContext], dict[str, Any]]
 
@@ -68,9 +71,17 @@ class Api(APIGatewayHttpResolver):
         self.not_found(_no_route)
 
     def endpoint(
-        self, route_key: str, scope: str | None, *, status: int = 200
+        self,
+        route_key: str,
+        scope: str | None,
+        *,
+        status: int = 200,
+        known: int | None = None,
+        also: Sequence[str] = (),
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Serve `route_key`, which is written as in the template: "POST /v1/x/{x_id}"."""
+        """Serve `route_key`, which is written as in the template: "POST /v1/x/{x_id}". `known` is
+        the status where there is nothing to make any more, `also` are the media types that it
+        answers beside JSON."""
         self.scopes[route_key] = scope
         method, path = route_key.split(" ")
         rule = path.replace("{", "<").replace("}", ">")
@@ -82,13 +93,18 @@ class Api(APIGatewayHttpResolver):
             # not validate and serialize them again; the documentation still names it.
             [model] = get_args(function.__annotations__.pop("return"))
             self.parameters[route_key] = set(_query_parameters(function.__annotations__))
-            described = OpenAPIResponse(
-                description=HTTPStatus(status).phrase,
-                content={"application/json": OpenAPIResponseContentModel(model=model)},
-            )
-            return self.route(rule, method, status_code=status, responses={status: described})(
-                function
-            )
+            responses = {
+                one: OpenAPIResponse(
+                    description=HTTPStatus(one).phrase,
+                    content={
+                        "application/json": OpenAPIResponseContentModel(model=model),
+                        **dict.fromkeys(also, _FILE),
+                    },
+                )
+                for one in (status, known)
+                if one is not None
+            }
+            return self.route(rule, method, status_code=status, responses=responses)(function)
 
         return register
 
