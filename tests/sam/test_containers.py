@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import httpx
+import psutil
 import pytest
 import uvicorn
 from botocore import UNSIGNED
@@ -38,11 +39,9 @@ SAM = str(ROOT / ".venv-sam/bin/sam")
 def address() -> str:
     """Of this machine, as containers reach it; where Docker runs in a machine of its own, it leads
     to this one's loopback by itself."""
-    shown = subprocess.run(
-        ["ip", "-4", "-o", "addr", "show", "docker0"], capture_output=True, text=True, check=False
-    )
-    found = re.search(r"inet ([\d.]+)", shown.stdout)
-    return found[1] if found else "127.0.0.1"
+    bridge = psutil.net_if_addrs().get("docker0", [])
+    found = [one.address for one in bridge if one.family == socket.AF_INET]
+    return found[0] if found else "127.0.0.1"
 
 
 @pytest.fixture(scope="module")
@@ -233,12 +232,14 @@ def test_over_http_a_container_takes_no_request_whose_token_nobody_has_checked(
 ) -> None:
     """`sam local start-api` has no JWT authorizer, and tells functions of no token."""
     with serving("start-api", environment, state / "start-api.log") as url:
-        asked = event("charge")
-        path = asked["rawPath"]
         headers = {"authorization": "Bearer x.y.z", "idempotency-key": "k"}
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=60, headers=headers) as client:
             healthy = client.get("/health")
             assert (healthy.status_code, healthy.json()["database"]) == (200, "ok")
-            refused = client.post(path, content=asked["body"], headers=headers)
-            assert refused.status_code in (401, 403)
-            assert refused.headers["content-type"] == "application/problem+json"
+            for name in ("topup", "charge", "balance"):
+                asked = event(name)
+                method = asked["requestContext"]["http"]["method"]
+                refused = client.request(method, asked["rawPath"], content=asked.get("body"))
+                answer = (refused.status_code, refused.json()["code"])
+                assert answer == (401, "unauthenticated"), name
+                assert refused.headers["content-type"] == "application/problem+json"
