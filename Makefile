@@ -18,7 +18,7 @@ test: .venv .venv-sam  ## every test, on a real PostgreSQL and a real Valkey (AR
 	$(PYTHON) -m pytest $(ARGS)
 
 fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
-	FUZZ=60 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
+	FUZZ=70 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@docker version >/dev/null 2>&1 || { echo "make sam-test needs a Docker engine that runs." >&2; exit 1; }
