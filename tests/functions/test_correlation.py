@@ -5,8 +5,8 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools import Logger
 
+from synaxis_billing.edge import queue
 from tests.conftest import Database
 from tests.events import event, in_process
 from tests.receiver import receiving
@@ -52,6 +52,6 @@ def test_a_webhook_is_followed_from_its_dispatch_to_its_result(
         invoke("WebhookRecordFunction", received("WebhookResultsQueue"))
     [failed] = [line for line in caplog.records if line.message == "webhook failed"]
     assert failed.__dict__["error"] == "it answered 500"
-    assert Logger(service="test").get_correlation_id() == sent_as
+    assert queue.logger.get_correlation_id() == sent_as
     # Whom it went to and what it said is nobody's business in a log.
     assert receiver.url not in caplog.text
