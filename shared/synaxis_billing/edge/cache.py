@@ -18,8 +18,6 @@ from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.fields import Answer
 from synaxis_billing.ledger import Caller
 
-CONTAINER = uuid.uuid4()
-
 logger = Logger()
 metrics = Metrics()
 _measured: dict[str, Counts] = {}
@@ -60,6 +58,12 @@ def cache() -> Cache:
         return Cache(None)
     token = redis.token if redis.user else None
     return Cache(L2(redis.url, cluster=redis.cluster, token=token))
+
+
+@functools.cache
+def container_id() -> uuid.UUID:
+    """Not at the top: containers that start from one snapshot would all have it."""
+    return uuid.uuid4()
 
 
 @contextlib.contextmanager
@@ -118,7 +122,7 @@ def statistics() -> Statistics:
     here = cache()
     total = sum(here.families.values(), Counts())
     return Statistics(
-        container_id=CONTAINER,
+        container_id=container_id(),
         region=config.region(),
         l1_hits=total.l1_hits,
         l2_hits=total.l2_hits,
