@@ -22,6 +22,7 @@ CONTEXT = SimpleNamespace(
     function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r"
 )
 
+Invoke = Callable[[str, Any], Any]
 # What each is answered; what has an unknown id is 404.
 STATUSES = {
     "create_organization": 201,
@@ -92,8 +93,8 @@ def event(name: str) -> Any:
     return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
 
-def answers(invoke: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """What `invoke`, which takes a function's name and an event, answers to each event."""
+def answers(invoke: Invoke) -> dict[str, Any]:
+    """What it answers to each event."""
     found = {}
     for name in STATUSES:
         asked = event(name)
@@ -106,7 +107,7 @@ def answers(invoke: Callable[[str, Any], Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def in_process(
     database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str, Any], Any]]:
+) -> Iterator[Invoke]:
     """Invokes functions in this process, on this database."""
     for function in TEMPLATE.functions.values():
         for name, value in function.environment.items():

@@ -7,7 +7,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.conftest import Database
-from tests.events import FUNCTIONS, TEMPLATE, event, in_process
+from tests.events import FUNCTIONS, TEMPLATE, Invoke, event
 from tests.running import Client
 
 SCOPES = ["billing:admin", "billing:read", "billing:charge", "billing:topup"]
@@ -184,17 +184,6 @@ def test_another_tenants_organization_is_as_if_it_were_not_there(
             for of in (other, str(uuid.uuid4()))
         ]
         assert {**told[0], "request_id": ""} == {**told[1], "request_id": ""}
-
-
-Invoke = Callable[[str, Any], Any]
-
-
-@pytest.fixture
-def invoke(
-    database: Database, other_redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Invoke]:
-    with in_process(database, other_redis_url, monkeypatch) as call:
-        yield call
 
 
 def changed(name: str, *path: str, to: Any) -> Any:

@@ -1,23 +1,8 @@
 """Every event under events/ is served by its function, on a database of its own."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import pytest
-
 from local.template import ROOT
 from tests.conftest import Database
-from tests.events import OTHERS, STATUSES, answers, event, in_process
-
-Invoke = Callable[[str, Any], Any]
-
-
-@pytest.fixture
-def invoke(
-    database: Database, other_redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Invoke]:
-    with in_process(database, other_redis_url, monkeypatch) as call:
-        yield call
+from tests.events import OTHERS, STATUSES, Invoke, answers, event
 
 
 def test_every_event_gets_its_answer(invoke: Invoke) -> None:

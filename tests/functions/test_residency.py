@@ -1,26 +1,21 @@
 """An organization's rows are in one region; the others say where, and hold none of them."""
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.conftest import Database
-from tests.events import event, in_process
+from tests.events import Invoke, event
 
 ENDPOINTS = {"eu-central-1": "https://eu.example.com", "sa-east-1": "https://sa.example.com"}
-Invoke = Callable[[str, Any], Any]
 
 
 @pytest.fixture
-def invoke(
-    database: Database, other_redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Invoke]:
+def invoke(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Functions of the region eu-central-1."""
-    with in_process(database, other_redis_url, monkeypatch) as call:
-        monkeypatch.setenv("REGION_ENDPOINTS", json.dumps(ENDPOINTS))
-        yield call
+    monkeypatch.setenv("REGION_ENDPOINTS", json.dumps(ENDPOINTS))
+    return invoke
 
 
 def body(answer: dict[str, Any]) -> dict[str, Any]:

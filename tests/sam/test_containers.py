@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from local.servers import free_port
 from local.template import ROOT, Template
 from local.tokens import Issuer
 from tests.conftest import Database, temporary
-from tests.events import OTHERS, TEMPLATE, answers, event, in_process
+from tests.events import OTHERS, TEMPLATE, Invoke, answers, event, in_process
 from tests.relay import relaying
 from tests.running import wait_until
 
@@ -129,7 +129,7 @@ def _listens(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def invoke(environment: Path, state: Path) -> Iterator[Callable[[str, Any], Any]]:
+def invoke(environment: Path, state: Path) -> Iterator[Invoke]:
     """Invokes a function in its container, as a gateway in AWS would: by boto3."""
     with serving("start-lambda", environment, state / "start-lambda.log") as url:
         client = boto3.client(
@@ -164,7 +164,7 @@ def comparable(answer: Any) -> str:
 
 
 def test_every_event_is_answered_in_a_container_as_in_process(
-    invoke: Callable[[str, Any], Any],
+    invoke: Invoke,
     database: Database,
     other_redis_url: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -207,18 +207,18 @@ def generated(*kind: str) -> Any:
     return json.loads(made.stdout)
 
 
-def test_a_schedule_that_sam_makes_up_is_handled(invoke: Callable[[str, Any], Any]) -> None:
+def test_a_schedule_that_sam_makes_up_is_handled(invoke: Invoke) -> None:
     assert invoke("UpkeepFunction", generated("cloudwatch", "scheduled-event")) == {"made": []}
 
 
-def test_a_batch_that_sam_makes_up_is_handled(invoke: Callable[[str, Any], Any]) -> None:
+def test_a_batch_that_sam_makes_up_is_handled(invoke: Invoke) -> None:
     batch = generated("sqs", "receive-message")
     batch["Records"][0]["body"] = event("webhook_record")["Records"][0]["body"]
     assert invoke("WebhookRecordFunction", batch) == {"batchItemFailures": []}
 
 
 def test_a_message_that_cannot_be_read_is_delivered_again(
-    invoke: Callable[[str, Any], Any],
+    invoke: Invoke,
 ) -> None:
     batch = event("webhook_record")
     [good] = batch["Records"]

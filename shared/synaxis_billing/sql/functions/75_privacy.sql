@@ -57,6 +57,11 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
+CREATE OR REPLACE FUNCTION billing.webhook_event_json(e billing.webhook_events) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('id', e.id, 'type', e.type, 'data', e.data, 'created_at', e.created_at)
+$$;
+
 -- What is held of one kind about an organization, newest first, before an instant (exclusive) that an
 -- earlier page ended at; of one initiator, what erase_personal_data() would empty.
 CREATE OR REPLACE FUNCTION billing.personal_data(
@@ -89,37 +94,13 @@ BEGIN
             WHERE organization_id = p_organization_id AND created_at < v_before
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'spend_log' THEN
-        SELECT json_agg(billing.spend_log_json(r)) INTO v_rows FROM (
-            SELECT * FROM billing.spend_logs
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'invoice' THEN
-        SELECT json_agg(billing.invoice_json(r)) INTO v_rows FROM (
-            SELECT * FROM billing.invoices
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'credit_note' THEN
-        SELECT json_agg(billing.credit_note_json(r)) INTO v_rows FROM (
-            SELECT * FROM billing.credit_notes
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'webhook_endpoint' THEN
-        SELECT json_agg(billing.webhook_endpoint_json(r)) INTO v_rows FROM (
-            SELECT * FROM billing.webhook_endpoints
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'webhook_event' THEN
-        SELECT json_agg(json_build_object('id', id, 'type', type, 'data', data, 'created_at', created_at))
-        INTO v_rows FROM (
-            SELECT * FROM billing.webhook_events
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'erasure' THEN
-        SELECT json_agg(billing.erasure_json(r)) INTO v_rows FROM (
-            SELECT * FROM billing.erasures
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC LIMIT p_limit) AS r;
+    WHEN 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
+        EXECUTE format(
+            'SELECT json_agg(billing.%I(r)) FROM (
+                SELECT * FROM billing.%I WHERE organization_id = $1 AND created_at < $2
+                ORDER BY created_at DESC LIMIT $3) AS r',
+            p_kind || '_json', p_kind || 's')
+        INTO v_rows USING p_organization_id, v_before, p_limit;
     END CASE;
     RETURN billing.outcome('found', coalesce(v_rows, '[]'));
 END $$;
