@@ -78,7 +78,9 @@ BEGIN
     END IF;
     CASE p_kind
     WHEN 'organization' THEN
-        SELECT json_agg(billing.organization_json(r)) INTO v_rows FROM billing.organizations AS r
+        -- The version is the cache's business.
+        SELECT json_agg(billing.organization_json(r)::jsonb - 'version') INTO v_rows
+        FROM billing.organizations AS r
         WHERE r.id = p_organization_id AND r.created_at < v_before;
     WHEN 'transaction' THEN
         SELECT json_agg(billing.transaction_json(r)) INTO v_rows FROM (
