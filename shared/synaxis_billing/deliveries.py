@@ -23,6 +23,7 @@ import psycopg
 
 from synaxis_billing import sql
 from synaxis_billing.fields import Answer
+from synaxis_billing.money import written
 from synaxis_billing.web_addresses import WebAddress, is_public_ip, parsed, resolved
 
 # One endpoint's share of what is sent at once.
@@ -74,7 +75,7 @@ def signed(claimed: dict[str, Any], now: datetime) -> Signed:
         {
             "type": claimed["type"],
             "timestamp": told_at.isoformat().replace("+00:00", "Z"),
-            "data": claimed["data"],
+            "data": written(claimed["data"]),
         }
     )
     seconds = int(now.timestamp())

@@ -5,10 +5,12 @@ A decimal from the request's bytes to the row: nothing here, or anywhere, is a f
 
 import re
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from typing import Any
 
 DECIMALS = 8
 INTEGER_DIGITS = 10
 LARGEST_USD = Decimal(10) ** INTEGER_DIGITS - Decimal(1).scaleb(-DECIMALS)
+_AMOUNTS = ("_usd", "_billing_currency", "exchange_rate")
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
@@ -36,6 +38,20 @@ def format_money(amount: Decimal) -> str:
     text = f"{amount:f}"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def written(value: Any) -> Any:
+    """JSON whose amounts and rates, known by their names, are as format_money() writes them."""
+    if isinstance(value, list):
+        return [written(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: format_money(Decimal(of))
+        if isinstance(of, str) and name.endswith(_AMOUNTS)
+        else written(of)
+        for name, of in value.items()
+    }
 
 
 def convert(amount_usd: Decimal, rate: Decimal, minor_units: int) -> Decimal:

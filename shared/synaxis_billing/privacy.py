@@ -17,6 +17,7 @@ from synaxis_billing import sql
 from synaxis_billing.errors import invalid_field
 from synaxis_billing.fields import Answer, Name, Request, Text, Time
 from synaxis_billing.ledger import Caller
+from synaxis_billing.money import written
 from synaxis_billing.pages import page
 
 # Erased at once, within the time that a statement has.
@@ -91,7 +92,7 @@ def export(
             "personal_data",
             *(caller.tenant, organization_id, kind, initiated_by, before, most),
         )
-        rows = sql.accepted(outcome)[0]
+        rows = written(sql.accepted(outcome)[0])
         return [
             Record.model_validate({"kind": kind, "created_at": row["created_at"], "data": row})
             for row in rows

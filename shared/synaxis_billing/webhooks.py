@@ -18,6 +18,7 @@ from synaxis_billing import sql
 from synaxis_billing.errors import invalid_field
 from synaxis_billing.fields import Answer, Instant, Request, Time
 from synaxis_billing.ledger import Caller
+from synaxis_billing.money import written
 from synaxis_billing.pages import Page, page
 from synaxis_billing.web_addresses import is_public, parsed
 
@@ -228,7 +229,7 @@ def events(
         found = sql.call(
             db, "webhook_events", caller.tenant, organization_id, event_type, before, most
         )
-        return [Event.model_validate(row) for row in sql.accepted(found)[0]]
+        return [Event.model_validate(written(row)) for row in sql.accepted(found)[0]]
 
     items, following = page("webhook-events", organization_id, limit, cursor, None, fetch)
     return Page[Event](items=items, next_cursor=following)

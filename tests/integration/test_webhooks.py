@@ -138,7 +138,7 @@ def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Co
         "status": "issued",
         "period_start": issued.data["period_start"],
         "period_end": issued.data["period_end"],
-        "total_amount_usd": "4.00000000",
+        "total_amount_usd": "4.00",
         "billing_currency": "EUR",
         "total_amount_billing_currency": "3.68",
         "due_date": str(invoice.due_date),
@@ -169,7 +169,7 @@ def test_a_low_balance_is_told_once_per_crossing(db: psycopg.Connection) -> None
     assert events(db, acme)[0].data == {
         "organization_id": str(acme),
         "balance_usd": "4.99999999",
-        "low_balance_threshold_usd": "5.00000000",
+        "low_balance_threshold_usd": "5.00",
         "version": 3,
     }
     top_up(db, acme, "10")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from synaxis_billing import fx
 from synaxis_billing.cache import Cache
-from synaxis_billing.money import LARGEST_USD, convert, format_money, parse_usd
+from synaxis_billing.money import LARGEST_USD, convert, format_money, parse_usd, written
 
 amounts = st.decimals(-LARGEST_USD, LARGEST_USD, places=8)
 
@@ -87,3 +87,20 @@ def test_a_fallback_rate_says_that_it_is_one() -> None:
     dollar = fx.rate(gone, Cache(None), "USD")
     assert dollar.rate == 1
     assert not dollar.stale
+
+
+def test_amounts_within_json_are_written_as_everywhere() -> None:
+    held = {
+        "balance_usd": "3.75000000",
+        "total_amount_billing_currency": "400",
+        "exchange_rate": "0.920000000000",
+        "line_items": [{"amount_usd": "0.00012300", "model": "1.50000000"}],
+        "low_balance_threshold_usd": None,
+    }
+    assert written(held) == {
+        "balance_usd": "3.75",
+        "total_amount_billing_currency": "400.00",
+        "exchange_rate": "0.92",
+        "line_items": [{"amount_usd": "0.000123", "model": "1.50000000"}],
+        "low_balance_threshold_usd": None,
+    }
