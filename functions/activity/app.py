@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from synaxis_billing import ledger, usage
+from synaxis_billing import spending as spent
 from synaxis_billing.edge import cache as caching
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
@@ -54,8 +55,8 @@ def spending(
     start: From = None,
     end: To = None,
     group_by: Annotated[str | None, Query()] = None,
-) -> Response[usage.Spending]:
-    by = usage.dimensions(group_by)
+) -> Response[spent.Spending]:
+    by = spent.dimensions(group_by)
     return answered(
-        usage.spending(connection, cache(), api.caller, organization_id, start, end, by)
+        spent.spending(connection, cache(), api.caller, organization_id, start, end, by)
     )

@@ -1,27 +1,15 @@
-"""Usage: the log of every LLM call that cost something, and what was spent on what."""
+"""Usage: the log of every LLM call that cost something."""
 
-import hashlib
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast, get_args
+from datetime import datetime
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from synaxis_billing import sql
-from synaxis_billing.cache import Cache, Family, Loaded
-from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, Usd
 from synaxis_billing.ledger import Caller, Usage, usage_arguments
-from synaxis_billing.organizations import PROFILE_TAG
 from synaxis_billing.pages import Page, page
-
-Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
-# An answer of this many groups still fits the 6 MB that a function may answer.
-MOST_GROUPS = 10_000
 
 
 class SpendLogRequest(Usage):
@@ -43,41 +31,6 @@ class SpendLog(Answer):
     tokens: int
     region: str | None
     created_at: Time
-
-
-class Spend(Answer):
-    """The dimensions that were asked for, and what was spent on them."""
-
-    day: str | None = None
-    month: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    team_id: str | None = None
-    virtual_key_id: str | None = None
-    region: str | None = None
-    amount_usd: Money
-    tokens: int
-    requests: int
-
-    @model_serializer(mode="wrap")
-    def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: of for name, of in serialize(self).items() if name in self.model_fields_set}
-
-
-class Spending(Answer):
-    """Spend of the half-open period; days and months are those of `timezone`."""
-
-    start: Time = Field(serialization_alias="from")
-    end: Time = Field(serialization_alias="to")
-    timezone: str
-    items: tuple[Spend, ...]
-    total: Spend
-
-
-# Logs are written at their own time: what ended this long ago gets no more of them.
-CLOSED_AFTER = timedelta(minutes=1)
-# The tag: another time zone has other days.
-_SPENDING = Family("spending", Spending)
 
 
 def log_spend(
@@ -115,83 +68,3 @@ def spend_logs(
 
     items, following = page("spend-logs", organization_id, limit, cursor, end, fetch)
     return Page[SpendLog](items=items, next_cursor=following)
-
-
-def dimensions(text: str | None) -> list[Dimension]:
-    """What a comma-separated `group_by` names. Raises InvalidRequest."""
-    names = [name for name in (text or "").split(",") if name]
-    for name in names:
-        if name not in DIMENSIONS:
-            rule = f"must be any of {', '.join(DIMENSIONS)}, comma-separated"
-            raise invalid_field("query", "/group_by", rule)
-    return cast(list[Dimension], names)
-
-
-def spending(
-    connect: Callable[[], psycopg.Connection],
-    cache: Cache,
-    caller: Caller,
-    organization_id: UUID,
-    start: datetime | None,
-    end: datetime | None,
-    group_by: Sequence[Dimension],
-) -> Spending:
-    """Spend by any mix of dimensions, exact; by default of the current local month. Cached when the
-    period has ended and can get no more spend.
-
-    Raises NotFound, InvalidRequest (no period, or too many groups for one answer).
-    """
-
-    def load() -> Loaded[Spending]:
-        return _spending(connect(), caller, organization_id, start, end, group_by)
-
-    closed = start is not None and end is not None and end < datetime.now(UTC) - CLOSED_AFTER
-    if not closed or caller.tenant not in ("*", str(organization_id)):
-        return load().value
-    question = hashlib.sha256(f"{start} {end} {sorted(group_by)}".encode()).hexdigest()
-    key = _SPENDING.key(organization_id, question, tags=(PROFILE_TAG,))
-    found = cache.get_or_load(key, load)
-    assert found  # `load` has an answer, or raises
-    return found
-
-
-def _spending(
-    db: psycopg.Connection,
-    caller: Caller,
-    organization_id: UUID,
-    start: datetime | None,
-    end: datetime | None,
-    group_by: Sequence[Dimension],
-) -> Loaded[Spending]:
-    outcome = sql.call(
-        db, "spending", caller.tenant, organization_id, start, end, list(group_by), MOST_GROUPS
-    )
-    value = sql.accepted(outcome)[0]
-    if value["groups"] > MOST_GROUPS:
-        raise InvalidRequest(
-            f"The answer would have {value['groups']} groups, more than {MOST_GROUPS}.",
-            errors=[
-                {
-                    "in": "query",
-                    "pointer": "/group_by",
-                    "detail": "must name fewer dimensions, or a shorter period",
-                }
-            ],
-        )
-    asked = {*group_by, "amount_usd", "tokens", "requests"}
-    answer = Spending(
-        start=value["from"],
-        end=value["to"],
-        timezone=value["timezone"],
-        items=tuple(
-            Spend.model_validate({name: item[name] for name in item if name in asked})
-            for item in value["items"]
-        ),
-        total=value["total"],
-    )
-    if answer.start >= answer.end:
-        raise InvalidRequest(
-            "The period is empty.",
-            errors=[{"in": "query", "pointer": "/from", "detail": "must be before `to`"}],
-        )
-    return Loaded(answer, value["version"])

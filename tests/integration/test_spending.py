@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synaxis_billing import organizations, usage
+from synaxis_billing import spending as spent_on
 from synaxis_billing.errors import InvalidRequest, NotFound
 from tests import steps
 from tests.conftest import Database
@@ -43,7 +44,7 @@ logs = st.fixed_dictionaries(
 waits = st.integers(0, 60 * 40).map(lambda minutes: timedelta(minutes=minutes))
 events = st.lists(st.tuples(waits, logs | st.sampled_from(ZONES)), max_size=25)
 instants = st.integers(-100, 60 * 24 * 30).map(lambda m: BEGINNING + timedelta(minutes=m))
-mixes = st.sets(st.sampled_from(usage.DIMENSIONS)).map(sorted)
+mixes = st.sets(st.sampled_from(spent_on.DIMENSIONS)).map(sorted)
 
 
 def _expected(
@@ -71,8 +72,8 @@ def _expected(
 
 def _spent(
     db: psycopg.Connection, organization_id: UUID, start: datetime, end: datetime, group_by: Any
-) -> usage.Spending:
-    return usage.spending(
+) -> spent_on.Spending:
+    return spent_on.spending(
         lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, start, end, group_by
     )
 
@@ -144,7 +145,7 @@ def test_by_default_it_is_the_current_month_of_the_organization(database: Databa
         organization_id = steps.new_organization(db, "5", timezone="Pacific/Kiritimati")
         steps.charge(db, organization_id, "1", model="gpt-4o")
         steps.log_spend(db, organization_id, "2", model="gpt-4o")
-        spent = usage.spending(
+        spent = spent_on.spending(
             lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, None, None, ["model"]
         )
     here = datetime.now(ZoneInfo("Pacific/Kiritimati"))
@@ -161,4 +162,4 @@ def test_what_cannot_be_answered_says_why(database: Database) -> None:
         with pytest.raises(NotFound):
             _spent(db, UUID(int=7), now, now + timedelta(days=1), [])
     with pytest.raises(InvalidRequest):
-        usage.dimensions("model,colour")
+        spent_on.dimensions("model,colour")

@@ -25,6 +25,8 @@ uuid.uuid4 = secrets.token_bytes = made
 from local.template import read
 read({{}}).functions[{name!r}].load()
 assert "boto3" not in sys.modules
+# A charge needs no cache.
+assert {name!r} != "ChargeFunction" or "redis" not in sys.modules
 from synaxis_billing.edge import database
 assert database._connection is None
 """
