@@ -52,10 +52,10 @@ def check_region(region: str | None, endpoints: Endpoints) -> None:
 
 
 def check_home(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, endpoints: Endpoints
+    db: psycopg.Connection, tenant: str, organization_id: UUID, endpoints: Endpoints
 ) -> None:
     """Whether another region holds an organization that this one does not. Raises Misdirected."""
-    region: str | None = sql.call(db, "home", caller.tenant, organization_id)
+    region: str | None = sql.call(db, "home", tenant, organization_id)
     if region is not None and region in endpoints:
         raise _misdirected(region, endpoints)
 

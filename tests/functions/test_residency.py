@@ -70,6 +70,8 @@ def test_another_region_names_the_home_and_holds_no_row(invoke: Invoke, database
             *(421, "https://sa.example.com"),
         ), name
     assert rows(database) == 0
+    # What names no organization in its path is as it was.
+    assert invoke("AccountFunction", event("invalidate_cache"))["statusCode"] in (200, 404)
     # Another tenant is told nothing of it.
     stranger = event("balance")
     stranger["requestContext"]["authorizer"]["jwt"]["claims"] |= {

@@ -200,7 +200,7 @@ def _authorize(api: Api, event: Event) -> None:
     if scope not in _scopes(claims):
         raise Forbidden(f"This needs a token with the scope {scope}.")
     tenant = _tenant(claims)
-    asked = (event.get("pathParameters") or {}).get("organization_id")
+    asked = _asked(event)
     if asked is not None and not _is_uuid(asked):
         raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
     if tenant != "*" and asked is not None and UUID(asked) != UUID(tenant):
@@ -213,13 +213,16 @@ def _at_home(event: Event) -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        endpoints = config.other_regions()
-        if endpoints and error.code == "organization_not_found":
-            claims = _claims(event)
-            caller = Caller(tenant=_tenant(claims), subject=claims.get("sub"))
-            organization_id = UUID(event["pathParameters"]["organization_id"])
-            homes.check_home(database.connection(), caller, organization_id, endpoints)
+        endpoints, asked = config.other_regions(), _asked(event)
+        if endpoints and asked and error.code == "organization_not_found":
+            homes.check_home(database.connection(), _tenant(_claims(event)), UUID(asked), endpoints)
         raise
+
+
+def _asked(event: Event) -> str | None:
+    """The organization that the path names."""
+    named: str | None = (event.get("pathParameters") or {}).get("organization_id")
+    return named
 
 
 def _no_route(_error: object = None) -> NoReturn:
@@ -227,10 +230,12 @@ def _no_route(_error: object = None) -> NoReturn:
 
 
 def _claims(event: Event) -> dict[str, str]:
-    """Those that are text, as all are that API Gateway hands on."""
+    """What API Gateway hands on, which is text; none if anything else is among it."""
     match event["requestContext"]:
-        case {"authorizer": {"jwt": {"claims": dict(claims)}}}:
-            return {name: of for name, of in claims.items() if isinstance(of, str)}
+        case {"authorizer": {"jwt": {"claims": dict(claims)}}} if all(
+            isinstance(of, str) for of in claims.values()
+        ):
+            return claims
     return {}
 
 
