@@ -14,7 +14,7 @@ demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for optio
 month-end: .venv  ## bill a month for every organization of the running product (PERIOD=2026-02)
 	@$(PYTHON) -m local month-end $(PERIOD)
 
-test: .venv .venv-sam  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
+test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
 	$(PYTHON) -m pytest $(ARGS)
 
 fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
