@@ -214,6 +214,12 @@ def test_every_function_waits_for_the_migration() -> None:
             assert "Migration" in json.dumps(migration)
 
 
+def test_the_migration_waits_for_its_ways_to_the_secret_and_back() -> None:
+    ways = json.dumps(properties("Migration")["Ways"])
+    assert "SecretsEndpoint" in ways
+    assert "S3Endpoint" in ways
+
+
 def test_the_dashboard_is_json() -> None:
     body = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
     assert len(json.loads(body)["widgets"]) == 9
