@@ -109,12 +109,16 @@ def log_spend(
 
 
 def erase(
-    db: psycopg.Connection, organization_id: UUID, initiated_by: str | None = None, **more: Any
+    db: psycopg.Connection,
+    organization_id: UUID,
+    initiated_by: str | None = None,
+    cursor: str | None = None,
+    **more: Any,
 ) -> privacy.Erasure:
     request = privacy.ErasureRequest.model_validate(
         {"reason": "asked for", "initiated_by": initiated_by, **more}
     )
-    return privacy.erase(db, PLATFORM, organization_id, request)
+    return privacy.erase(db, PLATFORM, organization_id, request, cursor)
 
 
 def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:

@@ -31,7 +31,9 @@ def export(
 
 
 @api.endpoint(f"POST {ORGANIZATION}/erasures", "billing:admin", status=201)
-def erase(organization_id: UUID, body: privacy.ErasureRequest) -> Response[privacy.Erasure]:
-    erased = privacy.erase(connection(), api.caller, organization_id, body)
+def erase(
+    organization_id: UUID, body: privacy.ErasureRequest, cursor: Cursor = None
+) -> Response[privacy.Erasure]:
+    erased = privacy.erase(connection(), api.caller, organization_id, body, cursor)
     caching.drain()
     return answered(erased, status=201)

@@ -39,20 +39,22 @@ def page[Item: Dated](
     `fetch(end, limit)` lists newest first. No two items of one list have the same instant. Raises
     InvalidRequest for a cursor of another list or organization.
     """
-    reached = _decode(cursor, listed, organization_id) if cursor is not None else None
+    reached = reached_by(cursor, listed, organization_id) if cursor is not None else None
     ends = [instant for instant in (end, reached) if instant is not None]
     items = fetch(min(ends, default=None), limit + 1)
     if len(items) <= limit:
         return items, None
-    return items[:limit], _encode(listed, organization_id, items[limit - 1].created_at)
+    return items[:limit], cursor_at(listed, organization_id, items[limit - 1].created_at)
 
 
-def _encode(listed: str, organization_id: UUID, instant: datetime) -> str:
+def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:
+    """The cursor of what comes before the instant."""
     text = f"{listed} {organization_id} {instant.isoformat()}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, listed: str, organization_id: UUID) -> datetime:
+def reached_by(cursor: str, listed: str, organization_id: UUID) -> datetime:
+    """The cursor's instant. Raises InvalidRequest for that of another list or organization."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()

@@ -5,12 +5,13 @@ address and the tax id. The ledger's chain holds digests alone and stays whole. 
 as they are: the law that taxes them wants it (GDPR, article 17(3)(b)).
 """
 
+import hashlib
+import time
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import psycopg
-from psycopg.types.json import Jsonb
 from pydantic import Field
 
 from synaxis_billing import sql
@@ -18,10 +19,14 @@ from synaxis_billing.errors import invalid_field
 from synaxis_billing.fields import Answer, Name, Request, Text, Time
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import written
-from synaxis_billing.pages import page
+from synaxis_billing.pages import cursor_at, reached_by
 
-# Erased at once, within the time that a statement has.
-BATCH = 20_000
+# Erased at once: charges that meet an expired hold among them wait for that long.
+BATCH = 5_000
+# Goes on in another request after that, within the time that API Gateway has for an answer.
+ERASING_SECONDS = 20
+# Looked through for one page of what a person initiated, within the time that a statement has.
+SCAN = 100_000
 ERASED_NAME = "erased"
 
 Kind = Literal[
@@ -64,12 +69,13 @@ class ErasureRequest(Request):
 
 
 class Erasure(Answer):
-    """How many rows were emptied."""
+    """How many rows were emptied; all are when there is no `next_cursor`."""
 
     organization_id: UUID
     transactions: int
     holds: int
     profile: bool
+    next_cursor: str | None
 
 
 def export(
@@ -85,35 +91,46 @@ def export(
     kind, _, reached = (cursor or f"{kinds[0]}.").partition(".")
     if kind not in kinds:
         raise invalid_field("query", "/cursor", "must be the next_cursor of this list")
-
-    def fetch(before: datetime | None, most: int) -> list[Record]:
-        outcome = sql.call(
-            db,
-            "personal_data",
-            *(caller.tenant, organization_id, kind, initiated_by, before, most),
-        )
-        rows = written(sql.accepted(outcome)[0])
-        return [
-            Record.model_validate({"kind": kind, "created_at": row["created_at"], "data": row})
-            for row in rows
-        ]
-
-    items, following = page(
-        f"personal-data-{kind}", organization_id, limit, reached or None, None, fetch
+    listed = f"personal-data-{kind}"
+    before = reached_by(reached, listed, organization_id) if reached else None
+    outcome = sql.call(
+        db,
+        "personal_data",
+        *(caller.tenant, organization_id, kind, initiated_by, before, limit, SCAN),
     )
-    if following is not None:
+    found = sql.accepted(outcome)[0]
+    items = [
+        Record.model_validate({"kind": kind, "created_at": row["created_at"], "data": row})
+        for row in written(found["rows"])
+    ]
+    if found["reached"] is not None:
+        following = cursor_at(listed, organization_id, datetime.fromisoformat(found["reached"]))
         return Export(items=items, next_cursor=f"{kind}.{following}")
     others = kinds[kinds.index(kind) + 1 :]
     return Export(items=items, next_cursor=f"{others[0]}." if others else None)
 
 
 def erase(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, request: ErasureRequest
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    request: ErasureRequest,
+    cursor: str | None = None,
 ) -> Erasure:
-    """Raises NotFound, InvalidRequest. What was erased when it is interrupted stays so."""
+    """Begins at the newest, or where `cursor`, of an earlier answer to the same request, left off.
+
+    Raises NotFound, InvalidRequest. What was erased when it is interrupted stays so.
+    """
     if request.profile and request.initiated_by is not None:
         raise invalid_field("body", "/profile", "must not come with initiated_by")
-    before, transactions, held = None, 0, 0
+    # What one person's erasure has gone over, another's has not.
+    of = hashlib.sha256((request.initiated_by or "").encode()).hexdigest()
+    erasing = f"erasure-{of}"
+    before = reached_by(cursor, erasing, organization_id) if cursor is not None else None
+    if request.profile:
+        sql.accepted(sql.call(db, "erase_profile", caller.tenant, organization_id, ERASED_NAME))
+    transactions, held = 0, 0
+    ends = time.monotonic() + ERASING_SECONDS
     while True:
         outcome = sql.call(
             db,
@@ -124,23 +141,13 @@ def erase(
         erased = sql.accepted(outcome)[0]
         transactions += erased["transactions"]
         held += erased["holds"]
-        if erased["reached"] is None:
+        before = datetime.fromisoformat(erased["reached"]) if erased["reached"] else None
+        if before is None or time.monotonic() >= ends:
             break
-        before = datetime.fromisoformat(erased["reached"])
-    if request.profile:
-        _erase_profile(db, caller, organization_id)
     return Erasure(
         organization_id=organization_id,
         transactions=transactions,
         holds=held,
         profile=request.profile,
-    )
-
-
-def _erase_profile(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> None:
-    known = sql.accepted(sql.call(db, "organization", caller.tenant, organization_id))[0]
-    tax = None if known["tax"] is None else {**known["tax"], "tax_id": None}
-    profile = {"name": ERASED_NAME, "address": None, "tax": tax}
-    sql.accepted(
-        sql.call(db, "update_organization", caller.tenant, organization_id, Jsonb(profile))
+        next_cursor=cursor_at(erasing, organization_id, before) if before else None,
     )

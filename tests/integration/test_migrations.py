@@ -32,6 +32,7 @@ def test_a_second_run_finds_nothing_to_do(empty_url: str) -> None:
             "0006_webhooks.sql",
             "0007_homes.sql",
             "0008_privacy.sql",
+            "0009_erasing_profiles.sql",
             "functions",
         ]
         assert migrate(admin) == []
@@ -43,7 +44,7 @@ def test_two_deployments_at_once_take_turns(empty_url: str) -> None:
             return len(migrate(admin))
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(run, range(2))) == [0, 9]
+        assert sorted(pool.map(run, range(2))) == [0, 10]
 
 
 def test_a_migration_that_was_changed_after_it_ran_is_refused(database: Database) -> None:
@@ -76,7 +77,7 @@ def test_an_administrator_who_is_no_superuser_can_migrate(
         admin.execute(f'ALTER DATABASE "{name}" OWNER TO owner_of_test'.encode())
     owner_url = make_conninfo(empty_url, user="owner_of_test", password="owner")
     with psycopg.connect(owner_url, autocommit=True) as owner:
-        assert len(migrate(owner)) == 9
+        assert len(migrate(owner)) == 10
         owner.execute("UPDATE billing.migrations SET checksum = 'x' WHERE name = 'functions'")
         assert migrate(owner) == ["functions"]
     with database.connect() as db:

@@ -1,8 +1,9 @@
 """What is held can be exported whole, and erased; the ledger and its chain stay valid."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,9 @@ import pytest
 from synaxis_billing import holds, ledger, organizations, privacy, webhooks
 from synaxis_billing.errors import InvalidRequest, NotFound
 from synaxis_billing.ledger import Caller
-from tests.billing import credit, draft, issue
+from tests.billing import cancel, credit, draft, issue
 from tests.conftest import Database
+from tests.running import wait_until
 from tests.steps import (
     NO_CACHE,
     PLATFORM,
@@ -194,6 +196,136 @@ def test_a_large_ledger_is_erased_in_parts(
     assert (erased.transactions, erased.holds) == (5, 1)
     assert exported(db, acme, JANE) == []
     assert database.audit().whole
+
+
+def holding_up(
+    database: Database, change: Callable[[psycopg.Connection], Any], late: Callable[[], Any]
+) -> Any:
+    """What `late` returns, which waits for `change` and goes on when that is committed."""
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+    with database.admin() as admin, database.connect() as own, ThreadPoolExecutor(1) as pool:
+        with own.transaction():
+            change(own)
+            following = pool.submit(late)
+            wait_until(lambda: admin.execute(waiting).fetchone() == (True,))
+        return following.result()
+
+
+def test_a_hold_that_is_captured_while_it_is_erased_leaves_nothing_in_its_charge(
+    database: Database, db: psycopg.Connection
+) -> None:
+    acme = new_organization(db, "10")
+    held = hold(db, acme, JANE)
+    erased = holding_up(
+        database, lambda own: capture(own, held, "1"), lambda: erase(db, acme, JANE)
+    )
+    assert (erased.transactions, erased.holds) == (1, 1)
+    assert JANE not in str(exported(db, acme))
+    assert database.audit().whole
+
+
+def test_a_hold_that_is_erased_while_it_is_captured_leaves_nothing_in_its_charge(
+    database: Database, db: psycopg.Connection
+) -> None:
+    acme = new_organization(db, "10")
+    held = hold(db, acme, JANE)
+    charged = holding_up(
+        database, lambda own: erase(own, acme, JANE), lambda: capture(db, held, "1")
+    )
+    assert charged.description is None
+    assert JANE not in str(exported(db, acme))
+    assert database.audit().whole
+
+
+def test_a_hold_that_is_captured_between_two_parts_of_its_erasure_leaves_nothing(
+    database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "BATCH", 2)
+    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    acme = new_organization(db, "10")
+    held = hold(db, acme, JANE)
+    for _ in range(4):
+        charge(db, acme, "0.01", JANE)
+    cursor = erase(db, acme, JANE).next_cursor
+    assert cursor is not None
+    capture(db, held, "1")
+    while cursor is not None:
+        cursor = erase(db, acme, JANE, cursor=cursor).next_cursor
+    assert JANE not in str([one.data for one in exported(db, acme) if one.kind != "erasure"])
+    assert database.audit().whole
+
+
+def test_an_erasure_that_takes_long_goes_on_where_it_left_off(
+    db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "BATCH", 3)
+    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    acme = new_organization(db, "10")
+    for _ in range(7):
+        charge(db, acme, "0.01", JANE)
+    parts = [erase(db, acme, JANE)]
+    while parts[-1].next_cursor is not None:
+        parts.append(erase(db, acme, JANE, cursor=parts[-1].next_cursor))
+    assert [part.transactions for part in parts] == [3, 3, 1]
+    assert exported(db, acme, JANE) == []
+    for other in (JOE, None):
+        with pytest.raises(InvalidRequest):
+            erase(db, acme, other, cursor=parts[0].next_cursor)
+
+
+def test_what_a_person_initiated_is_looked_for_in_parts(
+    db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "SCAN", 4)
+    acme = new_organization(db, "100")
+    for number in range(25):
+        charge(db, acme, "0.01", JANE if number % 8 == 0 else JOE)
+        hold(db, acme, JANE if number % 8 == 0 else JOE)
+    found = exported(db, acme, JANE)
+    assert Counter(record.kind for record in found) == {"transaction": 4, "hold": 4}
+    assert len({record.data["id"] for record in found}) == 8
+
+
+def test_drafts_name_nobody_whose_profile_was_erased_and_invoices_do(
+    database: Database, db: psycopg.Connection
+) -> None:
+    tax = {"label": "VAT", "rate_percent": "20", "tax_id": "DE1"}
+    acme = new_organization(db, "9", name="Jane Doe", tax=tax, address="Main Street 3")
+    charge(db, acme, "1")
+    issued = issue(db, draft(db, acme))
+    months = [datetime(2020, month, 1, tzinfo=UTC) for month in (1, 2, 3)]
+    cancel(db, draft(db, acme, months[0], months[1]))
+    draft(db, acme, months[1], months[2])
+    erase(db, acme, profile=True)
+    invoices = [row.data for row in exported(db, acme) if row.kind == "invoice"]
+    assert Counter(one["status"] for one in invoices) == {"issued": 1, "cancelled": 1, "draft": 1}
+    for one in invoices:
+        kept = one["id"] == str(issued.id)
+        assert one["customer"]["name"] == ("Jane Doe" if kept else "erased")
+        assert one["customer"]["address"] == ("Main Street 3" if kept else None)
+        assert one["customer"]["tax_id"] == one["tax"]["tax_id"] == ("DE1" if kept else None)
+    assert database.audit().whole
+
+
+def test_a_change_of_the_profile_while_it_is_erased_is_kept(
+    database: Database, db: psycopg.Connection
+) -> None:
+    tax = {"label": "VAT", "rate_percent": "20", "tax_id": "DE1"}
+    acme = new_organization(db, "9", tax=tax)
+    change = organizations.OrganizationChange.model_validate(
+        {"tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE2"}, "locale": "de"}
+    )
+    holding_up(
+        database,
+        lambda own: organizations.update(own, PLATFORM, acme, change),
+        lambda: erase(db, acme, profile=True),
+    )
+    profile = exported(db, acme)[0].data
+    assert (profile["tax"]["rate_percent"], profile["tax"]["tax_id"]) == ("19", None)
+    assert (profile["name"], profile["locale"]) == ("erased", "de")
 
 
 def test_charges_go_on_while_it_erases(

@@ -67,7 +67,8 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id;
+    -- What it says of the call goes into the charge: an erasure of the hold comes before that or after.
+    SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN billing.outcome('hold_not_found');
     END IF;

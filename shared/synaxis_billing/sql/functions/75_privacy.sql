@@ -1,7 +1,8 @@
 -- Empty the personal fields of an organization's transactions and holds, of all or of one initiator,
--- with what others captured of that one's holds, which has their description:
--- of the p_limit newest transactions before p_before, and of the holds of that time. The chain stays
--- whole, the amounts stay, and each erasure leaves a record. Returns how far it reached, NULL at the end.
+-- in the time before p_before in which there are p_limit of either. With a hold goes the charge that
+-- captured it, whoever did and whenever, as it says what the hold said: their rows are locked together, so
+-- no capture comes in between. The chain stays whole, the amounts stay, and each erasure leaves a record.
+-- Returns how far it reached, NULL at the end.
 CREATE OR REPLACE FUNCTION billing.erase_personal_data(
     p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text,
     p_before timestamptz, p_limit int
@@ -9,39 +10,75 @@ CREATE OR REPLACE FUNCTION billing.erase_personal_data(
 DECLARE
     v_before timestamptz := coalesce(p_before, 'infinity');
     v_from timestamptz;
-    v_transactions bigint;
+    v_captured uuid[];
     v_holds bigint;
+    v_own bigint;
+    v_of_holds bigint;
 BEGIN
     IF p_tenant NOT IN (p_organization_id::text, '*')
         OR NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id)
     THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
-    SELECT created_at INTO v_from FROM billing.credit_transactions
-    WHERE organization_id = p_organization_id AND created_at < v_before
-    ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1;
+    SELECT max(created_at) INTO v_from FROM (
+        (SELECT created_at FROM billing.credit_transactions
+        WHERE organization_id = p_organization_id AND created_at < v_before
+        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+        UNION ALL
+        (SELECT created_at FROM billing.holds
+        WHERE organization_id = p_organization_id AND created_at < v_before
+        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+    ) AS oldest;
+    WITH emptied AS (
+        UPDATE billing.holds SET description = NULL, initiated_by = NULL
+        WHERE organization_id = p_organization_id
+            AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
+            AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
+            AND (description IS NOT NULL OR initiated_by IS NOT NULL)
+        RETURNING transaction_id
+    )
+    SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
+    INTO v_holds, v_captured FROM emptied;
+    UPDATE billing.credit_transactions
+    SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
+        AND created_at >= coalesce(v_from, '-infinity') AND id = ANY (v_captured);
+    GET DIAGNOSTICS v_of_holds = ROW_COUNT;
     UPDATE billing.credit_transactions
     SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by OR hold_id IN (
-            SELECT id FROM billing.holds
-            WHERE organization_id = p_organization_id AND initiated_by = p_initiated_by));
-    GET DIAGNOSTICS v_transactions = ROW_COUNT;
-    UPDATE billing.holds SET description = NULL, initiated_by = NULL
-    WHERE organization_id = p_organization_id
-        AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
-        AND (description IS NOT NULL OR initiated_by IS NOT NULL);
-    GET DIAGNOSTICS v_holds = ROW_COUNT;
-    IF p_before IS NULL OR v_transactions + v_holds > 0 THEN
+        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
+    GET DIAGNOSTICS v_own = ROW_COUNT;
+    IF p_before IS NULL OR v_own + v_of_holds + v_holds > 0 THEN
         INSERT INTO billing.erasures
             (organization_id, initiated_by_digest, reason, transactions, holds, erased_by)
-        VALUES (p_organization_id, sha256(convert_to(p_initiated_by, 'UTF8')), p_reason, v_transactions,
-            v_holds, coalesce(p_erased_by, session_user));
+        VALUES (p_organization_id, sha256(convert_to(p_initiated_by, 'UTF8')), p_reason,
+            v_own + v_of_holds, v_holds, coalesce(p_erased_by, session_user));
     END IF;
     RETURN billing.outcome('found', json_build_object(
-        'transactions', v_transactions, 'holds', v_holds, 'reached', v_from));
+        'transactions', v_own + v_of_holds, 'holds', v_holds, 'reached', v_from));
+END $$;
+
+-- Empty what names the customer in the profile, and in drafts and cancelled drafts; p_name stands for the
+-- name. What was issued stays as it was issued.
+CREATE OR REPLACE FUNCTION billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    UPDATE billing.organizations
+    SET name = p_name, address = NULL, tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
+    WHERE id = o.id;
+    UPDATE billing.invoices SET
+        customer = jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL),
+        tax = jsonb_set(tax, '{tax_id}', 'null')
+    WHERE organization_id = o.id AND invoice_number IS NULL;
+    PERFORM billing.profile_changed(o);
+    RETURN billing.outcome('found');
 END $$;
 
 CREATE OR REPLACE FUNCTION billing.erasure_json(e billing.erasures) RETURNS json
@@ -62,15 +99,19 @@ LANGUAGE sql STABLE AS $$
     SELECT json_build_object('id', e.id, 'type', e.type, 'data', e.data, 'created_at', e.created_at)
 $$;
 
--- What is held of one kind about an organization, newest first, before an instant (exclusive) that an
--- earlier page ended at; of one initiator, what erase_personal_data() would empty.
+-- At most p_limit of what is held of one kind about an organization, newest first, before an instant
+-- (exclusive) that an earlier page reached; of one initiator, what erase_personal_data() would empty among
+-- the p_scan newest before it. Returns how far it reached, NULL at the end.
 CREATE OR REPLACE FUNCTION billing.personal_data(
     p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamptz,
-    p_limit int
+    p_limit int, p_scan int
 ) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_before timestamptz := coalesce(p_before, 'infinity');
+    v_from timestamptz;
     v_rows json;
+    v_found int;
+    v_last timestamptz;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
@@ -83,26 +124,42 @@ BEGIN
         FROM billing.organizations AS r
         WHERE r.id = p_organization_id AND r.created_at < v_before;
     WHEN 'transaction' THEN
-        SELECT json_agg(billing.transaction_json(r)) INTO v_rows FROM (
-            SELECT * FROM billing.credit_transactions
+        IF p_initiated_by IS NOT NULL THEN
+            SELECT created_at INTO v_from FROM billing.credit_transactions
             WHERE organization_id = p_organization_id AND created_at < v_before
-                AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by OR hold_id IN (
-                    SELECT id FROM billing.holds
-                    WHERE organization_id = p_organization_id AND initiated_by = p_initiated_by))
+            ORDER BY created_at DESC OFFSET p_scan - 1 LIMIT 1;
+        END IF;
+        SELECT json_agg(billing.transaction_json(r)), count(*), min(created_at)
+        INTO v_rows, v_found, v_last FROM (
+            SELECT * FROM billing.credit_transactions AS t
+            WHERE organization_id = p_organization_id AND created_at < v_before
+                AND created_at >= coalesce(v_from, '-infinity')
+                AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by OR EXISTS (
+                    SELECT FROM billing.holds AS h
+                    WHERE h.id = t.hold_id AND h.initiated_by = p_initiated_by))
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'hold' THEN
-        SELECT json_agg(billing.hold_json(r)) INTO v_rows FROM (
+        IF p_initiated_by IS NOT NULL THEN
+            SELECT created_at INTO v_from FROM billing.holds
+            WHERE organization_id = p_organization_id AND created_at < v_before
+            ORDER BY created_at DESC OFFSET p_scan - 1 LIMIT 1;
+        END IF;
+        SELECT json_agg(billing.hold_json(r)), count(*), min(created_at)
+        INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.holds
             WHERE organization_id = p_organization_id AND created_at < v_before
+                AND created_at >= coalesce(v_from, '-infinity')
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
         EXECUTE format(
-            'SELECT json_agg(billing.%I(r)) FROM (
+            'SELECT json_agg(billing.%I(r)), count(*), min(created_at) FROM (
                 SELECT * FROM billing.%I WHERE organization_id = $1 AND created_at < $2
                 ORDER BY created_at DESC LIMIT $3) AS r',
             p_kind || '_json', p_kind || 's')
-        INTO v_rows USING p_organization_id, v_before, p_limit;
+        INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit;
     END CASE;
-    RETURN billing.outcome('found', coalesce(v_rows, '[]'));
+    RETURN billing.outcome('found', json_build_object(
+        'rows', coalesce(v_rows, '[]'),
+        'reached', CASE WHEN v_found = p_limit THEN v_last ELSE v_from END));
 END $$;
