@@ -1,21 +1,28 @@
 """A deployment brings the database up to date before its functions change, and says how it went."""
 
+import contextlib
 import http.server
 import json
+import re
+import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import psycopg
 import pytest
+from cryptography import x509
 from moto import mock_aws
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from local.template import read
 from synaxis_billing.edge import credentials
 from synaxis_billing.edge.aws import secret
 from synaxis_billing.migrations import KEPT, migrate
+from tests.certificates import certificate_of
 from tests.conftest import Database
 
 REGION = "eu-central-1"
@@ -167,8 +174,56 @@ def test_the_password_that_rds_keeps_is_the_administrators(
         "dbname": "billing",
         "user": parts["user"],
         "password": parts["password"],
-        "sslmode": "require",
+        "sslmode": "verify-full",
+        "sslrootcert": str(credentials.RDS_AUTHORITIES),
     }
+
+
+def test_the_authorities_of_rds_are_of_every_region_once_and_good_for_years() -> None:
+    authorities = x509.load_pem_x509_certificates(credentials.RDS_AUTHORITIES.read_bytes())
+    names = [one.subject.rfc4514_string() for one in authorities]
+    regions = re.findall(r"CN=Amazon RDS ([a-z0-9-]+) Root CA RSA2048 G1", str(names))
+    assert len(regions) == len(authorities) == len(set(regions))
+    assert {"us-east-1", "eu-central-1", "sa-east-1"} <= set(regions)
+    for one in authorities:
+        one.verify_directly_issued_by(one)
+        assert one.not_valid_after_utc.year >= 2060
+
+
+@contextlib.contextmanager
+def claiming_to_be_postgres(folder: Path) -> Iterator[tuple[int, Path]]:
+    """The port of a server that offers TLS as PostgreSQL does and then refuses whoever trusts its
+    certificate, which is the other thing."""
+    certificate, key = certificate_of(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    fields = b"SFATAL\0C28000\0Mtrusted by mistake\0\0"
+
+    class Server(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(8)
+            self.request.sendall(b"S")
+            with (
+                contextlib.suppress(ssl.SSLError),
+                context.wrap_socket(self.request, server_side=True) as trusted,
+            ):
+                trusted.recv(1000)
+                trusted.sendall(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[1], certificate
+        server.shutdown()
+
+
+def test_the_administrators_password_goes_to_a_database_of_rds_alone(tmp_path: Path) -> None:
+    with claiming_to_be_postgres(tmp_path) as (port, certificate):
+        address = make_conninfo(host="127.0.0.1", port=port, sslmode="verify-full")
+        with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+            psycopg.connect(address, sslrootcert=str(credentials.RDS_AUTHORITIES))
+        with pytest.raises(psycopg.OperationalError, match="trusted by mistake"):
+            psycopg.connect(address, sslrootcert=str(certificate))
 
 
 def test_without_an_administrator_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,3 +40,5 @@ def test_what_is_held_of_a_person_is_shown_and_erased(api: Client) -> None:
         refused = api.post(f"{path}/erasures", wrong)
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, pointer)
     assert api.get(f"{path}/personal-data", cursor="nothing.x").status_code == 400
+    refused = api.post(f"{path}/erasures?cursor=x", body)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/cursor")

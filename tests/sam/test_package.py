@@ -26,9 +26,10 @@ def test_the_layers_bring_nothing_that_the_runtime_has() -> None:
     assert not found & {"boto3", "botocore", "aws_xray_sdk"}
 
 
-def test_the_core_brings_its_sql() -> None:
+@pytest.mark.parametrize("kind", ["py", "sql", "lua", "typ", "pem"])
+def test_the_core_is_packed_whole(kind: str) -> None:
     packed = BUILD / "CoreLayer" / "python" / "synaxis_billing"
     source = ROOT / "shared" / "synaxis_billing"
-    files = {path.relative_to(source) for path in source.rglob("*.sql")}
+    files = {path.relative_to(source) for path in source.rglob(f"*.{kind}")}
     assert files
-    assert {path.relative_to(packed) for path in packed.rglob("*.sql")} == files
+    assert {path.relative_to(packed) for path in packed.rglob(f"*.{kind}")} == files

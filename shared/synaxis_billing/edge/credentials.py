@@ -3,6 +3,7 @@ that is a secret, or, on a developer's machine, by one of the environment."""
 
 import json
 import ssl
+from pathlib import Path
 from typing import NamedTuple
 
 from psycopg.conninfo import make_conninfo
@@ -11,6 +12,9 @@ from synaxis_billing.edge import config
 from synaxis_billing.edge.aws import secret, signed_url
 
 APPLICATION = "synaxis_app"
+# The authorities of RDS, rds-ca-rsa2048-g1 of each region, which are not among the public ones:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+RDS_AUTHORITIES = Path(__file__).with_name("rds.pem")
 
 
 class Redis(NamedTuple):
@@ -66,8 +70,8 @@ def administrator() -> str:
         dbname=name,
         user=login["username"],
         password=login["password"],
-        # RDS's own authority is not among the public ones.
-        sslmode="require",
+        sslmode="verify-full",
+        sslrootcert=str(RDS_AUTHORITIES),
     )
 
 
