@@ -1,6 +1,7 @@
 """Redis slow, dead, refusing, full, behind TLS or a cluster: requests go on, from the source."""
 
 import os
+import re
 import signal
 import ssl
 import threading
@@ -14,6 +15,7 @@ import pytest
 import redis
 
 from local import servers
+from local.template import ROOT
 from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
@@ -332,7 +334,7 @@ def test_the_memory_of_a_container_is_bounded_in_entries_and_bytes() -> None:
 
 @pytest.fixture
 def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
-    """A cluster whose slots lie on two nodes."""
+    """A cluster whose slots lie on two nodes, as the user that the template makes."""
     first, second = folders("node"), folders("node")
     buses = servers.free_port(), servers.free_port()
     settings = "cluster-enabled yes\ncluster-config-file {}/nodes.conf\ncluster-port {}\n"
@@ -346,6 +348,8 @@ def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
         password = a.connection_pool.connection_kwargs["password"]
         b.config_set("requirepass", password)
         b.execute_command("AUTH", password)
+        for node in (a, b):
+            node.execute_command("ACL", "SETUSER", "functions", f">{password}", *template_access())
         a.cluster("ADDSLOTSRANGE", 0, 8191)
         b.cluster("ADDSLOTSRANGE", 8192, 16383)
         port = b.connection_pool.connection_kwargs["port"]
@@ -356,7 +360,13 @@ def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
         ) or "'cluster_known_nodes': '2'" not in _state(a):
             assert time.monotonic() < deadline
             threading.Event().wait(0.05)
-        yield one
+        yield one.replace("//:", "//functions:")
+
+
+def template_access() -> list[str]:
+    found = re.search(r"AccessString: (.+)", (ROOT / "template.yaml").read_text())
+    assert found
+    return found[1].split()
 
 
 def _state(client: redis.Redis) -> str:
@@ -429,7 +439,7 @@ def test_a_user_logs_in_with_a_fresh_token_for_each_connection(own_redis: str) -
     def token() -> tuple[str, str]:
         given.append(f"token-{len(given)}")
         admin.execute_command(
-            "ACL", "SETUSER", "functions", "reset", "on", f">{given[-1]}", "~*", "+@all"
+            "ACL", "SETUSER", "functions", "reset", f">{given[-1]}", *template_access()
         )
         return "functions", given[-1]
 
