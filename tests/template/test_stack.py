@@ -26,9 +26,13 @@ Resources = dict[str, dict[str, Any]]
 @functools.cache
 def stack(*uploaded: str) -> Resources:
     """The stack's resources; those named were uploaded anew."""
+    return transformed((ROOT / "template.yaml").read_text(), *uploaded)
+
+
+def transformed(template: str, *uploaded: str) -> Resources:
     made = subprocess.run(
         [SAM, ROOT / "tests/template/transform.py", *uploaded],
-        input=(ROOT / "template.yaml").read_text(),
+        input=template,
         env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
         capture_output=True,
         check=True,
@@ -59,6 +63,30 @@ def test_a_change_of_a_layer_alone_reaches_every_function(layer: str) -> None:
 
     assert len(versions(stack())) == len(FUNCTIONS)
     assert not versions(stack()) & versions(stack(layer))
+
+
+def test_a_change_of_the_configuration_reaches_every_function() -> None:
+    def versions(text: str) -> set[str]:
+        return {
+            name for name, of in transformed(text).items() if of["Type"] == "AWS::Lambda::Version"
+        }
+
+    template = (ROOT / "template.yaml").read_text()
+    raised = re.sub(r'CONFIG_REVISION: "\w+"', 'CONFIG_REVISION: "next"', template)
+    assert raised != template
+    assert not versions(template) & versions(raised)
+
+
+def test_a_restored_database_takes_the_place_of_the_lost_one() -> None:
+    database = properties("Database")
+    assert database["DBSnapshotIdentifier"]["Fn::If"][:2] == [
+        "HasSnapshot",
+        {"Ref": "DatabaseSnapshot"},
+    ]
+    # A snapshot has its own, and RDS refuses others.
+    for name in ("DBName", "MasterUsername"):
+        assert database[name]["Fn::If"][:2] == ["HasSnapshot", {"Ref": "AWS::NoValue"}]
+    assert "DbiResourceId" in json.dumps(properties("Migration")["Database"])
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
