@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PYTHONPATH := shared:.
+validate = SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
@@ -23,6 +24,7 @@ fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@docker version >/dev/null 2>&1 || { echo "make sam-test needs a Docker engine that runs." >&2; exit 1; }
 	@$(MAKE) --no-print-directory build ARGS=
+	$(validate)
 	$(PYTHON) -m pytest -m sam tests/sam $(ARGS)
 
 check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
@@ -30,7 +32,7 @@ check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy shared local tests bench
 	@for function in functions/*/; do $(PYTHON) -m mypy $${function}app.py || exit 1; done
-	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
+	$(validate)
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml
 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
