@@ -36,6 +36,8 @@ _MESSAGES = {
 }
 # Below it, what a template's queue is to boto3.
 QUEUES = "/_local/sqs"
+# What the request's token claims, for functions that no authorizer is in front of.
+CLAIMS = "/_local/claims"
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -86,12 +88,7 @@ class Gateway:
         if found is None:
             raise NotFound("There is no such route.")
         route, name, path_parameters = found
-        claims = None
-        if not route.open:
-            try:
-                claims = self._issuer.claims(dict(request.headers).get("authorization"))
-            except InvalidToken as error:
-                raise Unauthenticated(str(error)) from error
+        claims = None if route.open else self._claims(request)
         event = to_event(request, route.key, path_parameters, claims, request_id)
         if len(event.get("body", "")) > LARGEST_EVENT_BYTES:
             raise PayloadTooLarge("The body is larger than 6 MB.")
@@ -107,9 +104,11 @@ class Gateway:
 
     async def _local(self, request: HttpRequest) -> HttpResponse:
         parts = request.path.strip("/").split("/")
-        if request.method == "GET":
-            return await self._page(parts)
         match request.method, parts:
+            case "GET", ["_local", "claims"]:
+                return _json(self._claims(request))
+            case "GET", _:
+                return await self._page(parts)
             case "POST", ["_local", "token"]:
                 return _json(self._token(request))
             case "POST", ["_local", "invoke", name] if name in self._pools:
@@ -157,6 +156,12 @@ class Gateway:
 
     async def _invoke(self, name: str, event: Any) -> Any:
         return await self._pools[name].invoke(event, str(uuid.uuid4()))
+
+    def _claims(self, request: HttpRequest) -> dict[str, str]:
+        try:
+            return self._issuer.claims(dict(request.headers).get("authorization"))
+        except InvalidToken as error:
+            raise Unauthenticated(str(error)) from error
 
     def _token(self, request: HttpRequest) -> dict[str, Any]:
         try:

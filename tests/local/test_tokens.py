@@ -4,10 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 
+from local.gateway import CLAIMS
 from local.tokens import InvalidToken, Issuer
+from tests.running import Client
 
 URL = "http://127.0.0.1:3000/_local"
 
@@ -82,3 +85,10 @@ def test_a_token_signed_otherwise_is_refused(issuer: Issuer, tmp_path: Path) -> 
     for authorization in (None, "", "Bearer", "Basic abc", good):
         with pytest.raises(InvalidToken):
             issuer.claims(authorization)
+
+
+def test_the_running_product_tells_what_a_good_token_claims(api: Client) -> None:
+    claims = api.get(CLAIMS).json()
+    assert (claims["sub"], claims["iss"]) == ("local", f"{api.url}/_local")
+    for headers in ({}, {"authorization": "Bearer x.y.z"}):
+        assert httpx.get(f"{api.url}{CLAIMS}", headers=headers).status_code == 401
