@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PYTHONPATH := shared:.
+needs_docker = docker version >/dev/null 2>&1 || { echo "make $@ needs a Docker engine that runs." >&2; exit 1; }
 validate = SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
 help:  ## this list
@@ -22,10 +23,15 @@ fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
 	FUZZ=70 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
-	@docker version >/dev/null 2>&1 || { echo "make sam-test needs a Docker engine that runs." >&2; exit 1; }
+	@$(needs_docker)
 	@$(MAKE) --no-print-directory build ARGS=
 	$(validate)
 	$(PYTHON) -m pytest -m sam tests/sam $(ARGS)
+
+sam-api: .venv .venv-sam  ## the running product's API in containers, by `sam local start-api` (needs Docker)
+	@$(needs_docker)
+	@$(MAKE) --no-print-directory build ARGS=
+	@exec $(PYTHON) -m local start-api
 
 check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff format --check .
@@ -68,4 +74,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test fuzz sam-test check bench migrate audit build lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test fuzz sam-test sam-api check bench migrate audit build lock .venv .venv-sam .venv-checkov

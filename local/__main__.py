@@ -1,4 +1,4 @@
-"""`python -m local run | migrate | audit`: the product on this machine, for developers."""
+"""`python -m local run | migrate | audit | ...`: the product on this machine, for developers."""
 
 import contextlib
 import fcntl
@@ -17,7 +17,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Column, Table
 
-from local import month_end, servers, template
+from local import month_end, sam, servers, template
 from local.database import prepare
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
@@ -61,16 +61,17 @@ def run() -> None:
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
-        gateways = {}
+        gateways, redis_urls = {}, []
         for number, port in enumerate(ports):
             name = f"local-{number + 1}" if number else "local"
             state = STATE / name if number else STATE
             given = None if number else os.environ.get("REDIS_URL")
-            environment["REDIS_URL"] = given or stack.enter_context(servers.valkey(state))
+            redis_urls.append(given or stack.enter_context(servers.valkey(state)))
+            environment["REDIS_URL"] = redis_urls[-1]
             declared = template.read(parameters, f"{urls[number]}{QUEUES}", environment)
             issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
             gateways[port] = Gateway(declared, issuer, state / "logs", name)
-        stack.enter_context(_announced(urls, database))
+        stack.enter_context(_announced(urls, database, redis_urls[0]))
         print(
             _WELCOME.format(urls=" and ".join(urls), url=urls[0], logs=STATE / "logs"), flush=True
         )
@@ -167,8 +168,13 @@ def _number(name: str, default: int, least: int, most: int) -> int:
 
 
 @contextlib.contextmanager
-def _announced(urls: list[str], database_url: str) -> Iterator[None]:
-    announced = {"url": urls[0], "urls": urls, "database_url": database_url}
+def _announced(urls: list[str], database_url: str, redis_url: str) -> Iterator[None]:
+    announced = {
+        "url": urls[0],
+        "urls": urls,
+        "database_url": database_url,
+        "redis_url": redis_url,
+    }
     servers.write_private(RUNNING, json.dumps(announced))
     try:
         yield
@@ -200,11 +206,23 @@ def month_end_command() -> None:
     month_end.run(running_url(), sys.argv[2] if len(sys.argv) == 3 else "")
 
 
+def start_api_command() -> None:
+    """Serve the running product's API from containers, until interrupted."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    running = _running()
+    data = {
+        "DATABASE_URL": prepare(running["database_url"]),
+        "REDIS_URL": running["redis_url"],
+    }
+    sam.start_api(_number("PORT", 3001, 1, 65535), running["url"], data)
+
+
 COMMANDS = {
     "run": run,
     "migrate": migrate_command,
     "audit": audit_command,
     "month-end": month_end_command,
+    "start-api": start_api_command,
 }
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -101,6 +102,28 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
 def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
     process.terminate()
     return process.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def serving(command: list[str], port: int, log: Path, **environment: str) -> Iterator[str]:
+    """The URL of what a command serves on a port of this machine."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **environment}
+        )
+    try:
+        wait_until(lambda: _listens(port) or process.poll() is not None, seconds=60)
+        assert process.poll() is None, log.read_text()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 @contextlib.contextmanager

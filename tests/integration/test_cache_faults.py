@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from local import servers
+from local.relay import relaying
 from local.template import ROOT
 from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
 from synaxis_billing.cache.clock import Clock
@@ -23,7 +24,6 @@ from synaxis_billing.cache.l1 import L1
 from synaxis_billing.cache.l2 import Invalidation
 from tests.certificates import certificate_of
 from tests.containers import PRICES, Hands, Price, Source, container, price
-from tests.relay import relaying
 
 SettingTaker = Callable[..., Any]
 

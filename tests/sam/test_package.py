@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from local.template import ROOT
+from local.sam import BUILD, WRAPPER
+from local.template import ROOT, read
 
-BUILD = ROOT / ".aws-sam" / "build"
 pytestmark = pytest.mark.sam
 
 
@@ -33,3 +33,20 @@ def test_the_core_is_packed_whole(kind: str) -> None:
     files = {path.relative_to(source) for path in source.rglob(f"*.{kind}")}
     assert files
     assert {path.relative_to(packed) for path in packed.rglob(f"*.{kind}")} == files
+
+
+def test_a_function_is_packed_as_it_is_in_the_repository() -> None:
+    for name, function in read({}).functions.items():
+        assert contents(BUILD / name) == contents(function.folder), name
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.glob("*.*")}
+
+
+def test_what_tells_functions_of_tokens_locally_is_in_nothing_that_is_deployed() -> None:
+    assert WRAPPER.exists()
+    assert not list(BUILD.rglob(f"{WRAPPER.stem}*"))
+    for template in (ROOT / "template.yaml", BUILD / "template.yaml"):
+        assert WRAPPER.stem not in template.read_text()
+        assert "CLAIMS_URL" not in template.read_text()
