@@ -1,5 +1,6 @@
 """The functions in Lambda-like containers, as `sam build` packs them: `make sam-test`."""
 
+import base64
 import contextlib
 import json
 import re
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import boto3
 import httpx
@@ -23,9 +25,13 @@ from local.gateway import QUEUES, Gateway, Regions
 from local.servers import free_port
 from local.template import ROOT, Template
 from local.tokens import Issuer
+from synaxis_billing import invalidations, organizations
+from synaxis_billing.cache import L2, Cache
+from synaxis_billing.invalidations import Message
 from tests.conftest import Database, temporary
 from tests.events import OTHERS, TEMPLATE, Invoke, answers, event, in_process
 from tests.running import serving
+from tests.steps import PLATFORM, new_organization
 
 pytestmark = pytest.mark.sam
 
@@ -188,6 +194,66 @@ def test_a_message_that_cannot_be_read_is_delivered_again(
     batch["Records"] = [good, {**good, "messageId": "bad", "body": "?"}]
     failed = invoke("WebhookRecordFunction", batch)["batchItemFailures"]
     assert failed == [{"itemIdentifier": "bad"}]
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/with-kafka.html and with-msk.html
+SELF_MANAGED = {"eventSource": "SelfManagedKafka"}
+MSK = {
+    "eventSource": "aws:kafka",
+    "eventSourceArn": "arn:aws:kafka:sa-east-1:123456789012:cluster/billing/751d2973-a626-431c-9d4e"
+    "-d7975eb44dd7-2",
+}
+
+
+@pytest.mark.parametrize("source", [SELF_MANAGED, MSK], ids=lambda source: source["eventSource"])
+def test_a_batch_of_kafka_is_forgotten_over_its_partitions_but_for_what_cannot_be_read(
+    source: dict[str, str], invoke: Invoke, data: Data, other_redis_url: str
+) -> None:
+    """SAM makes up no event of Kafka's; this one is written as AWS documents it."""
+    told: list[Message] = []
+    with data.database.connect() as db:
+
+        def cached_name(of: UUID) -> str:
+            started = Cache(L2(data.redis_url))
+            return organizations.get(lambda: db, started, PLATFORM, of).name
+
+        acme, bolt = new_organization(db), new_organization(db)
+        elsewhere = Cache(L2(other_redis_url))
+        invalidations.drain(db, elsewhere, "elsewhere", lambda _messages: None)
+        for one in (acme, bolt):
+            assert cached_name(one) == "Acme"
+            change = organizations.OrganizationChange(name="New")
+            organizations.update(db, PLATFORM, one, change)
+        invalidations.drain(db, elsewhere, "elsewhere", told.extend)
+        assert [cached_name(one) for one in (acme, bolt)] == ["Acme", "Acme"]
+        first, second = (message.model_dump_json().encode() for message in told)
+        batch = {
+            **source,
+            "bootstrapServers": "b-2.example:9092,b-1.example:9092",
+            "records": {
+                "cache-invalidation-0": [kafka_record(0, 15, first)],
+                "cache-invalidation-2": [
+                    kafka_record(2, 40, b"?"),
+                    kafka_record(2, 41, second),
+                ],
+            },
+        }
+        failed = invoke("CacheInvalidationFunction", batch)["batchItemFailures"]
+        assert failed == [{"itemIdentifier": "cache-invalidation-2:40"}]
+        assert [cached_name(one) for one in (acme, bolt)] == ["New", "New"]
+
+
+def kafka_record(partition: int, offset: int, value: bytes) -> dict[str, Any]:
+    return {
+        "topic": "cache-invalidation",
+        "partition": partition,
+        "offset": offset,
+        "timestamp": 1545084650987,
+        "timestampType": "CREATE_TIME",
+        "key": base64.b64encode(b"tenant").decode(),
+        "value": base64.b64encode(value).decode(),
+        "headers": [{"headerKey": list(b"headerValue")}],
+    }
 
 
 def test_over_http_a_container_takes_no_request_whose_token_nobody_has_checked(
