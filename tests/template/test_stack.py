@@ -1,80 +1,45 @@
 """What `sam deploy` makes: nothing reaches what it need not, nothing is lost, all is watched."""
 
-import functools
 import json
-import os
 import re
-import subprocess
 from typing import Any
 
 import pytest
 
 from local.template import ROOT, read
+from tests.template.stack import (
+    TEMPLATE,
+    Resources,
+    decided,
+    of_type,
+    properties,
+    stack,
+    transformed,
+)
 
 API = {
     function.name.removesuffix("Function")
     for function in read({}).functions.values()
     if function.routes
 }
-SAM = ROOT / ".venv-sam/bin/python"
-if not SAM.exists():
-    pytest.skip("what SAM makes of the template needs it: make check", allow_module_level=True)
 UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction"}
-Resources = dict[str, dict[str, Any]]
-
-
-@functools.cache
-def stack(*uploaded: str) -> Resources:
-    """The stack's resources; those named were uploaded anew."""
-    return transformed((ROOT / "template.yaml").read_text(), *uploaded)
-
-
-def transformed(template: str, *uploaded: str) -> Resources:
-    made = subprocess.run(
-        [SAM, ROOT / "tests/template/transform.py", *uploaded],
-        input=template,
-        env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    resources: Resources = json.loads(made.stdout)["Resources"]
-    return resources
-
-
-def of_type(kind: str) -> Resources:
-    return {name: of for name, of in stack().items() if of["Type"] == kind}
-
-
 FUNCTIONS = of_type("AWS::Lambda::Function")
 QUEUES = of_type("AWS::SQS::Queue")
 
 
-def properties(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = stack()[name]["Properties"]
-    return found
+def versions(resources: Resources) -> set[str]:
+    return {name for name, of in resources.items() if of["Type"] == "AWS::Lambda::Version"}
 
 
 @pytest.mark.parametrize("layer", ["DependenciesLayer", "CoreLayer"])
 def test_a_change_of_a_layer_alone_reaches_every_function(layer: str) -> None:
-    def versions(resources: Resources) -> set[str]:
-        kind = "AWS::Lambda::Version"
-        return {name for name, of in resources.items() if of["Type"] == kind}
-
     assert len(versions(stack())) == len(FUNCTIONS)
     assert not versions(stack()) & versions(stack(layer))
 
 
 def test_a_change_of_the_configuration_reaches_every_function() -> None:
-    def versions(text: str) -> set[str]:
-        return {
-            name for name, of in transformed(text).items() if of["Type"] == "AWS::Lambda::Version"
-        }
-
-    template = (ROOT / "template.yaml").read_text()
-    raised = re.sub(r'CONFIG_REVISION: "\w+"', 'CONFIG_REVISION: "next"', template)
-    assert raised != template
-    assert not versions(template) & versions(raised)
+    raised = re.sub(r'CONFIG_REVISION: "\w+"', 'CONFIG_REVISION: "next"', TEMPLATE)
+    assert not versions(stack()) & versions(transformed(text=raised)["Resources"])
 
 
 def test_a_restored_database_takes_the_place_of_the_lost_one() -> None:
@@ -154,13 +119,11 @@ def test_what_holds_data_outlives_the_stack() -> None:
 
 
 @pytest.mark.parametrize("name", QUEUES)
-def test_a_queue_has_dead_letters_that_are_watched(name: str) -> None:
+def test_a_queue_is_encrypted_and_has_dead_letters(name: str) -> None:
     queue = properties(name)
     assert queue["SqsManagedSseEnabled"] is True
-    watched = json.dumps(of_type("AWS::CloudWatch::Alarm"))
     if "DeadLetters" in name:
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
-        assert f'["{name}", "QueueName"]' in watched
     else:
         target = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
         assert "DeadLetters" in target
@@ -216,12 +179,42 @@ def test_an_alarm_tells_somebody_and_says_where_to_read_on(name: str) -> None:
 
 
 def test_every_function_is_watched() -> None:
-    watched = json.dumps([properties("ApiErrorsAlarm"), properties("WorkerErrorsAlarm")])
-    # Of these two, other alarms watch what they are for.
-    others = {"MigrateFunction", "AuditFunction"}
-    assert {name for name in FUNCTIONS if f'"{name}"' not in watched} <= {
-        *others, "UpkeepFunction", "WebhookSendFunction"
-    }  # fmt: skip
+    alarms = ("ApiErrorsAlarm", "ScheduleErrorsAlarm", "QueueErrorsAlarm")
+    watched = json.dumps([properties(name) for name in alarms])
+    # A migration that fails stops the deployment; LedgerBrokenAlarm misses an audit.
+    assert {name for name in FUNCTIONS if f'"{name}"' not in watched} == {
+        *("MigrateFunction", "AuditFunction")
+    }
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_is_watched_by_its_oldest_message_and_dead_letters_by_their_count(
+    name: str,
+) -> None:
+    metric = "NumberOfMessagesVisible" if "DeadLetters" in name else "AgeOfOldestMessage"
+    [alarm] = [
+        properties(one) for one in ALARMS if f'["{name}", "QueueName"]' in json.dumps(ALARMS[one])
+    ]
+    assert f'"Approximate{metric}"' in json.dumps(alarm)
+
+
+def test_a_queues_messages_are_late_before_they_are_gone() -> None:
+    resources = decided(InvalidationTopicArn="arn")["Resources"]
+    [late, *ages] = resources["QueuesLateAlarm"]["Properties"]["Metrics"]
+    [text, rest] = late["Expression"]["Fn::Sub"]
+    limits = dict(re.findall(r"(\w+) / (\d+)", text + rest["Invalidations"]))
+    for age in ages:
+        [queue] = age["MetricStat"]["Metric"]["Dimensions"]
+        # SQS keeps them for four days where nothing else is said.
+        kept = properties(queue["Value"]["Fn::GetAtt"][0]).get("MessageRetentionPeriod", 345600)
+        assert int(limits.pop(age["Id"])) < kept
+    assert not limits
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_has_no_more_metrics_than_cloudwatch_takes(name: str) -> None:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
+    assert json.dumps(properties(name)).count('"MetricStat"') <= 10
 
 
 def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() -> None:

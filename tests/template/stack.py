@@ -1,0 +1,99 @@
+"""What `sam deploy` makes of the template, for the tests of it."""
+
+import functools
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from local.template import ROOT
+
+Resources = dict[str, dict[str, Any]]
+_NOTHING = {"Ref": "AWS::NoValue"}
+SAM = ROOT / ".venv-sam/bin/python"
+if not SAM.exists():
+    pytest.skip("what SAM makes of the template needs it: make check", allow_module_level=True)
+
+
+TEMPLATE = (ROOT / "template.yaml").read_text()
+
+
+@functools.cache
+def transformed(*uploaded: str, text: str = TEMPLATE) -> dict[str, Any]:
+    """The template as CloudFormation gets it; the resources named were uploaded anew."""
+    made = subprocess.run(
+        [SAM, ROOT / "tests/template/transform.py", *uploaded],
+        input=text,
+        env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    template: dict[str, Any] = json.loads(made.stdout)
+    return template
+
+
+def stack(*uploaded: str) -> Resources:
+    resources: Resources = transformed(*uploaded)["Resources"]
+    return resources
+
+
+def of_type(kind: str) -> Resources:
+    return {name: of for name, of in stack().items() if of["Type"] == kind}
+
+
+def properties(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack()[name]["Properties"]
+    return found
+
+
+def decided(**parameters: str) -> dict[str, Any]:
+    """The template with these parameters, its conditions decided: without what they leave out."""
+    template = transformed()
+    conditions = conditions_of(**parameters)
+
+    def of(value: Any) -> Any:
+        if isinstance(value, list):
+            return [kept for one in value if (kept := of(one)) != _NOTHING]
+        if not isinstance(value, dict):
+            return value
+        if "Fn::If" in value:
+            condition, if_true, if_false = value["Fn::If"]
+            return of(if_true if conditions[condition] else if_false)
+        return {key: kept for key, one in value.items() if (kept := of(one)) != _NOTHING}
+
+    def made(section: str) -> dict[str, Any]:
+        return {
+            name: of({key: one for key, one in value.items() if key != "Condition"})
+            for name, value in template[section].items()
+            if "Condition" not in value or conditions[value["Condition"]]
+        }
+
+    values = {
+        name: {**one, "Default": parameters.get(name, one.get("Default"))}
+        for name, one in template["Parameters"].items()
+    }
+    return {"Parameters": values, "Resources": made("Resources"), "Outputs": made("Outputs")}
+
+
+def conditions_of(**parameters: str) -> dict[str, bool]:
+    """Whether each condition holds."""
+    template = transformed()
+    conditions = template["Conditions"]
+
+    def operand(of: Any) -> Any:
+        name = of["Ref"] if isinstance(of, dict) else None
+        return parameters.get(name, template["Parameters"][name]["Default"]) if name else of
+
+    def holds(of: dict[str, Any]) -> bool:
+        [(kind, operands)] = of.items()
+        if kind == "Condition":
+            return holds(conditions[operands])
+        if kind == "Fn::Equals":
+            return bool(operand(operands[0]) == operand(operands[1]))
+        both = [holds(one) for one in operands]
+        return {"Fn::Not": not both[0], "Fn::And": all(both), "Fn::Or": any(both)}[kind]
+
+    return {name: holds(of) for name, of in conditions.items()}
