@@ -84,6 +84,10 @@ def test_charges_need_no_cache() -> None:
     assert "CachePolicy" not in json.dumps(stack()["ChargeFunctionRole"])
 
 
+def test_forgetting_needs_no_database() -> None:
+    assert "DatabasePolicy" not in json.dumps(stack()["CacheInvalidationFunctionRole"])
+
+
 def test_nothing_leaves_the_network_but_through_its_endpoints() -> None:
     kinds = {of["Type"] for of in stack().values()}
     assert not kinds & {
