@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -149,6 +150,47 @@ def test_a_mapping_goes_to_the_alias_and_reports_what_failed(name: str) -> None:
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
 
 
+CONSUMERS = {
+    mapping["Properties"]["FunctionName"]["Ref"].removesuffix("Aliaslive"): mapping["Properties"]
+    for mapping in MAPPINGS.values()
+    if "Topics" not in mapping["Properties"]
+}
+
+
+@pytest.mark.parametrize("name", CONSUMERS)
+def test_what_is_reserved_is_enough_for_the_queue(name: str) -> None:
+    most_at_once = CONSUMERS[name]["ScalingConfig"]["MaximumConcurrency"]
+    reserving = decided(ReserveConcurrency="true")["Resources"][name]["Properties"]
+    assert reserving["ReservedConcurrentExecutions"] >= most_at_once
+
+
+def test_nothing_is_reserved_unless_asked_for_and_then_what_the_manual_says() -> None:
+    def reserved(**parameters: str) -> int:
+        resources = decided(**parameters)["Resources"].values()
+        return sum(
+            one["Properties"].get("ReservedConcurrentExecutions", 0)
+            for one in resources
+            if one["Type"] == "AWS::Lambda::Function"
+        )
+
+    assert reserved() == 0
+    manual = (ROOT / "docs/operate.md").read_text()
+    assert f"{reserved(ReserveConcurrency='true')} of the account's concurrency" in manual
+
+
+def test_queues_leave_the_database_its_connections() -> None:
+    held = sum(
+        mapping["ScalingConfig"]["MaximumConcurrency"]
+        for name, mapping in CONSUMERS.items()
+        if "DatabasePolicy" in json.dumps(stack()[f"{name}Role"])
+    )
+    assert f"never hold more than {held}" in (ROOT / "docs/scale.md").read_text()
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
+    smallest_database = 2 * 1024**3 // 9531392
+    share = properties("DatabaseProxyTarget")["ConnectionPoolConfigurationInfo"]
+    assert held < smallest_database * share["MaxConnectionsPercent"] / 100 / 2
+
+
 SCHEDULES = of_type("AWS::Scheduler::Schedule")
 
 
@@ -219,6 +261,19 @@ def test_a_queues_messages_are_late_before_they_are_gone() -> None:
 def test_an_alarm_has_no_more_metrics_than_cloudwatch_takes(name: str) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
     assert json.dumps(properties(name)).count('"MetricStat"') <= 10
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_a_configured_deployment_says_what_the_template_takes(environment: str) -> None:
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]
+    for one in configured["parameters"]["parameter_overrides"].split():
+        name, value = one.split("=")
+        declared = transformed()["Parameters"][name]
+        assert value in map(str, declared.get("AllowedValues", [value]))
+    # Which is not enough for roles and policies with names of their own.
+    assert configured["parameters"]["capabilities"] == "CAPABILITY_IAM"
+    for name, resource in stack().items():
+        assert not resource["Properties"].keys() & {"RoleName", "ManagedPolicyName"}, name
 
 
 def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() -> None:
