@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,7 @@ def db(database: Database) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "INVALIDATION_TOPIC_ARN"):
+    for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "KAFKA_SECRET", "INVALIDATION_TOPIC_ARN"):
         monkeypatch.setenv(name, "")
     bus._producer.cache_clear()
     bus._sns.cache_clear()
@@ -205,7 +206,6 @@ def test_when_kafka_is_gone_this_region_knows_and_the_others_are_told_later(
         here.drain(db, bus.publisher())
     assert datetime.now(UTC) - started < timedelta(seconds=bus.DELIVERY_SECONDS + 1)
     assert here.name_of(db, acme) == "Acme Ltd"
-    bus._producer.cache_clear()
     back = Broker()
     no_bus.setenv("KAFKA_BROKERS", back.url)
     assert here.drain(db, bus.publisher()) == 1
@@ -325,6 +325,60 @@ def test_without_kafka_the_same_message_goes_over_sns_to_each_regions_queue(
     with pytest.raises(bus.Undelivered):
         here.drain(db, bus.publisher())
     assert here.drain(db, lambda _messages: None) == 1
+
+
+@pytest.fixture
+def kafka_secret(no_bus: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Stores a secret, which Kafka's user and password are read from."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        no_bus.setenv(name, "x")
+    no_bus.setenv("AWS_REGION", "eu-central-1")
+    with mock_aws():
+        manager = boto3.client("secretsmanager", region_name="eu-central-1")
+        arn = manager.create_secret(Name="kafka", SecretString="{}")["ARN"]
+        no_bus.setenv("KAFKA_SECRET", arn)
+        yield lambda text: manager.put_secret_value(SecretId=arn, SecretString=text)
+
+
+LOGIN = '{"username": "billing", "password": "secret"}'
+TOLD = [Message(id=uuid4(), origin="here", tenant=uuid4(), committed_at=datetime.now(UTC))]
+
+
+def test_a_kafka_with_a_password_is_told_nothing_in_plain_text(
+    no_bus: pytest.MonkeyPatch, kafka_secret: Callable[[str], None]
+) -> None:
+    kafka_secret(LOGIN)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        no_bus.setenv("KAFKA_BROKERS", f"127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(bus.Undelivered):
+            bus.publisher()(TOLD)
+        connection, _ = listener.accept()
+        with connection:
+            # https://www.rfc-editor.org/rfc/rfc8446#section-5.1: a handshake, of TLS.
+            assert connection.recv(2) == b"\x16\x03"
+    assert bus._authentication()["sasl.mechanisms"] == "SCRAM-SHA-512"
+
+
+def test_a_password_that_kafka_refuses_is_read_anew(
+    no_bus: pytest.MonkeyPatch, kafka_secret: Callable[[str], None]
+) -> None:
+    no_bus.setenv("KAFKA_BROKERS", "127.0.0.1:1")
+    kafka_secret(LOGIN)
+    before = bus._producer()
+    with pytest.raises(bus.Undelivered):
+        bus.publisher()(TOLD)
+    assert bus._producer() is not before
+
+
+@pytest.mark.parametrize("text", ["secret", '["billing", "secret"]', '{"username": "billing"}'])
+def test_a_secret_that_is_no_login_leaves_what_changed_to_be_told_later(
+    text: str, no_bus: pytest.MonkeyPatch, kafka_secret: Callable[[str], None]
+) -> None:
+    no_bus.setenv("KAFKA_BROKERS", "127.0.0.1:1")
+    kafka_secret(text)
+    with pytest.raises(bus.Undelivered, match="no username and password"):
+        bus.publisher()(TOLD)
 
 
 def test_amazon_msk_is_given_a_signed_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,55 @@ def test_the_administrators_secret_is_for_migration_and_audit_alone() -> None:
     assert sorted(holders) == ["AuditFunctionRole", "MigrateFunctionRole"]
 
 
+OWN_KAFKA = {"KafkaBrokers": "kafka:9096", "KafkaSecretArn": "arn:of:kafka"}
+OWN_NETWORK = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}
+
+
+def test_kafkas_password_is_for_who_tells_and_who_polls_alone() -> None:
+    resources = decided(**OWN_KAFKA)["Resources"]
+    readers = {
+        name for name, of in resources.items() if "KafkaSecretArn" in json.dumps(_statements(of))
+    }
+    assert readers == {"TellRegionsPolicy", "CacheInvalidationFunctionRole"}
+    tellers = {name for name, of in resources.items() if '"TellRegionsPolicy"' in json.dumps(of)}
+    assert tellers == {
+        f"{name}FunctionRole" for name in ("Account", "Privacy", "FxStore", "CacheSweep")
+    }
+    assert "TellRegionsPolicy" not in decided(KafkaBrokers="kafka:9092")["Resources"]
+
+
+@pytest.mark.parametrize("network", [{}, OWN_NETWORK], ids=["made", "own"])
+def test_lambda_polls_ones_own_kafka_from_inside_the_network(network: dict[str, str]) -> None:
+    template = decided(**OWN_KAFKA, **network)
+    resources = template["Resources"]
+    [*inside, password] = resources["KafkaMapping"]["Properties"]["SourceAccessConfigurations"]
+    assert [one["Type"] for one in inside] == ["VPC_SUBNET", "VPC_SUBNET", "VPC_SECURITY_GROUP"]
+    assert "FunctionsSecurityGroup" in inside[2]["URI"]["Fn::Sub"]
+    assert password == {"Type": "SASL_SCRAM_512_AUTH", "URI": {"Ref": "KafkaSecretArn"}}
+    # What Lambda asks for: https://docs.aws.amazon.com/lambda/latest/dg/with-kafka-cluster-network.html
+    ingress = resources["PollersReachBrokers"]["Properties"]
+    assert (
+        ingress["GroupId"] == ingress["SourceSecurityGroupId"] == {"Ref": "FunctionsSecurityGroup"}
+    )
+    egress = resources["FunctionsSecurityGroup"]["Properties"]["SecurityGroupEgress"]
+    assert (ingress["FromPort"], ingress["ToPort"]) in {
+        (one["FromPort"], one["ToPort"]) for one in egress
+    }
+    assert 443 in {one["FromPort"] for one in egress}
+    endpoints = {"SecretsEndpoint", "LambdaEndpoint", "TokenEndpoint"}
+    assert endpoints & resources.keys() == (set() if network else endpoints)
+    role = resources["CacheInvalidationFunctionRole"]["Properties"]["ManagedPolicyArns"]
+    assert "arn:aws:iam::aws:policy/service-role/AWSLambdaMSKExecutionRole" in role
+
+
+def test_a_kafka_that_asks_for_nothing_is_polled_without_a_password() -> None:
+    mapping = decided(KafkaBrokers="kafka:9092")["Resources"]["KafkaMapping"]["Properties"]
+    assert len(mapping["SourceAccessConfigurations"]) == 3
+    outside = {"Cache": "false", "DatabaseUrlSecretArn": "arn:of:database"}
+    mapping = decided(**OWN_KAFKA, **outside)["Resources"]["KafkaMapping"]["Properties"]
+    assert [one["Type"] for one in mapping["SourceAccessConfigurations"]] == ["SASL_SCRAM_512_AUTH"]
+
+
 def test_charges_need_no_cache() -> None:
     assert "CachePolicy" not in json.dumps(stack()["ChargeFunctionRole"])
 

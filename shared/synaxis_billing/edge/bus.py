@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from synaxis_billing.edge import config
+from synaxis_billing.edge import config, credentials
 from synaxis_billing.invalidations import Message, Publish
 
 if TYPE_CHECKING:
@@ -59,9 +59,11 @@ def publish_to_kafka(messages: Sequence[Message]) -> None:
                 on_delivery=delivered,
             )
         waiting = producer.flush(DELIVERY_SECONDS)
-    except (KafkaException, BufferError) as error:
+    except (KafkaException, BufferError, LookupError) as error:
         raise Undelivered(str(error)) from error
     if failed or waiting:
+        # The next one reads the secret anew: Kafka may have another password by now.
+        _producer.cache_clear()
         raise Undelivered(failed[0] if failed else "Kafka did not confirm in time")
 
 
@@ -114,11 +116,23 @@ def _producer() -> "Producer":
         "message.timeout.ms": DELIVERY_SECONDS * 1000,
         "log_level": 3,
     }
+    return Producer(settings | _authentication())
+
+
+def _authentication() -> dict[str, Any]:
     if config.kafka_iam():
         from synaxis_billing.edge.msk import authentication
 
-        settings |= authentication(config.region())
-    return Producer(settings)
+        return authentication(config.region())
+    login = credentials.kafka()
+    if login is None:
+        return {}
+    return {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanisms": "SCRAM-SHA-512",
+        "sasl.username": login[0],
+        "sasl.password": login[1],
+    }
 
 
 @functools.cache

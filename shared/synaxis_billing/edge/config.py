@@ -62,6 +62,10 @@ def kafka_iam() -> bool:
     return bool(os.environ["MSK_CLUSTER_ARN"])
 
 
+def kafka_secret() -> str:
+    return os.environ.get("KAFKA_SECRET", "")
+
+
 def invalidation_topic_arn() -> str:
     return os.environ["INVALIDATION_TOPIC_ARN"]
 

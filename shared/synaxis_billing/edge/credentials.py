@@ -1,5 +1,5 @@
-"""Where PostgreSQL and Redis are, and who connects: by a token of the function's role, by a URL
-that is a secret, or, on a developer's machine, by one of the environment."""
+"""Where PostgreSQL, Redis and Kafka are, and who connects: by a token of the function's role, by
+what a secret says, or, on a developer's machine, by a URL of the environment."""
 
 import json
 import ssl
@@ -81,6 +81,18 @@ def redis() -> Redis | None:
         return Redis(url, config.redis_cluster())
     endpoint, name, user = config.redis_cache()
     return Redis(f"rediss://{endpoint}", True, user, name) if endpoint else None
+
+
+def kafka() -> tuple[str, str] | None:
+    """User and password; None where Kafka asks for none. Raises LookupError."""
+    arn = config.kafka_secret()
+    if not arn:
+        return None
+    try:
+        login = json.loads(secret(arn))
+        return login["username"], login["password"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise LookupError(f"the secret {arn} has no username and password") from error
 
 
 def fx_api_key() -> str:
