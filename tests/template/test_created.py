@@ -1,0 +1,319 @@
+"""The stack, created in moto and looked at by the services' own APIs: with its defaults, and with
+what is one's own in the place of its parts."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto.cloudformation.parsing import get_model_map
+
+from tests.template.creation import ACCOUNT, BY_API, REGION, Created, account, client, created
+from tests.template.stack import conditions_of, stack
+
+# Neither moto's CloudFormation nor a call of its API here makes them.
+NOT_CREATED = {
+    *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudFormation::CustomResource"),
+    *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"),
+    *("AWS::ElastiCache::ServerlessCache", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup"),
+    *("AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig"),
+    *("AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"),
+}
+
+
+def _default() -> dict[str, str]:
+    return {}
+
+
+def _own() -> dict[str, str]:
+    """Everything that may be one's own is."""
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
+        for number in (1, 2)
+    ]
+    secrets = ("DatabaseUrl", "AdminDatabaseUrl", "RedisUrl", "FxApiKey", "Kafka")
+    return {
+        "VpcId": vpc,
+        "SubnetIds": ",".join(subnets),
+        **{f"{name}SecretArn": _secret(name) for name in secrets},
+        "KafkaBrokers": "kafka:9096",
+        "JwtIssuer": "https://issuer.example.com",
+        "CorsOrigins": "https://console.example.com",
+        "AlarmEmail": "operator@example.com",
+        "Production": "false",
+        "ReserveConcurrency": "true",
+        "LogRetentionDays": "7",
+    }
+
+
+def _regions() -> dict[str, str]:
+    """A network that is made, and both a Kafka and a topic to tell other regions."""
+    topic = client("sns").create_topic(Name="invalidation")["TopicArn"]
+    return {"KafkaBrokers": "kafka:9092", "InvalidationTopicArn": topic}
+
+
+def _outside() -> dict[str, str]:
+    """In no network: a database that somebody else migrates, no cache, and MSK."""
+    return {
+        "DatabaseUrlSecretArn": _secret("DatabaseUrl"),
+        "Cache": "false",
+        "KafkaBrokers": "kafka:9098",
+        "MskClusterArn": f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/billing/1",
+    }
+
+
+def _secret(name: str) -> str:
+    arn: str = client("secretsmanager").create_secret(Name=name, SecretString="x")["ARN"]
+    return arn
+
+
+VARIATIONS = {"default": _default, "own": _own, "regions": _regions, "outside": _outside}
+
+
+@pytest.fixture(scope="module", params=VARIATIONS)
+def made(request: pytest.FixtureRequest) -> Iterator[Created]:
+    with account():
+        yield created(VARIATIONS[request.param]())
+
+
+def test_what_moto_cannot_create_is_known() -> None:
+    kinds = {of["Type"] for of in stack().values()}
+    assert kinds - get_model_map().keys() == NOT_CREATED | BY_API.keys()
+
+
+def test_the_variations_take_every_condition_both_ways() -> None:
+    taken: dict[str, set[bool]] = {}
+    for parameters in VARIATIONS.values():
+        with account():
+            for name, holds in conditions_of(**parameters()).items():
+                taken.setdefault(name, set()).add(holds)
+    assert {name for name, ways in taken.items() if ways != {True, False}} == set()
+
+
+def _queues() -> dict[str, dict[str, str]]:
+    """The attributes of the account's queues, by their ARN."""
+    sqs = client("sqs")
+    attributes = [
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        for url in sqs.list_queues()["QueueUrls"]
+    ]
+    return {one["QueueArn"]: one for one in attributes}
+
+
+def test_every_queue_gives_up_into_another_and_is_encrypted(made: Created) -> None:
+    queues = _queues()
+    assert len(queues) == len(made.of_type("AWS::SQS::Queue"))
+    given_up_into = set()
+    for arn, queue in queues.items():
+        assert queue["SqsManagedSseEnabled"] == "true"
+        assert ("DeadLetters" in arn) == ("RedrivePolicy" not in queue)
+        if "RedrivePolicy" in queue:
+            policy = json.loads(queue["RedrivePolicy"])
+            given_up_into.add(policy["deadLetterTargetArn"])
+            assert 3 <= int(policy["maxReceiveCount"]) <= 10
+    # What schedules give up goes into one more.
+    [schedules] = {arn for arn in queues if "DeadLetters" in arn} - given_up_into
+    assert "ScheduleDeadLetters" in schedules
+
+
+def _functions() -> dict[str, dict[str, Any]]:
+    pages = client("lambda").get_paginator("list_functions").paginate()
+    return {one["FunctionArn"]: one for page in pages for one in page["Functions"]}
+
+
+@pytest.mark.usefixtures("made")
+def test_every_queue_is_read_by_a_function_that_has_time_for_it() -> None:
+    queues, functions = _queues(), _functions()
+    mappings = client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    read = {one["EventSourceArn"]: functions[one["FunctionArn"]] for one in mappings}
+    assert read.keys() == {arn for arn in queues if "DeadLetters" not in arn}
+    for arn, function in read.items():
+        assert int(queues[arn]["VisibilityTimeout"]) >= 6 * function["Timeout"]
+
+
+def _statements(role: str) -> list[dict[str, Any]]:
+    """What a role may do, but by AWS's own policies, of which there must be one of each name."""
+    iam = client("iam")
+    # Moto gives inline policies in Python's notation.
+    documents = [
+        ast.literal_eval(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        arn = attached["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        if not arn.startswith("arn:aws:iam::aws:"):
+            policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+            documents.append(policy["Document"])
+    return [statement for document in documents for statement in _listed(document["Statement"])]
+
+
+def test_a_role_may_do_what_is_named_to_what_is_there(made: Created) -> None:
+    there = {
+        *_queues(),
+        *_functions(),
+        *(one["ARN"] for one in client("secretsmanager").list_secrets()["SecretList"]),
+        *(one["TopicArn"] for one in client("sns").list_topics()["Topics"]),
+    }
+    # The database, the cache and Kafka, whose ARNs moto does not make.
+    stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|secretsmanager:.*:secret:rds)\b")
+    for name, role in made.named("AWS::IAM::Role").items():
+        for statement in _statements(role):
+            assert statement["Effect"] == "Allow"
+            assert not [one for one in _listed(statement["Action"]) if "*" in one], name
+            for arn in _listed(statement["Resource"]):
+                assert arn in there or stood_in.match(arn), (name, arn)
+
+
+def _listed(of: Any) -> list[Any]:
+    return of if isinstance(of, list) else [of]
+
+
+def test_only_functions_reach_the_data_and_nobody_from_outside_reaches_anything(
+    made: Created,
+) -> None:
+    groups = client("ec2").describe_security_groups()["SecurityGroups"]
+    ours = {one["GroupId"]: one for one in groups if one["GroupName"].startswith("stack-")}
+    assert len(ours) == len(made.named("AWS::EC2::SecurityGroup"))
+    ids = made.named("AWS::EC2::SecurityGroup")
+    names = {group: name.removesuffix("SecurityGroup") for name, group in ids.items()}
+    ways = {
+        (names[pair["GroupId"]], names[group], rule["FromPort"], rule["ToPort"])
+        for group, one in ours.items()
+        for rule in one["IpPermissions"]
+        for pair in rule["UserIdGroupPairs"]
+    }
+    assert not [rule for one in ours.values() for rule in one["IpPermissions"] if rule["IpRanges"]]
+    expected = set()
+    if "Data" in names.values():
+        expected |= {("Functions", "Data", 5432, 5432), ("Functions", "Data", 6379, 6380)}
+    if "Endpoints" in names.values():
+        expected |= {("Functions", "Endpoints", 443, 443)}
+    if "DatabaseProxyTarget" in made.resources:
+        expected |= {("Data", "Data", 5432, 5432)}
+    if "KafkaMapping" in made.resources and "Functions" in names.values():
+        expected |= {("Functions", "Functions", 9092, 9198)}
+    assert ways == expected
+
+
+def test_every_function_but_those_of_the_internet_is_in_the_network(made: Created) -> None:
+    subnets = {one["SubnetId"] for one in client("ec2").describe_subnets()["Subnets"]}
+    group = made.ids.get("FunctionsSecurityGroup")
+    for function in _functions().values():
+        network = function.get("VpcConfig", {})
+        name = function["FunctionName"]
+        if group is None or "FxFetch" in name or "WebhookSend" in name:
+            assert not network.get("SubnetIds"), name
+        else:
+            assert network["SecurityGroupIds"] == [group]
+            assert len(network["SubnetIds"]) == 2
+            assert set(network["SubnetIds"]) <= subnets
+
+
+def test_no_function_is_told_anything_unresolved(made: Created) -> None:
+    urls = set(client("sqs").list_queues()["QueueUrls"])
+    for function in _functions().values():
+        for name, value in function["Environment"]["Variables"].items():
+            assert "${" not in value
+            assert not name.endswith("QUEUE_URL") or value in urls
+    assert not [value for value in made.outputs.values() if "${" in value]
+
+
+def test_concurrency_is_reserved_if_asked_for_alone(made: Created) -> None:
+    reserved = {
+        name: client("lambda").get_function_concurrency(FunctionName=name)
+        for name in made.named("AWS::Lambda::Function").values()
+    }
+    amounts = [one.get("ReservedConcurrentExecutions", 0) for one in reserved.values()]
+    assert sum(amounts) == (77 if "ReserveConcurrency" in made.parameters else 0)
+
+
+def test_alarms_go_to_an_encrypted_topic_and_watch_what_is_there(made: Created) -> None:
+    topic = client("sns").get_topic_attributes(TopicArn=made.outputs["AlarmTopicArn"])["Attributes"]
+    assert topic["KmsMasterKeyId"] == made.ids["AlarmKey"]
+    assert client("kms").get_key_rotation_status(KeyId=made.ids["AlarmKey"])["KeyRotationEnabled"]
+    alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert len(alarms) == len(made.of_type("AWS::CloudWatch::Alarm"))
+    there = {
+        "FunctionName": {one["FunctionName"] for one in _functions().values()},
+        "QueueName": {arn.split(":")[-1] for arn in _queues()},
+    }
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == [topic["TopicArn"]]
+        metrics = [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+        for metric in metrics or [alarm]:
+            for dimension in metric["Dimensions"]:
+                known = there.get(dimension["Name"])
+                assert known is None or dimension["Value"] in known, alarm["AlarmName"]
+
+
+def test_a_mail_address_hears_of_alarms(made: Created) -> None:
+    pages = client("sns").list_subscriptions_by_topic(TopicArn=made.outputs["AlarmTopicArn"])
+    endpoints = [one["Endpoint"] for one in pages["Subscriptions"]]
+    assert endpoints == [of for name, of in made.parameters.items() if name == "AlarmEmail"]
+
+
+def test_the_topic_of_all_regions_alone_may_fill_this_regions_queue(made: Created) -> None:
+    topic = made.parameters.get("InvalidationTopicArn")
+    policies = {arn: json.loads(of["Policy"]) for arn, of in _queues().items() if of.get("Policy")}
+    assert bool(policies) == bool(topic)
+    for arn, policy in policies.items():
+        [statement] = policy["Statement"]
+        assert statement["Resource"] == arn
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}
+        [told] = client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        assert told["Endpoint"] == arn
+
+
+def test_logs_are_kept_as_long_as_asked_for(made: Created) -> None:
+    groups = client("logs").describe_log_groups()["logGroups"]
+    days = int(made.parameters.get("LogRetentionDays", 90))
+    assert [int(one["retentionInDays"]) for one in groups] == [days, days]
+    assert made.outputs["LogGroupName"] in {one["logGroupName"] for one in groups}
+
+
+def test_a_schedule_invokes_a_function_as_a_role_that_may_do_that_alone(made: Created) -> None:
+    scheduler = client("scheduler")
+    schedules = scheduler.list_schedules()["Schedules"]
+    assert len(schedules) == len(made.of_type("AWS::Scheduler::Schedule"))
+    for schedule in schedules:
+        target = scheduler.get_schedule(Name=schedule["Name"])["Target"]
+        allowed = {
+            statement["Action"]: statement["Resource"]
+            for statement in _statements(target["RoleArn"].split("/")[-1])
+        }
+        assert allowed == {
+            "lambda:InvokeFunction": target["Arn"],
+            "sqs:SendMessage": target["DeadLetterConfig"]["Arn"],
+        }
+        assert target["Arn"] in _functions()
+        assert target["DeadLetterConfig"]["Arn"] in _queues()
+
+
+def test_the_gateways_client_has_a_secret_and_no_way_in_but_by_it(made: Created) -> None:
+    cognito = client("cognito-idp")
+    pools = [one["Id"] for one in cognito.list_user_pools(MaxResults=10)["UserPools"]]
+    assert bool(pools) == ("JwtIssuer" not in made.parameters)
+    for pool in pools:
+        [listed] = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
+        identifier = {"UserPoolId": pool, "ClientId": listed["ClientId"]}
+        gateway = cognito.describe_user_pool_client(**identifier)["UserPoolClient"]
+        assert gateway["ClientSecret"]
+        assert gateway["AllowedOAuthFlows"] == ["client_credentials"]
+        [server] = cognito.list_resource_servers(UserPoolId=pool, MaxResults=10)["ResourceServers"]
+        scopes = {f"{server['Identifier']}/{one['ScopeName']}" for one in server["Scopes"]}
+        assert set(gateway["AllowedOAuthScopes"]) == scopes
+
+
+def test_the_database_is_encrypted_kept_and_out_of_reach(made: Created) -> None:
+    databases = client("rds").describe_db_instances()["DBInstances"]
+    assert bool(databases) == ("DatabaseUrlSecretArn" not in made.parameters)
+    for database in databases:
+        assert database["StorageEncrypted"] is True
+        assert database["PubliclyAccessible"] is False
+        assert database["MultiAZ"] is True
+        assert database["BackupRetentionPeriod"] == 35
