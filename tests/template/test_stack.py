@@ -32,10 +32,15 @@ def versions(resources: Resources) -> set[str]:
     return {name for name, of in resources.items() if of["Type"] == "AWS::Lambda::Version"}
 
 
-@pytest.mark.parametrize("layer", ["DependenciesLayer", "CoreLayer"])
-def test_a_change_of_a_layer_alone_reaches_every_function(layer: str) -> None:
+@pytest.mark.parametrize("layer", ["DependenciesLayer", "DocumentsLayer", "CoreLayer"])
+def test_a_change_of_a_layer_alone_reaches_every_function_that_has_it(layer: str) -> None:
+    with_it = {name for name in FUNCTIONS if layer in json.dumps(properties(name)["Layers"])}
+    assert with_it == ({"InvoiceFunction"} if layer == "DocumentsLayer" else set(FUNCTIONS))
     assert len(versions(stack())) == len(FUNCTIONS)
-    assert not versions(stack()) & versions(stack(layer))
+    new = {
+        re.sub(r"Version[0-9a-f]{10}$", "", of) for of in versions(stack(layer)) - versions(stack())
+    }
+    assert new == with_it
 
 
 def test_a_change_of_the_configuration_reaches_every_function() -> None:
