@@ -51,9 +51,13 @@ def _own() -> dict[str, str]:
 
 
 def _regions() -> dict[str, str]:
-    """A network that is made, and both a Kafka and a topic to tell other regions."""
+    """A network, a restored database, and both a Kafka and a topic to tell other regions."""
     topic = client("sns").create_topic(Name="invalidation")["TopicArn"]
-    return {"KafkaBrokers": "kafka:9092", "InvalidationTopicArn": topic}
+    return {
+        "KafkaBrokers": "kafka:9092",
+        "InvalidationTopicArn": topic,
+        "DatabaseSnapshot": "restored-1",
+    }
 
 
 def _outside() -> dict[str, str]:
