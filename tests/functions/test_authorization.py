@@ -231,6 +231,8 @@ FORGED: dict[str, tuple[Any, int]] = {
         changed("charge", *JWT, "claims", "organization_id", to=7),
         401,
     ),
+    "a subject with a NUL": (changed("charge", *JWT, "claims", "sub", to="a\0b"), 401),
+    "a subject with half a letter": (changed("charge", *JWT, "claims", "sub", to="\ud800"), 401),
     "no headers": (changed("charge", "headers", to=None), 400),
     "base64 that is none": (changed("charge", "isBase64Encoded", to=True), 400),
     "no body": (changed("charge", "body", to=None), 400),
@@ -251,6 +253,13 @@ def test_a_forged_or_half_event_is_refused(kind: str, invoke: Invoke, database: 
             "SELECT count(*) FROM billing.credit_transactions WHERE transaction_type = 'charge'"
         ).fetchone()
     assert charges == (0,)
+
+
+def test_a_token_whose_claims_hold_unusual_letters_is_good(invoke: Invoke) -> None:
+    asked = event("create_organization")
+    claims = asked["requestContext"]["authorizer"]["jwt"]["claims"]
+    claims |= {"sub": "Zoë 🙂 \u0001", "name": "a\0b \ud800"}
+    assert invoke("AccountFunction", asked)["statusCode"] == 201
 
 
 def test_a_user_pools_scopes_are_those_of_the_contract(invoke: Invoke) -> None:

@@ -46,6 +46,9 @@ RETRY_AFTER_SECONDS = 1
 IdempotencyKey = Annotated[Key, Header(alias="Idempotency-Key")]
 OptionalIdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 
+# NUL and halves of surrogate pairs, which PostgreSQL's text does not hold.
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
 _FILE = OpenAPIResponseContentSchema(schema={"type": "string"})
 
 Event = dict[str, Any]
@@ -230,11 +233,12 @@ def _no_route(_error: object = None) -> NoReturn:
 
 
 def _claims(event: Event) -> dict[str, str]:
-    """What API Gateway hands on, which is text; none if anything else is among it."""
+    """What API Gateway hands on, which is text; none if anything else is among it, or a subject
+    that cannot be written down."""
     match event["requestContext"]:
         case {"authorizer": {"jwt": {"claims": dict(claims)}}} if all(
             isinstance(of, str) for of in claims.values()
-        ):
+        ) and not _UNWRITABLE.search(claims.get("sub", "")):
             return claims
     return {}
 
