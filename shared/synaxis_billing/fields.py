@@ -1,5 +1,6 @@
 """The kinds of field that requests and answers are made of."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -35,6 +36,17 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+def spelled(pattern: str, rule: str) -> AfterValidator:
+    """Refuses what the pattern does not match by a rule in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(rule)
+        return text
+
+    return AfterValidator(check)
+
+
 def _positive(amount: Decimal) -> Decimal:
     if amount <= 0:
         raise ValueError("must be greater than zero")
@@ -48,16 +60,33 @@ def _not_zero(amount: Decimal) -> Decimal:
 
 
 def _not_negative(amount: Decimal) -> Decimal:
-    if amount < 0:
+    # The zero that has a sign, too.
+    if amount.is_signed():
         raise ValueError("must not be negative")
     return amount
 
 
+# https://www.rfc-editor.org/rfc/rfc3339#section-5.6; an offset that is missing is said by its name.
+_WRITTEN_OUT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
 def _written_out(instant: object) -> object:
-    # A bare number would be read as seconds or milliseconds, whichever it looks like.
-    if not isinstance(instant, str) or "-" not in instant[1:]:
-        raise ValueError("must be a time such as 2026-11-01T00:00:00Z")
+    # pydantic would take much more, and a bare number for seconds or milliseconds.
+    if not isinstance(instant, str) or not _WRITTEN_OUT.fullmatch(instant):
+        raise ValueError(
+            "must be a time such as 2026-11-01T00:00:00Z (a + in a URL is written %2B)"
+        )
     return instant
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be in the years 1 to 9999 of UTC") from error
 
 
 def _shown(pattern: str) -> WithJsonSchema:
@@ -90,10 +119,7 @@ Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),
-    AfterValidator(lambda value: value.astimezone(UTC)),
-    Field(examples=["2026-11-01T00:00:00Z"]),
+    AfterValidator(_in_utc),
+    Field(description="RFC 3339, with an offset.", examples=["2026-11-01T00:00:00Z"]),
 ]
-Time = Annotated[
-    datetime,
-    AfterValidator(lambda value: value.astimezone(UTC)),
-]
+Time = Annotated[datetime, AfterValidator(_in_utc)]

@@ -118,7 +118,7 @@ _RATES = Family(
 
 def is_supported(currency: str) -> bool:
     """Whether a code, in any case, is one that can be billed in."""
-    return currency.upper() in CURRENCIES
+    return _capitals(currency) in CURRENCIES
 
 
 def rates(
@@ -127,7 +127,7 @@ def rates(
     currencies: Iterable[str] = CURRENCIES,
 ) -> list[Rate]:
     """The rates of currencies, whose codes may be in any case. Raises NotFound."""
-    codes = [code.upper() for code in currencies]
+    codes = [_capitals(code) for code in currencies]
     for code in codes:
         if code not in CURRENCIES:
             raise NotFound(
@@ -172,6 +172,11 @@ def accept(db: psycopg.Connection, fetch_id: UUID) -> Stored:
     """Use the rates of a fetch that were held back for having jumped."""
     outcome = sql.call(db, "accept_exchange_rates", "*", fetch_id)
     return Stored.model_validate(sql.accepted(outcome)[0])
+
+
+def _capitals(code: str) -> str:
+    # Beyond ASCII there are letters whose capitals are S or K.
+    return code.upper() if code.isascii() else code
 
 
 def _rate(currency: str, stored: StoredRate | None, now: datetime) -> Rate:

@@ -6,17 +6,22 @@ from typing import Annotated
 from uuid import UUID
 
 import psycopg
-from pydantic import StringConstraints
+from pydantic import WithJsonSchema
 
 from synaxis_billing import fx, sql
-from synaxis_billing.fields import Answer
+from synaxis_billing.fields import Answer, spelled
 from synaxis_billing.invoices import Issuer, terms
 from synaxis_billing.ledger import Caller
 
 PAGE = 1000
 MOST_FAILURES = 100
 
-Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+_MONTH = "^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
+Month = Annotated[
+    str,
+    spelled(_MONTH, "must be a month such as 2026-02"),
+    WithJsonSchema({"type": "string", "pattern": _MONTH, "examples": ["2026-02"]}),
+]
 
 
 class Job(Answer):

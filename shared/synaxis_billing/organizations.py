@@ -7,12 +7,22 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from synaxis_billing import fx, sql
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.errors import Forbidden, NotFound, invalid_field
-from synaxis_billing.fields import UNSIGNED, Answer, Money, Name, Request, Text, Time, UsdOrZero
+from synaxis_billing.fields import (
+    UNSIGNED,
+    Answer,
+    Money,
+    Name,
+    Request,
+    Text,
+    Time,
+    UsdOrZero,
+    spelled,
+)
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import parse_usd
 
@@ -24,16 +34,18 @@ def _supported(currency: str) -> str:
 
 
 def _percentage(text: str) -> str:
-    if not 0 <= parse_usd(text) <= 100:
+    percent = parse_usd(text)
+    if percent.is_signed() or percent > 100:
         raise ValueError("must be from 0 to 100")
     return text
 
 
 # https://www.rfc-editor.org/info/bcp47, the part that names languages, scripts and regions.
+_LOCALE = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
 Locale = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"),
-    Field(examples=["pt-BR"]),
+    spelled(_LOCALE, "must be a locale such as pt-BR"),
+    WithJsonSchema({"type": "string", "pattern": _LOCALE, "examples": ["pt-BR"]}),
 ]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
 Currency = Annotated[str, AfterValidator(_supported), Field(examples=["EUR"])]

@@ -21,9 +21,8 @@ _RULES = {
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
     "timezone_aware": "must have an offset, such as Z",
-    "datetime_parsing": "must be a time such as 2026-11-01T00:00:00Z (a + in a URL is written %2B)",
-    "datetime_from_date_parsing": "must be a time such as 2026-11-01T00:00:00Z"
-    " (a + in a URL is written %2B)",
+    "datetime_from_date_parsing": "must be a time that there is",
+    "datetime_parsing": "must be a time that there is",
 }
 
 

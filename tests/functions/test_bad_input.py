@@ -144,6 +144,12 @@ BAD_QUERIES = [
     ("transactions", {"from": "yesterday"}, "/from", "must be a time"),
     ("transactions", {"from": "2026-11-01T00:00:00"}, "/from", "must have an offset"),
     ("transactions", {"from": "1760000000"}, "/from", "must be a time"),
+    ("transactions", {"from": "1.5E-7"}, "/from", "must be a time"),
+    ("transactions", {"from": "2026-11-01"}, "/from", "must be a time"),
+    ("transactions", {"from": "2026-11-01 00:00:00Z"}, "/from", "must be a time"),
+    ("transactions", {"from": "20261101T000000-01"}, "/from", "must be a time"),
+    ("transactions", {"from": "2026-11-31T00:00:00Z"}, "/from", "must be a time that there is"),
+    ("transactions", {"from": "0001-01-01T00:00:00+01:00"}, "/from", "years 1 to 9999"),
     ("transactions", {"cursor": "elsewhere"}, "/cursor", "next_cursor of this list"),
     ("transactions", {"cursor": "ü"}, "/cursor", "next_cursor of this list"),
     ("transactions", {"form": "2026-11-01T00:00:00Z"}, "/form", "not a parameter"),
@@ -174,10 +180,15 @@ def test_a_cursor_of_another_list_or_organization_is_refused(
 BAD_PROFILES: list[tuple[dict[str, Any], str, str]] = [
     ({"billing_currency": "XYZ"}, "/billing_currency", "must be one of USD, EUR, BRL, GBP"),
     ({"billing_currency": "EURO"}, "/billing_currency", "must be one of"),
+    # Its long s is an S in capitals.
+    ({"billing_currency": "u\u017fd"}, "/billing_currency", "must be one of"),
     ({"timezone": "Mars/Olympus"}, "/timezone", "IANA time zone"),
     ({"timezone": "EST5EDT4"}, "/timezone", "IANA time zone"),
+    ({"locale": "english"}, "/locale", "must be a locale such as pt-BR"),
     ({"id": "1"}, "/id", "must be a UUID"),
     ({"low_balance_threshold_usd": "-1"}, "/low_balance_threshold_usd", "must not be negative"),
+    ({"low_balance_threshold_usd": "-0"}, "/low_balance_threshold_usd", "must not be negative"),
+    ({"tax": {"label": "VAT", "rate_percent": "-0"}}, "/tax/rate_percent", "from 0 to 100"),
     ({"tax": {"label": "VAT", "rate_percent": "101"}}, "/tax/rate_percent", "from 0 to 100"),
     ({"tax": {"rate_percent": "20"}}, "/tax/label", "is required"),
     ({"name": ""}, "/name", "at least 1 character"),
@@ -203,6 +214,17 @@ def test_what_must_be_there_cannot_be_cleared(api: Client, organization: str) ->
 def test_a_malformed_id_in_the_path_is_refused(api: Client, path: str) -> None:
     answer = api.get(f"/v1/organizations/{path}")
     _refused(answer, "/organization_id", "must be a UUID")
+
+
+@pytest.mark.parametrize("code", ["XAU", "u\u017fd", "EURO", "%"])
+def test_a_currency_that_is_not_billed_in_has_no_rate(api: Client, code: str) -> None:
+    answer = api.get(f"/v1/exchange-rates/{code}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unsupported_currency")
+
+
+@pytest.mark.parametrize("month", ["2026-13", "2026-1", "0000-01", "२०२६-01", "now"])
+def test_what_is_no_month_is_refused(api: Client, month: str) -> None:
+    _refused(api.get(f"/v1/month-end/{month}"), "/month", "must be a month such as 2026-02")
 
 
 @pytest.mark.parametrize(("megabytes", "status"), [(5, 400), (7, 413), (11, 413)])
