@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,11 @@ class Request(BaseModel):
     def __repr__(self) -> str:
         # What it holds can be personal, and is not for logs.
         return type(self).__name__
+
+
+# The default of what a change does not name, which nobody reads. A factory's is not in the schema,
+# where clients that are generated from it would take it for something to send.
+UNNAMED: Any = Field(default_factory=lambda: None)
 
 
 class Answer(BaseModel):

@@ -13,6 +13,7 @@ from synaxis_billing import fx, sql
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.errors import Forbidden, NotFound, invalid_field
 from synaxis_billing.fields import (
+    UNNAMED,
     UNSIGNED,
     Answer,
     Money,
@@ -78,16 +79,15 @@ class NewOrganization(Request):
 class OrganizationChange(Request):
     """What it names is changed, and nothing else; null clears what may be absent."""
 
-    # Not to be null; a default stands for "not named" and is never read.
-    name: Name = ""
-    billing_currency: Currency = ""
-    timezone: Name = ""
-    region: Name | None = None
-    low_balance_threshold_usd: UsdOrZero | None = None
-    tax: Tax | None = None
-    address: Text | None = None
-    locale: Locale = ""
-    payment_terms_days: Days = 0
+    name: Name = UNNAMED
+    billing_currency: Currency = UNNAMED
+    timezone: Name = UNNAMED
+    region: Name | None = UNNAMED
+    low_balance_threshold_usd: UsdOrZero | None = UNNAMED
+    tax: Tax | None = UNNAMED
+    address: Text | None = UNNAMED
+    locale: Locale = UNNAMED
+    payment_terms_days: Days = UNNAMED
 
 
 class Organization(Answer):

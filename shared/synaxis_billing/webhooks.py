@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from synaxis_billing import sql
 from synaxis_billing.errors import invalid_field
-from synaxis_billing.fields import Answer, Instant, Request, Time
+from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import written
 from synaxis_billing.pages import Page, page
@@ -61,10 +61,9 @@ class NewEndpoint(Request):
 class EndpointChange(Request):
     """What it names is changed, and nothing else."""
 
-    # Not to be null; a default stands for "not named" and is never read.
-    url: Url = ""
-    types: Types = ()
-    enabled: Annotated[bool, Field(strict=True)] = True
+    url: Url = UNNAMED
+    types: Types = UNNAMED
+    enabled: Annotated[bool, Field(strict=True)] = UNNAMED
 
 
 class Replay(Request):
