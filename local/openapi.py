@@ -1,6 +1,7 @@
 """One OpenAPI document of all functions, and a page to read it."""
 
 import os
+from http import HTTPStatus
 from typing import Any
 
 from local.servers import package_folder
@@ -8,10 +9,23 @@ from local.template import Template
 
 ASSETS = {"swagger-ui-bundle.min.js": "text/javascript", "swagger-ui.min.css": "text/css"}
 TITLE = "Synaxis Billing"
+_ABOUT = (
+    "All money is a decimal string. On AWS, API Gateway itself answers some of the statuses 401,"
+    ' 404, 413, 429 and 503, with `{"message": ...}`.'
+)
+# What every route can refuse; then those with a token, with a name in the path, of organizations.
+_OF_ALL = (400, 413, 503)
+_OF_TOKENS = (401, 403)
+_OF_NAMES = (404,)
+_OF_ORGANIZATIONS = (421,)
+_REPLAYED = {"Idempotency-Replayed": {"schema": {"const": "true"}}}
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}}}
 _PROBLEM = {
     "type": "object",
+    "description": "RFC 9457. Some codes come with members of their own, such as `deficit_usd`.",
+    "additionalProperties": True,
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "format": "uri"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -26,6 +40,7 @@ _PROBLEM = {
                     "pointer": {"type": "string"},
                     "detail": {"type": "string"},
                 },
+                "required": ["in", "pointer", "detail"],
             },
         },
     },
@@ -38,7 +53,7 @@ def document(template: Template) -> dict[str, Any]:
     os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "local")
     document: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": "1", "description": "All money is a decimal string."},
+        "info": {"title": TITLE, "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
         "paths": {},
         "components": {
@@ -56,8 +71,9 @@ def document(template: Template) -> dict[str, Any]:
         document["components"]["schemas"] |= schema.get("components", {}).get("schemas", {})
         for path, operations in schema["paths"].items():
             for method, operation in operations.items():
-                scope = api.scopes[f"{method.upper()} {path}"]
-                _finish(operation, scope)
+                route_key = f"{method.upper()} {path}"
+                _finish(operation, api.scopes[route_key])
+                _refuse(operation, _refusals(api, route_key))
                 document["paths"].setdefault(path, {})[method] = operation
     return document
 
@@ -80,9 +96,33 @@ def asset(name: str) -> tuple[list[tuple[str, str]], bytes]:
 
 def _finish(operation: dict[str, Any], scope: str | None) -> None:
     operation["summary"] = operation["operationId"].split("_v1_")[0].replace("_", " ").capitalize()
-    operation["responses"].pop("422", None)
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    operation["responses"]["default"] = {"description": "A refusal", "content": problem}
+    if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ())):
+        for response in operation["responses"].values():
+            response["headers"] = _REPLAYED
     if scope is not None:
         operation["security"] = [{"token": []}]
         operation["description"] = f"Needs a token with the scope `{scope}`."
+
+
+def _refusals(api: Any, route_key: str) -> list[int]:
+    statuses = {*_OF_ALL, *api.refusals[route_key]}
+    if api.scopes[route_key] is not None:
+        statuses.update(_OF_TOKENS)
+    if "{" in route_key:
+        statuses.update(_OF_NAMES)
+    if "{organization_id}" in route_key:
+        statuses.update(_OF_ORGANIZATIONS)
+    return sorted(statuses)
+
+
+def _refuse(operation: dict[str, Any], statuses: list[int]) -> None:
+    # Powertools' own, which no route answers.
+    operation["responses"].pop("422", None)
+    for status in statuses:
+        response = operation["responses"].setdefault(
+            str(status), {"description": HTTPStatus(status).phrase, "content": {}}
+        )
+        problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        response["content"]["application/problem+json"] = problem
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response["headers"] = _RETRY_AFTER

@@ -16,7 +16,7 @@ handler = entry(api, around=caching.invocation)
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
-@api.endpoint("POST /v1/organizations", "billing:admin", status=201)
+@api.endpoint("POST /v1/organizations", "billing:admin", status=201, refuses=(409, 421))
 def create(body: organizations.NewOrganization) -> Response[organizations.Organization]:
     homes.check_region(body.region, config.other_regions())
     created = organizations.create(connection(), api.caller, body)
@@ -38,7 +38,7 @@ def update(
     return answered(updated)
 
 
-@api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin")
+@api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin", refuses=(409,))
 def set_home(organization_id: UUID, body: homes.NewHome) -> Response[homes.Home]:
     endpoints = config.other_regions()
     return answered(homes.set_home(connection(), api.caller, organization_id, body, endpoints))
@@ -64,12 +64,12 @@ def cache_statistics() -> Response[caching.Statistics]:
     return answered(caching.statistics())
 
 
-@api.endpoint("POST /v1/cache/invalidate", "billing:admin")
+@api.endpoint("POST /v1/cache/invalidate", "billing:admin", refuses=(404,))
 def invalidate(body: invalidations.Forget) -> Response[invalidations.Forgotten]:
     return answered(caching.forget(api.caller, body))
 
 
-@api.endpoint("GET /health", scope=None)
+@api.endpoint("GET /health", scope=None, other=503)
 def healthy() -> Response[health.Health]:
     answer = health.check()
     return answered(answer, status=200 if answer.database == "ok" else 503)

@@ -54,7 +54,7 @@ def spending(
     organization_id: UUID,
     start: From = None,
     end: To = None,
-    group_by: Annotated[str | None, Query()] = None,
+    group_by: Annotated[spent.GroupBy | None, Query()] = None,
 ) -> Response[spent.Spending]:
     by = spent.dimensions(group_by)
     return answered(

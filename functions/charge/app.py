@@ -18,9 +18,10 @@ from synaxis_billing.edge.http import (
 api = Api()
 handler = entry(api)
 ORGANIZATION = "/v1/organizations/{organization_id}"
+HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
 
 
-@api.endpoint(f"POST {ORGANIZATION}/charges", "billing:charge", status=201)
+@api.endpoint(f"POST {ORGANIZATION}/charges", "billing:charge", status=201, refuses=(402, 409, 422))
 def charge(
     organization_id: UUID, key: IdempotencyKey, body: ledger.ChargeRequest
 ) -> Response[ledger.Transaction]:
@@ -33,27 +34,27 @@ def charge_batch(body: ledger.BatchRequest) -> Response[ledger.BatchAnswer]:
     return answered(ledger.BatchAnswer(results=results))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/holds", "billing:charge", status=201)
+@api.endpoint(f"POST {ORGANIZATION}/holds", "billing:charge", status=201, refuses=(402, 422))
 def hold(
     organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
 ) -> Response[holds.Hold]:
     return created(holds.hold(connection(), api.caller, organization_id, key, body))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/holds/{{hold_id}}/capture", "billing:charge", status=201)
+@api.endpoint(f"POST {HOLD}/capture", "billing:charge", status=201, refuses=(402, 409, 422))
 def capture(
     organization_id: UUID, hold_id: UUID, key: IdempotencyKey, body: holds.CaptureRequest
 ) -> Response[ledger.Transaction]:
     return created(holds.capture(connection(), api.caller, organization_id, hold_id, key, body))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/holds/{{hold_id}}/release", "billing:charge")
+@api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(409, 422))
 def release(organization_id: UUID, hold_id: UUID, key: IdempotencyKey) -> Response[holds.Hold]:
     released, replayed = holds.release(connection(), api.caller, organization_id, hold_id, key)
     return answered(released, replayed=replayed)
 
 
-@api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201)
+@api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201, refuses=(409, 422))
 def log_spend(
     organization_id: UUID, body: usage.SpendLogRequest, key: OptionalIdempotencyKey = None
 ) -> Response[usage.SpendLog]:

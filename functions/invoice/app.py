@@ -19,9 +19,10 @@ from synaxis_billing.pages import DEFAULT_LIMIT, Page
 api = Api()
 handler = entry(api, around=caching.invocation)
 INVOICES = "/v1/organizations/{organization_id}/invoices"
+INVOICE = f"{INVOICES}/{{invoice_id}}"
 
 
-@api.endpoint(f"POST {INVOICES}", "billing:admin", status=201, known=200)
+@api.endpoint(f"POST {INVOICES}", "billing:admin", status=201, other=200, refuses=(409,))
 def draft(organization_id: UUID, body: invoices.InvoicePeriod) -> Response[invoices.Invoice]:
     drafted, known = invoices.draft(connection(), api.caller, organization_id, body, *terms())
     return answered(drafted, status=200 if known else 201)
@@ -39,30 +40,30 @@ def listed(
     )
 
 
-@api.endpoint(f"GET {INVOICES}/{{invoice_id}}", "billing:read", also=DOCUMENTS)
+@api.endpoint(f"GET {INVOICE}", "billing:read", also=DOCUMENTS)
 def get(organization_id: UUID, invoice_id: UUID) -> Response[invoices.Invoice]:
     invoice = invoices.get(connection(), api.caller, organization_id, invoice_id)
     return represented(api, invoice, lambda: of_invoice(invoice))
 
 
-@api.endpoint(f"POST {INVOICES}/{{invoice_id}}/issue", "billing:admin")
+@api.endpoint(f"POST {INVOICE}/issue", "billing:admin", refuses=(409,))
 def issue(organization_id: UUID, invoice_id: UUID) -> Response[invoices.Invoice]:
     return answered(invoices.issue(connection(), api.caller, organization_id, invoice_id, *terms()))
 
 
-@api.endpoint(f"POST {INVOICES}/{{invoice_id}}/pay", "billing:admin")
+@api.endpoint(f"POST {INVOICE}/pay", "billing:admin", refuses=(409,))
 def pay(
     organization_id: UUID, invoice_id: UUID, body: invoices.Payment
 ) -> Response[invoices.Invoice]:
     return answered(invoices.pay(connection(), api.caller, organization_id, invoice_id, body))
 
 
-@api.endpoint(f"POST {INVOICES}/{{invoice_id}}/cancel", "billing:admin")
+@api.endpoint(f"POST {INVOICE}/cancel", "billing:admin", refuses=(409,))
 def cancel(organization_id: UUID, invoice_id: UUID) -> Response[invoices.Invoice]:
     return answered(invoices.cancel(connection(), api.caller, organization_id, invoice_id))
 
 
-@api.endpoint(f"POST {INVOICES}/{{invoice_id}}/credit-notes", "billing:admin", status=201)
+@api.endpoint(f"POST {INVOICE}/credit-notes", "billing:admin", status=201, refuses=(409, 422))
 def credit(
     organization_id: UUID, invoice_id: UUID, key: IdempotencyKey, body: invoices.CreditNoteRequest
 ) -> Response[invoices.CreditNote]:
@@ -71,14 +72,12 @@ def credit(
     )
 
 
-@api.endpoint(f"GET {INVOICES}/{{invoice_id}}/credit-notes", "billing:read")
+@api.endpoint(f"GET {INVOICE}/credit-notes", "billing:read")
 def credit_notes(organization_id: UUID, invoice_id: UUID) -> Response[invoices.CreditNotes]:
     return answered(invoices.credit_notes(connection(), api.caller, organization_id, invoice_id))
 
 
-@api.endpoint(
-    f"GET {INVOICES}/{{invoice_id}}/credit-notes/{{credit_note_id}}", "billing:read", also=DOCUMENTS
-)
+@api.endpoint(f"GET {INVOICE}/credit-notes/{{credit_note_id}}", "billing:read", also=DOCUMENTS)
 def credit_note(
     organization_id: UUID, invoice_id: UUID, credit_note_id: UUID
 ) -> Response[invoices.CreditNote]:

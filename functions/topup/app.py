@@ -13,21 +13,21 @@ handler = entry(api)
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
-@api.endpoint(f"POST {ORGANIZATION}/topups", "billing:topup", status=201)
+@api.endpoint(f"POST {ORGANIZATION}/topups", "billing:topup", status=201, refuses=(409, 422))
 def top_up(
     organization_id: UUID, key: IdempotencyKey, body: ledger.TopUpRequest
 ) -> Response[ledger.Transaction]:
     return created(ledger.top_up(connection(), api.caller, organization_id, key, body))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/refunds", "billing:topup", status=201)
+@api.endpoint(f"POST {ORGANIZATION}/refunds", "billing:topup", status=201, refuses=(409, 422))
 def refund(
     organization_id: UUID, key: IdempotencyKey, body: ledger.RefundRequest
 ) -> Response[ledger.Transaction]:
     return created(ledger.refund(connection(), api.caller, organization_id, key, body))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/adjustments", "billing:admin", status=201)
+@api.endpoint(f"POST {ORGANIZATION}/adjustments", "billing:admin", status=201, refuses=(402, 422))
 def adjust(
     organization_id: UUID, key: IdempotencyKey, body: ledger.AdjustmentRequest
 ) -> Response[ledger.Transaction]:

@@ -19,7 +19,7 @@ ENDPOINTS = "/v1/organizations/{organization_id}/webhook-endpoints"
 ENDPOINT = f"{ENDPOINTS}/{{endpoint_id}}"
 
 
-@api.endpoint(f"POST {ENDPOINTS}", "billing:admin", status=201)
+@api.endpoint(f"POST {ENDPOINTS}", "billing:admin", status=201, refuses=(409,))
 def create(
     organization_id: UUID, body: webhooks.NewEndpoint
 ) -> Response[webhooks.EndpointWithSecret]:
@@ -33,7 +33,7 @@ def listed(organization_id: UUID) -> Response[webhooks.Endpoints]:
     return answered(webhooks.listed(connection(), api.caller, organization_id))
 
 
-@api.endpoint(f"PATCH {ENDPOINT}", "billing:admin")
+@api.endpoint(f"PATCH {ENDPOINT}", "billing:admin", refuses=(409,))
 def update(
     organization_id: UUID, endpoint_id: UUID, body: webhooks.EndpointChange
 ) -> Response[webhooks.Endpoint]:
@@ -54,7 +54,7 @@ def rotate_secret(
     return answered(webhooks.rotate_secret(connection(), api.caller, organization_id, endpoint_id))
 
 
-@api.endpoint(f"POST {ENDPOINT}/replay", "billing:admin")
+@api.endpoint(f"POST {ENDPOINT}/replay", "billing:admin", refuses=(409,))
 def replay(
     organization_id: UUID, endpoint_id: UUID, body: webhooks.Replay
 ) -> Response[webhooks.Replayed]:

@@ -67,6 +67,7 @@ class Api(APIGatewayHttpResolver):
             json_body_deserializer=_json_object,
         )
         self.scopes: dict[str, str | None] = {}
+        self.refusals: dict[str, Sequence[int]] = {}
         self.patterns: dict[str, re.Pattern[str]] = {}
         self.parameters: dict[str, set[str]] = {}
         # Without a handler, Powertools would log each refusal as a crash.
@@ -79,13 +80,15 @@ class Api(APIGatewayHttpResolver):
         scope: str | None,
         *,
         status: int = 200,
-        known: int | None = None,
+        other: int | None = None,
         also: Sequence[str] = (),
+        refuses: Sequence[int] = (),
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Serve `route_key`, which is written as in the template: "POST /v1/x/{x_id}". `known` is
-        the status where there is nothing to make any more, `also` are the media types that it
-        answers beside JSON."""
+        """Serve `route_key`, which is written as in the template: "POST /v1/x/{x_id}". `other` is
+        a second status with the same answer, `also` are the media types that it answers beside
+        JSON, `refuses` the statuses of refusals that most routes do not have."""
         self.scopes[route_key] = scope
+        self.refusals[route_key] = refuses
         method, path = route_key.split(" ")
         rule = path.replace("{", "<").replace("}", ">")
         named = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route_key))
@@ -104,7 +107,7 @@ class Api(APIGatewayHttpResolver):
                         **dict.fromkeys(also, _FILE),
                     },
                 )
-                for one in (status, known)
+                for one in (status, other)
                 if one is not None
             }
             return self.route(rule, method, status_code=status, responses=responses)(function)
