@@ -1,5 +1,6 @@
 """Addresses of the web: what a URL names, and whether that is on the public internet."""
 
+import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
@@ -10,8 +11,9 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 # Names that never leave the network they are asked in: RFC 6761, 6762, 8375, and AWS's own.
 _INNER_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 
-
 _PORTS = {"https": 443, "http": 80}
+# A name, or a number of either kind.
+_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")
 
 
 class WebAddress(NamedTuple):
@@ -32,18 +34,21 @@ class WebAddress(NamedTuple):
 def parsed(url: str) -> WebAddress:
     """Raises ValueError."""
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    host = parts.hostname or ""
+    if parts.scheme not in _PORTS or not _HOST.fullmatch(host):
         raise ValueError("must be a URL such as https://example.com/billing")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must have no user name or password in it")
     if parts.fragment:
         raise ValueError("must have no fragment (#)")
     try:
-        port = parts.port or _PORTS[parts.scheme]
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
     except ValueError:
-        raise ValueError("must have a port from 1 to 65535, or none") from None
+        port = 0
+    if port == 0:
+        raise ValueError("must have a port from 1 to 65535, or none")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return WebAddress(parts.scheme, parts.hostname, port, target)
+    return WebAddress(parts.scheme, host, port, target)
 
 
 def is_public(host: str) -> bool:

@@ -65,7 +65,10 @@ def test_a_url_is_taken_apart(url: str, address: WebAddress) -> None:
         ("example.com", "must be a URL"),
         ("https://me:secret@example.com/", "user name"),
         ("https://example.com/#a", "fragment"),
+        ("https://exam*ple.com/", "must be a URL"),
+        ("https://[::1%25eth0]/", "must be a URL"),
         ("https://example.com:99999/", "port"),
+        ("https://example.com:0/", "port"),
         ("https://[::1", "IPv6"),
     ],
 )
