@@ -20,7 +20,7 @@ test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k nam
 	$(PYTHON) -m pytest $(ARGS)
 
 fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
-	FUZZ=70 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
+	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@$(needs_docker)

@@ -50,8 +50,8 @@ def charge(
 def charge_batch(
     db: psycopg.Connection, *items: dict[str, Any]
 ) -> list[ledger.Charged | ledger.Refused]:
-    request = ledger.BatchRequest(
-        charges=[{"description": "chat completion", **item} for item in items]
+    request = ledger.BatchRequest.model_validate(
+        {"charges": [{"description": "chat completion", **item} for item in items]}
     )
     return ledger.charge_batch(db, PLATFORM, request)
 

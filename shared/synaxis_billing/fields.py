@@ -94,26 +94,40 @@ def _in_utc(instant: datetime) -> datetime:
         raise ValueError("must be in the years 1 to 9999 of UTC") from error
 
 
-def _shown(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": ["25.50"]})
+def shown(pattern: str, example: str, **more: Any) -> WithJsonSchema:
+    """What the document says of a string whose rules are checked in words."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example], **more})
 
 
 _AS_STRING = PlainSerializer(format_money, return_type=str)
-UNSIGNED = _shown(r"^[0-9]{1,40}(\.[0-9]{1,8})?$")
-_SIGNED = _shown(r"^-?[0-9]{1,40}(\.[0-9]{1,8})?$")
+# What parse_usd() takes: 40 digits, of which the last 10 may be other than zero.
+_AMOUNT = r"0{0,30}[0-9]{1,10}(\.[0-9]{1,8})?$"
+_NO_ZERO = {"not": {"pattern": r"^-?[0.]*$"}}
 
 # An amount in a request, in US dollars.
 Usd = Annotated[
-    Decimal, BeforeValidator(parse_usd), AfterValidator(_positive), _AS_STRING, UNSIGNED
+    Decimal,
+    BeforeValidator(parse_usd),
+    AfterValidator(_positive),
+    _AS_STRING,
+    shown(f"^{_AMOUNT}", "25.50", **_NO_ZERO),
 ]
 SignedUsd = Annotated[
-    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_zero), _AS_STRING, _SIGNED
+    Decimal,
+    BeforeValidator(parse_usd),
+    AfterValidator(_not_zero),
+    _AS_STRING,
+    shown(f"^-?{_AMOUNT}", "-25.50", **_NO_ZERO),
 ]
 UsdOrZero = Annotated[
-    Decimal, BeforeValidator(parse_usd), AfterValidator(_not_negative), _AS_STRING, UNSIGNED
+    Decimal,
+    BeforeValidator(parse_usd),
+    AfterValidator(_not_negative),
+    _AS_STRING,
+    shown(f"^{_AMOUNT}", "25.50"),
 ]
 # An amount, or a rate, in an answer.
-Money = Annotated[Decimal, _AS_STRING, _shown(r"^-?[0-9]+(\.[0-9]+)?$")]
+Money = Annotated[Decimal, _AS_STRING, shown(r"^-?[0-9]+(\.[0-9]+)?$", "25.50")]
 
 # PostgreSQL's text holds any character but NUL.
 _NO_NUL = r"^[^\x00]*$"

@@ -34,6 +34,8 @@ CURRENCIES = {
     "BRL": Currency(2, Decimal("5.75")),
     "GBP": Currency(2, Decimal("0.79")),
 }
+# The codes, in any case.
+CODES = f"^({'|'.join(''.join(f'[{of}{of.lower()}]' for of in code) for code in CURRENCIES)})$"
 # When the European Central Bank's reference rates were nearest to the fallback rates.
 FALLBACK_AS_OF = datetime(2024, 8, 2, tzinfo=UTC)
 FALLBACK = "static_fallback"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
 
 from synaxis_billing import sql
 from synaxis_billing.errors import BillingError
@@ -56,7 +56,9 @@ class BatchItem(ChargeRequest):
 class BatchRequest(Request):
     """Up to 1,000 charges. Each is checked by itself, so that one that fails, fails alone."""
 
-    charges: Annotated[list[Any], Field(min_length=1, max_length=LARGEST_BATCH)]
+    charges: Annotated[
+        list[SkipValidation[BatchItem]], Field(min_length=1, max_length=LARGEST_BATCH)
+    ]
 
 
 class TopUpRequest(Request):

@@ -6,10 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 import psycopg
-from pydantic import WithJsonSchema
 
 from synaxis_billing import fx, sql
-from synaxis_billing.fields import Answer, spelled
+from synaxis_billing.fields import Answer, shown, spelled
 from synaxis_billing.invoices import Issuer, terms
 from synaxis_billing.ledger import Caller
 
@@ -20,7 +19,7 @@ _MONTH = "^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
 Month = Annotated[
     str,
     spelled(_MONTH, "must be a month such as 2026-02"),
-    WithJsonSchema({"type": "string", "pattern": _MONTH, "examples": ["2026-02"]}),
+    shown(_MONTH, "2026-02"),
 ]
 
 

@@ -7,14 +7,13 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from synaxis_billing import fx, sql
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.errors import Forbidden, NotFound, invalid_field
 from synaxis_billing.fields import (
     UNNAMED,
-    UNSIGNED,
     Answer,
     Money,
     Name,
@@ -22,6 +21,7 @@ from synaxis_billing.fields import (
     Text,
     Time,
     UsdOrZero,
+    shown,
     spelled,
 )
 from synaxis_billing.ledger import Caller
@@ -43,20 +43,21 @@ def _percentage(text: str) -> str:
 
 # https://www.rfc-editor.org/info/bcp47, the part that names languages, scripts and regions.
 _LOCALE = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
-Locale = Annotated[
-    str,
-    spelled(_LOCALE, "must be a locale such as pt-BR"),
-    WithJsonSchema({"type": "string", "pattern": _LOCALE, "examples": ["pt-BR"]}),
-]
+Locale = Annotated[str, spelled(_LOCALE, "must be a locale such as pt-BR"), shown(_LOCALE, "pt-BR")]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
-Currency = Annotated[str, AfterValidator(_supported), Field(examples=["EUR"])]
+Currency = Annotated[str, AfterValidator(_supported), shown(fx.CODES, "EUR")]
+Percentage = Annotated[
+    str,
+    AfterValidator(_percentage),
+    shown(r"^0{0,37}([0-9]{1,2}(\.[0-9]{1,8})?|100(\.0{1,8})?)$", "20"),
+]
 
 
 class Tax(Request):
     """How the organization's invoices are taxed, such as VAT at "20" percent."""
 
     label: Name
-    rate_percent: Annotated[str, AfterValidator(_percentage), UNSIGNED]
+    rate_percent: Percentage
     tax_id: Name | None = None
     reverse_charge: Annotated[bool, Field(strict=True)] = False
 

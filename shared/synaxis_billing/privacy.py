@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import psycopg
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from synaxis_billing import sql
 from synaxis_billing.errors import invalid_field
@@ -62,6 +62,15 @@ class Export(Answer):
 
 class ErasureRequest(Request):
     """Of one initiator, or of everybody; `reason` is kept, and should name nobody."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "required": ["initiated_by", "profile"],
+                "properties": {"initiated_by": {"type": "string"}, "profile": {"const": True}},
+            }
+        }
+    )
 
     reason: Text
     initiated_by: Name | None = None

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 from uuid import UUID
 
 import psycopg
@@ -12,12 +12,14 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from synaxis_billing import sql
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.errors import InvalidRequest, invalid_field
-from synaxis_billing.fields import Answer, Money, Time
+from synaxis_billing.fields import Answer, Money, Time, shown
 from synaxis_billing.ledger import Caller
 from synaxis_billing.organizations import PROFILE_TAG
 
 Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+_ANY = "|".join(DIMENSIONS)
+GroupBy = Annotated[str, shown(f"^({_ANY}|)(,({_ANY}|))*$", "model,day")]
 # An answer of this many groups still fits the 6 MB that a function may answer.
 MOST_GROUPS = 10_000
 

@@ -12,11 +12,11 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from synaxis_billing import sql
 from synaxis_billing.errors import invalid_field
-from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time
+from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, shown
 from synaxis_billing.ledger import Caller
 from synaxis_billing.money import written
 from synaxis_billing.pages import Page, page
@@ -42,11 +42,17 @@ def _web_address(url: str) -> str:
     return url
 
 
+# 1 to 65535.
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000, pattern=r"^[\x21-\x7e]*$"),
     AfterValidator(_web_address),
-    Field(examples=["https://example.com/billing"]),
+    shown(
+        rf"^https://[A-Za-z0-9.-]+(:{_PORT})?([/?][!-\"$-~]*)?$",
+        "https://example.com/billing",
+        maxLength=2000,
+    ),
 ]
 Types = Annotated[tuple[EventType, ...], Field(max_length=20)]
 
@@ -68,6 +74,18 @@ class EndpointChange(Request):
 
 class Replay(Request):
     """One event, delivered or not; or all since an instant that the endpoint has not got."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": [one],
+                    "properties": {one: {"type": "string"}, other: {"type": "null"}},
+                }
+                for one, other in (("event_id", "since"), ("since", "event_id"))
+            ]
+        }
+    )
 
     event_id: UUID | None = None
     since: Instant | None = None

@@ -134,4 +134,4 @@ def test_a_batch_of_a_thousand_charges_every_item(database: Database) -> None:
 @pytest.mark.parametrize("count", [0, 1001])
 def test_a_batch_has_one_to_a_thousand_items(count: int) -> None:
     with pytest.raises(ValueError):
-        ledger.BatchRequest(charges=[{}] * count)
+        ledger.BatchRequest.model_validate({"charges": [{}] * count})
