@@ -19,7 +19,7 @@ month-end: .venv  ## bill a month for every organization of the running product 
 test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
 	$(PYTHON) -m pytest $(ARGS)
 
-fuzz: .venv  ## ask the API for what its document says and more, 10,000 times
+fuzz: .venv  ## ask the API for what its document says and more, over 10,000 times
 	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
