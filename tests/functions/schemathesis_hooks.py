@@ -7,6 +7,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
+ZONES = ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu")
 _numbers = itertools.count(1)
 # No schema can say that an offset must not lead out of the years 1 to 9999.
 schemathesis.openapi.format(
@@ -34,13 +35,19 @@ def map_body(context: Any, body: Any) -> Any:
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
-    """It knows few keys, which are soon used: nine of ten good requests get new ones."""
-    number = next(_numbers)
-    if case.meta is None or not case.meta.generation.mode.is_positive or number % 10 == 0:
+    """Good requests name a time zone that there is, and no cursor, which would be of another list;
+    nine of ten have a key and ids of their own, of which schemathesis knows few."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    headers, body = case.headers or {}, case.body if isinstance(case.body, dict) else {}
+    number = next(_numbers)
+    body = case.body if isinstance(case.body, dict) else {}
+    if "timezone" in body:
+        body["timezone"] = ZONES[number % len(ZONES)]
+    case.query.pop("cursor", None)
+    if number % 10 == 0:
+        return
     for place, name in (
-        (headers, "Idempotency-Key"),
+        (case.headers, "Idempotency-Key"),
         (body, "request_id"),
         (body, "reference_id"),
     ):
