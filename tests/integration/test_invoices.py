@@ -329,6 +329,19 @@ def test_a_credit_note_gives_credit_back_once_when_asked(database: Database, bil
     assert database.audit().whole
 
 
+def test_no_key_of_a_client_is_in_the_way_of_a_credit_note(
+    database: Database, billed: UUID
+) -> None:
+    with database.connect() as db:
+        invoice = issue(db, draft(db, billed))
+        number = f"CN-{datetime.now(UTC).year}-000001"
+        for guess in (f"credit note {number}", number):
+            charge(db, billed, "0.01", guess)
+        noted = credit(db, invoice, amount_usd="1", refund_credit=True)
+        assert noted.credit_note_number == number
+    assert database.audit().whole
+
+
 def test_a_currency_that_is_no_longer_configured_is_named(database: Database) -> None:
     with database.connect() as db:
         acme = new_organization(db, billing_currency="GBP")

@@ -70,8 +70,9 @@ BEGIN
     IF p_refund_credit THEN
         t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
             format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
+        -- A client's keys are ASCII: none can be this one.
         PERFORM billing.store_credit(
-            o, t, format('credit note %s', n.credit_note_number), p_fingerprint);
+            o, t, format('credit note № %s', n.credit_note_number), p_fingerprint);
         n.transaction_id := t.id;
     ELSE
         PERFORM billing.save_organization(o);
