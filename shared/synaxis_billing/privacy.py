@@ -7,7 +7,7 @@ as they are: the law that taxes them wants it (GDPR, article 17(3)(b)).
 
 import hashlib
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
@@ -24,9 +24,12 @@ from synaxis_billing.pages import cursor_at, reached_by
 # Erased at once: charges that meet an expired hold among them wait for that long.
 BATCH = 5_000
 # Goes on in another request after that, within the time that API Gateway has for an answer.
-ERASING_SECONDS = 20
+ERASING_SECONDS = 15
+# Until what is locked is asked for again.
+BUSY_SECONDS = 0.02
 # Looked through for one page of what a person initiated, within the time that a statement has.
 SCAN = 100_000
+_LATEST = datetime.max.replace(tzinfo=UTC)
 ERASED_NAME = "erased"
 
 Kind = Literal[
@@ -42,7 +45,7 @@ Kind = Literal[
 ]
 _KINDS: tuple[str, ...] = get_args(Kind)
 # What carries an initiator.
-_KINDS_OF_A_PERSON = ("transaction", "hold")
+_KINDS_OF_A_PERSON = ("transaction", "hold", "erasure")
 
 
 class Record(Answer):
@@ -78,7 +81,8 @@ class ErasureRequest(Request):
 
 
 class Erasure(Answer):
-    """How many rows were emptied; all are when there is no `next_cursor`."""
+    """How many rows were emptied, and whether the profile was; all are when there is no
+    `next_cursor`."""
 
     organization_id: UUID
     transactions: int
@@ -136,27 +140,33 @@ def erase(
     of = hashlib.sha256((request.initiated_by or "").encode()).hexdigest()
     erasing = f"erasure-{of}"
     before = reached_by(cursor, erasing, organization_id) if cursor is not None else None
-    if request.profile:
-        sql.accepted(sql.call(db, "erase_profile", caller.tenant, organization_id, ERASED_NAME))
-    transactions, held = 0, 0
     ends = time.monotonic() + ERASING_SECONDS
+    by = (request.reason, caller.subject)
+    profile = request.profile and cursor is None
+    if profile:
+        outcome = sql.call(db, "erase_profile", caller.tenant, organization_id, ERASED_NAME, *by)
+        sql.accepted(outcome)
+    transactions, held = 0, 0
     while True:
         outcome = sql.call(
             db,
             "erase_personal_data",
-            *(caller.tenant, organization_id, request.initiated_by, request.reason),
-            *(caller.subject, before, BATCH),
+            *(caller.tenant, organization_id, request.initiated_by, *by, before, BATCH),
         )
         erased = sql.accepted(outcome)[0]
         transactions += erased["transactions"]
         held += erased["holds"]
-        before = datetime.fromisoformat(erased["reached"]) if erased["reached"] else None
+        if erased["busy"]:
+            before = before or _LATEST
+            time.sleep(BUSY_SECONDS)
+        else:
+            before = datetime.fromisoformat(erased["reached"]) if erased["reached"] else None
         if before is None or time.monotonic() >= ends:
             break
     return Erasure(
         organization_id=organization_id,
         transactions=transactions,
         holds=held,
-        profile=request.profile,
+        profile=profile,
         next_cursor=cursor_at(erasing, organization_id, before) if before else None,
     )

@@ -198,19 +198,25 @@ def test_a_large_ledger_is_erased_in_parts(
     assert database.audit().whole
 
 
+WAITING = (
+    "SELECT EXISTS (SELECT FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+)
+ERASING = "SELECT EXISTS (SELECT FROM billing.erasures)"
+
+
 def holding_up(
-    database: Database, change: Callable[[psycopg.Connection], Any], late: Callable[[], Any]
+    database: Database,
+    change: Callable[[psycopg.Connection], Any],
+    late: Callable[[], Any],
+    until: str = WAITING,
 ) -> Any:
-    """What `late` returns, which waits for `change` and goes on when that is committed."""
-    waiting = (
-        "SELECT EXISTS (SELECT FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock')"
-    )
+    """What `late` returns, which needs what `change` has locked and is committed then."""
     with database.admin() as admin, database.connect() as own, ThreadPoolExecutor(1) as pool:
         with own.transaction():
             change(own)
             following = pool.submit(late)
-            wait_until(lambda: admin.execute(waiting).fetchone() == (True,))
+            wait_until(lambda: admin.execute(until.encode()).fetchone() == (True,))
         return following.result()
 
 
@@ -220,7 +226,7 @@ def test_a_hold_that_is_captured_while_it_is_erased_leaves_nothing_in_its_charge
     acme = new_organization(db, "10")
     held = hold(db, acme, JANE)
     erased = holding_up(
-        database, lambda own: capture(own, held, "1"), lambda: erase(db, acme, JANE)
+        database, lambda own: capture(own, held, "1"), lambda: erase(db, acme, JANE), ERASING
     )
     assert (erased.transactions, erased.holds) == (1, 1)
     assert JANE not in str(exported(db, acme))
@@ -256,6 +262,32 @@ def test_a_hold_that_is_captured_between_two_parts_of_its_erasure_leaves_nothing
         cursor = erase(db, acme, JANE, cursor=cursor).next_cursor
     assert JANE not in str([one.data for one in exported(db, acme) if one.kind != "erasure"])
     assert database.audit().whole
+
+
+def test_an_erasure_waits_for_no_change_under_way(
+    database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Charges and erasures meet holds in different orders, and would wait for each other."""
+    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    acme = new_organization(db, "10")
+    first, _second = hold(db, acme, JANE), hold(db, acme, JANE)
+    with database.connect() as own, own.transaction():
+        capture(own, first, "1")
+        part = erase(db, acme, JANE)
+    assert (part.transactions, part.holds) == (0, 1)
+    rest = erase(db, acme, JANE, cursor=part.next_cursor)
+    assert (rest.transactions, rest.holds, rest.next_cursor) == (1, 1, None)
+    assert JANE not in str([one.data for one in exported(db, acme) if one.kind != "erasure"])
+
+
+def test_erasures_of_one_organization_take_turns(
+    database: Database, db: psycopg.Connection
+) -> None:
+    acme = new_organization(db, "10")
+    for who in (JANE, JOE):
+        charge(db, acme, "0.01", who)
+    late = holding_up(database, lambda own: erase(own, acme, JOE), lambda: erase(db, acme))
+    assert late.transactions == 2
 
 
 def test_an_erasure_that_takes_long_goes_on_where_it_left_off(
@@ -308,6 +340,30 @@ def test_drafts_name_nobody_whose_profile_was_erased_and_invoices_do(
         assert one["customer"]["address"] == ("Main Street 3" if kept else None)
         assert one["customer"]["tax_id"] == one["tax"]["tax_id"] == ("DE1" if kept else None)
     assert database.audit().whole
+
+
+def test_erasing_a_profile_is_recorded_with_it_and_is_no_part_of_going_on(
+    db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "BATCH", 1)
+    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    acme = new_organization(db, "10")
+    charge(db, acme, "1")
+    first = erase(db, acme, profile=True)
+    rename = organizations.OrganizationChange(name="Acme again")
+    organizations.update(db, PLATFORM, acme, rename)
+    second = erase(db, acme, profile=True, cursor=first.next_cursor)
+    assert (first.profile, second.profile) == (True, False)
+    records = [row.data for row in exported(db, acme) if row.kind == "erasure"]
+    assert [row["profile"] for row in records] == [False, False, True]
+    assert exported(db, acme)[0].data["name"] == "Acme again"
+
+
+def test_what_a_person_erased_is_held_of_that_person(db: psycopg.Connection, used: UUID) -> None:
+    request = privacy.ErasureRequest(reason="asked for", initiated_by=JOE)
+    privacy.erase(db, Caller(tenant="*", subject=JANE), used, request)
+    kinds = Counter(record.kind for record in exported(db, used, JANE))
+    assert kinds["erasure"] == 1
 
 
 def test_a_change_of_the_profile_while_it_is_erased_is_kept(

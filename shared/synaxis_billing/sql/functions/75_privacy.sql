@@ -2,7 +2,8 @@
 -- in the time before p_before in which there are p_limit of either. With a hold goes the charge that
 -- captured it, whoever did and whenever, as it says what the hold said: their rows are locked together, so
 -- no capture comes in between. The chain stays whole, the amounts stay, and each erasure leaves a record.
--- Returns how far it reached, NULL at the end.
+-- Returns how far it reached, NULL at the end. Nobody is waited for but another erasure: what a change
+-- under way has locked is left out, and busy says to ask for the same again.
 CREATE OR REPLACE FUNCTION billing.erase_personal_data(
     p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text,
     p_before timestamptz, p_limit int
@@ -10,16 +11,18 @@ CREATE OR REPLACE FUNCTION billing.erase_personal_data(
 DECLARE
     v_before timestamptz := coalesce(p_before, 'infinity');
     v_from timestamptz;
+    v_free uuid[];
     v_captured uuid[];
     v_holds bigint;
     v_own bigint;
     v_of_holds bigint;
 BEGIN
-    IF p_tenant NOT IN (p_organization_id::text, '*')
+    IF coalesce(p_tenant, '') NOT IN (p_organization_id::text, '*')
         OR NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id)
     THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
     SELECT max(created_at) INTO v_from FROM (
         (SELECT created_at FROM billing.credit_transactions
         WHERE organization_id = p_organization_id AND created_at < v_before
@@ -29,13 +32,17 @@ BEGIN
         WHERE organization_id = p_organization_id AND created_at < v_before
         ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
     ) AS oldest;
-    WITH emptied AS (
-        UPDATE billing.holds SET description = NULL, initiated_by = NULL
+    SELECT array_agg(id) INTO v_free FROM (
+        SELECT id FROM billing.holds
         WHERE organization_id = p_organization_id
             AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
             AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             AND (description IS NOT NULL OR initiated_by IS NOT NULL)
-        RETURNING transaction_id
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS free;
+    WITH emptied AS (
+        UPDATE billing.holds SET description = NULL, initiated_by = NULL
+        WHERE id = ANY (v_free) RETURNING transaction_id
     )
     SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
     INTO v_holds, v_captured FROM emptied;
@@ -57,13 +64,19 @@ BEGIN
             v_own + v_of_holds, v_holds, coalesce(p_erased_by, session_user));
     END IF;
     RETURN billing.outcome('found', json_build_object(
-        'transactions', v_own + v_of_holds, 'holds', v_holds, 'reached', v_from));
+        'transactions', v_own + v_of_holds, 'holds', v_holds, 'reached', v_from, 'busy', EXISTS (
+            SELECT FROM billing.holds
+            WHERE organization_id = p_organization_id
+                AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
+                AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
+                AND (description IS NOT NULL OR initiated_by IS NOT NULL))));
 END $$;
 
 -- Empty what names the customer in the profile, and in drafts and cancelled drafts; p_name stands for the
--- name. What was issued stays as it was issued.
-CREATE OR REPLACE FUNCTION billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text)
-RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+-- name. What was issued stays as it was issued, and the erasure leaves a record.
+CREATE OR REPLACE FUNCTION billing.erase_profile(
+    p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
 BEGIN
@@ -77,6 +90,8 @@ BEGIN
         customer = jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL),
         tax = jsonb_set(tax, '{tax_id}', 'null')
     WHERE organization_id = o.id AND invoice_number IS NULL;
+    INSERT INTO billing.erasures (organization_id, reason, transactions, holds, profile, erased_by)
+    VALUES (o.id, p_reason, 0, 0, true, coalesce(p_erased_by, session_user));
     PERFORM billing.profile_changed(o);
     RETURN billing.outcome('found');
 END $$;
@@ -89,6 +104,7 @@ LANGUAGE sql STABLE AS $$
         'of_one_initiator', e.initiated_by_digest IS NOT NULL,
         'transactions', e.transactions,
         'holds', e.holds,
+        'profile', e.profile,
         'erased_by', e.erased_by,
         'created_at', e.created_at
     )
@@ -101,7 +117,7 @@ $$;
 
 -- At most p_limit of what is held of one kind about an organization, newest first, before an instant
 -- (exclusive) that an earlier page reached; of one initiator, what erase_personal_data() would empty among
--- the p_scan newest before it. Returns how far it reached, NULL at the end.
+-- the p_scan newest before it, and that one's erasures. Returns how far it reached, NULL at the end.
 CREATE OR REPLACE FUNCTION billing.personal_data(
     p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamptz,
     p_limit int, p_scan int
@@ -154,10 +170,11 @@ BEGIN
     WHEN 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
         EXECUTE format(
             'SELECT json_agg(billing.%I(r)), count(*), min(created_at) FROM (
-                SELECT * FROM billing.%I WHERE organization_id = $1 AND created_at < $2
+                SELECT * FROM billing.%I WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
                 ORDER BY created_at DESC LIMIT $3) AS r',
-            p_kind || '_json', p_kind || 's')
-        INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit;
+            p_kind || '_json', p_kind || 's',
+            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' ELSE 'false' END)
+        INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;
     RETURN billing.outcome('found', json_build_object(
         'rows', coalesce(v_rows, '[]'),

@@ -1,3 +1,7 @@
+-- Erasing a profile leaves a record too.
+ALTER TABLE billing.erasures ADD COLUMN profile boolean NOT NULL DEFAULT false;
+GRANT INSERT ON billing.erasures TO synaxis_ledger;
+
 -- A draft may be computed again. Of an issued invoice the state alone goes on, in its order. A draft that
 -- was cancelled is no document: erasing a profile empties the customer that it names.
 CREATE OR REPLACE FUNCTION billing.guard_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -11,7 +15,7 @@ BEGIN
         END IF;
         IF OLD.status = 'cancelled' AND OLD.invoice_number IS NULL
             AND NEW.customer ->> 'address' IS NULL AND NEW.customer ->> 'tax_id' IS NULL
-            AND NEW.tax ->> 'tax_id' IS NULL
+            AND NEW.tax ->> 'tax_id' IS NULL AND NEW.tax - 'tax_id' IS NOT DISTINCT FROM OLD.tax - 'tax_id'
             AND to_jsonb(NEW) - ARRAY['customer', 'tax'] = to_jsonb(OLD) - ARRAY['customer', 'tax']
         THEN
             RETURN NEW;
