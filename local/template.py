@@ -136,7 +136,8 @@ def _function(
         )
         for event in _events(properties, "HttpApi")
     ]
-    destinations = properties.get("EventInvokeConfig", {}).get("DestinationConfig", {})
+    invoked = properties.get("EventInvokeConfig", {}).get("DestinationConfig", {})
+    on_success = invoked.get("OnSuccess")
     return Function(
         name,
         ROOT / properties["CodeUri"],
@@ -147,7 +148,7 @@ def _function(
         routes,
         _rates(properties),
         tuple(_resource(event["Queue"]) for event in _events(properties, "SQS")),
-        _resource(destinations["OnSuccess"]["Destination"]) if destinations else None,
+        _resource(on_success["Destination"]) if on_success else None,
     )
 
 
