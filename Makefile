@@ -50,8 +50,9 @@ migrate: .venv  ## bring the database at DATABASE_URL (an administrator's) up to
 audit: .venv  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit
 
-build: .venv-sam  ## what `sam deploy` uploads
+build: .venv-sam  ## what `sam deploy` uploads (REVISION=text, a new one, has changed parameters take effect)
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build $(ARGS)
+	@sed -i.bak "s/CONFIG_REVISION: .*/CONFIG_REVISION: '$(or $(REVISION),1)'/" .aws-sam/build/template.yaml
 
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \

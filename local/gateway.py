@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from local import openapi
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
@@ -18,6 +19,8 @@ from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer
 from local.triggers import Triggers, md5_of
 from synaxis_billing.errors import (
     BillingError,
+    Forbidden,
+    InvalidRequest,
     NotFound,
     PayloadTooLarge,
     TemporarilyUnavailable,
@@ -103,6 +106,10 @@ class Gateway:
         return response
 
     async def _local(self, request: HttpRequest) -> HttpResponse:
+        # What needs no token is not for the pages of others that this machine's browser shows.
+        origin = dict(request.headers).get("origin")
+        if origin is not None and urlsplit(origin).hostname not in ("127.0.0.1", "localhost"):
+            raise Forbidden("This is for no page of another site.")
         parts = request.path.strip("/").split("/")
         match request.method, parts:
             case "GET", ["_local", "claims"]:
@@ -112,8 +119,7 @@ class Gateway:
             case "POST", ["_local", "token"]:
                 return _json(self._token(request))
             case "POST", ["_local", "invoke", name] if name in self._pools:
-                event = json.loads(request.body or b"{}")
-                return _json(await self._invoke(name, event))
+                return _json(await self._invoke(name, _event(request.body)))
             case "POST", ["_local", "sqs"]:
                 return self._sqs(request)
         raise NotFound("There is no such route.")
@@ -182,6 +188,13 @@ class Gateway:
             "token_type": "Bearer",
             "expires_in": LIFETIME_SECONDS,
         }
+
+
+def _event(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}")
+    except ValueError as error:
+        raise InvalidRequest("An event is JSON.") from error
 
 
 class Regions:

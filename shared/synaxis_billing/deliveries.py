@@ -108,7 +108,7 @@ def send(request: Signed, *, private: bool) -> Attempt:
     )
     try:
         code = _post(parsed(request.url), request, private)
-    except Unsendable as reason:
+    except (Unsendable, ValueError) as reason:
         return attempt.model_copy(update={"error": str(reason)})
     error = None if 200 <= code < 300 else f"it answered {code}"
     return attempt.model_copy(update={"status_code": code, "error": error})

@@ -87,11 +87,14 @@ def _written_out(instant: object) -> object:
     return instant
 
 
+# Every time zone's time of them is one that there is.
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
 def _in_utc(instant: datetime) -> datetime:
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("must be in the years 1 to 9999 of UTC") from error
+    if not _FIRST <= instant < _LAST:
+        raise ValueError("must be in the years 2 to 9998")
+    return instant.astimezone(UTC)
 
 
 def shown(pattern: str, example: str, **more: Any) -> WithJsonSchema:

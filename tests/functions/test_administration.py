@@ -24,6 +24,7 @@ from synaxis_billing.edge.aws import secret
 from synaxis_billing.migrations import KEPT, migrate
 from tests.certificates import certificate_of
 from tests.conftest import Database
+from tests.steps import new_organization
 
 REGION = "eu-central-1"
 
@@ -145,6 +146,12 @@ def test_the_nightly_audit_names_what_is_broken(
         admin.execute("GRANT DELETE ON billing.credit_transactions TO synaxis_app")
     [broken] = function.handler({}, None)["broken"]
     assert "synaxis_app may DELETE credit_transactions" in broken
+    with database.admin() as admin, database.connect() as db:
+        organization_id = new_organization(db, "10")
+        admin.execute("REVOKE DELETE ON billing.credit_transactions FROM synaxis_app")
+        admin.execute("UPDATE billing.organizations SET balance_usd = 11")
+    for line in function.handler({}, None)["broken"]:
+        assert line.startswith(f"organization {organization_id}: ")
     assert '"BrokenPromises":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -17,13 +17,17 @@ import redis
 from local import servers
 from local.relay import relaying
 from local.template import ROOT
+from synaxis_billing import organizations
 from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
 from synaxis_billing.cache.l1 import L1
 from synaxis_billing.cache.l2 import Invalidation
+from synaxis_billing.errors import NotFound
 from tests.certificates import certificate_of
+from tests.conftest import Database
 from tests.containers import PRICES, Hands, Price, Source, container, price
+from tests.steps import PLATFORM, new_organization
 
 SettingTaker = Callable[..., Any]
 
@@ -385,6 +389,28 @@ def test_a_cluster_serves_as_one_server_does(cluster_url: str) -> None:
     other.l1.clear()
     assert all(other.get(key) is None for key in keys)
     assert cache.failures == other.failures == 0
+
+
+def test_what_was_put_where_anothers_profile_belongs_is_not_shown(
+    database: Database, own_redis: str
+) -> None:
+    with database.connect() as db:
+
+        def name(of: UUID) -> str:
+            cache = container(own_redis)
+            return organizations.get(lambda: db, cache, PLATFORM, of).name
+
+        acme, bolt = new_organization(db), new_organization(db, name="Bolt")
+        assert (name(acme), name(bolt)) == ("Acme", "Bolt")
+        with redis.Redis.from_url(own_redis) as client:
+            theirs, ours = (organizations.PROFILES.key(one).wire for one in (acme, bolt))
+            assert client.copy(theirs, ours, replace=True)
+            assert name(bolt) == "Bolt"
+            # With all that vouches for it, too.
+            for key in client.keys(f"*{acme}*"):
+                client.copy(key, key.replace(str(acme).encode(), str(bolt).encode()), replace=True)
+        with pytest.raises(NotFound):
+            name(bolt)
 
 
 @pytest.fixture

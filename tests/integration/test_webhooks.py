@@ -569,6 +569,8 @@ def request_to(url: str) -> Signed:
         ("https://0x7f.1:{port}/", "its address is not on the public internet"),
         ("https://[::1]:{port}/", "its address is not on the public internet"),
         ("http://93.184.215.14/", "its URL does not begin with https://"),
+        # What may have been registered before it was refused.
+        ("https://a_b.example.com/", "must be a URL such as https://example.com/billing"),
     ],
 )
 def test_an_inner_address_is_refused_when_it_is_sent_to(

@@ -141,6 +141,23 @@ def test_a_container_whose_connection_was_cut_recovers_with_the_next_request(hom
         client.close()
 
 
+def test_a_database_that_hangs_is_given_up_and_the_key_tells_the_truth(home: Path) -> None:
+    with running(home) as url:
+        client = Client(url)
+        organization = client.new_organization("10")
+        client.post(f"{organization}/charges", CHARGE, "before").raise_for_status()
+        backends = [p for p in psutil.process_iter(["cmdline"]) if _is_backend(p)]
+        for backend in backends:
+            backend.suspend()
+        answer = client.post(f"{organization}/charges", CHARGE, "during")
+        assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
+        for backend in backends:
+            backend.resume()
+        assert client.post(f"{organization}/charges", CHARGE, "during").status_code == 201
+        assert client.get(f"{organization}/balance").json()["balance_usd"] == "8.00"
+        client.close()
+
+
 def _is_backend(process: psutil.Process) -> bool:
     line = " ".join(process.info["cmdline"] or [])
     return line.startswith("postgres: synaxis_app billing")

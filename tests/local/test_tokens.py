@@ -92,3 +92,19 @@ def test_the_running_product_tells_what_a_good_token_claims(api: Client) -> None
     assert (claims["sub"], claims["iss"]) == ("local", f"{api.url}/_local")
     for headers in ({}, {"authorization": "Bearer x.y.z"}):
         assert httpx.get(f"{api.url}{CLAIMS}", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example:3000", "http://127.0.0.1.evil.example", "null"]
+)
+def test_no_page_of_another_site_gets_tokens_or_invokes_functions(origin: str, api: Client) -> None:
+    asked = {"scope": "billing:platform"}
+    for path in ("/_local/token", "/_local/invoke/UpkeepFunction"):
+        refused = httpx.post(f"{api.url}{path}", json=asked, headers={"origin": origin})
+        assert refused.status_code == 403
+    own = httpx.post(f"{api.url}/_local/token", json=asked, headers={"origin": api.url})
+    assert own.status_code == 200
+
+
+def test_an_event_that_is_no_json_is_refused(api: Client) -> None:
+    assert api.http.post("/_local/invoke/UpkeepFunction", content=b"?").status_code == 400

@@ -32,7 +32,11 @@ def audit() -> dict[str, Any]:
     """How many organizations were looked at, and what is broken; each is logged too."""
     with _administrator() as connection:
         found = ledger_audit.audit(connection)
-    broken = [*found.broken, *(line for one in found.organizations for line in one.broken)]
+    broken = found.broken + [
+        f"organization {one.organization_id}: {line}"
+        for one in found.organizations
+        for line in one.broken
+    ]
     for line in broken:
         logger.error("broken promise", promise=line)
     metrics.add_metric("BrokenPromises", MetricUnit.Count, len(broken))

@@ -5,13 +5,26 @@ import select
 import time
 
 import psycopg
+from psycopg.abc import RV, PQGen
 
 from synaxis_billing.edge import credentials
 
 CONNECT_TIMEOUT_SECONDS = 3
+# The server gives a statement up after 5 seconds; a server that hangs is given up after this.
+ANSWER_SECONDS = 6
 # After this long a proxy or a firewall may have dropped the connection without a word. By the wall
 # clock: the other one stands still while the container is frozen.
 IDLE_SECONDS = 60
+
+
+class _Connection(psycopg.Connection):
+    """Raises psycopg.OperationalError when its server hangs."""
+
+    def wait(
+        self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = ANSWER_SECONDS
+    ) -> RV:
+        return super().wait(gen, interval, timeout)
+
 
 _connection: psycopg.Connection | None = None
 _used_at = 0.0
@@ -27,7 +40,7 @@ def connection() -> psycopg.Connection:
     if _connection is not None and not _alive(_connection, time.time() - _used_at):
         discard()
     if _connection is None:
-        _connection = psycopg.connect(
+        _connection = _Connection.connect(
             _login(),
             autocommit=True,
             prepare_threshold=None,
