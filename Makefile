@@ -7,7 +7,7 @@ validate = SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
 
-run: .venv  ## a real PostgreSQL and Valkey of its own, and the API on 127.0.0.1:$${PORT:-3000}
+run: .venv  ## a real PostgreSQL and Valkey of its own, and the API on 127.0.0.1:3000 (or PORT)
 	@exec $(PYTHON) -m local run
 
 demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for options)

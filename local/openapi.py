@@ -72,9 +72,13 @@ def document(template: Template) -> dict[str, Any]:
         for path, operations in schema["paths"].items():
             for method, operation in operations.items():
                 route_key = f"{method.upper()} {path}"
+                operation["tags"] = [function.name.removesuffix("Function")]
                 _finish(operation, api.scopes[route_key])
                 _refuse(operation, _refusals(api, route_key))
                 document["paths"].setdefault(path, {})[method] = operation
+    # Powertools' own, which no route answers.
+    for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        document["components"]["schemas"].pop(name, None)
     return document
 
 

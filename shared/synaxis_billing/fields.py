@@ -134,10 +134,18 @@ Money = Annotated[Decimal, _AS_STRING, shown(r"^-?[0-9]+(\.[0-9]+)?$", "25.50")]
 
 # PostgreSQL's text holds any character but NUL.
 _NO_NUL = r"^[^\x00]*$"
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL)]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL),
+    Field(examples=["a name"]),
+]
+Text = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL),
+    Field(examples=["a text"]),
+]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
-Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000, examples=[418])]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),

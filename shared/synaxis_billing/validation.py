@@ -1,5 +1,6 @@
 """What pydantic found wrong, told in the product's own words."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,8 @@ def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     place, *path = error["loc"] or ("body",)
-    said = str(error.get("msg")).removeprefix("Value error, ").replace("Input should", "must")
+    said = str(error.get("msg")).removeprefix("Value error, ").partition(" after validation")[0]
+    said = re.sub("^(Input|String|List|Tuple) should", "must", said)
     message = _RULES.get(error["type"], said)
     return {"in": str(place), "pointer": pointer(path), "detail": message}
 
