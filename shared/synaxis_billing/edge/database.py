@@ -6,6 +6,7 @@ import time
 
 import psycopg
 from psycopg.abc import RV, PQGen
+from psycopg.pq import TransactionStatus
 
 from synaxis_billing.edge import credentials
 
@@ -20,10 +21,8 @@ IDLE_SECONDS = 60
 class _Connection(psycopg.Connection):
     """Raises psycopg.OperationalError when its server hangs."""
 
-    def wait(
-        self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = ANSWER_SECONDS
-    ) -> RV:
-        return super().wait(gen, interval, timeout)
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        return super().wait(gen, interval, timeout or ANSWER_SECONDS)
 
 
 _connection: psycopg.Connection | None = None
@@ -73,7 +72,8 @@ def discard() -> None:
 
 
 def _alive(connection: psycopg.Connection, idle_seconds: float) -> bool:
-    if connection.closed:
+    # What hung may still answer, to what nobody asks any more.
+    if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
         return False
     # Between statements the server is silent: anything to read is its farewell.
     if select.select([connection.fileno()], [], [], 0)[0]:
