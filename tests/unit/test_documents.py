@@ -298,6 +298,19 @@ def test_a_credit_note_names_the_invoice_that_it_corrects_and_asks_for_nothing()
     assert "Due date" not in text
 
 
+def test_a_credit_note_counts_no_requests() -> None:
+    line = line_item("wrong price", "10.00", "9.20", requests=0, tokens=0)
+    note = invoice(kind="credit_note", line_items=(line,))
+    assert "wrong price 10.00 9.20" in only_page(note)
+
+
+def test_usage_of_no_model_is_in_the_page_s_language() -> None:
+    line = line_item("Usage, openai", "10.00", "9.20")
+    assert "Nutzung, openai" in only_page(invoice(locale="de-DE", line_items=(line,)))
+    named = line_item("Usage, openai", "10.00", "9.20", model="Usage", provider="openai")
+    assert "Usage, openai" in only_page(invoice(locale="de-DE", line_items=(named,)))
+
+
 def test_lines_that_do_not_add_up_for_their_rounding_are_explained() -> None:
     explained = "rounded on its own"
     assert explained not in only_page(invoice())

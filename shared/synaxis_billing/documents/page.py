@@ -39,7 +39,7 @@ def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
         "customer": _party(invoice.customer, labels),
         "facts": _facts(invoice, where, labels),
         "head": _head(invoice, labels),
-        "lines": _lines(invoice, where),
+        "lines": _lines(invoice, where, labels),
         "totals": _totals(invoice, where, labels),
         "total": _money(invoice.total_amount_billing_currency, invoice, where),
         "total_usd": _total_usd(invoice, where),
@@ -86,7 +86,7 @@ def _head(invoice: InvoiceDocument, labels: Labels) -> list[str]:
     ]
 
 
-def _lines(invoice: InvoiceDocument, where: Locale) -> list[dict[str, Any]]:
+def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict[str, Any]]:
     decimals = max((_decimals(item.amount_usd) for item in invoice.line_items), default=2)
     units = invoice.minor_units
     lines = []
@@ -99,13 +99,27 @@ def _lines(invoice: InvoiceDocument, where: Locale) -> list[dict[str, Any]]:
             amounts.insert(0, {"text": writing.usd(item.amount_usd, where), "after": after})
         lines.append(
             {
-                "description": writing.line(item.description),
+                "description": writing.line(_description(item, labels)),
                 "more": _more(item),
-                "counts": [writing.number(n, 0, 0, where) for n in (item.requests, item.tokens)],
+                "counts": _counts(invoice, item, where),
                 "amounts": amounts,
             }
         )
     return lines
+
+
+def _description(item: LineItem, labels: Labels) -> str:
+    """In the page's language where it names no model, but usage."""
+    word, comma, provider = item.description.partition(", ")
+    named = item.model is not None or word != LABELS[ENGLISH]["usage"]
+    return item.description if named else f"{labels['usage']}{comma}{provider}"
+
+
+def _counts(invoice: InvoiceDocument, item: LineItem, where: Locale) -> list[str]:
+    if invoice.kind == "credit_note":
+        # It takes an amount back, and no requests.
+        return ["", ""]
+    return [writing.number(count, 0, 0, where) for count in (item.requests, item.tokens)]
 
 
 def _more(item: LineItem) -> str:
