@@ -309,6 +309,9 @@ def test_usage_of_no_model_is_in_the_page_s_language() -> None:
     assert "Nutzung, openai" in only_page(invoice(locale="de-DE", line_items=(line,)))
     named = line_item("Usage, openai", "10.00", "9.20", model="Usage", provider="openai")
     assert "Usage, openai" in only_page(invoice(locale="de-DE", line_items=(named,)))
+    reason = line_item("Usage, counted twice", "10.00", "9.20")
+    note = invoice(kind="credit_note", locale="de-DE", line_items=(reason,))
+    assert "Usage, counted twice" in only_page(note)
 
 
 def test_lines_that_do_not_add_up_for_their_rounding_are_explained() -> None:

@@ -99,7 +99,7 @@ def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict
             amounts.insert(0, {"text": writing.usd(item.amount_usd, where), "after": after})
         lines.append(
             {
-                "description": writing.line(_description(item, labels)),
+                "description": writing.line(_description(invoice, item, labels)),
                 "more": _more(item),
                 "counts": _counts(invoice, item, where),
                 "amounts": amounts,
@@ -108,11 +108,13 @@ def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict
     return lines
 
 
-def _description(item: LineItem, labels: Labels) -> str:
-    """In the page's language where it names no model, but usage."""
+def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> str:
+    """In the page's language where it names no model, but usage; a reason as it was given."""
     word, comma, provider = item.description.partition(", ")
-    named = item.model is not None or word != LABELS[ENGLISH]["usage"]
-    return item.description if named else f"{labels['usage']}{comma}{provider}"
+    usage = item.model is None and word == LABELS[ENGLISH]["usage"]
+    if invoice.kind == "credit_note" or not usage:
+        return item.description
+    return f"{labels['usage']}{comma}{provider}"
 
 
 def _counts(invoice: InvoiceDocument, item: LineItem, where: Locale) -> list[str]:
