@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION billing.erase_personal_data(
 DECLARE
     v_before timestamptz := coalesce(p_before, 'infinity');
     v_from timestamptz;
+    v_wanted uuid[];
     v_free uuid[];
     v_captured uuid[];
     v_holds bigint;
@@ -32,13 +33,13 @@ BEGIN
         WHERE organization_id = p_organization_id AND created_at < v_before
         ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
     ) AS oldest;
+    SELECT array_agg(id) INTO v_wanted FROM billing.holds
+    WHERE organization_id = p_organization_id
+        AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
+        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
+        AND (description IS NOT NULL OR initiated_by IS NOT NULL);
     SELECT array_agg(id) INTO v_free FROM (
-        SELECT id FROM billing.holds
-        WHERE organization_id = p_organization_id
-            AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
-            AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
-            AND (description IS NOT NULL OR initiated_by IS NOT NULL)
-        FOR NO KEY UPDATE SKIP LOCKED
+        SELECT id FROM billing.holds WHERE id = ANY (v_wanted) FOR NO KEY UPDATE SKIP LOCKED
     ) AS free;
     WITH emptied AS (
         UPDATE billing.holds SET description = NULL, initiated_by = NULL
@@ -46,6 +47,7 @@ BEGIN
     )
     SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
     INTO v_holds, v_captured FROM emptied;
+    -- By id and by time: as one condition, it would read all that is newer each time.
     UPDATE billing.credit_transactions
     SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
@@ -64,12 +66,8 @@ BEGIN
             v_own + v_of_holds, v_holds, coalesce(p_erased_by, session_user));
     END IF;
     RETURN billing.outcome('found', json_build_object(
-        'transactions', v_own + v_of_holds, 'holds', v_holds, 'reached', v_from, 'busy', EXISTS (
-            SELECT FROM billing.holds
-            WHERE organization_id = p_organization_id
-                AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
-                AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
-                AND (description IS NOT NULL OR initiated_by IS NOT NULL))));
+        'transactions', v_own + v_of_holds, 'holds', v_holds, 'reached', v_from,
+        'busy', v_holds < coalesce(cardinality(v_wanted), 0)));
 END $$;
 
 -- Empty what names the customer in the profile, and in drafts and cancelled drafts; p_name stands for the
