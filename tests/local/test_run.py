@@ -132,10 +132,10 @@ def test_a_container_whose_connection_was_cut_recovers_with_the_next_request(hom
         client = Client(url)
         organization = client.new_organization("10")
         client.post(f"{organization}/charges", CHARGE, "1").raise_for_status()
-        servers_ = [p for p in psutil.process_iter(["cmdline"]) if _is_backend(p)]
-        for backend in servers_:
+        backends = _backends()
+        for backend in backends:
             backend.terminate()
-        assert _gone(servers_)
+        assert _gone(backends)
         answer = client.post(f"{organization}/charges", CHARGE, "2")
         assert answer.status_code == 201
         client.close()
@@ -146,7 +146,7 @@ def test_a_database_that_hangs_is_given_up_and_the_key_tells_the_truth(home: Pat
         client = Client(url)
         organization = client.new_organization("10")
         client.post(f"{organization}/charges", CHARGE, "before").raise_for_status()
-        backends = [p for p in psutil.process_iter(["cmdline"]) if _is_backend(p)]
+        backends = _backends()
         for backend in backends:
             backend.suspend()
         answer = client.post(f"{organization}/charges", CHARGE, "during")
@@ -158,9 +158,13 @@ def test_a_database_that_hangs_is_given_up_and_the_key_tells_the_truth(home: Pat
         client.close()
 
 
-def _is_backend(process: psutil.Process) -> bool:
-    line = " ".join(process.info["cmdline"] or [])
-    return line.startswith("postgres: synaxis_app billing")
+def _backends() -> list[psutil.Process]:
+    """PostgreSQL's processes that serve the functions' connections."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if " ".join(process.info["cmdline"] or []).startswith("postgres: synaxis_app billing")
+    ]
 
 
 def test_the_first_request_is_served_within_a_few_seconds(home: Path) -> None:
