@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from local import servers
 from local.database import prepare
 from synaxis_billing.audit import Audit, audit
-from tests.running import Client, running, wait_until
+from tests.support.running import Client, running, wait_until
 
 _numbers = itertools.count(1)
 

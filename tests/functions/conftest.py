@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Database
-from tests.events import Invoke, in_process
+from tests.support.events import Invoke, in_process
 
 
 @pytest.fixture

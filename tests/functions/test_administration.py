@@ -22,9 +22,9 @@ from local.template import read
 from synaxis_billing.edge import credentials
 from synaxis_billing.edge.aws import secret
 from synaxis_billing.migrations import KEPT, migrate
-from tests.certificates import certificate_of
 from tests.conftest import Database
-from tests.steps import new_organization
+from tests.support.certificates import certificate_of
+from tests.support.steps import new_organization
 
 REGION = "eu-central-1"
 

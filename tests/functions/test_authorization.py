@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.conftest import Database
-from tests.events import FUNCTIONS, TEMPLATE, Invoke, event
-from tests.running import Client
+from tests.support.events import FUNCTIONS, TEMPLATE, Invoke, event
+from tests.support.running import Client
 
 SCOPES = ["billing:admin", "billing:read", "billing:charge", "billing:topup"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.running import Client
+from tests.support.running import Client
 
 GOOD = {"amount_usd": "1", "description": "chat"}
 TOO_LONG = "x" * 256

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import uuid4
 
-from tests.running import Client
+from tests.support.running import Client
 
 
 def test_a_changed_profile_is_read_back_changed(api: Client) -> None:

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.conftest import Database
-from tests.running import Client
+from tests.support.running import Client
 
 CHARGE = {"amount_usd": "1.25", "description": "chat completion", "model": "gpt-4o", "tokens": 418}
 

@@ -8,8 +8,8 @@ import pytest
 
 from synaxis_billing.edge import queue
 from tests.conftest import Database
-from tests.events import event, in_process
-from tests.receiver import receiving
+from tests.support.events import event, in_process
+from tests.support.receiver import receiving
 
 
 def received(name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from local.template import ROOT
 from tests.conftest import Database
-from tests.events import OTHERS, STATUSES, Invoke, answers, event
+from tests.support.events import OTHERS, STATUSES, Invoke, answers, event
 
 
 def test_every_event_gets_its_answer(invoke: Invoke) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pypdf import PdfReader
 
-from tests.running import Client
+from tests.support.running import Client
 
 CHARGE = {"amount_usd": "1.25", "description": "chat", "model": "gpt-4o", "provider": "openai"}
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.conftest import Database
-from tests.events import STATUSES, answers, event, in_process
+from tests.support.events import STATUSES, answers, event, in_process
 
 PERSONAL = {"description", "initiated_by", "name", "address", "reason", "url", "tax"}
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from local.template import ROOT
-from tests.running import EVERYTHING, Client
+from tests.support.running import EVERYTHING, Client
 
 # Times that each route is asked for something good, beside all that is asked once; `make fuzz` asks
 # more often.

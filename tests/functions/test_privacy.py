@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.running import Client
+from tests.support.running import Client
 
 JANE = "jane@example.com"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Database
-from tests.events import Invoke, event
+from tests.support.events import Invoke, event
 
 ENDPOINTS = {"eu-central-1": "https://eu.example.com", "sa-east-1": "https://sa.example.com"}
 

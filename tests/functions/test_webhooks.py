@@ -1,7 +1,7 @@
 """Webhooks over HTTP, from the endpoint to what it receives."""
 
-from tests.receiver import receiving
-from tests.running import Client, wait_until
+from tests.support.receiver import receiving
+from tests.support.running import Client, wait_until
 
 CHARGE = {"amount_usd": "6", "description": "chat", "model": "gpt-4o"}
 

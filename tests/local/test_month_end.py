@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from local import month_end
-from tests.billing import set_clock
 from tests.conftest import Database
-from tests.running import Client, running
+from tests.support.billing import set_clock
+from tests.support.running import Client, running
 
 CHARGE = {"amount_usd": "1.25", "description": "chat", "model": "gpt-4o"}
 

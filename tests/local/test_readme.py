@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from local.template import ROOT
-from tests.running import Client
+from tests.support.running import Client
 
 
 def test_the_session_of_the_readme(api: Client) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Client, running, start, wait_until
+from tests.support.running import Client, running, start, wait_until
 
 
 def test_a_change_in_one_region_is_seen_in_the_other(folders: Callable[[str], Path]) -> None:

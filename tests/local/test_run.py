@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from local import servers
-from tests.running import Client, running, start, stop, wait_until_ready
+from tests.support.running import Client, running, start, stop, wait_until_ready
 
 CHARGE = {"amount_usd": "1", "description": "chat"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from local.gateway import CLAIMS
 from local.tokens import InvalidToken, Issuer
-from tests.running import Client
+from tests.support.running import Client
 
 URL = "http://127.0.0.1:3000/_local"
 

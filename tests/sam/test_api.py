@@ -15,7 +15,7 @@ from local.servers import free_port
 from local.template import ROOT
 from local.tokens import ALGORITHM, Issuer
 from tests.conftest import Database
-from tests.running import EVERYTHING, Client, serving
+from tests.support.running import EVERYTHING, Client, serving
 
 pytestmark = pytest.mark.sam
 

@@ -29,9 +29,9 @@ from synaxis_billing import invalidations, organizations
 from synaxis_billing.cache import L2, Cache
 from synaxis_billing.invalidations import Message
 from tests.conftest import Database, temporary
-from tests.events import OTHERS, TEMPLATE, Invoke, answers, event, in_process
-from tests.running import serving
-from tests.steps import PLATFORM, new_organization
+from tests.support.events import OTHERS, TEMPLATE, Invoke, answers, event, in_process
+from tests.support.running import serving
+from tests.support.steps import PLATFORM, new_organization
 
 pytestmark = pytest.mark.sam
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from moto.cloudformation.parsing import get_model_map
 
-from tests.template.creation import ACCOUNT, BY_API, REGION, Created, account, client, created
-from tests.template.stack import conditions_of, stack
+from tests.support.creation import ACCOUNT, BY_API, REGION, Created, account, client, created
+from tests.support.stack import conditions_of, stack
 
 # Neither moto's CloudFormation nor a call of its API here makes them.
 NOT_CREATED = {

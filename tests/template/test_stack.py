@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.template import ROOT, read
-from tests.template.stack import (
+from tests.support.stack import (
     TEMPLATE,
     Resources,
     decided,

@@ -5,8 +5,8 @@ import pytest
 
 from synaxis_billing import holds, organizations
 from synaxis_billing.errors import Conflict, InsufficientCredits, NotFound, Unprocessable
-from tests import steps
 from tests.conftest import Database
+from tests.support import steps
 
 
 def _expire(database: Database, held: holds.Hold) -> None:

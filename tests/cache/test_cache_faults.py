@@ -24,10 +24,10 @@ from synaxis_billing.cache.counts import Counts
 from synaxis_billing.cache.l1 import L1
 from synaxis_billing.cache.l2 import Invalidation
 from synaxis_billing.errors import NotFound
-from tests.certificates import certificate_of
 from tests.conftest import Database
-from tests.containers import PRICES, Hands, Price, Source, container, price
-from tests.steps import PLATFORM, new_organization
+from tests.support.certificates import certificate_of
+from tests.support.containers import PRICES, Hands, Price, Source, container, price
+from tests.support.steps import PLATFORM, new_organization
 
 SettingTaker = Callable[..., Any]
 

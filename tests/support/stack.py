@@ -24,7 +24,7 @@ TEMPLATE = (ROOT / "template.yaml").read_text()
 def transformed(*uploaded: str, text: str = TEMPLATE) -> dict[str, Any]:
     """The template as CloudFormation gets it; the resources named were uploaded anew."""
     made = subprocess.run(
-        [SAM, ROOT / "tests/template/transform.py", *uploaded],
+        [SAM, ROOT / "tests/support/transform.py", *uploaded],
         input=text,
         env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
         capture_output=True,

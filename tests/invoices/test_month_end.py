@@ -16,9 +16,9 @@ from synaxis_billing import invoices, month_end, organizations
 from synaxis_billing.errors import Conflict, Forbidden
 from synaxis_billing.ledger import Caller
 from synaxis_billing.month_end import Job
-from tests.billing import ISSUER, draft, rates, set_clock
 from tests.conftest import Database
-from tests.steps import PLATFORM, charge, log_spend, new_organization
+from tests.support.billing import ISSUER, draft, rates, set_clock
+from tests.support.steps import PLATFORM, charge, log_spend, new_organization
 
 # Ahead of the clock, so that the ledger's own time is what the test says it is.
 MONTH = "2031-03"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CORE = ROOT / "shared" / "synaxis_billing"
 GROUND = {"errors", "money"}
 FIELDS = {"fields", "validation", "pages", "sql", "upkeep"}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from synaxis_billing import ledger
 from synaxis_billing.errors import BillingError
-from tests import steps
 from tests.conftest import Database
+from tests.support import steps
 
 # Few keys, requests and amounts, so that they meet often.
 items = st.fixed_dictionaries(

@@ -9,8 +9,8 @@ from psycopg.conninfo import make_conninfo
 from synaxis_billing import migrations
 from synaxis_billing.migrations import MigrationError, migrate
 from synaxis_billing.upkeep import ensure_partitions
-from tests import steps
 from tests.conftest import Database
+from tests.support import steps
 
 
 @pytest.fixture

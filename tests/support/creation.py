@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from moto.cloudformation.parsing import get_model_map
 
-from tests.template.stack import Resources, decided
+from tests.support.stack import Resources, decided
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"

@@ -17,8 +17,8 @@ import pytest
 from synaxis_billing import organizations
 from synaxis_billing.errors import BillingError, Conflict, InsufficientCredits, Unprocessable
 from synaxis_billing.ledger import Charged, Refused, Transaction
-from tests import steps
 from tests.conftest import Database
+from tests.support import steps
 
 THREADS = 12
 
@@ -205,7 +205,7 @@ _CHARGE_AND_DIE = """
 import os, signal, sys
 from uuid import UUID
 import psycopg
-from tests import steps
+from tests.support import steps
 db = psycopg.connect(sys.argv[1], autocommit=True)
 steps.charge(db, UUID(sys.argv[2]), "3", "k", request_id="req-1")
 os.kill(os.getpid(), signal.SIGKILL)  # committed, and nobody has been told

@@ -12,10 +12,10 @@ import pytest
 from local.demo import DATA
 from synaxis_billing import fx, month_end
 from synaxis_billing.month_end import Job
-from tests.billing import ISSUER, set_clock
 from tests.conftest import Database
-from tests.integration.test_month_end import MONTH, issued, local
-from tests.steps import charge_batch, item, new_organization
+from tests.invoices.test_month_end import MONTH, issued, local
+from tests.support.billing import ISSUER, set_clock
+from tests.support.steps import charge_batch, item, new_organization
 
 DECIMALS = {"USD": 2, "EUR": 2, "BRL": 2, "GBP": 2, "JPY": 0}
 EIGHTH = Decimal("1e-8")

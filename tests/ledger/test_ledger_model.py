@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 
 from synaxis_billing import holds, ledger, organizations
 from synaxis_billing.errors import BillingError
-from tests import steps
 from tests.conftest import Database
+from tests.support import steps
 
 amounts = st.decimals("0.00000001", "9", places=8).map("{:f}".format)
 dimensions = st.fixed_dictionaries(

@@ -18,9 +18,9 @@ from synaxis_billing import fx, invoices, organizations
 from synaxis_billing.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from synaxis_billing.invoices import Payment
 from synaxis_billing.ledger import Caller
-from tests.billing import DAY, TODAY, cancel, credit, draft, issue, pay, rates
 from tests.conftest import Database, temporary
-from tests.steps import PLATFORM, available, charge, log_spend, new_organization
+from tests.support.billing import DAY, TODAY, cancel, credit, draft, issue, pay, rates
+from tests.support.steps import PLATFORM, available, charge, log_spend, new_organization
 
 
 @pytest.fixture

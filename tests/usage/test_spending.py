@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from synaxis_billing import organizations, usage
 from synaxis_billing import spending as spent_on
 from synaxis_billing.errors import InvalidRequest, NotFound
-from tests import steps
 from tests.conftest import Database
+from tests.support import steps
 
 # Ahead of the clock, so that the ledger's own time is what the test says it is. Over months in
 # which clocks change: in Havana at midnight, on Lord Howe by half an hour.

@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 from synaxis_billing import organizations, sql
 from synaxis_billing.errors import Conflict, InsufficientCredits, NotFound, Unprocessable
 from synaxis_billing.ledger import Caller
-from tests import billing, steps
 from tests.conftest import Database
+from tests.support import billing, steps
 
 IMMUTABLE = ["credit_transactions", "spend_logs", "idempotency", "erasures", "credit_notes"]
 

@@ -25,7 +25,7 @@ from synaxis_billing.cache import L2, Cache, Unreachable
 from synaxis_billing.edge import bus, msk
 from synaxis_billing.invalidations import Message
 from tests.conftest import Database
-from tests.steps import PLATFORM, new_organization
+from tests.support.steps import PLATFORM, new_organization
 
 KEY = "organization"
 

@@ -28,11 +28,19 @@ from synaxis_billing.errors import (
 from synaxis_billing.ledger import Caller
 from synaxis_billing.organizations import OrganizationChange
 from synaxis_billing.webhooks import EndpointChange, EndpointWithSecret, Event, NewEndpoint, Replay
-from tests.billing import cancel, credit, draft, issue, pay
-from tests.certificates import certificate_of
 from tests.conftest import Database
-from tests.receiver import Received, Receiver, receiving
-from tests.steps import PLATFORM, adjust, charge, charge_batch, item, new_organization, top_up
+from tests.support.billing import cancel, credit, draft, issue, pay
+from tests.support.certificates import certificate_of
+from tests.support.receiver import Received, Receiver, receiving
+from tests.support.steps import (
+    PLATFORM,
+    adjust,
+    charge,
+    charge_batch,
+    item,
+    new_organization,
+    top_up,
+)
 
 URL = "https://hooks.example.com/billing"
 LAST_HOUR = Replay.model_validate({"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat()})

@@ -8,7 +8,7 @@ import psycopg
 
 from synaxis_billing import fx, invoices
 from synaxis_billing.invoices import CreditNoteRequest, InvoicePeriod, Issuer, Party, Payment
-from tests.steps import PLATFORM, new_key
+from tests.support.steps import PLATFORM, new_key
 
 ISSUER = Issuer(Party(name="Synaxis GmbH", tax_id="DE123456789"))
 NOW = datetime.now(UTC)

@@ -13,10 +13,10 @@ import pytest
 from synaxis_billing import holds, ledger, organizations, privacy, webhooks
 from synaxis_billing.errors import InvalidRequest, NotFound
 from synaxis_billing.ledger import Caller
-from tests.billing import cancel, credit, draft, issue
 from tests.conftest import Database
-from tests.running import wait_until
-from tests.steps import (
+from tests.support.billing import cancel, credit, draft, issue
+from tests.support.running import wait_until
+from tests.support.steps import (
     NO_CACHE,
     PLATFORM,
     capture,

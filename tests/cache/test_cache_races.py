@@ -9,7 +9,7 @@ import redis
 
 from synaxis_billing.cache import Cache, Key, l1, l2
 from synaxis_billing.cache.l2 import Invalidation
-from tests.containers import PRICES, Hands, Price, Source, container, price
+from tests.support.containers import PRICES, Hands, Price, Source, container, price
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
