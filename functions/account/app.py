@@ -1,75 +1,83 @@
-"""Organizations and their balance, exchange rates, and how the product itself is doing."""
+"""Organizations and their balance, exchange rates, and the product's own state."""
 
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-
-from synaxis_billing import fx, homes, invalidations, organizations
+from synaxis_billing.caller import Caller
 from synaxis_billing.edge import cache as caching
-from synaxis_billing.edge import config, health
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.http import Api, answered, entry
+from synaxis_billing.edge.http import health
+from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.settings import settings
+from synaxis_billing.invalidations import outbox
+from synaxis_billing.organizations import balance, profile, residency
+from synaxis_billing.rates import rates
 
-api = Api()
-handler = entry(api, around=caching.invocation)
+handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
-@api.endpoint("POST /v1/organizations", "billing:admin", status=201, refuses=(409, 421))
-def create(body: organizations.NewOrganization) -> Response[organizations.Organization]:
-    homes.check_region(body.region, config.other_regions())
-    created = organizations.create(connection(), api.caller, body)
-    caching.drain()
-    return answered(created, status=201)
+@api.endpoint(
+    "POST /v1/organizations",
+    "billing:admin",
+    status=201,
+    refuses=(409, 421),
+    invalidates=True,
+)
+def create_organization(
+    caller: Caller, body: profile.NewOrganization
+) -> Reply[profile.Organization]:
+    residency.check_region(body.region, settings().other_regions)
+    return Reply(profile.create_organization(connection(), caller, body))
 
 
 @api.endpoint(f"GET {ORGANIZATION}", "billing:read")
-def get(organization_id: UUID) -> Response[organizations.Organization]:
-    return answered(organizations.get(connection, cache(), api.caller, organization_id))
+def get_organization(caller: Caller, organization_id: UUID) -> Reply[profile.Organization]:
+    return Reply(profile.get_organization(connection, cache(), caller, organization_id))
 
 
-@api.endpoint(f"PATCH {ORGANIZATION}", "billing:admin")
-def update(
-    organization_id: UUID, body: organizations.OrganizationChange
-) -> Response[organizations.Organization]:
-    updated = organizations.update(connection(), api.caller, organization_id, body)
-    caching.drain()
-    return answered(updated)
+@api.endpoint(f"PATCH {ORGANIZATION}", "billing:admin", invalidates=True)
+def update_organization(
+    caller: Caller, organization_id: UUID, body: profile.OrganizationChange
+) -> Reply[profile.Organization]:
+    return Reply(profile.update_organization(connection(), caller, organization_id, body))
 
 
 @api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin", refuses=(409,))
-def set_home(organization_id: UUID, body: homes.NewHome) -> Response[homes.Home]:
-    endpoints = config.other_regions()
-    return answered(homes.set_home(connection(), api.caller, organization_id, body, endpoints))
+def set_organization_home(
+    caller: Caller, organization_id: UUID, body: residency.NewHome
+) -> Reply[residency.Home]:
+    others = settings().other_regions
+    return Reply(residency.set_home(connection(), caller, organization_id, body, others))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/balance", "billing:read")
-def balance(organization_id: UUID) -> Response[organizations.Balance]:
-    return answered(organizations.balance(connection, cache(), api.caller, organization_id))
+def get_balance(caller: Caller, organization_id: UUID) -> Reply[balance.Balance]:
+    return Reply(balance.get_balance(connection, cache(), caller, organization_id))
 
 
 @api.endpoint("GET /v1/exchange-rates", "billing:read")
-def exchange_rates() -> Response[fx.ExchangeRates]:
-    return answered(fx.exchange_rates(fx.rates(connection, cache())))
+def list_exchange_rates() -> Reply[rates.ExchangeRates]:
+    return Reply(rates.rates_answer(rates.current_rates(connection, cache())))
 
 
 @api.endpoint("GET /v1/exchange-rates/{currency}", "billing:read")
-def exchange_rate(currency: str) -> Response[fx.ExchangeRate]:
-    return answered(fx.exchange_rate(fx.rate(connection, cache(), currency)))
+def get_exchange_rate(currency: str) -> Reply[rates.ExchangeRate]:
+    return Reply(rates.rate_answer(rates.current_rate(connection, cache(), currency)))
 
 
 @api.endpoint("GET /v1/cache/statistics", "billing:admin")
-def cache_statistics() -> Response[caching.Statistics]:
-    return answered(caching.statistics())
+def get_cache_statistics() -> Reply[caching.Statistics]:
+    return Reply(caching.statistics())
 
 
-@api.endpoint("POST /v1/cache/invalidate", "billing:admin", refuses=(404,))
-def invalidate(body: invalidations.Forget) -> Response[invalidations.Forgotten]:
-    return answered(caching.forget(api.caller, body))
+@api.endpoint("POST /v1/cache/invalidate", "billing:admin", refuses=(404,), invalidates=True)
+def invalidate_cache(caller: Caller, body: outbox.Forget) -> Reply[outbox.Forgotten]:
+    return Reply(outbox.forget(connection(), cache(), caller, body))
 
 
 @api.endpoint("GET /health", scope=None, other=503)
-def healthy() -> Response[health.Health]:
-    answer = health.check()
-    return answered(answer, status=200 if answer.database == "ok" else 503)
+def get_health() -> Reply[health.Health]:
+    found = health.check_health()
+    return Reply(found, status=200 if found.database == "ok" else 503)

@@ -1,62 +1,58 @@
-"""What an organization did: its transactions, its spend logs, and what it spent on what."""
+"""An organization's transactions, its spend logs, and the sums of its spending."""
 
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
-from synaxis_billing import ledger, usage
-from synaxis_billing import spending as spent
-from synaxis_billing.edge import cache as caching
+from synaxis_billing.caller import Caller
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.http import Api, answered, entry
-from synaxis_billing.edge.query import Cursor, From, Limit, To
-from synaxis_billing.pages import DEFAULT_LIMIT, Page
+from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.http.parameters import Cursor, From, Limit, Query, To
+from synaxis_billing.ledger import transactions
+from synaxis_billing.paging import DEFAULT_LIMIT, Page
+from synaxis_billing.usage import spend_logs, spending
 
-api = Api()
-handler = entry(api, around=caching.invocation)
+handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
 @api.endpoint(f"GET {ORGANIZATION}/transactions", "billing:read")
-def transactions(
+def list_transactions(
+    caller: Caller,
     organization_id: UUID,
-    transaction_type: Annotated[ledger.TransactionType | None, Query(alias="type")] = None,
+    transaction_type: Annotated[transactions.TransactionType | None, Query("type")] = None,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Response[Page[ledger.Transaction]]:
-    return answered(
-        ledger.transactions(
-            connection(), api.caller, organization_id, transaction_type, start, end, limit, cursor
-        )
-    )
+) -> Reply[Page[transactions.Transaction]]:
+    page = (transaction_type, start, end, limit, cursor)
+    return Reply(transactions.list_transactions(connection(), caller, organization_id, *page))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/spend-logs", "billing:read")
-def spend_logs(
+def list_spend_logs(
+    caller: Caller,
     organization_id: UUID,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Response[Page[usage.SpendLog]]:
-    return answered(
-        usage.spend_logs(connection(), api.caller, organization_id, start, end, limit, cursor)
-    )
+) -> Reply[Page[spend_logs.SpendLog]]:
+    page = (start, end, limit, cursor)
+    return Reply(spend_logs.list_spend_logs(connection(), caller, organization_id, *page))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/spending", "billing:read")
-def spending(
+def get_spending(
+    caller: Caller,
     organization_id: UUID,
     start: From = None,
     end: To = None,
-    group_by: Annotated[spent.GroupBy | None, Query()] = None,
-) -> Response[spent.Spending]:
-    by = spent.dimensions(group_by)
-    return answered(
-        spent.spending(connection, cache(), api.caller, organization_id, start, end, by)
+    group_by: Annotated[spending.GroupBy | None, Query()] = None,
+) -> Reply[spending.Spending]:
+    by = spending.parse_group_by(group_by)
+    return Reply(
+        spending.get_spending(connection, cache(), caller, organization_id, start, end, by)
     )

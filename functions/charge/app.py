@@ -2,60 +2,63 @@
 
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-
-from synaxis_billing import holds, ledger, usage
+from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.http import (
-    Api,
-    IdempotencyKey,
-    OptionalIdempotencyKey,
-    answered,
-    created,
-    entry,
-)
+from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.http.parameters import IdempotencyKey, OptionalIdempotencyKey
+from synaxis_billing.ledger import charges, holds
+from synaxis_billing.ledger.transactions import Transaction
+from synaxis_billing.usage import spend_logs
 
-api = Api()
-handler = entry(api)
+handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
 HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
 
 
 @api.endpoint(f"POST {ORGANIZATION}/charges", "billing:charge", status=201, refuses=(402, 409, 422))
-def charge(
-    organization_id: UUID, key: IdempotencyKey, body: ledger.ChargeRequest
-) -> Response[ledger.Transaction]:
-    return created(ledger.charge(connection(), api.caller, organization_id, key, body))
+def create_charge(
+    caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
+) -> Reply[Transaction]:
+    return Reply(*charges.charge(connection(), caller, organization_id, key, body))
 
 
 @api.endpoint("POST /v1/charges/batch", "billing:charge")
-def charge_batch(body: ledger.BatchRequest) -> Response[ledger.BatchAnswer]:
-    results = ledger.charge_batch(connection(), api.caller, body)
-    return answered(ledger.BatchAnswer(results=results))
+def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.BatchAnswer]:
+    results = charges.charge_batch(connection(), caller, body)
+    return Reply(charges.BatchAnswer(results=results))
 
 
 @api.endpoint(f"POST {ORGANIZATION}/holds", "billing:charge", status=201, refuses=(402, 422))
-def hold(
-    organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
-) -> Response[holds.Hold]:
-    return created(holds.hold(connection(), api.caller, organization_id, key, body))
+def create_hold(
+    caller: Caller, organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
+) -> Reply[holds.Hold]:
+    return Reply(*holds.hold(connection(), caller, organization_id, key, body))
 
 
 @api.endpoint(f"POST {HOLD}/capture", "billing:charge", status=201, refuses=(402, 409, 422))
-def capture(
-    organization_id: UUID, hold_id: UUID, key: IdempotencyKey, body: holds.CaptureRequest
-) -> Response[ledger.Transaction]:
-    return created(holds.capture(connection(), api.caller, organization_id, hold_id, key, body))
+def capture_hold(
+    caller: Caller,
+    organization_id: UUID,
+    hold_id: UUID,
+    key: IdempotencyKey,
+    body: holds.CaptureRequest,
+) -> Reply[Transaction]:
+    return Reply(*holds.capture(connection(), caller, organization_id, hold_id, key, body))
 
 
 @api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(409, 422))
-def release(organization_id: UUID, hold_id: UUID, key: IdempotencyKey) -> Response[holds.Hold]:
-    released, replayed = holds.release(connection(), api.caller, organization_id, hold_id, key)
-    return answered(released, replayed=replayed)
+def release_hold(
+    caller: Caller, organization_id: UUID, hold_id: UUID, key: IdempotencyKey
+) -> Reply[holds.Hold]:
+    return Reply(*holds.release(connection(), caller, organization_id, hold_id, key))
 
 
 @api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201, refuses=(409, 422))
-def log_spend(
-    organization_id: UUID, body: usage.SpendLogRequest, key: OptionalIdempotencyKey = None
-) -> Response[usage.SpendLog]:
-    return created(usage.log_spend(connection(), api.caller, organization_id, key, body))
+def create_spend_log(
+    caller: Caller,
+    organization_id: UUID,
+    body: spend_logs.SpendLogRequest,
+    key: OptionalIdempotencyKey = None,
+) -> Reply[spend_logs.SpendLog]:
+    return Reply(*spend_logs.log_spend(connection(), caller, organization_id, key, body))

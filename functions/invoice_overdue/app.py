@@ -1,14 +1,14 @@
-"""Hourly: marks the invoices that are past their due date, where the customer is, and not paid."""
+"""Marks unpaid invoices as overdue, hourly, when their due date has passed where the customer is."""
 
-from aws_lambda_powertools import Logger
+from typing import Any
 
-from synaxis_billing import invoices
 from synaxis_billing.edge.database import connection
+from synaxis_billing.edge.invocation import logger, task
+from synaxis_billing.invoices import invoices
 
-logger = Logger()
 
-
-def handler(_event: dict[str, object], _context: object) -> dict[str, int]:
+@task
+def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
     marked = invoices.mark_overdue(connection)
     logger.info("overdue", marked=marked)
     return {"marked": marked}

@@ -1,12 +1,57 @@
-"""Brings the database up to date, for a deployment or by hand."""
+"""Brings the database up to date, in a deployment or by hand."""
 
+import json
 from typing import Any
+from urllib.request import Request, urlopen
 
-from synaxis_billing.edge import administration, deployment
+from synaxis_billing.edge.database import administrator
+from synaxis_billing.edge.invocation import logger, task
+from synaxis_billing.schema.migrate import migrate
+
+ANSWER_SECONDS = 10
+# CloudFormation takes 4 KB in all.
+LONGEST_REASON = 1000
 
 
+@task
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Takes CloudFormation's request of a custom resource, or {}."""
-    if "ResponseURL" in event:
-        return deployment.answered(event, administration.migrate)
-    return administration.migrate()
+    """Take CloudFormation's request of a custom resource, or {}; return what was applied."""
+    return _migrate_for_cloudformation(event) if "ResponseURL" in event else _migrate()
+
+
+def _migrate() -> dict[str, Any]:
+    with administrator() as connection:
+        applied = migrate(connection)
+        # On RDS the application logs in by tokens.
+        rds = "SELECT FROM pg_roles WHERE rolname = 'rds_iam'"
+        if connection.execute(rds).fetchone() is not None:
+            connection.execute("ALTER ROLE synaxis_app LOGIN")
+            connection.execute("GRANT rds_iam TO synaxis_app")
+    logger.info("migrated", applied=applied)
+    return {"applied": applied}
+
+
+def _migrate_for_cloudformation(event: dict[str, Any]) -> dict[str, Any]:
+    """Migrate when the resource is created or changed, and always report the result: without a
+    report CloudFormation waits until its own time limit.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-responses.html
+    """
+    status, reason, data = "SUCCESS", "", {}
+    if event["RequestType"] != "Delete":
+        try:
+            data = _migrate()
+        except Exception as error:
+            logger.exception("migration failed")
+            status, reason = "FAILED", f"{type(error).__name__}: {error}"
+    report = {
+        "Status": status,
+        "Reason": reason[:LONGEST_REASON],
+        "PhysicalResourceId": event.get("PhysicalResourceId", event["LogicalResourceId"]),
+        **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+    }
+    # The URL is signed for a request without a content type.
+    headers = {"Content-Type": ""}
+    request = Request(event["ResponseURL"], json.dumps(report).encode(), headers, method="PUT")
+    with urlopen(request, timeout=ANSWER_SECONDS):
+        return data

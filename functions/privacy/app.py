@@ -1,39 +1,40 @@
-"""What is held about an organization or a person, and its erasure."""
+"""Personal data of an organization or a person: export and erasure."""
 
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
-from synaxis_billing import privacy
-from synaxis_billing.edge import cache as caching
+from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.http import Api, answered, entry
-from synaxis_billing.edge.query import Cursor, Limit
+from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.http.parameters import Cursor, Limit, Query
 from synaxis_billing.fields import Name
-from synaxis_billing.pages import DEFAULT_LIMIT
+from synaxis_billing.organizations import personal_data
+from synaxis_billing.paging import DEFAULT_LIMIT
 
-api = Api()
-handler = entry(api, around=caching.invocation)
+handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
 @api.endpoint(f"GET {ORGANIZATION}/personal-data", "billing:admin")
-def export(
+def export_personal_data(
+    caller: Caller,
     organization_id: UUID,
     initiated_by: Annotated[Name | None, Query()] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Response[privacy.Export]:
+) -> Reply[personal_data.Export]:
     page = (initiated_by, limit, cursor)
-    return answered(privacy.export(connection(), api.caller, organization_id, *page))
+    return Reply(personal_data.export_personal_data(connection(), caller, organization_id, *page))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/erasures", "billing:admin", status=201)
-def erase(
-    organization_id: UUID, body: privacy.ErasureRequest, cursor: Cursor = None
-) -> Response[privacy.Erasure]:
-    erased = privacy.erase(connection(), api.caller, organization_id, body, cursor)
-    caching.drain()
-    return answered(erased, status=201)
+@api.endpoint(f"POST {ORGANIZATION}/erasures", "billing:admin", status=201, invalidates=True)
+def erase_personal_data(
+    caller: Caller,
+    organization_id: UUID,
+    body: personal_data.ErasureRequest,
+    cursor: Cursor = None,
+) -> Reply[personal_data.Erasure]:
+    return Reply(
+        personal_data.erase_personal_data(connection(), caller, organization_id, body, cursor)
+    )

@@ -1,14 +1,14 @@
-"""Daily: makes the partitions of the months ahead, so that one is never missing."""
+"""Creates the partitions of the months ahead, daily, so that one is never missing."""
 
-from aws_lambda_powertools import Logger
+from typing import Any
 
-from synaxis_billing import upkeep
 from synaxis_billing.edge.database import connection
+from synaxis_billing.edge.invocation import logger, task
+from synaxis_billing.schema.partitions import ensure_partitions
 
-logger = Logger()
 
-
-def handler(_event: dict[str, object], _context: object) -> dict[str, list[str]]:
-    made = upkeep.ensure_partitions(connection())
+@task
+def handler(_event: dict[str, Any], _context: object) -> dict[str, list[str]]:
+    made = ensure_partitions(connection())
     logger.info("partitions", made=made)
     return {"made": made}

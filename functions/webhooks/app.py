@@ -1,72 +1,75 @@
-"""An organization's webhook endpoints, and the events that they are told."""
+"""An organization's webhook endpoints, and the events that are sent to them."""
 
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
-
-from synaxis_billing import webhooks
-from synaxis_billing.edge import config
+from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.http import Api, answered, entry
-from synaxis_billing.edge.query import Cursor, Limit
-from synaxis_billing.pages import DEFAULT_LIMIT, Page
+from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.http.parameters import Cursor, Limit, Query
+from synaxis_billing.edge.settings import settings
+from synaxis_billing.paging import DEFAULT_LIMIT, Page
+from synaxis_billing.webhooks import endpoints
 
-api = Api()
-handler = entry(api)
-ENDPOINTS = "/v1/organizations/{organization_id}/webhook-endpoints"
+handler = api = Api()
+ORGANIZATION = "/v1/organizations/{organization_id}"
+ENDPOINTS = f"{ORGANIZATION}/webhook-endpoints"
 ENDPOINT = f"{ENDPOINTS}/{{endpoint_id}}"
 
 
 @api.endpoint(f"POST {ENDPOINTS}", "billing:admin", status=201, refuses=(409,))
-def create(
-    organization_id: UUID, body: webhooks.NewEndpoint
-) -> Response[webhooks.EndpointWithSecret]:
-    private = config.webhooks_to_private()
-    made = webhooks.create(connection(), api.caller, organization_id, body, private=private)
-    return answered(made, status=201)
+def create_webhook_endpoint(
+    caller: Caller, organization_id: UUID, body: endpoints.NewEndpoint
+) -> Reply[endpoints.EndpointWithSecret]:
+    private = settings().webhooks_to_private
+    return Reply(
+        endpoints.create_endpoint(connection(), caller, organization_id, body, private=private)
+    )
 
 
 @api.endpoint(f"GET {ENDPOINTS}", "billing:read")
-def listed(organization_id: UUID) -> Response[webhooks.Endpoints]:
-    return answered(webhooks.listed(connection(), api.caller, organization_id))
+def list_webhook_endpoints(caller: Caller, organization_id: UUID) -> Reply[endpoints.Endpoints]:
+    return Reply(endpoints.list_endpoints(connection(), caller, organization_id))
 
 
 @api.endpoint(f"PATCH {ENDPOINT}", "billing:admin", refuses=(409,))
-def update(
-    organization_id: UUID, endpoint_id: UUID, body: webhooks.EndpointChange
-) -> Response[webhooks.Endpoint]:
-    of = (organization_id, endpoint_id)
-    private = config.webhooks_to_private()
-    return answered(webhooks.update(connection(), api.caller, *of, body, private=private))
+def update_webhook_endpoint(
+    caller: Caller, organization_id: UUID, endpoint_id: UUID, body: endpoints.EndpointChange
+) -> Reply[endpoints.Endpoint]:
+    endpoint = (organization_id, endpoint_id)
+    private = settings().webhooks_to_private
+    return Reply(endpoints.update_endpoint(connection(), caller, *endpoint, body, private=private))
 
 
 @api.endpoint(f"DELETE {ENDPOINT}", "billing:admin")
-def delete(organization_id: UUID, endpoint_id: UUID) -> Response[webhooks.Endpoint]:
-    return answered(webhooks.delete(connection(), api.caller, organization_id, endpoint_id))
+def delete_webhook_endpoint(
+    caller: Caller, organization_id: UUID, endpoint_id: UUID
+) -> Reply[endpoints.Endpoint]:
+    return Reply(endpoints.delete_endpoint(connection(), caller, organization_id, endpoint_id))
 
 
 @api.endpoint(f"POST {ENDPOINT}/rotate-secret", "billing:admin")
-def rotate_secret(
-    organization_id: UUID, endpoint_id: UUID
-) -> Response[webhooks.EndpointWithSecret]:
-    return answered(webhooks.rotate_secret(connection(), api.caller, organization_id, endpoint_id))
+def rotate_webhook_secret(
+    caller: Caller, organization_id: UUID, endpoint_id: UUID
+) -> Reply[endpoints.EndpointWithSecret]:
+    return Reply(endpoints.rotate_secret(connection(), caller, organization_id, endpoint_id))
 
 
 @api.endpoint(f"POST {ENDPOINT}/replay", "billing:admin", refuses=(409,))
-def replay(
-    organization_id: UUID, endpoint_id: UUID, body: webhooks.Replay
-) -> Response[webhooks.Replayed]:
-    return answered(webhooks.replay(connection(), api.caller, organization_id, endpoint_id, body))
+def replay_webhook_events(
+    caller: Caller, organization_id: UUID, endpoint_id: UUID, body: endpoints.Replay
+) -> Reply[endpoints.Replayed]:
+    return Reply(endpoints.replay_events(connection(), caller, organization_id, endpoint_id, body))
 
 
-@api.endpoint("GET /v1/organizations/{organization_id}/webhook-events", "billing:read")
-def events(
+@api.endpoint(f"GET {ORGANIZATION}/webhook-events", "billing:read")
+def list_webhook_events(
+    caller: Caller,
     organization_id: UUID,
-    event_type: Annotated[webhooks.EventType | None, Query(alias="type")] = None,
+    event_type: Annotated[endpoints.EventType | None, Query("type")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Response[Page[webhooks.Event]]:
+) -> Reply[Page[endpoints.Event]]:
     page = (event_type, limit, cursor)
-    return answered(webhooks.events(connection(), api.caller, organization_id, *page))
+    return Reply(endpoints.list_events(connection(), caller, organization_id, *page))

@@ -1,37 +1,39 @@
-"""Everything that the product refuses, and how it says so.
+"""What the product refuses, and how it says so.
 
 BillingError
 ├── InvalidRequest            400  a field breaks a rule; `errors` names each
-│   └── IdempotencyKeyRequired
 ├── Unauthenticated           401
-├── InsufficientCredits       402  says what is available, required and missing
+├── PaymentRequired           402
 ├── Forbidden                 403
-├── NotFound                  404  organization, transaction, hold; also another tenant's
-├── Conflict                  409  invalid_state, organization_exists
+├── NotFound                  404  also for what belongs to another tenant
+├── Conflict                  409
 ├── PayloadTooLarge           413
-├── Misdirected               421  another region holds the organization; says where it answers
-├── Unprocessable             422  the key was reused, the refund or the capture is too large
-└── TemporarilyUnavailable    503  nothing was changed, or a retry with the same key finds out
+├── Misdirected               421  another region holds the organization
+├── Unprocessable             422
+└── TemporarilyUnavailable    503  nothing was changed, or a retry with the same key tells
+
+A refusal with a code of its own is a subclass beside its noun, such as `HoldNotFound` in
+`ledger/holds.py`. Its docstring is what the client reads when the refusal says nothing else.
 """
 
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 
 class BillingError(Exception):
     """A refusal: `code` for programs, `detail` for people, `facts` that the answer adds."""
 
-    status = HTTPStatus.BAD_REQUEST
-    code = "invalid_request"
+    status: ClassVar[HTTPStatus]
+    code: ClassVar[str]
 
-    def __init__(self, detail: str, *, code: str | None = None, **facts: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.code = code or self.code
+    def __init__(self, detail: str | None = None, **facts: Any) -> None:
+        self.detail = detail or str(type(self).__doc__)
         self.facts = facts
+        super().__init__(self.detail)
 
     def problem(self) -> dict[str, Any]:
-        """The body of RFC 9457, `application/problem+json`."""
+        """Return the body of an `application/problem+json` answer (RFC 9457)."""
         return {
             "type": f"urn:synaxis-billing:problem:{self.code}",
             "title": self.code.replace("_", " ").capitalize(),
@@ -43,63 +45,95 @@ class BillingError(Exception):
 
 
 class InvalidRequest(BillingError):
-    pass
+    """The request is not valid."""
 
-
-def invalid_field(place: str, pointer: str, rule: str) -> InvalidRequest:
-    """The refusal of one field: where it is (body, query, path, header), its JSON pointer
-    (RFC 6901) and the rule that it breaks."""
-    return invalid_fields([{"in": place, "pointer": pointer, "detail": rule}])
-
-
-def invalid_fields(errors: list[dict[str, str]]) -> InvalidRequest:
-    return InvalidRequest("The request breaks a rule.", errors=errors)
-
-
-class IdempotencyKeyRequired(InvalidRequest):
-    code = "idempotency_key_required"
+    status = HTTPStatus.BAD_REQUEST
+    code = "invalid_request"
 
 
 class Unauthenticated(BillingError):
+    """The request carries no valid token."""
+
     status = HTTPStatus.UNAUTHORIZED
     code = "unauthenticated"
 
 
-class InsufficientCredits(BillingError):
+class PaymentRequired(BillingError):
+    """Credit or a budget does not cover the request."""
+
     status = HTTPStatus.PAYMENT_REQUIRED
-    code = "insufficient_credits"
 
 
 class Forbidden(BillingError):
+    """The token does not allow this request."""
+
     status = HTTPStatus.FORBIDDEN
     code = "forbidden"
 
 
 class NotFound(BillingError):
+    """The route does not exist."""
+
     status = HTTPStatus.NOT_FOUND
     code = "not_found"
 
 
 class Conflict(BillingError):
+    """This action is not allowed in the current state."""
+
     status = HTTPStatus.CONFLICT
     code = "invalid_state"
 
 
 class PayloadTooLarge(BillingError):
+    """The body is too large."""
+
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "payload_too_large"
 
 
 class Misdirected(BillingError):
+    """Another region holds the organization."""
+
     status = HTTPStatus.MISDIRECTED_REQUEST
     code = "misdirected_request"
 
 
 class Unprocessable(BillingError):
+    """The request contradicts what the ledger holds."""
+
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "unprocessable"
 
 
 class TemporarilyUnavailable(BillingError):
+    """The service cannot answer now. Retry with the same Idempotency-Key."""
+
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "temporarily_unavailable"
+
+
+def refusals(kind: type[BillingError] = BillingError) -> Iterator[type[BillingError]]:
+    """Iterate over every refusal that has a code, of the modules that are imported."""
+    for subclass in kind.__subclasses__():
+        if "code" in vars(subclass):
+            yield subclass
+        yield from refusals(subclass)
+
+
+def invalid_field(place: str, pointer: str, rule: str) -> InvalidRequest:
+    """Return the refusal of one field.
+
+    `place` is body, query, path or header; `pointer` is a JSON pointer (RFC 6901); `rule` completes
+    "<field> ...".
+    """
+    return invalid_fields([{"in": place, "pointer": pointer, "detail": rule}])
+
+
+def invalid_fields(errors: Sequence[dict[str, str]]) -> InvalidRequest:
+    """Return the refusal of several fields; its detail is the first of them."""
+    return InvalidRequest(_sentence(errors[0]), errors=list(errors))
+
+
+def _sentence(error: dict[str, str]) -> str:
+    name = error["pointer"].removeprefix("/")
+    return f"{f'`{name}`' if name else f'The {error["in"]}'} {error['detail']}."

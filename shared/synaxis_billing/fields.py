@@ -145,7 +145,6 @@ Text = Annotated[
     Field(examples=["a text"]),
 ]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
-Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000, examples=[418])]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),

@@ -40,17 +40,17 @@ def format_money(amount: Decimal) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
-def written(value: Any) -> Any:
-    """JSON whose amounts and rates, known by their names, are as format_money() writes them."""
+def format_amounts(value: Any) -> Any:
+    """Return JSON with its amounts and rates, known by their names, as format_money() writes them."""
     if isinstance(value, list):
-        return [written(item) for item in value]
+        return [format_amounts(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: format_money(Decimal(of))
-        if isinstance(of, str) and name.endswith(_AMOUNTS)
-        else written(of)
-        for name, of in value.items()
+        name: format_money(Decimal(content))
+        if isinstance(content, str) and name.endswith(_AMOUNTS)
+        else format_amounts(content)
+        for name, content in value.items()
     }
 
 

@@ -26,7 +26,7 @@ class Page[Item](Answer):
     next_cursor: str | None
 
 
-def page[Item: Dated](
+def paginate[Item: Dated](
     listed: str,
     organization_id: UUID,
     limit: int,

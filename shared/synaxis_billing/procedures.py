@@ -1,66 +1,46 @@
-"""The ledger's SQL: `migrations/` make its tables, `functions/` are what one can do with it."""
+"""Calls of the database's functions, which make every change of the ledger."""
 
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 
-from synaxis_billing.errors import (
-    BillingError,
-    Conflict,
-    Forbidden,
-    InsufficientCredits,
-    NotFound,
-    Unprocessable,
-)
+from synaxis_billing.errors import refusals
 from synaxis_billing.money import format_money
 
+# How a function says that it did what it was asked, or had done it before.
+_SUCCESSES = ("created", "found", "replayed")
 
-def call(connection: psycopg.Connection, function: str, *arguments: Any) -> Any:
-    """What a function of the schema `billing` returns; one round trip, one transaction."""
-    # The name is always a literal of ours. As plain bytes, psycopg parses it once and remembers it.
-    statement = f"SELECT billing.{function}({', '.join(['%s'] * len(arguments))})".encode()
-    row = connection.execute(statement, arguments).fetchone()
+
+class UnknownOutcome(Exception):
+    """A function of the database answered with an outcome that no module declares."""
+
+
+def call(connection: psycopg.Connection, function: str, **arguments: Any) -> Any:
+    """Return the answer of a function of the schema `billing`: one round trip, one transaction.
+
+    `arguments` are the function's parameters without their prefix `p_`.
+    """
+    # The names are always literals of ours. As plain bytes, psycopg parses them once and keeps that.
+    names = ", ".join(f"p_{name} => %s" for name in arguments)
+    statement = f"SELECT billing.{function}({names})".encode()
+    row = connection.execute(statement, list(arguments.values())).fetchone()
     return row[0] if row else None
 
 
-_REFUSALS: dict[str, tuple[type[BillingError], str]] = {
-    "forbidden": (Forbidden, "This is for the platform's own token."),
-    "insufficient_credits": (
-        InsufficientCredits,
-        "The organization's available credit is less than this needs.",
-    ),
-    "organization_not_found": (NotFound, "There is no such organization."),
-    "transaction_not_found": (NotFound, "The organization has no such transaction."),
-    "hold_not_found": (NotFound, "The organization has no such hold."),
-    "unsupported_currency": (NotFound, "The organization's currency is not configured any more."),
-    "invoice_not_found": (NotFound, "The organization has no such invoice."),
-    "webhook_endpoint_not_found": (NotFound, "The organization has no such webhook endpoint."),
-    "webhook_event_not_found": (NotFound, "The organization has no such event."),
-    "webhook_endpoint_exists": (Conflict, "The organization has an endpoint of this URL already."),
-    "invalid_state": (Conflict, "The state of things does not allow this."),
-    "organization_exists": (Conflict, "There is an organization of this id already."),
-    "idempotency_key_reused": (
-        Unprocessable,
-        "This Idempotency-Key came with another request before.",
-    ),
-    "credit_exceeds_invoice": (Unprocessable, "The invoice has less than this left to credit."),
-    "refund_exceeds_charge": (Unprocessable, "The charge has less than this left to refund."),
-    "capture_exceeds_hold": (Unprocessable, "The hold reserved less than this."),
-}
-
-
 def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
-    """The value of an outcome, and whether it is an earlier answer replayed.
+    """Return the value of an outcome, and whether it is an earlier answer replayed.
 
-    Raises the BillingError that stands for a refusal.
+    Raises the BillingError that has the outcome's code, and UnknownOutcome for any other.
     """
     code, value = outcome["outcome"], outcome["value"]
-    if code not in _REFUSALS:
+    if code in _SUCCESSES:
         return value, code == "replayed"
-    kind, detail = _REFUSALS[code]
+    kind = next((kind for kind in refusals() if kind.code == code), None)
+    if kind is None:
+        raise UnknownOutcome(code)
     facts = {
         name: format_money(Decimal(fact)) if name.endswith("_usd") else fact
         for name, fact in (value or {}).items()
     }
-    raise kind(facts.pop("detail", detail), code=code, **facts)
+    raise kind(facts.pop("detail", None), **facts)

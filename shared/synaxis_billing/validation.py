@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from synaxis_billing.errors import IdempotencyKeyRequired, InvalidRequest, invalid_fields
+from synaxis_billing.errors import InvalidRequest, invalid_fields
+from synaxis_billing.idempotency import IdempotencyKeyRequired
 
 _KEY = ("/idempotency-key", "/idempotency_key")
 # Where pydantic's own words would speak of Python.
@@ -22,8 +23,8 @@ _RULES = {
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
     "timezone_aware": "must have an offset, such as Z",
-    "datetime_from_date_parsing": "must be a time that there is",
-    "datetime_parsing": "must be a time that there is",
+    "datetime_from_date_parsing": "is not a valid date and time",
+    "datetime_parsing": "is not a valid date and time",
 }
 
 
@@ -31,9 +32,7 @@ def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
     """The refusal that names each bad field by JSON pointer (RFC 6901) and the rule it breaks."""
     found = [_field_error(error) for error in errors]
     if any(error["pointer"].endswith(_KEY) and error["detail"] == "is required" for error in found):
-        return IdempotencyKeyRequired(
-            "A request that changes a balance needs an idempotency key.", errors=found
-        )
+        return IdempotencyKeyRequired(errors=found)
     return invalid_fields(found)
 
 

@@ -1,25 +1,20 @@
 """This container's one cache, kept from one invocation to the next, and what it counts."""
 
-import contextlib
 import functools
 import uuid
-from collections.abc import Iterator
-from typing import Any
 
 import psycopg
-from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from synaxis_billing import invalidations
 from synaxis_billing.cache import L2, Cache, Unreachable
 from synaxis_billing.cache.counts import Counts
-from synaxis_billing.edge import bus, config, credentials, database
-from synaxis_billing.errors import TemporarilyUnavailable
+from synaxis_billing.edge import database, invocation
+from synaxis_billing.edge.aws import bus, credentials
+from synaxis_billing.edge.invocation import logger, metrics
+from synaxis_billing.edge.settings import settings
 from synaxis_billing.fields import Answer
-from synaxis_billing.ledger import Caller
+from synaxis_billing.invalidations import outbox
 
-logger = Logger()
-metrics = Metrics()
 _measured: dict[str, Counts] = {}
 
 
@@ -34,7 +29,7 @@ class FamilyStatistics(Answer):
 
 
 class Statistics(Answer):
-    """What this container has seen since it started; others have their own."""
+    """The counts of this container since it started; each container has its own."""
 
     container_id: uuid.UUID
     region: str
@@ -66,56 +61,16 @@ def container_id() -> uuid.UUID:
     return uuid.uuid4()
 
 
-@contextlib.contextmanager
-def invocation() -> Iterator[None]:
-    """Around an invocation that reads the cache: nothing from before a freeze, and its counts go
-    out as metrics."""
-    cache().wake()
-    try:
-        yield
-    finally:
-        _measure()
-
-
 def drain() -> int:
-    """Tell this region's Redis and the other regions what this container, or one that was killed,
-    has changed; how many changes were told. What cannot be told now stays, for the next to tell."""
+    """Send the pending invalidations to this region's Redis and to the other regions; return their
+    number. Invalidations that cannot be sent now stay for the next call."""
     try:
-        return invalidations.drain(database.connection(), cache(), config.region(), bus.publisher())
+        publish = bus.publisher()
+        return outbox.drain(database.connection(), cache(), settings().aws_region, publish)
     except (Unreachable, bus.Undelivered, psycopg.Error) as error:
-        logger.warning("invalidations wait", reason=str(error))
+        logger.warning("invalidations are delayed", reason=str(error))
         metrics.add_metric("InvalidationsDelayed", MetricUnit.Count, 1)
         return 0
-
-
-def sweep() -> int:
-    """Tell all that is left; how many changes were told."""
-    told = 0
-    while new := drain():
-        told += new
-    metrics.add_metric("InvalidationsSwept", MetricUnit.Count, told)
-    return told
-
-
-def consume(event: dict[str, Any]) -> list[str]:
-    """Forget what a batch of the bus tells; the ids of what cannot be read. Raises Unreachable."""
-    batch = bus.received(event)
-    for seconds in invalidations.consume(cache(), config.region(), batch.messages):
-        metrics.add_metric("InvalidationDelay", MetricUnit.Seconds, seconds)
-    metrics.add_metric("InvalidationsUnreadable", MetricUnit.Count, len(batch.unreadable))
-    if batch.unreadable:
-        logger.error("invalidations cannot be read", records=batch.unreadable)
-    return batch.unreadable
-
-
-def forget(caller: Caller, request: invalidations.Forget) -> invalidations.Forgotten:
-    """Raises InvalidRequest, NotFound, TemporarilyUnavailable."""
-    try:
-        forgotten = invalidations.forget(database.connection(), cache(), caller, request)
-    except Unreachable as error:
-        raise TemporarilyUnavailable("Redis cannot be told now.") from error
-    drain()
-    return forgotten
 
 
 def statistics() -> Statistics:
@@ -123,7 +78,7 @@ def statistics() -> Statistics:
     total = sum(here.families.values(), Counts())
     return Statistics(
         container_id=container_id(),
-        region=config.region(),
+        region=settings().aws_region,
         l1_hits=total.l1_hits,
         l2_hits=total.l2_hits,
         misses=total.misses,
@@ -161,3 +116,11 @@ def _measure() -> None:
         metrics.add_metric(metric, MetricUnit.Count, count)
     metrics.add_metric("CacheBreakerOpen", MetricUnit.Count, int(cache().breaker_open))
     metrics.add_metadata("cache", {name: of.as_dict() for name, of in changed.items()})
+
+
+def _wake() -> None:
+    cache().wake()
+
+
+# Nothing is served from before a freeze, and the counts become metrics.
+invocation.register(begin=_wake, end=_measure)

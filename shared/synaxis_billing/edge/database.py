@@ -8,7 +8,7 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.pq import TransactionStatus
 
-from synaxis_billing.edge import credentials
+from synaxis_billing.edge.aws import credentials
 
 CONNECT_TIMEOUT_SECONDS = 3
 # The server gives a statement up after 5 seconds; a server that hangs is given up after this.
@@ -30,10 +30,10 @@ _used_at = 0.0
 
 
 def connection() -> psycopg.Connection:
-    """The open connection, or a new one. Raises psycopg.OperationalError.
+    """Return the open connection, or a new one. Raises psycopg.OperationalError.
 
-    Each statement is a transaction of its own, one round trip, and leaves nothing in the session: a
-    pooling proxy can share it. A statement is never sent twice: whoever asks retries with the key.
+    Each statement is a transaction of its own, one round trip, and leaves nothing in the session, so
+    a pooling proxy can share it. A statement is never sent twice: the client retries with its key.
     """
     global _connection, _used_at
     if _connection is not None and not _alive(_connection, time.time() - _used_at):
@@ -62,8 +62,18 @@ def _login() -> str:
         raise psycopg.OperationalError(str(error)) from error
 
 
+def administrator() -> psycopg.Connection:
+    """Return a new connection as the administrator. Raises psycopg.Error, LookupError."""
+    return psycopg.connect(
+        credentials.administrator(),
+        autocommit=True,
+        connect_timeout=10,
+        application_name="synaxis_billing_administrator",
+    )
+
+
 def discard() -> None:
-    """Forget the connection; the next use opens another."""
+    """Close the connection; the next use opens another."""
     global _connection
     old, _connection = _connection, None
     if old is not None:
@@ -72,7 +82,7 @@ def discard() -> None:
 
 
 def _alive(connection: psycopg.Connection, idle_seconds: float) -> bool:
-    # What hung may still answer, to what nobody asks any more.
+    # After a timeout the old answer may still arrive, so the connection is not reused.
     if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
         return False
     # Between statements the server is silent: anything to read is its farewell.

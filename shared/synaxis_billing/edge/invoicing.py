@@ -1,22 +1,17 @@
-"""Who issues the invoices, as the template says, and at which rates."""
+"""The seller of the invoices, as the template names it."""
 
 import functools
 
-from synaxis_billing import fx
-from synaxis_billing.edge import config
-from synaxis_billing.edge.cache import cache
-from synaxis_billing.edge.database import connection
-from synaxis_billing.invoices import Issuer, Party
+from synaxis_billing.edge.settings import settings
+from synaxis_billing.invoices.invoices import Issuer, Party
 
 
 @functools.cache
 def issuer() -> Issuer:
-    """Raises ValidationError when INVOICE_SELLER is not a seller's JSON."""
-    invoice_series, credit_note_series = config.invoice_series()
-    seller = Party.model_validate_json(config.invoice_seller())
-    return Issuer(seller, invoice_series, credit_note_series)
-
-
-def terms() -> tuple[list[fx.Rate], Issuer]:
-    """The rates of now, of all currencies, and the issuer."""
-    return fx.rates(connection, cache()), issuer()
+    """Return the seller and its number series. Raises ValidationError for an INVOICE_SELLER that is
+    not a seller's JSON."""
+    return Issuer(
+        Party.model_validate_json(settings().invoice_seller),
+        settings().invoice_series,
+        settings().credit_note_series,
+    )

@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 import psycopg
 from pydantic import Field
 
-from synaxis_billing import sql
-from synaxis_billing.cache import Cache
+from synaxis_billing import procedures
+from synaxis_billing.cache import Cache, Unreachable
 from synaxis_billing.cache.keys import parse_key, parse_pattern
 from synaxis_billing.cache.l2 import Invalidation
-from synaxis_billing.errors import invalid_field
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import TemporarilyUnavailable, invalid_field
 from synaxis_billing.fields import Answer, Request, Time
-from synaxis_billing.ledger import Caller
 
 MOST_AT_ONCE = 1000
 # A message stays below the 256 KB that SNS and SQS take.
@@ -86,7 +86,7 @@ def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -
 
     Raises Unreachable, and what `publish` raises: then the rows stay, for the next to drain.
     """
-    rows = sql.call(db, "pending_invalidations", "*", MOST_AT_ONCE)
+    rows = procedures.call(db, "pending_invalidations", tenant="*", limit=MOST_AT_ONCE)
     if rows:
         messages = coalesced(rows, region)
         try:
@@ -94,7 +94,8 @@ def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -
         finally:
             # The others need not wait for this region's Redis.
             publish(messages)
-        sql.call(db, "delivered_invalidations", "*", [UUID(row["id"]) for row in rows])
+        ids = [UUID(row["id"]) for row in rows]
+        procedures.call(db, "delivered_invalidations", tenant="*", ids=ids)
     return len(rows)
 
 
@@ -129,18 +130,25 @@ def consume(cache: Cache, region: str, messages: Iterable[Message]) -> list[floa
 
 
 def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget) -> Forgotten:
-    """What an operator asks to be forgotten. Raises InvalidRequest, NotFound; Unreachable when it
-    was for this region alone and its Redis cannot be told."""
+    """Invalidate cached values at an operator's request.
+
+    Raises InvalidRequest, OrganizationNotFound; TemporarilyUnavailable when only this region was
+    asked for and its Redis cannot be reached.
+    """
     tenant, keys, families = _asked(caller, request)
     everything = not keys and not families and not request.tags
     if request.everywhere:
-        outcome = sql.call(
+        outcome = procedures.call(
             db,
             "request_invalidation",
-            caller.tenant,
-            *(tenant, keys, list(request.tags), families, everything),
+            tenant=caller.tenant,
+            organization_id=tenant,
+            keys=keys,
+            tags=list(request.tags),
+            families=families,
+            everything=everything,
         )
-        sql.accepted(outcome)
+        procedures.accepted(outcome)
         return Forgotten(organization_id=tenant, scope="global")
     what = Invalidation.of(
         tenant,
@@ -149,7 +157,10 @@ def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget
         families=dict.fromkeys(families, 0),
         everything=0 if everything else None,
     )
-    cache.invalidate([what])
+    try:
+        cache.invalidate([what])
+    except Unreachable as error:
+        raise TemporarilyUnavailable("Redis cannot be reached now.") from error
     return Forgotten(organization_id=tenant, scope="region")
 
 

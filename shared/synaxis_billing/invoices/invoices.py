@@ -1,31 +1,32 @@
-"""Invoices: what an organization used in a period, in its own currency, at one recorded rate.
+"""Invoices: the charged usage of a period, in the organization's currency, at one recorded rate.
 
-A log belongs to the invoice of the period that it was written in: logs are written at their own
-time, in order, and an invoice is issued only after its period, so that no log can come late to it.
-What a client reports late is written late, and is the next invoice's.
+A charge belongs to the invoice of the period in which it was written. Charges are written in the
+order of their times, and an invoice is issued only after its period has ended, so no charge can be
+added to an issued invoice. Usage that a client reports late belongs to the next invoice.
 """
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import Field
 
-from synaxis_billing import fx, sql
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.errors import NotFound, invalid_field
-from synaxis_billing.fields import Answer, Instant, Money, Request, Text, Time, Usd
-from synaxis_billing.ledger import Caller, fingerprint
-from synaxis_billing.organizations import Tax
-from synaxis_billing.pages import Page, page
+from synaxis_billing.fields import Answer, Instant, Money, Request, Time
+from synaxis_billing.organizations.profile import Tax
+from synaxis_billing.paging import Page, paginate
+from synaxis_billing.rates.rates import Rate
 
 Status = Literal["draft", "issued", "paid", "overdue", "cancelled"]
 
 
 class Party(Answer):
-    """Who sells, or buys; `payment_details` say how to pay the seller."""
+    """The seller or the buyer of an invoice; `payment_details` tell how to pay the seller."""
 
     name: str
     address: str | None = None
@@ -35,7 +36,7 @@ class Party(Answer):
 
 
 class Issuer(NamedTuple):
-    """Who issues invoices, and the series that their numbers and those of credit notes are of."""
+    """The seller, and the series of the numbers of its invoices and credit notes."""
 
     seller: Party
     invoice_series: str = "INV"
@@ -43,25 +44,16 @@ class Issuer(NamedTuple):
 
 
 class InvoicePeriod(Request):
-    """Half-open."""
+    """Half-open: [period_start, period_end)."""
 
     period_start: Instant
     period_end: Instant
 
 
 class Payment(Request):
-    """`paid_at` is now if it is left out."""
+    """Without `paid_at`, the invoice was paid now."""
 
     paid_at: Instant | None = None
-
-
-class CreditNoteRequest(Request):
-    """`amount_usd` is net; without it, it is all that is left of the invoice. `refund_credit` gives
-    the net amount back to the organization's balance too."""
-
-    reason: Text
-    amount_usd: Usd | None = None
-    refund_credit: Annotated[bool, Field(strict=True)] = False
 
 
 class LineItem(Answer):
@@ -109,133 +101,92 @@ class Invoice(Answer):
     updated_at: Time
 
 
-class CreditNote(Answer):
-    id: UUID
-    organization_id: UUID
-    invoice_id: UUID
-    credit_note_number: str
-    reason: str
-    subtotal_usd: Money
-    tax_usd: Money
-    total_amount_usd: Money
-    subtotal_billing_currency: Money
-    tax_billing_currency: Money
-    total_amount_billing_currency: Money
-    transaction_id: UUID | None
-    created_at: Time
+class InvoiceNotFound(NotFound):
+    """The invoice does not exist in this organization."""
+
+    code = "invoice_not_found"
 
 
-class CreditNotes(Answer):
-    """Oldest first."""
-
-    items: list[CreditNote]
-
-
-def draft(
+def draft_invoice(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
     period: InvoicePeriod,
-    rates: Iterable[fx.Rate],
+    rates: Iterable[Rate],
     issuer: Issuer,
 ) -> tuple[Invoice, bool]:
-    """The invoice of the period, and whether it was there before; a draft is computed again.
+    """Draft the invoice of a period; return it, and whether it existed before. An existing draft is
+    computed again.
 
-    Raises NotFound, InvalidRequest (no period), Conflict (it overlaps another invoice's).
+    Raises OrganizationNotFound, InvalidRequest (an empty period), Conflict (the period overlaps
+    another invoice's), UnsupportedCurrency.
     """
     if period.period_start >= period.period_end:
         raise invalid_field("body", "/period_end", "must be later than period_start")
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "draft_invoice",
-        *(caller.tenant, organization_id, period.period_start, period.period_end),
-        terms(rates, issuer),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        period_start=period.period_start,
+        period_end=period.period_end,
+        terms=terms(rates, issuer),
     )
-    value, known = sql.accepted(outcome)
+    value, known = procedures.accepted(outcome)
     return Invoice.model_validate(value), known
 
 
-def issue(
+def issue_invoice(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
     invoice_id: UUID,
-    rates: Iterable[fx.Rate],
+    rates: Iterable[Rate],
     issuer: Issuer,
 ) -> Invoice:
-    """The draft, computed a last time, with its number; again, the same. Raises NotFound, Conflict
-    (cancelled, or the period has not ended)."""
+    """Compute a draft for the last time and give it its number. Issuing again changes nothing.
+
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict (cancelled, or the period has not ended),
+    UnsupportedCurrency.
+    """
     at = terms(rates, issuer)
-    return _change(db, "issue_invoice", caller, organization_id, invoice_id, at)
+    return _invoice(db, "issue_invoice", caller, organization_id, invoice_id, terms=at)
 
 
-def pay(
+def pay_invoice(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
     invoice_id: UUID,
     payment: Payment,
 ) -> Invoice:
-    """An issued or overdue invoice as paid; again, the same. Raises NotFound, Conflict."""
-    return _change(db, "pay_invoice", caller, organization_id, invoice_id, payment.paid_at)
+    """Mark an issued or overdue invoice as paid. Paying again changes nothing.
+
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict.
+    """
+    paid_at = payment.paid_at
+    return _invoice(db, "pay_invoice", caller, organization_id, invoice_id, paid_at=paid_at)
 
 
-def cancel(
+def cancel_invoice(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
 ) -> Invoice:
-    """A draft, or an invoice of nothing, dropped. Raises NotFound, Conflict (a credit note takes
-    any other back)."""
-    return _change(db, "cancel_invoice", caller, organization_id, invoice_id)
+    """Cancel a draft, or an invoice whose total is zero.
+
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict (any other invoice is reversed by a
+    credit note).
+    """
+    return _invoice(db, "cancel_invoice", caller, organization_id, invoice_id)
 
 
-def credit(
-    db: psycopg.Connection,
-    caller: Caller,
-    organization_id: UUID,
-    invoice_id: UUID,
-    key: str,
-    request: CreditNoteRequest,
-    issuer: Issuer,
-) -> tuple[CreditNote, bool]:
-    """The credit note, and whether it is an earlier answer given again. What is credited in whole
-    is cancelled. Raises NotFound, Conflict (draft or cancelled), Unprocessable (more than is left,
-    or the key was used otherwise)."""
-    outcome = sql.call(
-        db,
-        "credit_invoice",
-        *(caller.tenant, organization_id, invoice_id, key),
-        fingerprint(f"credit_invoice {invoice_id}", request),
-        *(request.amount_usd, request.reason, request.refund_credit, caller.subject),
-        issuer.credit_note_series,
-    )
-    value, replayed = sql.accepted(outcome)
-    return CreditNote.model_validate(value), replayed
-
-
-def credit_notes(
+def get_invoice(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
-) -> CreditNotes:
-    """Those of an invoice. Raises NotFound."""
-    outcome = sql.call(db, "credit_notes", caller.tenant, organization_id, invoice_id)
-    return CreditNotes(items=sql.accepted(outcome)[0])
+) -> Invoice:
+    """Return one invoice. Raises OrganizationNotFound, InvoiceNotFound."""
+    return _invoice(db, "invoice", caller, organization_id, invoice_id)
 
 
-def credit_note(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID, note_id: UUID
-) -> CreditNote:
-    """Raises NotFound."""
-    for note in credit_notes(db, caller, organization_id, invoice_id).items:
-        if note.id == note_id:
-            return note
-    raise NotFound("The invoice has no such credit note.", code="credit_note_not_found")
-
-
-def get(db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID) -> Invoice:
-    """Raises NotFound."""
-    return _change(db, "invoice", caller, organization_id, invoice_id)
-
-
-def listed(
+def list_invoices(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
@@ -243,50 +194,65 @@ def listed(
     limit: int,
     cursor: str | None,
 ) -> Page[Invoice]:
-    """Newest first. Raises NotFound, InvalidRequest (cursor)."""
+    """List the invoices, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
 
     def fetch(before: datetime | None, most: int) -> list[Invoice]:
-        outcome = sql.call(db, "invoices", caller.tenant, organization_id, status, before, most)
-        return [Invoice.model_validate(row) for row in sql.accepted(outcome)[0]]
+        outcome = procedures.call(
+            db,
+            "invoices",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            status=status,
+            before=before,
+            limit=most,
+        )
+        return [Invoice.model_validate(row) for row in procedures.accepted(outcome)[0]]
 
-    items, following = page("invoices", organization_id, limit, cursor, None, fetch)
+    items, following = paginate("invoices", organization_id, limit, cursor, None, fetch)
     return Page[Invoice](items=items, next_cursor=following)
 
 
 def mark_overdue(connect: Callable[[], psycopg.Connection], most: int = 1000) -> int:
-    """Mark what is due and not paid; how many invoices there were."""
+    """Mark the unpaid invoices that are past their due date; return their number."""
     marked = 0
-    while new := sql.call(connect(), "mark_overdue", "*", most):
+    while new := procedures.call(connect(), "mark_overdue", tenant="*", limit=most):
         marked += new
     return marked
 
 
-def _change(
-    db: psycopg.Connection,
-    function: str,
-    caller: Caller,
-    organization_id: UUID,
-    invoice_id: UUID,
-    *arguments: Any,
-) -> Invoice:
-    outcome = sql.call(db, function, caller.tenant, organization_id, invoice_id, *arguments)
-    return Invoice.model_validate(sql.accepted(outcome)[0])
-
-
-def terms(rates: Iterable[fx.Rate], issuer: Issuer) -> Jsonb:
-    """What the database computes and numbers an invoice by."""
+def terms(rates: Iterable[Rate], issuer: Issuer) -> Jsonb:
+    """Return the rates, the seller and the number series as the database's functions take them."""
     return Jsonb(
         {
             "rates": {
-                one.currency: {
-                    "rate": str(one.rate),
-                    "source": one.source,
-                    "as_of": one.as_of.isoformat(),
-                    "minor_units": fx.CURRENCIES[one.currency].minor_units,
+                rate.currency: {
+                    "rate": str(rate.rate),
+                    "source": rate.source,
+                    "as_of": rate.as_of.isoformat(),
+                    "minor_units": CURRENCIES[rate.currency].minor_units,
                 }
-                for one in rates
+                for rate in rates
             },
             "seller": issuer.seller.model_dump(mode="json"),
             "series": issuer.invoice_series,
         }
     )
+
+
+def _invoice(
+    db: psycopg.Connection,
+    function: str,
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    **arguments: Any,
+) -> Invoice:
+    outcome = procedures.call(
+        db,
+        function,
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        invoice_id=invoice_id,
+        **arguments,
+    )
+    return Invoice.model_validate(procedures.accepted(outcome)[0])

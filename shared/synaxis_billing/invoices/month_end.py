@@ -1,4 +1,4 @@
-"""Month end: each organization has the invoice of its local month, once, whatever happens twice."""
+"""Month end: each organization gets the invoice of its local month exactly once."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -7,10 +7,11 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import fx, sql
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
 from synaxis_billing.fields import Answer, shown, spelled
-from synaxis_billing.invoices import Issuer, terms
-from synaxis_billing.ledger import Caller
+from synaxis_billing.invoices.invoices import Issuer, terms
+from synaxis_billing.rates.rates import Rate
 
 PAGE = 1000
 MOST_FAILURES = 100
@@ -52,31 +53,49 @@ def month_before(scheduled: datetime) -> str:
     return (scheduled.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
 
 
-def plan(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
+def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
     """Pages of what is still to be billed of a month; planned again, what is left of it."""
     last = None
     while True:
-        outcome = sql.call(db, "plan_month_end", "*", month, last, PAGE)
-        found = sql.accepted(outcome)[0]
+        outcome = procedures.call(
+            db, "plan_month_end", tenant="*", month=month, after=last, limit=PAGE
+        )
+        found, _ = procedures.accepted(outcome)
         yield [Job(month=month, organization_id=one) for one in found["organization_ids"]]
         last = found["last"]
         if last is None:
             return
 
 
-def bill(db: psycopg.Connection, job: Job, rates: Iterable[fx.Rate], issuer: Issuer) -> str:
+def bill_month(db: psycopg.Connection, job: Job, rates: Iterable[Rate], issuer: Issuer) -> str:
     """Issue the invoice, in one transaction: "issued", or "empty" when there is nothing to bill.
     What was done before stays. Raises BillingError."""
-    outcome = sql.call(db, "bill_month", "*", job.organization_id, job.month, terms(rates, issuer))
-    return str(sql.accepted(outcome)[0]["status"])
+    outcome = procedures.call(
+        db,
+        "bill_month",
+        tenant="*",
+        organization_id=job.organization_id,
+        month=job.month,
+        terms=terms(rates, issuer),
+    )
+    return str(procedures.accepted(outcome)[0]["status"])
 
 
-def failed(db: psycopg.Connection, job: Job, reason: str) -> None:
+def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
     """Record why an organization could not be billed; it stays to be done."""
-    sql.call(db, "month_failed", "*", job.organization_id, job.month, reason)
+    procedures.call(
+        db,
+        "month_failed",
+        tenant="*",
+        organization_id=job.organization_id,
+        month=job.month,
+        error=reason,
+    )
 
 
-def progress(db: psycopg.Connection, caller: Caller, month: str) -> Progress:
+def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> Progress:
     """Raises Forbidden for a tenant's token."""
-    outcome = sql.call(db, "month_end", caller.tenant, month, MOST_FAILURES)
-    return Progress.model_validate(sql.accepted(outcome)[0])
+    outcome = procedures.call(
+        db, "month_end", tenant=caller.tenant, month=month, limit=MOST_FAILURES
+    )
+    return Progress.model_validate(procedures.accepted(outcome)[0])

@@ -1,7 +1,7 @@
 """Holds: credit reserved for a call whose cost is not known yet.
 
-A hold is no transaction: the balance stays, what is available shrinks. It lets go by itself when it
-expires; after that it can still be captured, if the credit is still there.
+A hold is not a transaction: the balance stays, the available credit shrinks. A hold expires by
+itself; after that it can still be captured if the credit is still available.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,16 +11,20 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import Field
 
-from synaxis_billing import sql
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
-from synaxis_billing.ledger import Caller, Transaction, Usage, fingerprint, usage_arguments
+from synaxis_billing.idempotency import fingerprint
+from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.usage.dimensions import Usage, usage_arguments
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
 
 
 class HoldRequest(Usage):
-    """What it says of the usage, its capture need not say again."""
+    """A capture takes over the usage that it does not state itself."""
 
     amount_usd: Usd
     description: Text | None = None
@@ -30,7 +34,7 @@ class HoldRequest(Usage):
 
 
 class CaptureRequest(Usage):
-    """The call's real cost, at most what is held."""
+    """`amount_usd` is the call's real cost, at most the held amount."""
 
     amount_usd: Usd
     description: Text | None = None
@@ -61,18 +65,34 @@ class Hold(Answer):
     created_at: Time
 
 
+class HoldNotFound(NotFound):
+    """The hold does not exist in this organization."""
+
+    code = "hold_not_found"
+
+
+class CaptureExceedsHold(Unprocessable):
+    """The capture exceeds the held amount."""
+
+    code = "capture_exceeds_hold"
+
+
 def hold(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: HoldRequest
 ) -> tuple[Hold, bool]:
-    """The hold, and whether the key had it already.
+    """Reserve credit; return the hold, and whether it is an earlier one replayed.
 
-    Raises NotFound, InsufficientCredits, Unprocessable (key reused).
+    Raises OrganizationNotFound, InsufficientCredits, IdempotencyKeyReused.
     """
-    arguments = usage_arguments("hold", caller, request, idempotency_key=key)
-    outcome = sql.call(
-        db, "hold", caller.tenant, organization_id, Jsonb(arguments), request.expires_in_seconds
+    outcome = procedures.call(
+        db,
+        "hold",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        request=Jsonb(usage_arguments("hold", caller, request, idempotency_key=key)),
+        expires_in_seconds=request.expires_in_seconds,
     )
-    return _hold(outcome)
+    return _accepted_hold(outcome)
 
 
 def capture(
@@ -83,35 +103,41 @@ def capture(
     key: str,
     request: CaptureRequest,
 ) -> tuple[Transaction, bool]:
-    """The charge of the hold's real cost; the rest is free at once.
+    """Charge the real cost of a hold, and free the rest at once.
 
-    Raises NotFound, Conflict (captured or released before), InsufficientCredits (expired, and the
-    credit is gone), Unprocessable (more than is held, key reused).
+    Raises OrganizationNotFound, HoldNotFound, Conflict (captured or released before),
+    CaptureExceedsHold, InsufficientCredits (the hold has expired and the credit is spent),
+    IdempotencyKeyReused.
     """
     arguments = usage_arguments(f"capture {hold_id}", caller, request, idempotency_key=key)
-    value, replayed = sql.accepted(
-        sql.call(db, "capture_hold", caller.tenant, organization_id, hold_id, Jsonb(arguments))
+    outcome = procedures.call(
+        db,
+        "capture_hold",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        hold_id=hold_id,
+        request=Jsonb(arguments),
     )
-    return Transaction.model_validate(value), replayed
+    return accepted_transaction(outcome)
 
 
 def release(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, hold_id: UUID, key: str
 ) -> tuple[Hold, bool]:
-    """The hold, which reserves nothing any more. Raises NotFound, Conflict, Unprocessable."""
-    request = ReleaseRequest(hold_id=hold_id)
-    outcome = sql.call(
+    """Free all of a hold. Raises OrganizationNotFound, HoldNotFound, Conflict,
+    IdempotencyKeyReused."""
+    outcome = procedures.call(
         db,
         "release_hold",
-        caller.tenant,
-        organization_id,
-        hold_id,
-        key,
-        fingerprint("release", request),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        hold_id=hold_id,
+        key=key,
+        fingerprint=fingerprint("release", ReleaseRequest(hold_id=hold_id)),
     )
-    return _hold(outcome)
+    return _accepted_hold(outcome)
 
 
-def _hold(outcome: dict[str, Any]) -> tuple[Hold, bool]:
-    value, replayed = sql.accepted(outcome)
+def _accepted_hold(outcome: dict[str, Any]) -> tuple[Hold, bool]:
+    value, replayed = procedures.accepted(outcome)
     return Hold.model_validate(value), replayed

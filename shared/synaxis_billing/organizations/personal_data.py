@@ -1,8 +1,8 @@
-"""What is held about an organization or a person, and how it is erased, by GDPR and LGPD.
+"""Personal data: export and erasure by organization or person, as GDPR and LGPD require.
 
-Descriptions and initiators of transactions and holds are emptied, and with `profile` the name, the
-address and the tax id. The ledger's chain holds digests alone and stays whole. Issued invoices stay
-as they are: the law that taxes them wants it (GDPR, article 17(3)(b)).
+An erasure empties the descriptions and initiators of transactions and holds, and with `profile` the
+name, address and tax id. The ledger's chain contains only digests of them and stays whole. Issued
+invoices are kept, as tax law requires (GDPR, article 17(3)(b)).
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from uuid import UUID
 import psycopg
 from pydantic import ConfigDict, Field
 
-from synaxis_billing import sql
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
 from synaxis_billing.errors import invalid_field
 from synaxis_billing.fields import Answer, Name, Request, Text, Time
-from synaxis_billing.ledger import Caller
-from synaxis_billing.money import written
-from synaxis_billing.pages import cursor_at, reached_by
+from synaxis_billing.money import format_amounts
+from synaxis_billing.paging import cursor_at, reached_by
 
 # Erased at once: charges that meet an expired hold among them wait for that long.
 BATCH = 5_000
@@ -91,7 +91,7 @@ class Erasure(Answer):
     next_cursor: str | None
 
 
-def export(
+def export_personal_data(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
@@ -99,22 +99,28 @@ def export(
     limit: int,
     cursor: str | None,
 ) -> Export:
-    """A page of it. Raises NotFound, InvalidRequest (cursor)."""
+    """Return a page of what is held. Raises OrganizationNotFound, InvalidRequest (cursor)."""
     kinds = _KINDS if initiated_by is None else _KINDS_OF_A_PERSON
     kind, _, reached = (cursor or f"{kinds[0]}.").partition(".")
     if kind not in kinds:
         raise invalid_field("query", "/cursor", "must be the next_cursor of this list")
     listed = f"personal-data-{kind}"
     before = reached_by(reached, listed, organization_id) if reached else None
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "personal_data",
-        *(caller.tenant, organization_id, kind, initiated_by, before, limit, SCAN),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        kind=kind,
+        initiated_by=initiated_by,
+        before=before,
+        limit=limit,
+        scan=SCAN,
     )
-    found = sql.accepted(outcome)[0]
+    found, _ = procedures.accepted(outcome)
     items = [
         Record.model_validate({"kind": kind, "created_at": row["created_at"], "data": row})
-        for row in written(found["rows"])
+        for row in format_amounts(found["rows"])
     ]
     if found["reached"] is not None:
         following = cursor_at(listed, organization_id, datetime.fromisoformat(found["reached"]))
@@ -123,37 +129,49 @@ def export(
     return Export(items=items, next_cursor=f"{others[0]}." if others else None)
 
 
-def erase(
+def erase_personal_data(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
     request: ErasureRequest,
     cursor: str | None = None,
 ) -> Erasure:
-    """Begins at the newest, or where `cursor`, of an earlier answer to the same request, left off.
+    """Erase from the newest row on, or from where `cursor` of an earlier answer left off.
 
-    Raises NotFound, InvalidRequest. What was erased when it is interrupted stays so.
+    Raises OrganizationNotFound, InvalidRequest. An interrupted erasure keeps what it has erased.
     """
     if request.profile and request.initiated_by is not None:
         raise invalid_field("body", "/profile", "must not come with initiated_by")
-    # What one person's erasure has gone over, another's has not.
-    of = hashlib.sha256((request.initiated_by or "").encode()).hexdigest()
-    erasing = f"erasure-{of}"
+    # A cursor belongs to the erasure of one person.
+    person = hashlib.sha256((request.initiated_by or "").encode()).hexdigest()
+    erasing = f"erasure-{person}"
     before = reached_by(cursor, erasing, organization_id) if cursor is not None else None
     ends = time.monotonic() + ERASING_SECONDS
-    by = (request.reason, caller.subject)
+    record = {"reason": request.reason, "erased_by": caller.subject}
     profile = request.profile and cursor is None
     if profile:
-        outcome = sql.call(db, "erase_profile", caller.tenant, organization_id, ERASED_NAME, *by)
-        sql.accepted(outcome)
+        outcome = procedures.call(
+            db,
+            "erase_profile",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            name=ERASED_NAME,
+            **record,
+        )
+        procedures.accepted(outcome)
     transactions, held = 0, 0
     while True:
-        outcome = sql.call(
+        outcome = procedures.call(
             db,
             "erase_personal_data",
-            *(caller.tenant, organization_id, request.initiated_by, *by, before, BATCH),
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            initiated_by=request.initiated_by,
+            before=before,
+            limit=BATCH,
+            **record,
         )
-        erased = sql.accepted(outcome)[0]
+        erased, _ = procedures.accepted(outcome)
         transactions += erased["transactions"]
         held += erased["holds"]
         if erased["busy"]:

@@ -1,7 +1,6 @@
-"""Organizations: who is billed, in which currency and time zone, and how much credit they have."""
+"""Profiles: who is billed, in which currency, time zone and language."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,9 +8,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, Field
 
-from synaxis_billing import fx, sql
+from synaxis_billing import procedures
 from synaxis_billing.cache import Cache, Family, Loaded
-from synaxis_billing.errors import Forbidden, NotFound, invalid_field
+from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.currencies import CurrencyCode
+from synaxis_billing.errors import Conflict, Forbidden, invalid_field
 from synaxis_billing.fields import (
     UNNAMED,
     Answer,
@@ -24,14 +25,7 @@ from synaxis_billing.fields import (
     shown,
     spelled,
 )
-from synaxis_billing.ledger import Caller
 from synaxis_billing.money import parse_usd
-
-
-def _supported(currency: str) -> str:
-    if not fx.is_supported(currency):
-        raise ValueError(f"must be one of {', '.join(fx.CURRENCIES)}")
-    return currency.upper()
 
 
 def _percentage(text: str) -> str:
@@ -45,7 +39,6 @@ def _percentage(text: str) -> str:
 _LOCALE = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
 Locale = Annotated[str, spelled(_LOCALE, "must be a locale such as pt-BR"), shown(_LOCALE, "pt-BR")]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
-Currency = Annotated[str, AfterValidator(_supported), shown(fx.CODES, "EUR")]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
@@ -63,10 +56,10 @@ class Tax(Request):
 
 
 class NewOrganization(Request):
-    """An `id` of the client's makes the creation safe to retry."""
+    """An `id` chosen by the client makes the creation safe to retry."""
 
     name: Name
-    billing_currency: Currency
+    billing_currency: CurrencyCode
     id: UUID | None = None
     timezone: Name = "UTC"
     region: Name | None = None
@@ -78,10 +71,10 @@ class NewOrganization(Request):
 
 
 class OrganizationChange(Request):
-    """What it names is changed, and nothing else; null clears what may be absent."""
+    """Changes the fields that it names, and no others; null clears a field that may be absent."""
 
     name: Name = UNNAMED
-    billing_currency: Currency = UNNAMED
+    billing_currency: CurrencyCode = UNNAMED
     timezone: Name = UNNAMED
     region: Name | None = UNNAMED
     low_balance_threshold_usd: UsdOrZero | None = UNNAMED
@@ -106,87 +99,75 @@ class Organization(Answer):
 
 
 PROFILES = Family("organization", Organization, absent_seconds=60)
-# Whoever caches what depends on the profile says so by this tag.
+# Marks cached values that were computed from the profile.
 PROFILE_TAG = "profile"
 
 
-class Balance(Answer):
-    """available_usd = balance_usd - held_usd; `balance` is balance_usd in the billing currency."""
+class OrganizationExists(Conflict):
+    """An organization with this id already exists."""
 
-    balance_usd: Money
-    held_usd: Money
-    available_usd: Money
-    billing_currency: str
-    balance: Money
-    exchange_rate: Money
-    rate_as_of: Time
-    rate_source: str
-    rate_stale: bool
+    code = "organization_exists"
 
 
-def create(db: psycopg.Connection, caller: Caller, request: NewOrganization) -> Organization:
-    """Raises Conflict (the id is taken), Forbidden (a tenant may create itself alone)."""
+def create_organization(
+    db: psycopg.Connection, caller: Caller, request: NewOrganization
+) -> Organization:
+    """Create an organization.
+
+    Raises OrganizationExists, Forbidden (a tenant may create only itself), InvalidRequest (unknown
+    time zone).
+    """
     profile = request.model_dump(mode="json", exclude_none=True)
     if caller.tenant != "*" and profile.setdefault("id", caller.tenant) != caller.tenant:
-        raise Forbidden("This token may create the organization that it names, and no other.")
-    return _organization(sql.call(db, "create_organization", caller.tenant, Jsonb(profile)))
-
-
-def update(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, request: OrganizationChange
-) -> Organization:
-    """Raises NotFound, InvalidRequest (unknown time zone)."""
-    profile = request.model_dump(mode="json", exclude_unset=True)
+        raise Forbidden("This token may create only the organization that it names.")
     return _organization(
-        sql.call(db, "update_organization", caller.tenant, organization_id, Jsonb(profile))
+        procedures.call(db, "create_organization", tenant=caller.tenant, profile=Jsonb(profile))
     )
 
 
-def get(
+def update_organization(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, request: OrganizationChange
+) -> Organization:
+    """Change the named fields of a profile.
+
+    Raises OrganizationNotFound, InvalidRequest (unknown time zone).
+    """
+    return _organization(
+        procedures.call(
+            db,
+            "update_organization",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            profile=Jsonb(request.model_dump(mode="json", exclude_unset=True)),
+        )
+    )
+
+
+def get_organization(
     connect: Callable[[], psycopg.Connection],
     cache: Cache,
     caller: Caller,
     organization_id: UUID,
 ) -> Organization:
-    """The profile, as it is or was a few seconds ago. Raises NotFound."""
+    """Return the profile as it is, or as it was a few seconds ago. Raises OrganizationNotFound."""
 
     def load() -> Loaded[Organization] | None:
-        outcome = sql.call(connect(), "organization", caller.tenant, organization_id)
-        if outcome["outcome"] == "organization_not_found":
+        outcome = procedures.call(
+            connect(), "organization", tenant=caller.tenant, organization_id=organization_id
+        )
+        if outcome["outcome"] == OrganizationNotFound.code:
             return None
         return Loaded(_organization(outcome), outcome["value"]["version"])
 
-    # Whom the token may not touch does not exist for it, cached or not.
+    # An organization that the token may not touch does not exist for it, cached or not.
     if caller.tenant in ("*", str(organization_id)):
         found = cache.get_or_load(PROFILES.key(organization_id), load)
         if found is not None and found.id == organization_id:
             return found
-    raise NotFound("There is no such organization.", code="organization_not_found")
-
-
-def balance(
-    connect: Callable[[], psycopg.Connection],
-    cache: Cache,
-    caller: Caller,
-    organization_id: UUID,
-) -> Balance:
-    """The credit now, from the row itself: an expired hold does not count. Raises NotFound."""
-    value = sql.accepted(sql.call(connect(), "balance", caller.tenant, organization_id))[0]
-    rate = fx.rate(connect, cache, value["billing_currency"])
-    return Balance(
-        balance_usd=value["balance_usd"],
-        held_usd=value["held_usd"],
-        available_usd=value["available_usd"],
-        billing_currency=rate.currency,
-        balance=rate.convert(Decimal(value["balance_usd"])),
-        exchange_rate=rate.rate,
-        rate_as_of=rate.as_of,
-        rate_source=rate.source,
-        rate_stale=rate.stale,
-    )
+    raise OrganizationNotFound
 
 
 def _organization(outcome: dict[str, Any]) -> Organization:
     if outcome["outcome"] == "unknown_timezone":
         raise invalid_field("body", "/timezone", "must be an IANA time zone")
-    return Organization.model_validate(sql.accepted(outcome)[0])
+    return Organization.model_validate(procedures.accepted(outcome)[0])

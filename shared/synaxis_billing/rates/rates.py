@@ -1,7 +1,7 @@
-"""Exchange rates: what a US dollar is worth in the currencies that are billed in.
+"""Exchange rates: units of each billing currency per US dollar.
 
-Readers never ask a provider: they have the last stored rate, or without any the static fallback,
-and every rate says where it is from, how old it is and whether it is stale.
+Readers never ask a provider: they get the last stored rate, or the static fallback where none is
+stored. Every rate states its source, its age and whether it is stale.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,29 +13,12 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from synaxis_billing import sql
+from synaxis_billing import procedures
 from synaxis_billing.cache import PLATFORM, Cache, Family, Loaded
-from synaxis_billing.errors import NotFound
+from synaxis_billing.currencies import CURRENCIES, UnsupportedCurrency
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.money import convert
 
-
-class Currency(NamedTuple):
-    """`minor_units` are ISO 4217's decimals; `fallback_rate` is in units per US dollar."""
-
-    minor_units: int
-    fallback_rate: Decimal
-
-
-# A line here is all that one more currency needs.
-CURRENCIES = {
-    "USD": Currency(2, Decimal(1)),
-    "EUR": Currency(2, Decimal("0.92")),
-    "BRL": Currency(2, Decimal("5.75")),
-    "GBP": Currency(2, Decimal("0.79")),
-}
-# The codes, in any case.
-CODES = f"^({'|'.join(''.join(f'[{of}{of.lower()}]' for of in code) for code in CURRENCIES)})$"
 # When the European Central Bank's reference rates were nearest to the fallback rates.
 FALLBACK_AS_OF = datetime(2024, 8, 2, tzinfo=UTC)
 FALLBACK = "static_fallback"
@@ -118,67 +101,63 @@ _RATES = Family(
 )
 
 
-def is_supported(currency: str) -> bool:
-    """Whether a code, in any case, is one that can be billed in."""
-    return _capitals(currency) in CURRENCIES
-
-
-def rates(
+def current_rates(
     connect: Callable[[], psycopg.Connection],
     cache: Cache,
     currencies: Iterable[str] = CURRENCIES,
 ) -> list[Rate]:
-    """The rates of currencies, whose codes may be in any case. Raises NotFound."""
-    codes = [_capitals(code) for code in currencies]
+    """Return the last known rates of currencies, given by codes in capitals.
+
+    Raises UnsupportedCurrency.
+    """
+    codes = list(currencies)
     for code in codes:
         if code not in CURRENCIES:
-            raise NotFound(
-                f"{code!r} is not supported; {', '.join(CURRENCIES)} are.",
-                code="unsupported_currency",
+            raise UnsupportedCurrency(
+                f"The currency {code!r} is not supported; use one of {', '.join(CURRENCIES)}."
             )
     known = {}
     now = datetime.now(UTC)
     if codes != ["USD"]:
-        known = {item.currency: item for item in _stored(connect, cache).items}
+        known = {item.currency: item for item in _stored_rates(connect, cache).items}
     return [_rate(code, known.get(code), now) for code in codes]
 
 
-def rate(connect: Callable[[], psycopg.Connection], cache: Cache, currency: str) -> Rate:
-    """The rate of one currency. Raises NotFound."""
-    return rates(connect, cache, [currency])[0]
+def current_rate(connect: Callable[[], psycopg.Connection], cache: Cache, currency: str) -> Rate:
+    """Return the last known rate of one currency. Raises UnsupportedCurrency."""
+    return current_rates(connect, cache, [currency])[0]
 
 
-def exchange_rate(one: Rate) -> ExchangeRate:
-    return ExchangeRate.model_validate(one._asdict())
+def rate_answer(rate: Rate) -> ExchangeRate:
+    return ExchangeRate.model_validate(rate._asdict())
 
 
-def exchange_rates(many: list[Rate]) -> ExchangeRates:
-    foreign = [one for one in many if one.currency != "USD"]
+def rates_answer(rates: list[Rate]) -> ExchangeRates:
+    foreign = [rate for rate in rates if rate.currency != "USD"]
     return ExchangeRates(
-        rates={one.currency: one.rate for one in many},
-        as_of=min(one.as_of for one in foreign),
-        source=", ".join(sorted({one.source for one in foreign})),
-        stale=any(one.stale for one in foreign),
+        rates={rate.currency: rate.rate for rate in rates},
+        as_of=min(rate.as_of for rate in foreign),
+        source=", ".join(sorted({rate.source for rate in foreign})),
+        stale=any(rate.stale for rate in foreign),
     )
 
 
-def store(db: psycopg.Connection, fetched: Fetch) -> Stored:
-    """Keep what was fetched; the same fetch again changes nothing."""
-    outcome = sql.call(
-        db, "store_exchange_rates", "*", Jsonb(fetched.model_dump(mode="json")), LARGEST_JUMP
+def store_rates(db: psycopg.Connection, fetched: Fetch) -> Stored:
+    """Store fetched rates. Storing the same fetch again changes nothing."""
+    outcome = procedures.call(
+        db,
+        "store_exchange_rates",
+        tenant="*",
+        fetch=Jsonb(fetched.model_dump(mode="json")),
+        largest_jump=LARGEST_JUMP,
     )
-    return Stored.model_validate(sql.accepted(outcome)[0])
+    return Stored.model_validate(procedures.accepted(outcome)[0])
 
 
-def accept(db: psycopg.Connection, fetch_id: UUID) -> Stored:
-    """Use the rates of a fetch that were held back for having jumped."""
-    outcome = sql.call(db, "accept_exchange_rates", "*", fetch_id)
-    return Stored.model_validate(sql.accepted(outcome)[0])
-
-
-def _capitals(code: str) -> str:
-    # Beyond ASCII there are letters whose capitals are S or K.
-    return code.upper() if code.isascii() else code
+def accept_rates(db: psycopg.Connection, fetch_id: UUID) -> Stored:
+    """Use the rates of a fetch that were held back because they jumped."""
+    outcome = procedures.call(db, "accept_exchange_rates", tenant="*", fetch_id=fetch_id)
+    return Stored.model_validate(procedures.accepted(outcome)[0])
 
 
 def _rate(currency: str, stored: StoredRate | None, now: datetime) -> Rate:
@@ -191,9 +170,11 @@ def _rate(currency: str, stored: StoredRate | None, now: datetime) -> Rate:
     return Rate(currency, stored.rate, stored.as_of, stored.source, stale)
 
 
-def _stored(connect: Callable[[], psycopg.Connection], cache: Cache) -> StoredRates:
+def _stored_rates(connect: Callable[[], psycopg.Connection], cache: Cache) -> StoredRates:
     def load() -> Loaded[StoredRates]:
-        value: dict[str, Any] = sql.call(connect(), "exchange_rates", "*", list(CURRENCIES))
+        value: dict[str, Any] = procedures.call(
+            connect(), "exchange_rates", tenant="*", currencies=list(CURRENCIES)
+        )
         return Loaded(StoredRates.model_validate(value), value["version"])
 
     nothing = StoredRates(items=())

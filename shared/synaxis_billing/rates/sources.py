@@ -15,7 +15,8 @@ from uuid import uuid4
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
-from synaxis_billing.fx import CURRENCIES, Fetch
+from synaxis_billing.currencies import CURRENCIES
+from synaxis_billing.rates.rates import Fetch
 
 # For connecting and for each pause in an answer, and for all of the answer.
 PAUSE_SECONDS, ANSWER_SECONDS = 5, 10

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 import psycopg
 from psycopg import sql
 
-from synaxis_billing.upkeep import ensure_partitions
+from synaxis_billing.schema.partitions import ensure_partitions
 
 OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"

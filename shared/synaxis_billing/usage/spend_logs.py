@@ -1,4 +1,4 @@
-"""Usage: the log of every LLM call that cost something."""
+"""Spend logs: one for every LLM call that cost something."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,10 +6,11 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from synaxis_billing import sql
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
 from synaxis_billing.fields import Answer, Money, Time, Usd
-from synaxis_billing.ledger import Caller, Usage, usage_arguments
-from synaxis_billing.pages import Page, page
+from synaxis_billing.paging import Page, paginate
+from synaxis_billing.usage.dimensions import Usage, usage_arguments
 
 
 class SpendLogRequest(Usage):
@@ -17,7 +18,7 @@ class SpendLogRequest(Usage):
 
 
 class SpendLog(Answer):
-    """`transaction_id` names the charge that paid; null for spend logged for analytics alone."""
+    """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
 
     id: UUID
     organization_id: UUID
@@ -40,18 +41,24 @@ def log_spend(
     key: str | None,
     request: SpendLogRequest,
 ) -> tuple[SpendLog, bool]:
-    """The log, and whether it was there already (same key, or same request_id and content).
+    """Log spend without charging it; return the log, and whether it was there before (by the same
+    key, or by the same request_id and content).
 
-    Raises NotFound, Conflict (request_id counted by something else), Unprocessable (key reused).
+    Raises OrganizationNotFound, Conflict (request_id was counted by something else),
+    IdempotencyKeyReused.
     """
-    arguments = usage_arguments("log_spend", caller, request, idempotency_key=key)
-    value, replayed = sql.accepted(
-        sql.call(db, "log_spend", caller.tenant, organization_id, Jsonb(arguments))
+    outcome = procedures.call(
+        db,
+        "log_spend",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        request=Jsonb(usage_arguments("log_spend", caller, request, idempotency_key=key)),
     )
+    value, replayed = procedures.accepted(outcome)
     return SpendLog.model_validate(value), replayed
 
 
-def spend_logs(
+def list_spend_logs(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
@@ -60,11 +67,22 @@ def spend_logs(
     limit: int,
     cursor: str | None,
 ) -> Page[SpendLog]:
-    """Newest first, of the half-open period. Raises NotFound, InvalidRequest (cursor)."""
+    """List the spend logs of a half-open period, newest first.
+
+    Raises OrganizationNotFound, InvalidRequest (cursor).
+    """
 
     def fetch(before: datetime | None, most: int) -> list[SpendLog]:
-        outcome = sql.call(db, "spend_logs", caller.tenant, organization_id, start, before, most)
-        return [SpendLog.model_validate(row) for row in sql.accepted(outcome)[0]]
+        outcome = procedures.call(
+            db,
+            "spend_logs",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            start=start,
+            end=before,
+            limit=most,
+        )
+        return [SpendLog.model_validate(row) for row in procedures.accepted(outcome)[0]]
 
-    items, following = page("spend-logs", organization_id, limit, cursor, end, fetch)
+    items, following = paginate("spend-logs", organization_id, limit, cursor, end, fetch)
     return Page[SpendLog](items=items, next_cursor=following)

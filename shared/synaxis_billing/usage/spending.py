@@ -1,4 +1,4 @@
-"""Spending: what an organization spent on what."""
+"""Spending: sums of spend by any mix of dimensions."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from uuid import UUID
 import psycopg
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from synaxis_billing import sql
+from synaxis_billing import procedures
 from synaxis_billing.cache import Cache, Family, Loaded
+from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, shown
-from synaxis_billing.ledger import Caller
-from synaxis_billing.organizations import PROFILE_TAG
+from synaxis_billing.organizations.profile import PROFILE_TAG
 
 Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
@@ -59,8 +59,8 @@ CLOSED_AFTER = timedelta(minutes=1)
 _SPENDING = Family("spending", Spending)
 
 
-def dimensions(text: str | None) -> list[Dimension]:
-    """What a comma-separated `group_by` names. Raises InvalidRequest."""
+def parse_group_by(text: str | None) -> list[Dimension]:
+    """Return the dimensions that a comma-separated `group_by` names. Raises InvalidRequest."""
     names = [name for name in (text or "").split(",") if name]
     for name in names:
         if name not in DIMENSIONS:
@@ -69,7 +69,7 @@ def dimensions(text: str | None) -> list[Dimension]:
     return cast(list[Dimension], names)
 
 
-def spending(
+def get_spending(
     connect: Callable[[], psycopg.Connection],
     cache: Cache,
     caller: Caller,
@@ -105,10 +105,17 @@ def _spending(
     end: datetime | None,
     group_by: Sequence[Dimension],
 ) -> Loaded[Spending]:
-    outcome = sql.call(
-        db, "spending", caller.tenant, organization_id, start, end, list(group_by), MOST_GROUPS
+    outcome = procedures.call(
+        db,
+        "spending",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        start=start,
+        end=end,
+        group_by=list(group_by),
+        limit=MOST_GROUPS,
     )
-    value = sql.accepted(outcome)[0]
+    value, _ = procedures.accepted(outcome)
     if value["groups"] > MOST_GROUPS:
         raise InvalidRequest(
             f"The answer would have {value['groups']} groups, more than {MOST_GROUPS}.",

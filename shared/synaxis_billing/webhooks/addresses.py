@@ -31,8 +31,8 @@ class WebAddress(NamedTuple):
         return name if self.port == _PORTS[self.scheme] else f"{name}:{self.port}"
 
 
-def parsed(url: str) -> WebAddress:
-    """Raises ValueError."""
+def parse_url(url: str) -> WebAddress:
+    """Return the parts of a URL. Raises ValueError, whose message completes "<field> ..."."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in _PORTS or not _HOST.fullmatch(host):
@@ -70,7 +70,7 @@ def is_public_ip(ip: IPv4Address | IPv6Address) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def resolved(host: str, port: int) -> list[str]:
-    """The numbers of a host, those to be tried first in front. Raises OSError."""
+def resolve(host: str, port: int) -> list[str]:
+    """Return the IP addresses of a host, in the order to try them. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(number[0]) for *_, number in found]

@@ -21,10 +21,10 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import sql
+from synaxis_billing import procedures
 from synaxis_billing.fields import Answer
-from synaxis_billing.money import written
-from synaxis_billing.web_addresses import WebAddress, is_public_ip, parsed, resolved
+from synaxis_billing.money import format_amounts
+from synaxis_billing.webhooks.addresses import WebAddress, is_public_ip, parse_url, resolve
 
 # One endpoint's share of what is sent at once.
 MOST_OF_AN_ENDPOINT = 100
@@ -64,18 +64,20 @@ class Unsendable(Exception):
 
 def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
     """What is due, signed."""
-    while claimed := sql.call(db, "claim_webhooks", "*", MOST_OF_AN_ENDPOINT, LEASE):
-        yield [signed(one, now) for one in claimed]
+    while claimed := procedures.call(
+        db, "claim_webhooks", tenant="*", each=MOST_OF_AN_ENDPOINT, lease=LEASE
+    ):
+        yield [sign(delivery, now) for delivery in claimed]
 
 
-def signed(claimed: dict[str, Any], now: datetime) -> Signed:
+def sign(claimed: dict[str, Any], now: datetime) -> Signed:
     """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
-    told_at = datetime.fromisoformat(claimed["created_at"]).astimezone(UTC)
+    created_at = datetime.fromisoformat(claimed["created_at"]).astimezone(UTC)
     body = json.dumps(
         {
             "type": claimed["type"],
-            "timestamp": told_at.isoformat().replace("+00:00", "Z"),
-            "data": written(claimed["data"]),
+            "timestamp": created_at.isoformat().replace("+00:00", "Z"),
+            "data": format_amounts(claimed["data"]),
         }
     )
     seconds = int(now.timestamp())
@@ -107,7 +109,7 @@ def send(request: Signed, *, private: bool) -> Attempt:
         event_id=request.event_id, endpoint_id=request.endpoint_id, lease=request.lease
     )
     try:
-        code = _post(parsed(request.url), request, private)
+        code = _post(parse_url(request.url), request, private)
     except (Unsendable, ValueError) as reason:
         return attempt.model_copy(update={"error": str(reason)})
     error = None if 200 <= code < 300 else f"it answered {code}"
@@ -117,11 +119,16 @@ def send(request: Signed, *, private: bool) -> Attempt:
 def record(db: psycopg.Connection, attempt: Attempt) -> str:
     """What follows from an attempt: delivered, retried, failed (it was the last) or disabled (the
     endpoint is); or forgotten, when the attempt had been given up."""
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "webhook_attempted",
-        *("*", attempt.event_id, attempt.endpoint_id, attempt.lease),
-        *(attempt.status_code, attempt.error, PATIENCE),
+        tenant="*",
+        event_id=attempt.event_id,
+        endpoint_id=attempt.endpoint_id,
+        lease=attempt.lease,
+        status_code=attempt.status_code,
+        error=attempt.error,
+        patience=PATIENCE,
     )
     return str(outcome)
 
@@ -169,7 +176,7 @@ def _connected(to: WebAddress, private: bool) -> socket.socket:
 
     Raises Unsendable, OSError.
     """
-    numbers = resolved(to.host, to.port)
+    numbers = resolve(to.host, to.port)
     # One that is not public is reason enough: which of them is used would be chance.
     if not private and not all(is_public_ip(ip_address(number)) for number in numbers):
         raise Unsendable("its address is not on the public internet")

@@ -1,7 +1,8 @@
-"""Webhooks: an organization's own endpoints, and what they are told.
+"""Webhook endpoints of an organization, and the events that are sent to them.
 
-An event is recorded by the change that causes it, in its transaction, and sent to every endpoint
-that wants its type, at least once: again after growing delays until it is answered with a success.
+An event is recorded by the change that causes it, in the same transaction, and sent to every
+endpoint that subscribes to its type, at least once: again after growing delays until the endpoint
+answers with a success.
 """
 
 import base64
@@ -14,17 +15,17 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from synaxis_billing import sql
-from synaxis_billing.errors import invalid_field
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Conflict, NotFound, invalid_field
 from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, shown
-from synaxis_billing.ledger import Caller
-from synaxis_billing.money import written
-from synaxis_billing.pages import Page, page
-from synaxis_billing.web_addresses import is_public, parsed
+from synaxis_billing.money import format_amounts
+from synaxis_billing.paging import Page, paginate
+from synaxis_billing.webhooks.addresses import is_public, parse_url
 
 MOST_ENDPOINTS = 20
 SECRET_BYTES = 32
-# How long the secret before still signs along after a rotation.
+# A rotated secret also signs for this long.
 SECRET_OVERLAP = timedelta(hours=24)
 
 EventType = Literal[
@@ -38,7 +39,7 @@ EventType = Literal[
 
 
 def _web_address(url: str) -> str:
-    parsed(url)
+    parse_url(url)
     return url
 
 
@@ -65,7 +66,7 @@ class NewEndpoint(Request):
 
 
 class EndpointChange(Request):
-    """What it names is changed, and nothing else."""
+    """Changes the fields that it names, and no others."""
 
     url: Url = UNNAMED
     types: Types = UNNAMED
@@ -92,7 +93,7 @@ class Replay(Request):
 
 
 class Endpoint(Answer):
-    """`failing_since` is when the failures began that no success has ended."""
+    """`failing_since` is the time of the first failure since the last success."""
 
     id: UUID
     organization_id: UUID
@@ -106,7 +107,7 @@ class Endpoint(Answer):
 
 
 class EndpointWithSecret(Endpoint):
-    """The secret is shown here and never again."""
+    """`secret` is shown once, here."""
 
     secret: str
 
@@ -118,13 +119,13 @@ class Endpoints(Answer):
 
 
 class Replayed(Answer):
-    """How many deliveries were asked for."""
+    """`replayed` is the number of deliveries that were queued."""
 
     replayed: int
 
 
 class Delivery(Answer):
-    """What became of an event at an endpoint; `error` says why the last attempt was no success."""
+    """The delivery of an event to an endpoint; `error` is why the last attempt failed."""
 
     endpoint_id: UUID
     status: Literal["pending", "delivered", "failed"]
@@ -143,7 +144,25 @@ class Event(Answer):
     deliveries: list[Delivery]
 
 
-def create(
+class WebhookEndpointNotFound(NotFound):
+    """The webhook endpoint does not exist in this organization."""
+
+    code = "webhook_endpoint_not_found"
+
+
+class WebhookEventNotFound(NotFound):
+    """The event does not exist in this organization."""
+
+    code = "webhook_event_not_found"
+
+
+class WebhookEndpointExists(Conflict):
+    """The organization already has a webhook endpoint with this URL."""
+
+    code = "webhook_endpoint_exists"
+
+
+def create_endpoint(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
@@ -151,28 +170,35 @@ def create(
     *,
     private: bool,
 ) -> EndpointWithSecret:
-    """The endpoint, with the secret that its webhooks are signed by. `private` also allows
-    addresses that are not on the public internet.
+    """Create an endpoint; return it with the secret that signs its webhooks.
 
-    Raises NotFound, Conflict (it is there already, or there are too many), InvalidRequest.
+    `private` also allows addresses that are not on the public internet. Raises
+    OrganizationNotFound, WebhookEndpointExists, Conflict (too many endpoints), InvalidRequest.
     """
     _refuse_private(request.url, private)
     secret = secrets.token_bytes(SECRET_BYTES)
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "create_webhook_endpoint",
-        *(caller.tenant, organization_id, request.url, list(request.types), secret, MOST_ENDPOINTS),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        url=request.url,
+        types=list(request.types),
+        secret=secret,
+        most=MOST_ENDPOINTS,
     )
     return _with_secret(outcome, secret)
 
 
-def listed(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> Endpoints:
-    """Raises NotFound."""
-    outcome = sql.call(db, "webhook_endpoints", caller.tenant, organization_id)
-    return Endpoints(items=sql.accepted(outcome)[0])
+def list_endpoints(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> Endpoints:
+    """List the endpoints of an organization. Raises OrganizationNotFound."""
+    outcome = procedures.call(
+        db, "webhook_endpoints", tenant=caller.tenant, organization_id=organization_id
+    )
+    return Endpoints(items=procedures.accepted(outcome)[0])
 
 
-def update(
+def update_endpoint(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
@@ -181,58 +207,88 @@ def update(
     *,
     private: bool,
 ) -> Endpoint:
-    """Raises NotFound, Conflict (another endpoint has the URL), InvalidRequest."""
+    """Change the named fields of an endpoint.
+
+    Raises OrganizationNotFound, WebhookEndpointNotFound, WebhookEndpointExists, InvalidRequest.
+    """
     change = request.model_dump(mode="json", exclude_unset=True)
     if "url" in change:
         _refuse_private(request.url, private)
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "update_webhook_endpoint",
-        *(caller.tenant, organization_id, endpoint_id, Jsonb(change)),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        endpoint_id=endpoint_id,
+        change=Jsonb(change),
     )
-    return Endpoint.model_validate(sql.accepted(outcome)[0])
+    return Endpoint.model_validate(procedures.accepted(outcome)[0])
 
 
-def delete(
+def delete_endpoint(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, endpoint_id: UUID
 ) -> Endpoint:
-    """What it was; what was still to be sent to it is not. Raises NotFound."""
-    outcome = sql.call(db, "delete_webhook_endpoint", caller.tenant, organization_id, endpoint_id)
-    return Endpoint.model_validate(sql.accepted(outcome)[0])
+    """Delete an endpoint and what was still to be sent to it; return it as it was.
+
+    Raises OrganizationNotFound, WebhookEndpointNotFound.
+    """
+    outcome = procedures.call(
+        db,
+        "delete_webhook_endpoint",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        endpoint_id=endpoint_id,
+    )
+    return Endpoint.model_validate(procedures.accepted(outcome)[0])
 
 
 def rotate_secret(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, endpoint_id: UUID
 ) -> EndpointWithSecret:
-    """A new secret; the one before signs along for a day. Raises NotFound."""
+    """Give an endpoint a new secret; the old one also signs for one more day.
+
+    Raises OrganizationNotFound, WebhookEndpointNotFound.
+    """
     secret = secrets.token_bytes(SECRET_BYTES)
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "rotate_webhook_secret",
-        *(caller.tenant, organization_id, endpoint_id, secret, SECRET_OVERLAP),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        endpoint_id=endpoint_id,
+        secret=secret,
+        overlap=SECRET_OVERLAP,
     )
     return _with_secret(outcome, secret)
 
 
-def replay(
+def replay_events(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
     endpoint_id: UUID,
     request: Replay,
 ) -> Replayed:
-    """Raises NotFound, Conflict (the endpoint is disabled), InvalidRequest."""
+    """Send one event, or the events since an instant, to an endpoint again.
+
+    Raises OrganizationNotFound, WebhookEndpointNotFound, WebhookEventNotFound, Conflict (the
+    endpoint is disabled), InvalidRequest.
+    """
     if (request.event_id is None) == (request.since is None):
         raise invalid_field("body", "", "must have either event_id or since")
-    outcome = sql.call(
+    outcome = procedures.call(
         db,
         "replay_webhooks",
-        *(caller.tenant, organization_id, endpoint_id, request.event_id, request.since),
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        endpoint_id=endpoint_id,
+        event_id=request.event_id,
+        since=request.since,
     )
-    return Replayed.model_validate(sql.accepted(outcome)[0])
+    return Replayed.model_validate(procedures.accepted(outcome)[0])
 
 
-def events(
+def list_events(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
@@ -240,23 +296,34 @@ def events(
     limit: int,
     cursor: str | None,
 ) -> Page[Event]:
-    """Newest first, with what became of each. Raises NotFound, InvalidRequest (cursor)."""
+    """List the events, newest first, with their deliveries.
+
+    Raises OrganizationNotFound, InvalidRequest (cursor).
+    """
 
     def fetch(before: datetime | None, most: int) -> list[Event]:
-        found = sql.call(
-            db, "webhook_events", caller.tenant, organization_id, event_type, before, most
+        outcome = procedures.call(
+            db,
+            "webhook_events",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            type=event_type,
+            before=before,
+            limit=most,
         )
-        return [Event.model_validate(written(row)) for row in sql.accepted(found)[0]]
+        return [
+            Event.model_validate(format_amounts(row)) for row in procedures.accepted(outcome)[0]
+        ]
 
-    items, following = page("webhook-events", organization_id, limit, cursor, None, fetch)
+    items, following = paginate("webhook-events", organization_id, limit, cursor, None, fetch)
     return Page[Event](items=items, next_cursor=following)
 
 
 def _refuse_private(url: str, private: bool) -> None:
-    """What can be told from the URL alone; its name is looked up when it is sent to."""
+    """Check the URL alone; its host is looked up when a webhook is sent."""
     if private:
         return
-    address = parsed(url)
+    address = parse_url(url)
     if address.scheme != "https":
         raise invalid_field("body", "/url", "must begin with https://")
     if not is_public(address.host):
@@ -266,4 +333,4 @@ def _refuse_private(url: str, private: bool) -> None:
 def _with_secret(outcome: dict[str, Any], secret: bytes) -> EndpointWithSecret:
     # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     text = "whsec_" + base64.b64encode(secret).decode()
-    return EndpointWithSecret.model_validate({**sql.accepted(outcome)[0], "secret": text})
+    return EndpointWithSecret.model_validate({**procedures.accepted(outcome)[0], "secret": text})

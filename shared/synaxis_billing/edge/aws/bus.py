@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from synaxis_billing.edge import config, credentials
-from synaxis_billing.invalidations import Message, Publish
+from synaxis_billing.edge.aws import credentials
+from synaxis_billing.edge.settings import settings
+from synaxis_billing.invalidations.outbox import Message, Publish
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -32,9 +33,9 @@ class Received(NamedTuple):
 
 def publisher() -> Publish:
     """To where the template says; to nobody where this is the only region."""
-    if config.kafka_brokers():
+    if settings().kafka_brokers:
         return publish_to_kafka
-    if config.invalidation_topic_arn():
+    if settings().invalidation_topic_arn:
         return publish_to_sns
     return lambda _messages: None
 
@@ -71,7 +72,7 @@ def publish_to_sns(messages: Sequence[Message]) -> None:
     """One by one: together they may be larger than SNS takes. Raises Undelivered."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    topic = config.invalidation_topic_arn()
+    topic = settings().invalidation_topic_arn
     for message in messages:
         try:
             _sns().publish(TopicArn=topic, Message=message.model_dump_json())
@@ -108,7 +109,7 @@ def _producer() -> "Producer":
     from confluent_kafka import Producer
 
     settings: dict[str, Any] = {
-        "bootstrap.servers": config.kafka_brokers(),
+        "bootstrap.servers": settings().kafka_brokers,
         "acks": "all",
         "enable.idempotence": True,
         "linger.ms": 5,
@@ -120,10 +121,10 @@ def _producer() -> "Producer":
 
 
 def _authentication() -> dict[str, Any]:
-    if config.kafka_iam():
-        from synaxis_billing.edge.msk import authentication
+    if settings().msk_cluster_arn:
+        from synaxis_billing.edge.aws.msk import authentication
 
-        return authentication(config.region())
+        return authentication(settings().aws_region)
     login = credentials.kafka()
     if login is None:
         return {}
@@ -144,5 +145,5 @@ def _sns() -> Any:
         connect_timeout=1, read_timeout=DELIVERY_SECONDS, retries={"total_max_attempts": 2}
     )
     # The one topic of all regions, wherever it is: arn:aws:sns:region:account:name.
-    region = config.invalidation_topic_arn().split(":")[3]
+    region = settings().invalidation_topic_arn.split(":")[3]
     return boto3.client("sns", region_name=region, config=quick)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from psycopg.conninfo import make_conninfo
 
-from synaxis_billing.edge import config
-from synaxis_billing.edge.aws import secret, signed_url
+from synaxis_billing.edge.aws.secrets import secret, signed_url
+from synaxis_billing.edge.settings import settings
 
 APPLICATION = "synaxis_app"
 # The authorities of RDS, rds-ca-rsa2048-g1 of each region, which are not among the public ones:
@@ -30,17 +30,21 @@ class Redis(NamedTuple):
         https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html
         """
         url = f"http://{self.name}/?Action=connect&ResourceType=ServerlessCache&User={self.user}"
-        return self.user, signed_url(url, "elasticache", config.region()).removeprefix("http://")
+        return self.user, signed_url(url, "elasticache", settings().aws_region).removeprefix(
+            "http://"
+        )
 
 
 def database() -> str:
     """How psycopg connects as the application; a token in it is good for connecting now."""
-    if url := _text(config.database_url(), config.database_url_secret()):
+    if url := _text(settings().database_url, settings().database_url_secret):
         return url
-    host, name = config.database()
+    host = settings().database_host
+    if not host:
+        raise LookupError("no database is configured")
     return make_conninfo(
         host=host,
-        dbname=name,
+        dbname=settings().database_name,
         user=APPLICATION,
         password=database_token(host, APPLICATION),
         # The certificates of RDS Proxy are Amazon's public ones.
@@ -52,22 +56,21 @@ def database() -> str:
 def database_token(host: str, user: str) -> str:
     """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html"""
     url = f"https://{host}:5432/?Action=connect&DBUser={user}"
-    return signed_url(url, "rds-db", config.region()).removeprefix("https://")
+    return signed_url(url, "rds-db", settings().aws_region).removeprefix("https://")
 
 
 def administrator() -> str:
     """As database(), for whoever migrates and audits: past the proxy, by the password that RDS
     keeps in a secret and renews, or by a URL that is a secret. Raises LookupError."""
-    text = _text(config.admin_database_url(), config.admin_database_secret())
+    text = _text(settings().admin_database_url, settings().admin_database_secret)
     if not text:
         raise LookupError("no administrator of the database is configured")
     if not text.startswith("{"):
         return text
-    host, name = config.admin_database()
     login = json.loads(text)
     return make_conninfo(
-        host=host,
-        dbname=name,
+        host=settings().admin_database_host,
+        dbname=settings().database_name,
         user=login["username"],
         password=login["password"],
         sslmode="verify-full",
@@ -77,15 +80,17 @@ def administrator() -> str:
 
 def redis() -> Redis | None:
     """None where there is no Redis."""
-    if url := _text(config.redis_url(), config.redis_url_secret()):
-        return Redis(url, config.redis_cluster())
-    endpoint, name, user = config.redis_cache()
-    return Redis(f"rediss://{endpoint}", True, user, name) if endpoint else None
+    if url := _text(settings().redis_url, settings().redis_url_secret):
+        return Redis(url, settings().redis_cluster)
+    endpoint = settings().redis_endpoint
+    if not endpoint:
+        return None
+    return Redis(f"rediss://{endpoint}", True, settings().redis_user, settings().redis_name)
 
 
 def kafka() -> tuple[str, str] | None:
     """User and password; None where Kafka asks for none. Raises LookupError."""
-    arn = config.kafka_secret()
+    arn = settings().kafka_secret
     if not arn:
         return None
     try:
@@ -96,7 +101,7 @@ def kafka() -> tuple[str, str] | None:
 
 
 def fx_api_key() -> str:
-    return _text(config.fx_api_key(), config.fx_api_key_secret())
+    return _text(settings().fx_api_key, settings().fx_api_key_secret)
 
 
 def _text(given: str, arn: str) -> str:

@@ -7,7 +7,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from synaxis_billing.edge.aws import LIFETIME_SECONDS, signed_url
+from synaxis_billing.edge.aws.secrets import LIFETIME_SECONDS, signed_url
 
 
 def authentication(region: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -14,12 +13,11 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from synaxis_billing.edge import config
+from synaxis_billing.edge.invocation import logger
+from synaxis_billing.edge.settings import settings
 
 LARGEST_BATCH = 10
 CORRELATION = "correlation_id"
-
-logger = Logger()
 
 
 class Unsent(Exception):
@@ -69,4 +67,4 @@ def _client(url: str) -> Any:
 
     # Where the queue is: https://sqs.region.amazonaws.com/account/name.
     endpoint = url.rsplit("/", 2)[0]
-    return boto3.client("sqs", region_name=config.region(), endpoint_url=endpoint)
+    return boto3.client("sqs", region_name=settings().aws_region, endpoint_url=endpoint)

@@ -1,6 +1,6 @@
 """What AWS itself is asked for: secrets, and URLs signed by the function's own role."""
 
-from synaxis_billing.edge import config
+from synaxis_billing.edge.settings import settings
 
 LIFETIME_SECONDS = 900
 
@@ -13,7 +13,7 @@ def secret(arn: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     quick = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
-    client = boto3.client("secretsmanager", region_name=config.region(), config=quick)
+    client = boto3.client("secretsmanager", region_name=settings().aws_region, config=quick)
     try:
         return str(client.get_secret_value(SecretId=arn)["SecretString"])
     except (BotoCoreError, ClientError) as error:

@@ -1,358 +1,269 @@
-"""From an API Gateway event (HTTP API, payload 2.0) to a call of the core and back."""
+"""The routes of a function: each event of an HTTP API becomes one call of the core and an answer."""
 
-import base64
-import binascii
-import json
+import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, NoReturn, get_args
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import unquote
 from uuid import UUID
 
 import psycopg
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
-from aws_lambda_powertools.event_handler.openapi.types import (
-    OpenAPIResponse,
-    OpenAPIResponseContentModel,
-    OpenAPIResponseContentSchema,
-)
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel
-from pydantic_core import from_json
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from synaxis_billing import homes
-from synaxis_billing.edge import config, database
+from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.edge import database
+from synaxis_billing.edge.http.answers import Reply, answer, problem
+from synaxis_billing.edge.http.authorization import authorize
+from synaxis_billing.edge.http.parameters import Header, Query
+from synaxis_billing.edge.http.requests import Event, json_body, require_request
+from synaxis_billing.edge.invocation import invocation, logger, metrics
+from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
     BillingError,
-    Forbidden,
     InvalidRequest,
     NotFound,
     TemporarilyUnavailable,
-    Unauthenticated,
     invalid_field,
 )
-from synaxis_billing.fields import Key
-from synaxis_billing.ledger import Caller
+from synaxis_billing.organizations import residency
 from synaxis_billing.validation import invalid_request
 
-RETRY_AFTER_SECONDS = 1
-
-IdempotencyKey = Annotated[Key, Header(alias="Idempotency-Key")]
-OptionalIdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
-
-# NUL and halves of surrogate pairs, which PostgreSQL's text does not hold.
-_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
-
-_FILE = OpenAPIResponseContentSchema(schema={"type": "string"})
-
-Event = dict[str, Any]
-Handler = Callable[[Event, LambdaContext], dict[str, Any]]
-
-logger = Logger()
-metrics = Metrics()
+Endpoint = Callable[..., Reply[Any]]
 
 
-class Api(APIGatewayHttpResolver):
-    """The routes of one function, each with the scope that its caller's token must have."""
+class Parameter(NamedTuple):
+    """An argument of a route: where it comes from, by which name, and what may be sent."""
+
+    argument: str
+    place: str
+    name: str
+    required: bool
+    values: TypeAdapter[Any]
+
+
+class Route(NamedTuple):
+    """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
+    route that needs no token. `other` is a second status with the same answer, `also` are the media
+    types that it answers beside JSON, `refuses` the statuses of refusals that most routes do not
+    have. `invalidates`: a success changes cached values, so what is pending is sent at once."""
+
+    key: str
+    scope: str | None
+    call: Endpoint
+    status: int
+    other: int | None
+    also: Sequence[str]
+    refuses: Sequence[int]
+    invalidates: bool
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        return _parameters(self.key, self.call)
+
+    @property
+    def answers(self) -> type[BaseModel]:
+        """The model of the answer's body."""
+        [model] = get_args(get_type_hints(self.call)["return"])
+        return model  # type: ignore[no-any-return]
+
+
+class Api:
+    """The Lambda handler of a function's routes."""
 
     def __init__(self) -> None:
-        super().__init__(
-            enable_validation=True,
-            json_body_deserializer=_json_object,
-        )
-        self.scopes: dict[str, str | None] = {}
-        self.refusals: dict[str, Sequence[int]] = {}
-        self.patterns: dict[str, re.Pattern[str]] = {}
-        self.parameters: dict[str, set[str]] = {}
-        # Without a handler, Powertools would log each refusal as a crash.
-        self.exception_handler([RequestValidationError, BillingError, psycopg.Error])(_let_through)
-        self.not_found(_no_route)
+        self.routes: dict[str, Route] = {}
 
     def endpoint(
         self,
-        route_key: str,
+        key: str,
         scope: str | None,
         *,
         status: int = 200,
         other: int | None = None,
         also: Sequence[str] = (),
         refuses: Sequence[int] = (),
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Serve `route_key`, which is written as in the template: "POST /v1/x/{x_id}". `other` is
-        a second status with the same answer, `also` are the media types that it answers beside
-        JSON, `refuses` the statuses of refusals that most routes do not have."""
-        self.scopes[route_key] = scope
-        self.refusals[route_key] = refuses
-        method, path = route_key.split(" ")
-        rule = path.replace("{", "<").replace("}", ">")
-        named = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route_key))
-        self.patterns[route_key] = re.compile(named)
+        invalidates: bool = False,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Serve a route by the decorated function; see Route.
 
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            # Answers are made from the model that they are annotated with, so that Powertools need
-            # not validate and serialize them again; the documentation still names it.
-            [model] = get_args(function.__annotations__.pop("return"))
-            self.parameters[route_key] = set(_query_parameters(function.__annotations__))
-            responses = {
-                one: OpenAPIResponse(
-                    description=HTTPStatus(one).phrase,
-                    content={
-                        "application/json": OpenAPIResponseContentModel(model=model),
-                        **dict.fromkeys(also, _FILE),
-                    },
-                )
-                for one in (status, other)
-                if one is not None
-            }
-            return self.route(rule, method, status_code=status, responses=responses)(function)
+        The function's arguments are the path's parameters by name, `caller`, `body`, and what
+        is marked by Query or Header.
+        """
+
+        def register(call: Endpoint) -> Endpoint:
+            self.routes[key] = Route(key, scope, call, status, other, also, refuses, invalidates)
+            return call
 
         return register
 
-    @property
-    def caller(self) -> Caller:
-        claims = _claims(self.current_event.raw_event)
-        return Caller(tenant=_tenant(claims), subject=claims.get("sub"))
-
-
-def entry(api: Api, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> Handler:
-    """The Lambda handler of an API: every refusal is a problem, every request one metrics line.
-
-    `around` is entered for each invocation.
-    """
-
-    def handler(event: Event, context: LambdaContext) -> dict[str, Any]:
+    def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
+        """Answer a request: every refusal is a problem, every request one line of metrics."""
         try:
-            _require_request(event)
+            require_request(event)
         except BillingError as error:
-            return _problem(error, "")
+            return problem(error, "")
         request_id = event["requestContext"]["requestId"]
         logger.set_correlation_id(request_id)
-        with around():
-            answer = resolve(event, context, request_id)
-        _measure(event["routeKey"], request_id, answer)
-        return answer
+        with invocation():
+            answered = self._answer(event, request_id)
+        _measure(event["routeKey"], request_id, answered)
+        return answered
 
-    def resolve(event: Event, context: LambdaContext, request_id: str) -> dict[str, Any]:
+    def _answer(self, event: Event, request_id: str) -> dict[str, Any]:
         try:
-            _authorize(api, event)
-            _refuse_unknown_parameters(api, event)
-            _require_json(event)
-            with _at_home(event):
-                return api.resolve(event, context)
+            route = self._route(event)
+            caller = _authorize(route, event)
+            reply = _serve(route, event, caller)
+            if route.invalidates:
+                _drain()
+            return answer(reply, route.status)
         except BillingError as error:
-            return _problem(error, request_id)
+            return problem(error, request_id)
         except psycopg.errors.NumericValueOutOfRange:
-            return _problem(_beyond_the_column(), request_id)
+            return problem(_beyond_the_column(), request_id)
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
             database.discard()
             logger.warning("database failed", sqlstate=error.sqlstate, request_id=request_id)
-            return _problem(_unavailable(), request_id)
+            return problem(_unavailable(), request_id)
 
-    return handler
-
-
-def answered(body: BaseModel, *, status: int = 200, replayed: bool = False) -> Response[Any]:
-    """The answer, marked when it is an earlier one given again."""
-    headers: dict[str, str | list[str]] = {"Idempotency-Replayed": "true"} if replayed else {}
-    text = body.model_dump_json(by_alias=True)
-    return Response(status, "application/json", text, headers=headers)
-
-
-def created(answer: tuple[BaseModel, bool]) -> Response[Any]:
-    body, replayed = answer
-    return answered(body, status=201, replayed=replayed)
-
-
-def _require_request(event: Event) -> None:
-    """Whoever may invoke the function may send it anything: it goes on with a request alone."""
-    match event:
-        case {
-            "routeKey": str(),
-            "rawPath": str(),
-            "requestContext": {"requestId": str(), "http": {"method": str()}},
+    def _route(self, event: Event) -> Route:
+        """Return the route whose scope is checked and which is served: the event's key, path and
+        parameters must agree. Raises NotFound."""
+        route = self.routes.get(event["routeKey"])
+        if route is None:
+            raise NotFound
+        method = event["requestContext"]["http"]["method"]
+        found = _pattern(route.key).fullmatch(f"{method} {event['rawPath']}")
+        given = event.get("pathParameters") or {}
+        if found is None or {name: unquote(value) for name, value in found.groupdict().items()} != {
+            name: unquote(str(value)) for name, value in given.items()
         }:
-            event["headers"] = event.get("headers") or {}
-        case _:
-            raise InvalidRequest("This is no request of an HTTP API, payload 2.0.")
+            raise NotFound
+        return route
 
 
-def _require_route(api: Api, event: Event) -> None:
-    """What the scope and the tenant are checked by is what will be served."""
-    pattern = api.patterns.get(event["routeKey"])
-    method = event["requestContext"]["http"]["method"]
-    found = pattern.fullmatch(f"{method} {event['rawPath']}") if pattern else None
-    given = event.get("pathParameters") or {}
-    if found is None or {name: unquote(of) for name, of in found.groupdict().items()} != {
-        name: unquote(str(of)) for name, of in given.items()
-    }:
-        _no_route()
+@functools.cache
+def _pattern(key: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(key)))
 
 
-def _authorize(api: Api, event: Event) -> None:
-    """API Gateway has checked the token; the scope and the tenant are ours to check."""
-    _require_route(api, event)
-    scope = api.scopes[event["routeKey"]]
-    if scope is None:
-        return
-    claims = _claims(event)
-    if not claims:
-        raise Unauthenticated("The request carries no token that was checked.")
-    if scope not in _scopes(claims):
-        raise Forbidden(f"This needs a token with the scope {scope}.")
-    tenant = _tenant(claims)
-    asked = _asked(event)
-    if asked is not None and not _is_uuid(asked):
-        raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
-    if tenant != "*" and asked is not None and UUID(asked) != UUID(tenant):
-        raise NotFound("There is no such organization.", code="organization_not_found")
+@functools.cache
+def _parameters(key: str, call: Endpoint) -> list[Parameter]:
+    hints = get_type_hints(call, include_extras=True)
+    del hints["return"]
+    defaults = len(call.__defaults__ or ())
+    optional = set(list(hints)[len(hints) - defaults :]) if defaults else set()
+    return [
+        Parameter(
+            argument, *_source(key, argument, hint), argument not in optional, TypeAdapter(hint)
+        )
+        for argument, hint in hints.items()
+    ]
 
 
-@contextmanager
-def _at_home(event: Event) -> Iterator[None]:
-    """What this region does not hold, another one may: then it is named."""
+def _source(key: str, argument: str, hint: Any) -> tuple[str, str]:
+    """Return where an argument comes from, and its name there."""
+    if argument in ("caller", "body"):
+        return argument, ""
+    if f"{{{argument}}}" in key:
+        return "path", argument
+    marks = hint.__metadata__ if get_origin(hint) is Annotated else ()
+    for mark in marks:
+        if isinstance(mark, Query):
+            return "query", mark.name or argument
+        if isinstance(mark, Header):
+            return "header", mark.name
+    raise TypeError(f"{key}: the argument {argument} has no source")
+
+
+def _authorize(route: Route, event: Event) -> Caller:
+    if route.scope is None:
+        return Caller(tenant="")
+    return authorize(event, route.scope, _path(event).get("organization_id"))
+
+
+def _serve(route: Route, event: Event, caller: Caller) -> Reply[Any]:
     try:
-        yield
-    except NotFound as error:
-        endpoints, asked = config.other_regions(), _asked(event)
-        if endpoints and asked and error.code == "organization_not_found":
-            homes.check_home(database.connection(), _tenant(_claims(event)), UUID(asked), endpoints)
+        return route.call(**_arguments(route, event, caller))
+    except OrganizationNotFound:
+        # Another region may hold it: then that region is named.
+        others = settings().other_regions
+        organization_id = _path(event).get("organization_id")
+        if others and organization_id:
+            residency.check_home(
+                database.connection(), caller.tenant, UUID(organization_id), others
+            )
         raise
 
 
-def _asked(event: Event) -> str | None:
-    """The organization that the path names."""
-    named: str | None = (event.get("pathParameters") or {}).get("organization_id")
-    return named
+def _path(event: Event) -> dict[str, str]:
+    given = event.get("pathParameters") or {}
+    return {name: unquote(str(value)) for name, value in given.items()}
 
 
-def _no_route(_error: object = None) -> NoReturn:
-    raise NotFound("There is no such route.")
-
-
-def _claims(event: Event) -> dict[str, str]:
-    """What API Gateway hands on, which is text; none if anything else is among it, or a subject
-    that cannot be written down."""
-    match event["requestContext"]:
-        case {"authorizer": {"jwt": {"claims": dict(claims)}}} if all(
-            isinstance(of, str) for of in claims.values()
-        ) and not _UNWRITABLE.search(claims.get("sub", "")):
-            return claims
-    return {}
-
-
-def _scopes(claims: dict[str, str]) -> list[str]:
-    # Cognito writes a resource server's scope with a slash.
-    return claims.get("scope", "").replace("billing/", "billing:").split()
-
-
-def _tenant(claims: dict[str, str]) -> str:
-    tenant = claims.get("organization_id")
-    if tenant is None and "billing:platform" in _scopes(claims):
-        return "*"
-    if tenant is None or not _is_uuid(tenant):
-        raise Forbidden("The token names no organization.")
-    return str(UUID(tenant))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _require_json(event: Event) -> None:
-    """A body is JSON text in UTF-8; what Powertools would take for a form is refused by name."""
-    body = event.get("body")
-    if not body:
-        return
-    content_type = event["headers"].get("content-type", "application/json")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise _invalid_body("must be JSON, with Content-Type: application/json")
-    if event.get("isBase64Encoded"):
+def _arguments(route: Route, event: Event, caller: Caller) -> dict[str, Any]:
+    """Return a route's arguments, validated. Raises InvalidRequest."""
+    query = event.get("queryStringParameters") or {}
+    known = {parameter.name for parameter in route.parameters if parameter.place == "query"}
+    for name in query:
+        # A misspelt filter would otherwise be an answer to another question.
+        if name not in known:
+            raise invalid_field("query", f"/{name}", "is not a parameter here")
+    given = {"path": _path(event), "query": query, "header": event["headers"]}
+    arguments: dict[str, Any] = {}
+    errors: list[dict[str, Any]] = []
+    for parameter in route.parameters:
+        place: tuple[str, ...] = (parameter.place, parameter.name)
+        if parameter.place == "caller":
+            value: Any = caller
+        elif parameter.place == "body":
+            value, place = json_body(event), ("body",)
+        else:
+            value = given[parameter.place].get(parameter.name)
+        if value is None:
+            if parameter.required:
+                errors.append({"type": "missing", "loc": place})
+            continue
         try:
-            event["body"] = base64.b64decode(body).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise _invalid_body("must be UTF-8") from error
-        event["isBase64Encoded"] = False
-    # The media type has just been checked; its case and parameters are no longer of interest.
-    event["headers"]["content-type"] = "application/json"
+            arguments[parameter.argument] = parameter.values.validate_python(value)
+        except ValidationError as error:
+            errors += [
+                {**found, "loc": (*place, *found["loc"])}
+                for found in error.errors(include_url=False, include_input=False)
+            ]
+    if errors:
+        raise invalid_request(errors)
+    return arguments
 
 
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise _invalid_body(f"must be JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise _invalid_body("must be a JSON object")
-    return value
+def _drain() -> None:
+    # Not at the top: a function without cached values loads no cache.
+    from synaxis_billing.edge.cache import drain
 
-
-def _invalid_body(detail: str) -> InvalidRequest:
-    return invalid_field("body", "", detail)
+    drain()
 
 
 def _beyond_the_column() -> InvalidRequest:
-    return InvalidRequest(
-        "The balance would be more than the ledger can hold.",
-        errors=[{"in": "body", "pointer": "/amount_usd", "detail": "is too much for this balance"}],
-    )
+    return invalid_field("body", "/amount_usd", "is too much for this balance")
 
 
 def _unavailable() -> TemporarilyUnavailable:
     return TemporarilyUnavailable(
-        "The ledger cannot be reached now. Nothing was changed, or a retry with the same"
-        " Idempotency-Key tells what was."
+        "The ledger cannot be reached now. The request was applied once or not at all; the response"
+        " to a retry with the same Idempotency-Key tells which."
     )
 
 
-def _query_parameters(annotations: dict[str, Any]) -> Iterator[str]:
-    for name, annotation in annotations.items():
-        for of in getattr(annotation, "__metadata__", ()):
-            if isinstance(of, Query):
-                yield of.alias or name
-
-
-def _refuse_unknown_parameters(api: Api, event: Event) -> None:
-    # A filter whose name is misspelt would otherwise be an answer to another question.
-    for name in event.get("queryStringParameters") or ():
-        if name not in api.parameters[event["routeKey"]]:
-            raise invalid_field("query", f"/{name}", "is not a parameter here")
-
-
-def _let_through(error: Exception) -> NoReturn:
-    if isinstance(error, RequestValidationError):
-        raise invalid_request(error.errors()) from None
-    raise error
-
-
-def _problem(error: BillingError, request_id: str) -> dict[str, Any]:
-    headers = {"content-type": "application/problem+json"}
-    if isinstance(error, TemporarilyUnavailable):
-        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-    return {
-        "statusCode": int(error.status),
-        "headers": headers,
-        "body": json.dumps({**error.problem(), "request_id": request_id}),
-        "isBase64Encoded": False,
-    }
-
-
-def _measure(route_key: str, request_id: str, answer: dict[str, Any]) -> None:
-    """One line per request, which CloudWatch reads as a log and as metrics."""
-    status = answer["statusCode"]
+def _measure(route_key: str, request_id: str, answered: dict[str, Any]) -> None:
+    """Write one line per request, which CloudWatch reads as a log and as metrics."""
+    status = answered["statusCode"]
     metrics.add_metric("Requests", MetricUnit.Count, 1)
     if status >= HTTPStatus.BAD_REQUEST:
         metrics.add_metric("Failed" if status >= 500 else "Refused", MetricUnit.Count, 1)
-    if "Idempotency-Replayed" in answer.get("headers", {}):
+    if "idempotency-replayed" in answered["headers"]:
         metrics.add_metric("Replayed", MetricUnit.Count, 1)
     metrics.add_metadata("route", route_key)
     metrics.add_metadata("status", status)

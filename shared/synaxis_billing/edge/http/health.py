@@ -1,29 +1,29 @@
-"""What the product stands on, and whether it stands."""
+"""Health of what the product depends on."""
 
 from typing import Literal
 
 import psycopg
 
-from synaxis_billing import fx
 from synaxis_billing.edge import database
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.fields import Answer
+from synaxis_billing.rates import rates
 
 State = Literal["ok", "degraded", "down"]
 
 
 class Health(Answer):
-    """Charges can be taken while `database` is ok; `cache` costs speed alone, and degraded `rates`
-    are old or the static fallback."""
+    """Charges are accepted while `database` is ok. Without the `cache` answers are slower; degraded
+    `rates` are old or the static fallback."""
 
     database: State
     cache: State
     rates: State
 
 
-def check() -> Health:
-    """Asks each of them now; of the rates, what readers get."""
-    stale = any(rate.stale for rate in fx.rates(database.connection, cache()))
+def check_health() -> Health:
+    """Ask the database and the cache now, and look at the rates that readers get."""
+    stale = any(rate.stale for rate in rates.current_rates(database.connection, cache()))
     return Health(
         database=_database(),
         cache="ok" if cache().reachable else "down",

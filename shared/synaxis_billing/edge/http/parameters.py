@@ -1,13 +1,37 @@
-"""The parameters that lists and sums have in common."""
+"""The parameters that routes take from the path, the query and the headers."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BeforeValidator, Field
 
-from synaxis_billing.fields import Instant
-from synaxis_billing.pages import LARGEST_LIMIT
+from synaxis_billing.fields import Instant, Key
+from synaxis_billing.paging import LARGEST_LIMIT
 
-From = Annotated[Instant | None, Query(alias="from")]
-To = Annotated[Instant | None, Query(alias="to")]
-Limit = Annotated[int, Query(ge=1, le=LARGEST_LIMIT)]
+
+class Query(NamedTuple):
+    """Marks a parameter of the query; `name` is its name where it is not the argument's."""
+
+    name: str = ""
+
+
+class Header(NamedTuple):
+    """Marks a parameter that is the header `name`, in lower case."""
+
+    name: str
+
+
+def _number(text: object) -> object:
+    # int() would also take 1_0, spaces and the digits of other scripts.
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        raise ValueError("must be a whole number")
+    return text
+
+
+IdempotencyKey = Annotated[Key, Header("idempotency-key")]
+OptionalIdempotencyKey = Annotated[Key | None, Header("idempotency-key")]
+Accept = Annotated[str, Header("accept")]
+
+From = Annotated[Instant | None, Query("from")]
+To = Annotated[Instant | None, Query("to")]
+Limit = Annotated[int, BeforeValidator(_number), Field(ge=1, le=LARGEST_LIMIT), Query()]
 Cursor = Annotated[str | None, Query()]

@@ -1,7 +1,8 @@
 """From an invoice, or a credit note and its invoice, to what their documents say."""
 
-from synaxis_billing.documents.model import InvoiceDocument
-from synaxis_billing.invoices import CreditNote, Invoice, LineItem
+from synaxis_billing.invoices.credit_notes import CreditNote
+from synaxis_billing.invoices.documents.model import InvoiceDocument
+from synaxis_billing.invoices.invoices import Invoice, LineItem
 
 
 def of_invoice(invoice: Invoice) -> InvoiceDocument:

@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import LineItem, Party
 
 
 class InvoiceDocument(Answer):

@@ -5,10 +5,10 @@ from typing import Any
 
 from babel import Locale
 
-from synaxis_billing.documents import writing
-from synaxis_billing.documents.labels import ENGLISH, LABELS, RATE_SOURCES
-from synaxis_billing.documents.model import InvoiceDocument
-from synaxis_billing.invoices import LineItem, Party
+from synaxis_billing.invoices.documents import writing
+from synaxis_billing.invoices.documents.labels import ENGLISH, LABELS, RATE_SOURCES
+from synaxis_billing.invoices.documents.model import InvoiceDocument
+from synaxis_billing.invoices.invoices import LineItem, Party
 
 Labels = dict[str, str]
 Note = dict[str, Any]

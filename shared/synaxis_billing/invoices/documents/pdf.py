@@ -8,8 +8,8 @@ from typing import Any
 
 import typst
 
-from synaxis_billing.documents.model import InvoiceDocument
-from synaxis_billing.documents.page import page
+from synaxis_billing.invoices.documents.model import InvoiceDocument
+from synaxis_billing.invoices.documents.page import page
 
 _TEMPLATE = Path(__file__).with_name("invoice.typ")
 _FONT = "Libertinus Serif"

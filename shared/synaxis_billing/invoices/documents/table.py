@@ -4,7 +4,7 @@ from csv import writer
 from datetime import datetime
 from io import StringIO
 
-from synaxis_billing.documents.model import InvoiceDocument
+from synaxis_billing.invoices.documents.model import InvoiceDocument
 from synaxis_billing.money import format_money
 
 HEAD = (

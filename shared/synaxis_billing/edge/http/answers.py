@@ -1,0 +1,74 @@
+"""Answers of routes, and problems (RFC 9457), as API Gateway takes them."""
+
+import json
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from synaxis_billing.errors import BillingError, TemporarilyUnavailable
+
+RETRY_AFTER_SECONDS = 1
+
+
+class File(NamedTuple):
+    """A document in place of JSON."""
+
+    content: str | bytes
+    media_type: str
+    name: str
+
+
+class Reply[Body: BaseModel](NamedTuple):
+    """A route's answer. `replayed` marks an earlier answer given again; `status` is that of the
+    route unless set; `file` is sent in place of the body."""
+
+    body: Body
+    replayed: bool = False
+    status: int = 0
+    file: File | None = None
+
+
+def answer(reply: Reply[Any], status: int) -> dict[str, Any]:
+    """Return a route's answer in payload format 2.0."""
+    if reply.file is not None:
+        return _answer_file(reply.file)
+    headers = {"content-type": "application/json"}
+    if reply.replayed:
+        headers["idempotency-replayed"] = "true"
+    return {
+        "statusCode": reply.status or status,
+        "headers": headers,
+        "body": reply.body.model_dump_json(by_alias=True),
+        "isBase64Encoded": False,
+    }
+
+
+def problem(error: BillingError, request_id: str) -> dict[str, Any]:
+    """Return a refusal in payload format 2.0."""
+    headers = {"content-type": "application/problem+json"}
+    if isinstance(error, TemporarilyUnavailable):
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return {
+        "statusCode": int(error.status),
+        "headers": headers,
+        "body": json.dumps({**error.problem(), "request_id": request_id}),
+        "isBase64Encoded": False,
+    }
+
+
+def _answer_file(file: File) -> dict[str, Any]:
+    # Not at the top: most functions send no files.
+    import base64
+
+    text = isinstance(file.content, str)
+    content = file.content if isinstance(file.content, str) else base64.b64encode(file.content)
+    return {
+        "statusCode": 200,
+        "headers": {
+            "content-type": file.media_type,
+            "content-disposition": f'attachment; filename="{file.name}"',
+            "vary": "Accept",
+        },
+        "body": content if isinstance(content, str) else content.decode(),
+        "isBase64Encoded": not text,
+    }

@@ -1,0 +1,60 @@
+"""Authorization: the scope and the tenant of a request. API Gateway has verified the token."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.errors import Forbidden, Unauthenticated
+from synaxis_billing.validation import invalid_request
+
+# NUL and halves of surrogate pairs, which PostgreSQL's text does not hold.
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def authorize(event: dict[str, Any], scope: str, organization_id: str | None) -> Caller:
+    """Return the caller, whose token has the scope and may touch the path's organization.
+
+    Raises Unauthenticated, Forbidden, OrganizationNotFound, InvalidRequest.
+    """
+    claims = _claims(event)
+    if not claims:
+        raise Unauthenticated
+    # Cognito writes a resource server's scope with a slash.
+    scopes = claims.get("scope", "").replace("billing/", "billing:").split()
+    if scope not in scopes:
+        raise Forbidden(f"This request needs a token with the scope {scope}.")
+    tenant = _tenant(claims.get("organization_id"), scopes)
+    if organization_id is not None:
+        asked = _uuid(organization_id)
+        if asked is None:
+            raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
+        if tenant not in ("*", str(asked)):
+            raise OrganizationNotFound
+    return Caller(tenant=tenant, subject=claims.get("sub"))
+
+
+def _claims(event: dict[str, Any]) -> dict[str, str]:
+    """Return the token's claims, which are text; none if they or the subject cannot be used."""
+    match event["requestContext"]:
+        case {"authorizer": {"jwt": {"claims": dict(claims)}}} if all(
+            isinstance(value, str) for value in claims.values()
+        ) and not _UNWRITABLE.search(claims.get("sub", "")):
+            return claims
+    return {}
+
+
+def _tenant(organization_id: str | None, scopes: list[str]) -> str:
+    if organization_id is None and "billing:platform" in scopes:
+        return "*"
+    tenant = _uuid(organization_id or "")
+    if tenant is None:
+        raise Forbidden("The token does not name an organization.")
+    return str(tenant)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

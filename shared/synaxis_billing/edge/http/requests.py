@@ -1,0 +1,52 @@
+"""Requests: from an event of an HTTP API (payload format 2.0) to a route's arguments."""
+
+import base64
+import binascii
+from typing import Any
+
+from pydantic_core import from_json
+
+from synaxis_billing.errors import InvalidRequest, invalid_field
+
+Event = dict[str, Any]
+
+
+def require_request(event: Event) -> None:
+    """Refuse an event that is not a request, since anything may be sent to a function."""
+    match event:
+        case {
+            "routeKey": str(),
+            "rawPath": str(),
+            "requestContext": {"requestId": str(), "http": {"method": str()}},
+        }:
+            event["headers"] = event.get("headers") or {}
+        case _:
+            raise InvalidRequest(
+                "The event is not an API Gateway HTTP API request (payload version 2.0)."
+            )
+
+
+def json_body(event: Event) -> dict[str, Any] | None:
+    """Return the body, a JSON object in UTF-8; None where there is none. Raises InvalidRequest."""
+    body = event.get("body")
+    if not body:
+        return None
+    media_type = event["headers"].get("content-type", "application/json")
+    if media_type.partition(";")[0].strip().lower() != "application/json":
+        raise _invalid_body("must be JSON, with Content-Type: application/json")
+    if event.get("isBase64Encoded"):
+        try:
+            body = base64.b64decode(body).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise _invalid_body("must be UTF-8") from error
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise _invalid_body(f"must be JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise _invalid_body("must be a JSON object")
+    return value
+
+
+def _invalid_body(rule: str) -> InvalidRequest:
+    return invalid_field("body", "", rule)

@@ -1,0 +1,53 @@
+"""An invocation of a function: what happens at the beginning and at the end of each."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Event = dict[str, Any]
+Handler = Callable[[Event, LambdaContext], Any]
+
+logger = Logger()
+metrics = Metrics()
+_begin: list[Callable[[], None]] = []
+_end: list[Callable[[], None]] = []
+
+
+def register(*, begin: Callable[[], None], end: Callable[[], None]) -> None:
+    """Have every invocation of this process call `begin` before it and `end` after it."""
+    _begin.append(begin)
+    _end.append(end)
+
+
+@contextmanager
+def invocation() -> Iterator[None]:
+    """Enter an invocation."""
+    for begin in _begin:
+        begin()
+    try:
+        yield
+    finally:
+        for end in _end:
+            end()
+
+
+def task(handle: Handler) -> Handler:
+    """Return the Lambda handler of a schedule's, queue's or operator's event: its logs carry the
+    request's id, its metrics are written when it ends."""
+
+    @functools.wraps(handle)
+    def handler(event: Event, context: LambdaContext) -> Any:
+        logger.set_correlation_id(context.aws_request_id)
+        try:
+            with invocation():
+                return handle(event, context)
+        finally:
+            # Without metrics there is nothing to write, which Powertools would warn of.
+            if metrics.metric_set:
+                metrics.flush_metrics()
+
+    return handler

@@ -1,0 +1,114 @@
+"""Credit notes: they reverse an issued invoice, whole or in part."""
+
+from typing import Annotated
+from uuid import UUID
+
+import psycopg
+from pydantic import Field
+
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import NotFound, Unprocessable
+from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
+from synaxis_billing.idempotency import fingerprint
+from synaxis_billing.invoices.invoices import Issuer
+
+
+class CreditNoteRequest(Request):
+    """Without `amount_usd` (net), all that is left of the invoice is credited. `refund_credit` also
+    gives the net amount back to the organization's balance."""
+
+    reason: Text
+    amount_usd: Usd | None = None
+    refund_credit: Annotated[bool, Field(strict=True)] = False
+
+
+class CreditNote(Answer):
+    id: UUID
+    organization_id: UUID
+    invoice_id: UUID
+    credit_note_number: str
+    reason: str
+    subtotal_usd: Money
+    tax_usd: Money
+    total_amount_usd: Money
+    subtotal_billing_currency: Money
+    tax_billing_currency: Money
+    total_amount_billing_currency: Money
+    transaction_id: UUID | None
+    created_at: Time
+
+
+class CreditNotes(Answer):
+    """Oldest first."""
+
+    items: list[CreditNote]
+
+
+class CreditNoteNotFound(NotFound):
+    """The credit note does not exist for this invoice."""
+
+    code = "credit_note_not_found"
+
+
+class CreditExceedsInvoice(Unprocessable):
+    """The credit note exceeds what is left of the invoice."""
+
+    code = "credit_exceeds_invoice"
+
+
+def credit_invoice(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    key: str,
+    request: CreditNoteRequest,
+    issuer: Issuer,
+) -> tuple[CreditNote, bool]:
+    """Credit an invoice; return the credit note, and whether it is an earlier one replayed. An
+    invoice that is credited in full is cancelled.
+
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict (draft or cancelled),
+    CreditExceedsInvoice, IdempotencyKeyReused.
+    """
+    outcome = procedures.call(
+        db,
+        "credit_invoice",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        invoice_id=invoice_id,
+        key=key,
+        fingerprint=fingerprint(f"credit_invoice {invoice_id}", request),
+        amount_usd=request.amount_usd,
+        reason=request.reason,
+        refund_credit=request.refund_credit,
+        initiated_by=caller.subject,
+        series=issuer.credit_note_series,
+    )
+    value, replayed = procedures.accepted(outcome)
+    return CreditNote.model_validate(value), replayed
+
+
+def list_credit_notes(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
+) -> CreditNotes:
+    """List the credit notes of an invoice. Raises OrganizationNotFound, InvoiceNotFound."""
+    outcome = procedures.call(
+        db,
+        "credit_notes",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        invoice_id=invoice_id,
+    )
+    return CreditNotes(items=procedures.accepted(outcome)[0])
+
+
+def get_credit_note(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID, note_id: UUID
+) -> CreditNote:
+    """Return one credit note. Raises OrganizationNotFound, InvoiceNotFound, CreditNoteNotFound."""
+    for note in list_credit_notes(db, caller, organization_id, invoice_id).items:
+        if note.id == note_id:
+            return note
+    raise CreditNoteNotFound

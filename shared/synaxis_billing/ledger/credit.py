@@ -1,0 +1,115 @@
+"""Credit that comes in or is put right: top-ups, refunds and adjustments."""
+
+from typing import Annotated
+from uuid import UUID
+
+import psycopg
+from pydantic import Field
+
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import NotFound, Unprocessable
+from synaxis_billing.fields import Name, Request, SignedUsd, Text, Usd
+from synaxis_billing.idempotency import fingerprint
+from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+
+
+class TopUpRequest(Request):
+    """`reference_id` names the payment, which is credited once."""
+
+    amount_usd: Usd
+    description: Text | None = None
+    reference_id: Name | None = None
+    initiated_by: Name | None = None
+
+
+class RefundRequest(Request):
+    """Without `amount_usd`, all that is left of the charge is refunded."""
+
+    transaction_id: UUID
+    amount_usd: Usd | None = None
+    description: Text | None = None
+
+
+class AdjustmentRequest(Request):
+    """`allow_negative_balance` lets an adjustment take more credit than is available."""
+
+    amount_usd: SignedUsd
+    description: Text
+    allow_negative_balance: Annotated[bool, Field(strict=True)] = False
+
+
+class TransactionNotFound(NotFound):
+    """The transaction does not exist in this organization."""
+
+    code = "transaction_not_found"
+
+
+class RefundExceedsCharge(Unprocessable):
+    """The refund exceeds what is left of the charge."""
+
+    code = "refund_exceeds_charge"
+
+
+def top_up(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: TopUpRequest
+) -> tuple[Transaction, bool]:
+    """Credit a payment. Raises OrganizationNotFound, Conflict (the payment was credited before),
+    IdempotencyKeyReused."""
+    outcome = procedures.call(
+        db,
+        "top_up",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        key=key,
+        fingerprint=fingerprint("top_up", request),
+        amount_usd=request.amount_usd,
+        description=request.description,
+        reference_id=request.reference_id,
+        initiated_by=request.initiated_by or caller.subject,
+    )
+    return accepted_transaction(outcome)
+
+
+def refund(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: RefundRequest
+) -> tuple[Transaction, bool]:
+    """Give back a charge, whole or in part. Raises OrganizationNotFound, TransactionNotFound,
+    Conflict (not a charge), RefundExceedsCharge, IdempotencyKeyReused."""
+    outcome = procedures.call(
+        db,
+        "refund",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        key=key,
+        fingerprint=fingerprint("refund", request),
+        charge_id=request.transaction_id,
+        amount_usd=request.amount_usd,
+        description=request.description,
+        initiated_by=caller.subject,
+    )
+    return accepted_transaction(outcome)
+
+
+def adjust(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    key: str,
+    request: AdjustmentRequest,
+) -> tuple[Transaction, bool]:
+    """Put a balance right. Raises OrganizationNotFound, InsufficientCredits,
+    IdempotencyKeyReused."""
+    outcome = procedures.call(
+        db,
+        "adjust",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        key=key,
+        fingerprint=fingerprint("adjust", request),
+        amount_usd=request.amount_usd,
+        allow_negative_balance=request.allow_negative_balance,
+        description=request.description,
+        initiated_by=caller.subject,
+    )
+    return accepted_transaction(outcome)

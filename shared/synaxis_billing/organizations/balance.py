@@ -1,0 +1,55 @@
+"""Balance: the credit that an organization has now."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from uuid import UUID
+
+import psycopg
+
+from synaxis_billing import procedures
+from synaxis_billing.cache import Cache
+from synaxis_billing.caller import Caller
+from synaxis_billing.fields import Answer, Money, Time
+from synaxis_billing.rates import rates
+
+
+class Balance(Answer):
+    """available_usd = balance_usd - held_usd; `balance` is balance_usd in the billing currency."""
+
+    balance_usd: Money
+    held_usd: Money
+    available_usd: Money
+    billing_currency: str
+    balance: Money
+    exchange_rate: Money
+    rate_as_of: Time
+    rate_source: str
+    rate_stale: bool
+
+
+def get_balance(
+    connect: Callable[[], psycopg.Connection],
+    cache: Cache,
+    caller: Caller,
+    organization_id: UUID,
+) -> Balance:
+    """Return the credit now, read from the row itself; an expired hold does not count.
+
+    Raises OrganizationNotFound.
+    """
+    outcome = procedures.call(
+        connect(), "balance", tenant=caller.tenant, organization_id=organization_id
+    )
+    value, _ = procedures.accepted(outcome)
+    rate = rates.current_rate(connect, cache, value["billing_currency"])
+    return Balance(
+        balance_usd=value["balance_usd"],
+        held_usd=value["held_usd"],
+        available_usd=value["available_usd"],
+        billing_currency=rate.currency,
+        balance=rate.convert(Decimal(value["balance_usd"])),
+        exchange_rate=rate.rate,
+        rate_as_of=rate.as_of,
+        rate_source=rate.source,
+        rate_stale=rate.stale,
+    )
