@@ -12,8 +12,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from bench.billing import peak_mb
-from synaxis_billing.documents.model import InvoiceDocument
-from synaxis_billing.documents.pdf import pdf
+from synaxis_billing.invoices.documents.model import InvoiceDocument
+from synaxis_billing.invoices.documents.pdf import pdf
 from synaxis_billing.invoices import LineItem, Party
 
 ROUNDS = 5

@@ -22,7 +22,7 @@ from local.database import prepare
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing import audit
-from synaxis_billing.migrations import MigrationError, migrate
+from synaxis_billing.schema.migrate import MigrationError, migrate
 from synaxis_billing.money import format_money
 
 STATE = Path(os.environ.get("STATE", template.ROOT / ".local"))

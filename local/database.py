@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from synaxis_billing.migrations import migrate
+from synaxis_billing.schema.migrate import migrate
 
 APPLICATION = "synaxis_app"
 

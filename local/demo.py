@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from local.template import ROOT
-from synaxis_billing.audit import audit
+from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 
 DATA = Path(__file__).parent / "demo_data"

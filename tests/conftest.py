@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from local import servers
 from local.database import prepare
-from synaxis_billing.audit import Audit, audit
+from synaxis_billing.ledger.audit import Audit, audit
 from tests.support.running import Client, running, wait_until
 
 _numbers = itertools.count(1)

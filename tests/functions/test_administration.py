@@ -20,8 +20,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from local.template import read
 from synaxis_billing.edge import credentials
-from synaxis_billing.edge.aws import secret
-from synaxis_billing.migrations import KEPT, migrate
+from synaxis_billing.edge.aws.secrets import secret
+from synaxis_billing.schema.migrate import KEPT, migrate
 from tests.conftest import Database
 from tests.support.certificates import certificate_of
 from tests.support.steps import new_organization

@@ -24,10 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from synaxis_billing.documents.labels import LABELS
-from synaxis_billing.documents.model import InvoiceDocument
-from synaxis_billing.documents.pdf import pdf
-from synaxis_billing.documents.table import csv
+from synaxis_billing.invoices.documents.labels import LABELS
+from synaxis_billing.invoices.documents.model import InvoiceDocument
+from synaxis_billing.invoices.documents.pdf import pdf
+from synaxis_billing.invoices.documents.table import csv
 from synaxis_billing.invoices import LineItem, Party
 
 CORE = Path(__file__).parents[2] / "shared"
@@ -479,8 +479,8 @@ def test_the_same_invoice_is_the_same_bytes_in_another_process_and_place() -> No
     document = invoice(customer=Party(name="株式会社 Łódź"))
     program = (
         "import sys, hashlib;"
-        "from synaxis_billing.documents.model import InvoiceDocument;"
-        "from synaxis_billing.documents.pdf import pdf;"
+        "from synaxis_billing.invoices.documents.model import InvoiceDocument;"
+        "from synaxis_billing.invoices.documents.pdf import pdf;"
         "read = InvoiceDocument.model_validate_json(sys.stdin.buffer.read());"
         "print(hashlib.sha256(pdf(read)).hexdigest())"
     )

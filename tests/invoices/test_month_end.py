@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from synaxis_billing import invoices, month_end, organizations
 from synaxis_billing.errors import Conflict, Forbidden
 from synaxis_billing.ledger import Caller
-from synaxis_billing.month_end import Job
+from synaxis_billing.invoices.month_end import Job
 from tests.conftest import Database
 from tests.support.billing import ISSUER, draft, rates, set_clock
 from tests.support.steps import PLATFORM, charge, log_spend, new_organization

@@ -11,7 +11,7 @@ import pytest
 
 from local.demo import DATA
 from synaxis_billing import fx, month_end
-from synaxis_billing.month_end import Job
+from synaxis_billing.invoices.month_end import Job
 from tests.conftest import Database
 from tests.invoices.test_month_end import MONTH, issued, local
 from tests.support.billing import ISSUER, set_clock

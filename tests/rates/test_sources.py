@@ -15,7 +15,7 @@ import pytest
 
 from synaxis_billing import fx_sources
 from synaxis_billing.fx import CURRENCIES, LARGEST_JUMP
-from synaxis_billing.fx_sources import NoRates, Refused, Source, fetch, simulated
+from synaxis_billing.rates.sources import NoRates, Refused, Source, fetch, simulated
 
 NOW = datetime(2026, 2, 27, 15, tzinfo=UTC)
 ECB = """<?xml version="1.0" encoding="UTF-8"?>

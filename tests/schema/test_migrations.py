@@ -7,8 +7,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from synaxis_billing import migrations
-from synaxis_billing.migrations import MigrationError, migrate
-from synaxis_billing.upkeep import ensure_partitions
+from synaxis_billing.schema.migrate import MigrationError, migrate
+from synaxis_billing.schema.partitions import ensure_partitions
 from tests.conftest import Database
 from tests.support import steps
 

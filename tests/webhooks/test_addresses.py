@@ -2,7 +2,7 @@
 
 import pytest
 
-from synaxis_billing.web_addresses import WebAddress, is_public, parsed
+from synaxis_billing.webhooks.addresses import WebAddress, is_public, parsed
 
 
 @pytest.mark.parametrize(

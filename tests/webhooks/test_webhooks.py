@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from standardwebhooks import WebhookVerificationError
 
 from synaxis_billing import deliveries, invoices, organizations, webhooks
-from synaxis_billing.deliveries import Attempt, Signed
+from synaxis_billing.webhooks.delivery import Attempt, Signed
 from synaxis_billing.errors import (
     BillingError,
     Conflict,

@@ -53,7 +53,7 @@ END $$;
 -- zone, are counted as they are; of the others (the period's ends, days of a former time zone) the logs
 -- are.
 CREATE OR REPLACE FUNCTION billing.spend_between(
-    p_organization_id uuid, p_timezone text, p_from timestamptz, p_to timestamptz
+    p_organization_id uuid, p_timezone text, p_start timestamptz, p_end timestamptz
 ) RETURNS TABLE (
     local_day date, model text, provider text, team_id uuid, virtual_key_id uuid, region text,
     charged boolean, amount_usd numeric, tokens bigint, requests bigint
@@ -69,14 +69,14 @@ BEGIN
     INTO v_starts, v_days, v_cut
     FROM (
         SELECT bucket_start, bucket_end, (bucket_start AT TIME ZONE p_timezone)::date AS local_day,
-            bucket_start >= p_from AND bucket_end <= p_to
+            bucket_start >= p_start AND bucket_end <= p_end
             AND (bucket_start AT TIME ZONE p_timezone)::date
               = ((bucket_end - interval '1 microsecond') AT TIME ZONE p_timezone)::date AS whole
         FROM (
             SELECT DISTINCT bucket_start, bucket_end FROM billing.spend_rollups
             -- No bucket is longer than a local day of 25 hours.
-            WHERE organization_id = p_organization_id AND bucket_start > p_from - interval '26 hours'
-                AND bucket_start < p_to AND bucket_end > p_from
+            WHERE organization_id = p_organization_id AND bucket_start > p_start - interval '26 hours'
+                AND bucket_start < p_end AND bucket_end > p_start
         ) AS buckets
     ) AS bounds;
     RETURN QUERY
@@ -93,8 +93,8 @@ BEGIN
         FROM unnest(v_cut) AS cut CROSS JOIN LATERAL (
             SELECT * FROM billing.spend_logs
             WHERE organization_id = p_organization_id AND bucket_start = lower(cut)
-                AND created_at >= greatest(lower(cut), p_from)
-                AND created_at < least(upper(cut), p_to)
+                AND created_at >= greatest(lower(cut), p_start)
+                AND created_at < least(upper(cut), p_end)
         ) AS s;
     END IF;
 END $$;
@@ -102,13 +102,13 @@ END $$;
 -- Spend of the half-open period, by any mix of dimensions, days and months being the organization's
 -- local ones.
 CREATE OR REPLACE FUNCTION billing.spending(
-    p_tenant text, p_organization_id uuid, p_from timestamptz, p_to timestamptz, p_group_by text[],
+    p_tenant text, p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_group_by text[],
     p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
-    v_from timestamptz := p_from;
-    v_to timestamptz := p_to;
+    v_from timestamptz := p_start;
+    v_to timestamptz := p_end;
     v_month timestamp;
     v_value json;
 BEGIN
@@ -118,8 +118,8 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     v_month := date_trunc('month', statement_timestamp() AT TIME ZONE o.timezone);
-    v_from := coalesce(p_from, billing.day_start(v_month::date, o.timezone));
-    v_to := coalesce(p_to, billing.day_start((v_month + interval '1 month')::date, o.timezone));
+    v_from := coalesce(p_start, billing.day_start(v_month::date, o.timezone));
+    v_to := coalesce(p_end, billing.day_start((v_month + interval '1 month')::date, o.timezone));
 
     WITH spend AS (
         SELECT * FROM billing.spend_between(o.id, o.timezone, v_from, v_to)
@@ -159,7 +159,7 @@ END $$;
 
 -- Spend logs, newest first, before an instant (exclusive) that an earlier page ended at.
 CREATE OR REPLACE FUNCTION billing.spend_logs(
-    p_tenant text, p_organization_id uuid, p_from timestamptz, p_to timestamptz, p_limit int
+    p_tenant text, p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -171,15 +171,15 @@ BEGIN
         FROM (
             SELECT * FROM billing.spend_logs
             WHERE organization_id = p_organization_id
-                AND created_at >= coalesce(p_from, '-infinity')
-                AND created_at < coalesce(p_to, 'infinity')
+                AND created_at >= coalesce(p_start, '-infinity')
+                AND created_at < coalesce(p_end, 'infinity')
             ORDER BY created_at DESC LIMIT p_limit
         ) AS s
     ));
 END $$;
 
 CREATE OR REPLACE FUNCTION billing.transactions(
-    p_tenant text, p_organization_id uuid, p_type text, p_from timestamptz, p_to timestamptz,
+    p_tenant text, p_organization_id uuid, p_type text, p_start timestamptz, p_end timestamptz,
     p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -193,8 +193,8 @@ BEGIN
             SELECT * FROM billing.credit_transactions
             WHERE organization_id = p_organization_id
                 AND (p_type IS NULL OR transaction_type = p_type::billing.transaction_type)
-                AND created_at >= coalesce(p_from, '-infinity')
-                AND created_at < coalesce(p_to, 'infinity')
+                AND created_at >= coalesce(p_start, '-infinity')
+                AND created_at < coalesce(p_end, 'infinity')
             ORDER BY created_at DESC LIMIT p_limit
         ) AS t
     ));
