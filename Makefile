@@ -39,7 +39,8 @@ check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m mypy shared local tests bench
 	@for function in functions/*/; do $(PYTHON) -m mypy $${function}app.py || exit 1; done
 	$(validate)
-	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml
+	.venv-sam/bin/cfn-lint stacks/*.yaml
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)

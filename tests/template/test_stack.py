@@ -14,6 +14,7 @@ from tests.template.stack import (
     decided,
     of_type,
     properties,
+    separate,
     stack,
     transformed,
 )
@@ -49,14 +50,14 @@ def test_a_change_of_the_configuration_reaches_every_function() -> None:
 
 
 def test_a_restored_database_takes_the_place_of_the_lost_one() -> None:
-    database = properties("Database")
-    assert database["DBSnapshotIdentifier"]["Fn::If"][:2] == [
-        "HasSnapshot",
-        {"Ref": "DatabaseSnapshot"},
-    ]
+    empty, restored = (
+        decided(**parameters)["Resources"]["Database"]["Properties"]
+        for parameters in ({}, {"DatabaseSnapshot": "snapshot"})
+    )
     # A snapshot has its own, and RDS refuses others.
-    for name in ("DBName", "MasterUsername"):
-        assert database[name]["Fn::If"][:2] == ["HasSnapshot", {"Ref": "AWS::NoValue"}]
+    own = {"DBName", "MasterUsername", "AllocatedStorage"}
+    assert empty.keys() - restored.keys() == own
+    assert restored.keys() - empty.keys() == {"DBSnapshotIdentifier"}
     assert "DbiResourceId" in json.dumps(properties("Migration")["Database"])
 
 
@@ -109,7 +110,7 @@ def test_lambda_polls_ones_own_kafka_from_inside_the_network(network: dict[str, 
     resources = template["Resources"]
     [*inside, password] = resources["KafkaMapping"]["Properties"]["SourceAccessConfigurations"]
     assert [one["Type"] for one in inside] == ["VPC_SUBNET", "VPC_SUBNET", "VPC_SECURITY_GROUP"]
-    assert "FunctionsSecurityGroup" in inside[2]["URI"]["Fn::Sub"]
+    assert {"Ref": "FunctionsSecurityGroup"} in inside[2]["URI"]["Fn::Sub"][1].values()
     assert password == {"Type": "SASL_SCRAM_512_AUTH", "URI": {"Ref": "KafkaSecretArn"}}
     # What Lambda asks for: https://docs.aws.amazon.com/lambda/latest/dg/with-kafka-cluster-network.html
     ingress = resources["PollersReachBrokers"]["Properties"]
@@ -169,6 +170,26 @@ def test_no_secret_is_in_the_environment() -> None:
             assert queue == "" or queue["Ref"] in QUEUES, (name, key)
     parameters = (ROOT / "template.yaml").read_text()
     assert "NoEcho" not in parameters
+
+
+def test_a_release_of_code_does_not_update_the_data() -> None:
+    # CloudFormation does not update a nested stack whose template and parameters are the same.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-stack.html
+    template, nested = separate()
+    passed = template["Resources"]["Data"]["Properties"]
+    assert passed.keys() == {"TemplateURL", "Parameters"}
+    operators = {*template["Parameters"], "AWS::StackName"}
+    for value in passed["Parameters"].values():
+        assert value.get("Ref") in operators or value["Fn::If"][1:] == ["true", "false"]
+    services = {of["Type"].split("::")[1] for of in nested["Data"]["Resources"].values()}
+    assert services == {"EC2", "RDS", "ElastiCache", "IAM"}
+
+
+def test_a_database_and_a_cache_are_in_the_data_stack_alone() -> None:
+    template, nested = separate()
+    for resources in (template["Resources"], nested["Observability"]["Resources"]):
+        services = {of["Type"].split("::")[1] for of in resources.values()}
+        assert not services & {"EC2", "RDS", "ElastiCache"}
 
 
 def test_what_holds_data_outlives_the_stack() -> None:
@@ -369,13 +390,18 @@ def test_every_function_waits_for_the_migration() -> None:
 
 
 def test_the_migration_waits_for_its_ways_to_the_secret_and_back() -> None:
-    ways = json.dumps(properties("Migration")["Ways"])
-    assert "SecretsEndpoint" in ways
-    assert "S3Endpoint" in ways
+    template, nested = separate()
+    # A stack's outputs are there when all of its resources are.
+    network = template["Resources"]["MigrateFunction"]["Properties"]["VpcConfig"]["Fn::If"][1]
+    assert network["SecurityGroupIds"] == [
+        {"Fn::GetAtt": ["Data", "Outputs.FunctionsSecurityGroup"]}
+    ]
+    ways = {"SecretsEndpoint", "S3Endpoint", "RoutesOfSubnetA", "RoutesOfSubnetB"}
+    assert ways <= nested["Data"]["Resources"].keys()
 
 
 def test_the_dashboard_is_json() -> None:
-    body = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    [body, _values] = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
     assert len(json.loads(body)["widgets"]) == 9
 
 
