@@ -55,6 +55,9 @@ build: .venv-sam  ## what `sam deploy` uploads (REVISION=text, a new one, has ch
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build $(ARGS)
 	@sed -i.bak "s/CONFIG_REVISION: .*/CONFIG_REVISION: '$(or $(REVISION),1)'/" .aws-sam/build/template.yaml
 
+deploy: .venv-sam  ## deploy it (ENV=dev, an environment of samconfig.toml; CONFIG=../ours.toml)
+	@.venv-sam/bin/python -m local.deploy $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
+
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml --group dev -o requirements/dev.txt
@@ -76,4 +79,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test fuzz sam-test sam-api check bench migrate audit build lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-sam .venv-checkov
