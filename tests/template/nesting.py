@@ -6,7 +6,7 @@ Template = dict[str, Any]
 
 
 def merge(template: Template, stack: str, inner: Template) -> Template:
-    """Replace the resource `stack` by the resources of its template, `inner`, its parameters by what
+    """Replace the resource `stack` by the resources of its template `inner`, its parameters by what
     is passed to it, and references to its outputs by their values."""
     template = {**template, "Resources": {**template["Resources"]}}
     outer = template["Resources"].pop(stack)

@@ -253,6 +253,10 @@ def test_nothing_is_reserved_unless_asked_for_and_then_what_the_manual_says() ->
     assert f"{reserved(ReserveConcurrency='true')} of the account's concurrency" in manual
 
 
+def test_a_new_accounts_concurrency_is_enough_for_every_configured_deployment() -> None:
+    assert "ReserveConcurrency" not in (ROOT / "samconfig.toml").read_text()
+
+
 def test_queues_leave_the_database_its_connections() -> None:
     held = sum(
         mapping["ScalingConfig"]["MaximumConcurrency"]

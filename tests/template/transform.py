@@ -1,4 +1,4 @@
-"""Prints what `sam deploy` makes of the template on standard input, as JSON: the template, and those
+"""Print what `sam deploy` makes of the template on standard input as JSON: the template, and those
 of the stacks below it by the name of their resource. Resources named on the command line were
 uploaded anew. Run by SAM's own Python, in the project's folder."""
 
