@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 import boto3
@@ -119,9 +120,10 @@ def _with_stand_ins(template: dict[str, Any], left_out: set[str]) -> dict[str, A
 
     text = json.dumps(template)
     # Moto cannot divide a network.
+    subnets = list(ip_network(template["Parameters"]["VpcCidr"]["Default"]).subnets(new_prefix=20))
     text = re.sub(
-        r'{"Fn::Select": \[(\d+), {"Fn::Cidr": \[{"Ref": "VpcCidr"}, 2, 12\]}\]}',
-        lambda match: f'"10.64.{16 * int(match[1])}.0/20"',
+        r'{"Fn::Select": \[(\d), {"Fn::Cidr": \[{"Ref": "VpcCidr"}, 2, 12\]}\]}',
+        lambda match: f'"{subnets[int(match[1])]}"',
         text,
     )
     text = re.sub(r'{"Ref": "(\w+)Aliaslive"}', r'{"Fn::GetAtt": ["\1", "Arn"]}', text)

@@ -153,6 +153,21 @@ def test_nothing_leaves_the_network_but_through_its_endpoints() -> None:
     assert properties("Database")["PubliclyAccessible"] is False
 
 
+def test_ec2_takes_every_description() -> None:
+    # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
+    pattern = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+    described = []
+    for name, resource in stack().items():
+        if resource["Type"].startswith("AWS::EC2::SecurityGroup"):
+            of = resource["Properties"]
+            rules = [of, *of.get("SecurityGroupIngress", []), *of.get("SecurityGroupEgress", [])]
+            for rule in rules:
+                description = rule.get("GroupDescription") or rule["Description"]
+                assert pattern.fullmatch(description), (name, description)
+                described.append(description)
+    assert len(described) > 10
+
+
 def test_no_role_of_ours_has_a_wildcard() -> None:
     for name, resource in stack().items():
         for statement in _statements(resource):
@@ -207,6 +222,19 @@ def test_a_queue_is_encrypted_and_has_dead_letters(name: str) -> None:
     else:
         target = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
         assert "DeadLetters" in target
+
+
+@pytest.mark.parametrize("name", [name for name in QUEUES if "DeadLetters" not in name])
+def test_a_message_is_given_up_before_it_is_forgotten(name: str) -> None:
+    queue = properties(name)
+    most_receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    assert retention(queue) > queue["VisibilityTimeout"] * most_receives
+
+
+def retention(queue: dict[str, Any]) -> int:
+    """In seconds; SQS keeps a message for four days where nothing else is said."""
+    seconds: int = queue.get("MessageRetentionPeriod", 4 * 24 * 3600)
+    return seconds
 
 
 MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
@@ -350,8 +378,7 @@ def test_a_queues_messages_are_late_before_they_are_gone() -> None:
     limits = dict(re.findall(r"(\w+) / (\d+)", text + rest["Invalidations"]))
     for age in ages:
         [queue] = age["MetricStat"]["Metric"]["Dimensions"]
-        # SQS keeps them for four days where nothing else is said.
-        kept = properties(queue["Value"]["Fn::GetAtt"][0]).get("MessageRetentionPeriod", 345600)
+        kept = retention(properties(queue["Value"]["Fn::GetAtt"][0]))
         assert int(limits.pop(age["Id"])) < kept
     assert not limits
 
