@@ -55,7 +55,7 @@ build: .venv-sam  ## what `sam deploy` uploads (REVISION=text, a new one, has ch
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build $(ARGS)
 	@sed -i.bak "s/CONFIG_REVISION: .*/CONFIG_REVISION: '$(or $(REVISION),1)'/" .aws-sam/build/template.yaml
 
-deploy: .venv-sam  ## deploy it (ENV=dev, an environment of samconfig.toml; CONFIG=../ours.toml)
+deploy: .venv-sam  ## deploy what was built (ENV=dev, an environment of samconfig.toml; CONFIG=../ours.toml)
 	@.venv-sam/bin/python -m local.deploy $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
 
 lock:  ## pin the newest allowed versions (needs uv)

@@ -6,12 +6,11 @@ that neither is rolled back because the other fails (docs/decisions/0010-data-in
 Run by SAM's own Python.
 """
 
+import copy
 import hashlib
 import json
 import os
-import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -27,7 +26,7 @@ from local.template import ROOT
 BUILD = ROOT / ".aws-sam" / "build"
 # What SAM notes about its last build.
 NOTES = ROOT / ".aws-sam" / "build.toml"
-DATA_FIRST = ROOT / ".aws-sam" / "data-first"
+DATA_FIRST = ROOT / ".aws-sam" / "data-first.json"
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 _DATA = "Data"
 
@@ -59,16 +58,20 @@ def main(environment: str, config: Path) -> None:
     template = yaml.safe_load((BUILD / "template.yaml").read_text())
     current = deployed.parameters if deployed else {}
     check_architecture(environment, value_of("Architecture", target, current, template))
-    options = ["--config-file", str(config.resolve()), "--config-env", environment]
+    options = [
+        *("--config-file", str(config.resolve()), "--config-env", environment),
+        "--no-fail-on-empty-changeset",
+    ]
     if deployed and changes_data(deployed, template, target):
         print("The data changes: it is deployed first, below the code that is deployed now.")
         overrides = " ".join(
             f"{name}={shlex.quote(value_of(name, target, current, template))}"
             for name in sorted(parameters_of_data(template))
         )
-        first = write_data_first(deployed, template)
-        _sam("-t", str(first), *options, "--parameter-overrides", overrides)
-    write_revision(target.overrides)
+        first = revise(with_new_data(deployed.template, template), target.overrides)
+        DATA_FIRST.write_text(json.dumps(first))
+        _sam("-t", str(DATA_FIRST), *options, "--parameter-overrides", overrides)
+    (BUILD / "template.yaml").write_text(yaml.safe_dump(revise(template, target.overrides)))
     _sam(*options)
 
 
@@ -147,20 +150,16 @@ def changes_data(deployed: Deployed, template: Template, target: Target) -> bool
     )
 
 
-def write_data_first(deployed: Deployed, template: Template) -> Path:
+def with_new_data(deployed: Template, template: Template) -> Template:
     """The deployed template with the data stack of the new one."""
     names = _names(template["Resources"][_DATA], template["Conditions"])
-    data = json.loads(json.dumps(template["Resources"][_DATA]))
+    data = copy.deepcopy(template["Resources"][_DATA])
     data["Properties"]["TemplateURL"] = str(BUILD / data["Properties"]["TemplateURL"])
-    mixed = {**deployed.template, "Resources": {**deployed.template["Resources"], _DATA: data}}
+    mixed = {**deployed, "Resources": {**deployed["Resources"], _DATA: data}}
     for section in ("Parameters", "Conditions"):
         new = {name: of for name, of in template[section].items() if name in names}
-        mixed[section] = {**deployed.template[section], **new}
-    shutil.rmtree(DATA_FIRST, ignore_errors=True)
-    DATA_FIRST.mkdir(parents=True)
-    path = DATA_FIRST / "template.json"
-    path.write_text(json.dumps(mixed))
-    return path
+        mixed[section] = {**deployed[section], **new}
+    return mixed
 
 
 def parameters_of_data(template: Template) -> set[str]:
@@ -168,12 +167,17 @@ def parameters_of_data(template: Template) -> set[str]:
     return names & set(template["Parameters"])
 
 
-def write_revision(overrides: dict[str, str]) -> None:
-    """Have versions of functions published for changed parameters, as for a changed template."""
-    path = BUILD / "template.yaml"
-    digest = hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:12]
-    revision = rf"CONFIG_REVISION: '\g<1>-{digest}'"
-    path.write_text(re.sub(r"CONFIG_REVISION: '?(\w+)(-\w+)?'?", revision, path.read_text()))
+def revise(template: Template, overrides: dict[str, str]) -> Template:
+    """The template with a CONFIG_REVISION of its parameters and its data stack: what functions refer
+    to may change without their text, for which alone versions are published."""
+    url = template["Resources"].get(_DATA, {}).get("Properties", {}).get("TemplateURL")
+    data = (BUILD / url).read_text() if url else ""
+    revised: Template = copy.deepcopy(template)
+    variables = revised["Globals"]["Function"]["Environment"]["Variables"]
+    digest = hashlib.sha256(json.dumps([overrides, data], sort_keys=True).encode()).hexdigest()
+    [asked, *_] = str(variables["CONFIG_REVISION"]).split("-")
+    variables["CONFIG_REVISION"] = f"{asked}-{digest[:12]}"
+    return revised
 
 
 def _names(value: Any, conditions: Template) -> set[str]:
