@@ -168,8 +168,8 @@ def parameters_of_data(template: Template) -> set[str]:
 
 
 def revise(template: Template, overrides: dict[str, str]) -> Template:
-    """The template with a CONFIG_REVISION of its parameters and its data stack: what functions refer
-    to may change without their text, for which alone versions are published."""
+    """The template with a CONFIG_REVISION of its parameters and its data stack: versions
+    are published for changes of the text of functions, but not of what it refers to."""
     url = template["Resources"].get(_DATA, {}).get("Properties", {}).get("TemplateURL")
     data = (BUILD / url).read_text() if url else ""
     revised: Template = copy.deepcopy(template)

@@ -1,5 +1,6 @@
 """Merges the stacks below the template into it, so that a test sees what they make together."""
 
+from collections.abc import Callable
 from typing import Any
 
 Template = dict[str, Any]
@@ -59,10 +60,10 @@ def _inline(inner: Template, passed: dict[str, Any], stack: str) -> Template:
     return {**sections, "Conditions": conditions}
 
 
-def _substitute(of: Any, values: dict[str, Any], inside: Any = lambda value: value) -> Template:
-    """Fn::Sub, with the values that its text names passed to it."""
-    text, given = (of, {}) if isinstance(of, str) else (of[0], inside(of[1]))
-    named = {name: value for name, value in values.items() if f"${{{name}}}" in text}
+def _substitute(of: Any, passed: dict[str, Any], inline: Callable[[Any], Any]) -> Template:
+    """Fn::Sub, with the parameters that its text names among its values."""
+    text, given = (of, {}) if isinstance(of, str) else (of[0], inline(of[1]))
+    named = {name: value for name, value in passed.items() if f"${{{name}}}" in text}
     return {"Fn::Sub": [text, {**named, **given}] if named or given else text}
 
 
@@ -74,16 +75,8 @@ def _take_outputs(template: Template, stack: str, values: dict[str, Any]) -> Tem
             return value
         if value.keys() == {"Fn::GetAtt"} and value["Fn::GetAtt"][0] == stack:
             return values[value["Fn::GetAtt"][1]]
-        if value.keys() == {"Fn::Sub"} and f"${{{stack}." in str(value):
-            # Sub's own names have no dots.
-            text, given = value["Fn::Sub"], {}
-            for output, of in values.items():
-                name = output.replace(".", "")
-                if f"${{{stack}.{output}}}" in text:
-                    text = text.replace(f"${{{stack}.{output}}}", f"${{{name}}}")
-                    given[name] = of
-            return {"Fn::Sub": [text, given]}
         return {key: take(item) for key, item in value.items()}
 
     taken: Template = take(template)
+    assert f"${{{stack}." not in str(taken), "Fn::Sub takes an output by Fn::GetAtt here."
     return taken
