@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import yaml
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.template import ROOT
 
@@ -54,7 +54,10 @@ def main(environment: str, config: Path) -> None:
     if not BUILD.is_dir():
         raise SystemExit("There is no build. Run make build first.")
     target = read_target(config, environment)
-    deployed = look_up(target)
+    try:
+        deployed = look_up(target)
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"Cannot look up the stack {target.stack}: {error}") from None
     template = yaml.safe_load((BUILD / "template.yaml").read_text())
     current = deployed.parameters if deployed else {}
     check_architecture(environment, value_of("Architecture", target, current, template))
@@ -63,7 +66,7 @@ def main(environment: str, config: Path) -> None:
         "--no-fail-on-empty-changeset",
     ]
     if deployed and changes_data(deployed, template, target):
-        print("The data changes: it is deployed first, below the code that is deployed now.")
+        print("The data changes: it is deployed first, below the code that runs now.", flush=True)
         overrides = " ".join(
             f"{name}={shlex.quote(value_of(name, target, current, template))}"
             for name in sorted(parameters_of_data(template))

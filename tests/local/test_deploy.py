@@ -208,6 +208,13 @@ def test_an_environment_that_is_not_configured_is_refused(deploying: Deploying) 
         deploy.main("staging", deploying.folder / "samconfig.toml")
 
 
+def test_an_account_that_cannot_be_asked_is_one_sentence(deploying: Deploying) -> None:
+    config = deploying.folder / "samconfig.toml"
+    config.write_text(config.read_text() + 'profile = "nosuch"\n')
+    with pytest.raises(SystemExit, match=r"Cannot look up the stack billing: .*\(nosuch\)"):
+        deploying.deploy()
+
+
 def test_make_deploy_needs_no_sam_on_the_path() -> None:
     asked = subprocess.run(
         ["make", "-n", "deploy", "ENV=dev"], capture_output=True, text=True, check=True
