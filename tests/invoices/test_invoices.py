@@ -283,7 +283,7 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
     with database.connect() as db:
         invoice = issue(db, draft(db, billed))
         parts = [credit(db, invoice, amount_usd="1.333") for _ in range(3)]
-        with pytest.raises(Unprocessable, match="less than this left") as beyond:
+        with pytest.raises(Unprocessable, match="exceeds what is left") as beyond:
             credit(db, invoice, amount_usd="1")
         assert beyond.value.code == "credit_exceeds_invoice"
         assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "issued"

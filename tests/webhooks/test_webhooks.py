@@ -375,16 +375,16 @@ def test_a_failure_is_tried_again_after_growing_delays_until_it_is_given_up(
         for number in range(1, 11):
             [request] = claim(db)
             outcome = delivery.record(db, attempt(request, 500, "it answered 500"))
-            [delivery] = events(db, acme)[0].deliveries
-            assert (delivery.attempts, delivery.error) == (number, "it answered 500")
+            [told] = events(db, acme)[0].deliveries
+            assert (told.attempts, told.error) == (number, "it answered 500")
             if number < 10:
                 assert outcome == "retried"
-                assert delivery.next_attempt_at
-                waits.append(delivery.next_attempt_at - datetime.now(UTC))
+                assert told.next_attempt_at
+                waits.append(told.next_attempt_at - datetime.now(UTC))
                 assert claim(db) == []
             make_due(admin)
     assert outcome == "failed"
-    assert (delivery.status, delivery.next_attempt_at) == ("failed", None)
+    assert (told.status, told.next_attempt_at) == ("failed", None)
     assert claim(db) == []
     hours = [wait.total_seconds() / 3600 for wait in waits]
     assert hours == sorted(hours)
@@ -405,8 +405,8 @@ def test_a_delivery_whose_senders_all_die_is_given_up_too(
             assert len(claim(db)) == 1
             make_due(admin)
     assert claim(db) == []
-    [delivery] = events(db, acme)[0].deliveries
-    assert (delivery.status, delivery.error) == ("failed", "the attempts were not heard of")
+    [told] = events(db, acme)[0].deliveries
+    assert (told.status, told.error) == ("failed", "the attempts were not heard of")
 
 
 def test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner(
@@ -478,7 +478,7 @@ def test_an_event_is_told_again_when_asked_with_the_same_id(db: psycopg.Connecti
     assert endpoints.replay_events(db, PLATFORM, acme, later.id, LAST_HOUR).replayed == 1
     stranger = low(db)
     theirs = endpoint(db, stranger)
-    with pytest.raises(NotFound, match="no such event"):
+    with pytest.raises(NotFound, match="event does not exist"):
         endpoints.replay_events(db, PLATFORM, stranger, theirs.id, asked)
     for wrong in (Replay(), LAST_HOUR.model_copy(update={"event_id": first.event_id})):
         with pytest.raises(InvalidRequest):
@@ -490,10 +490,10 @@ def test_an_endpoint_is_changed_and_deleted_by_its_organization_alone(
 ) -> None:
     acme, other = low(db), low(db)
     made = endpoint(db, acme)
-    with pytest.raises(Conflict, match="of this URL"):
+    with pytest.raises(Conflict, match="with this URL"):
         endpoint(db, acme)
     second = endpoint(db, acme, f"{URL}/second")
-    with pytest.raises(Conflict, match="of this URL"):
+    with pytest.raises(Conflict, match="with this URL"):
         update(db, second, url=URL)
     changed = update(db, second, url=f"{URL}/third", types=["invoice.paid"])
     assert (changed.url, changed.types) == (f"{URL}/third", ["invoice.paid"])

@@ -108,7 +108,7 @@ def _producer() -> "Producer":
     # Not at the top: only where something was changed, and there is Kafka.
     from confluent_kafka import Producer
 
-    settings: dict[str, Any] = {
+    configuration: dict[str, Any] = {
         "bootstrap.servers": settings().kafka_brokers,
         "acks": "all",
         "enable.idempotence": True,
@@ -117,7 +117,7 @@ def _producer() -> "Producer":
         "message.timeout.ms": DELIVERY_SECONDS * 1000,
         "log_level": 3,
     }
-    return Producer(settings | _authentication())
+    return Producer(configuration | _authentication())
 
 
 def _authentication() -> dict[str, Any]:
