@@ -1,3 +1,6 @@
+-- The outbox of cache invalidations: written by the change itself, deleted after every region has received
+-- them, so each is delivered at least once.
+
 -- What caches must forget, the oldest first.
 CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$

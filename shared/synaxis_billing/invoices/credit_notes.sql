@@ -1,3 +1,6 @@
+-- Credit notes: the only correction of an issued invoice, by its own exchange rate and tax. The credit
+-- notes of an invoice never exceed it; those that reach its total cancel it.
+
 CREATE OR REPLACE FUNCTION billing.credit_note_json(n billing.credit_notes) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(

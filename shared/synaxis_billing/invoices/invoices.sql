@@ -1,3 +1,6 @@
+-- Invoices: the charges of a period in the organization's currency. A draft is computed again on demand;
+-- an issued invoice never changes but for its status.
+
 CREATE OR REPLACE FUNCTION billing.invoice_json(i billing.invoices) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -31,6 +34,61 @@ LANGUAGE sql STABLE AS $$
         'created_at', i.created_at,
         'updated_at', i.updated_at
     )
+$$;
+
+-- The draft of a period, computed now, made if there is none; or the invoice that it became.
+CREATE OR REPLACE FUNCTION billing.draft_invoice(
+    p_tenant text, p_organization_id uuid, p_period_start timestamptz, p_period_end timestamptz,
+    p_terms jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    i billing.invoices;
+    v_known boolean;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
+        RETURN billing.outcome('unsupported_currency');
+    END IF;
+    i := billing.invoice_of_period(o, p_period_start, p_period_end);
+    v_known := i.updated_at IS NOT NULL;
+    IF (i.period_start, i.period_end) <> (p_period_start, p_period_end) THEN
+        RETURN billing.overlapping(i);
+    ELSIF i.status <> 'draft' THEN
+        RETURN billing.outcome('replayed', billing.invoice_json(i));
+    END IF;
+    i := billing.computed_invoice(i, o, p_terms);
+    PERFORM billing.store_invoice(i, o);
+    RETURN billing.outcome(CASE WHEN v_known THEN 'replayed' ELSE 'created' END, billing.invoice_json(i));
+END $$;
+
+-- The invoice of the period, or another that overlaps it, or a draft that is not computed or stored yet.
+CREATE OR REPLACE FUNCTION billing.invoice_of_period(
+    o billing.organizations, p_period_start timestamptz, p_period_end timestamptz
+) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i billing.invoices;
+BEGIN
+    SELECT * INTO i FROM billing.invoices
+    WHERE organization_id = o.id AND status <> 'cancelled'
+        AND period_start < p_period_end AND period_end > p_period_start
+    ORDER BY (period_start, period_end) = (p_period_start, p_period_end) DESC LIMIT 1;
+    IF NOT FOUND THEN
+        i.id := uuidv7();
+        i.organization_id := o.id;
+        i.status := 'draft';
+        i.period_start := p_period_start;
+        i.period_end := p_period_end;
+        i.created_at := o.changed_at;
+    END IF;
+    RETURN i;
+END $$;
+
+CREATE OR REPLACE FUNCTION billing.overlapping(i billing.invoices) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT billing.invalid_state(format('The period overlaps that of invoice %s, from %s to %s.',
+        i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
 $$;
 
 -- The invoice of its period, computed from what was charged, by the organization's profile and
@@ -96,61 +154,6 @@ BEGIN
     RETURN i;
 END $$;
 
--- The draft of a period, computed now, made if there is none; or the invoice that it became.
-CREATE OR REPLACE FUNCTION billing.draft_invoice(
-    p_tenant text, p_organization_id uuid, p_period_start timestamptz, p_period_end timestamptz,
-    p_terms jsonb
-) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
-DECLARE
-    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
-    i billing.invoices;
-    v_known boolean;
-BEGIN
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_not_found');
-    ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
-        RETURN billing.outcome('unsupported_currency');
-    END IF;
-    i := billing.invoice_of_period(o, p_period_start, p_period_end);
-    v_known := i.updated_at IS NOT NULL;
-    IF (i.period_start, i.period_end) <> (p_period_start, p_period_end) THEN
-        RETURN billing.overlapping(i);
-    ELSIF i.status <> 'draft' THEN
-        RETURN billing.outcome('replayed', billing.invoice_json(i));
-    END IF;
-    i := billing.computed_invoice(i, o, p_terms);
-    PERFORM billing.store_invoice(i, o);
-    RETURN billing.outcome(CASE WHEN v_known THEN 'replayed' ELSE 'created' END, billing.invoice_json(i));
-END $$;
-
--- The invoice of the period, or another that overlaps it, or a draft that is not computed or stored yet.
-CREATE OR REPLACE FUNCTION billing.invoice_of_period(
-    o billing.organizations, p_period_start timestamptz, p_period_end timestamptz
-) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    i billing.invoices;
-BEGIN
-    SELECT * INTO i FROM billing.invoices
-    WHERE organization_id = o.id AND status <> 'cancelled'
-        AND period_start < p_period_end AND period_end > p_period_start
-    ORDER BY (period_start, period_end) = (p_period_start, p_period_end) DESC LIMIT 1;
-    IF NOT FOUND THEN
-        i.id := uuidv7();
-        i.organization_id := o.id;
-        i.status := 'draft';
-        i.period_start := p_period_start;
-        i.period_end := p_period_end;
-        i.created_at := o.changed_at;
-    END IF;
-    RETURN i;
-END $$;
-
-CREATE OR REPLACE FUNCTION billing.overlapping(i billing.invoices) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT billing.invalid_state(format('The period overlaps that of invoice %s, from %s to %s.',
-        i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
-$$;
-
 -- The organization's clock goes with it: whatever is charged from now on is later than the invoice.
 CREATE OR REPLACE FUNCTION billing.store_invoice(i billing.invoices, o billing.organizations)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -170,16 +173,6 @@ BEGIN
         payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, due_date = i.due_date,
         paid_at = i.paid_at, updated_at = i.updated_at;
 END $$;
-
--- The next number of a series in a year: INV-2026-000001. Others wait for it until this transaction
--- ends, so it is taken last.
-CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
-LANGUAGE sql AS $$
-    INSERT INTO billing.document_counters AS c
-    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
-    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
-    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
-$$;
 
 -- Compute the draft a last time, number it and let it go. Again, it is the same invoice. The terms
 -- name the "series" of the number too.
@@ -219,6 +212,16 @@ BEGIN
     PERFORM billing.store_invoice(i, o);
     RETURN i;
 END $$;
+
+-- The next number of a series in a year: INV-2026-000001. Others wait for it until this transaction
+-- ends, so it is taken last.
+CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
+LANGUAGE sql AS $$
+    INSERT INTO billing.document_counters AS c
+    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
+    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
+    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
+$$;
 
 CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json
 LANGUAGE sql STABLE AS $$
@@ -322,4 +325,37 @@ BEGIN
             ORDER BY created_at DESC LIMIT p_limit
         ) AS i
     ));
+END $$;
+
+-- A draft may be computed again. Of an issued invoice the state alone goes on, in its order. A draft that
+-- was cancelled is no document: erasing a profile empties the customer that it names.
+CREATE OR REPLACE FUNCTION billing.guard_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD.status = 'draft' AND NEW.status IN ('draft', 'issued', 'cancelled')
+            AND (NEW.id, NEW.organization_id, NEW.period_start, NEW.period_end, NEW.created_at)
+              = (OLD.id, OLD.organization_id, OLD.period_start, OLD.period_end, OLD.created_at)
+        THEN
+            RETURN NEW;
+        END IF;
+        IF OLD.status = 'cancelled' AND OLD.invoice_number IS NULL
+            AND NEW.customer ->> 'address' IS NULL AND NEW.customer ->> 'tax_id' IS NULL
+            AND NEW.tax ->> 'tax_id' IS NULL AND NEW.tax - 'tax_id' IS NOT DISTINCT FROM OLD.tax - 'tax_id'
+            AND to_jsonb(NEW) - ARRAY['customer', 'tax'] = to_jsonb(OLD) - ARRAY['customer', 'tax']
+        THEN
+            RETURN NEW;
+        END IF;
+        IF (OLD.status, NEW.status) IN (('issued', 'paid'), ('issued', 'overdue'), ('overdue', 'paid'),
+                ('issued', 'cancelled'), ('overdue', 'cancelled'), ('paid', 'cancelled'))
+            AND (NEW.status = 'paid' OR NEW.paid_at IS NOT DISTINCT FROM OLD.paid_at)
+            AND to_jsonb(NEW) - ARRAY['status', 'paid_at', 'updated_at']
+              = to_jsonb(OLD) - ARRAY['status', 'paid_at', 'updated_at']
+            AND (NEW.status <> 'cancelled' OR NEW.total_amount_usd = (
+                SELECT coalesce(sum(total_amount_usd), 0) FROM billing.credit_notes
+                WHERE invoice_id = NEW.id))
+        THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% of an invoice that is %', TG_OP, OLD.status USING ERRCODE = 'restrict_violation';
 END $$;

@@ -1,3 +1,6 @@
+-- Month end: bill each organization's local month once. Months leave no gap where a time zone changed; a
+-- failure of one organization does not affect the others.
+
 -- Plan a month for a page of organizations, those after p_after, and return the page: the ids that are
 -- still to be billed, and the last id that was looked at, null on the last page.
 CREATE OR REPLACE FUNCTION billing.plan_month_end(
@@ -27,23 +30,6 @@ BEGIN
             WHERE month = p_month AND organization_id = ANY (v_ids) AND status IN ('pending', 'failed')),
         'last', CASE WHEN cardinality(v_ids) = p_limit THEN v_ids[p_limit] END));
 END $$;
-
-CREATE OR REPLACE FUNCTION billing.next_month(p_month text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT to_char(to_date(p_month, 'YYYY-MM') + interval '1 month', 'YYYY-MM')
-$$;
-
-CREATE OR REPLACE FUNCTION billing.month_start(p_month text, p_timezone text) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$ SELECT billing.day_start(to_date(p_month, 'YYYY-MM'), p_timezone) $$;
-
--- The instant nearest to one that p_instants has within a change of time zone of it, or itself.
-CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
-RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT coalesce((
-        SELECT found FROM unnest(p_instants) AS found
-        WHERE found BETWEEN p_instant - interval '26 hours' AND p_instant + interval '26 hours'
-        ORDER BY greatest(found, p_instant) - least(found, p_instant) LIMIT 1), p_instant)
-$$;
 
 -- Issue the invoice of an organization's local month, whole or not at all; none when nothing was
 -- charged. Done before, it is what it was. A month begins where the one before ended, and so leaves no
@@ -107,6 +93,15 @@ BEGIN
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
 END $$;
+
+-- The instant nearest to one that p_instants has within a change of time zone of it, or itself.
+CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
+RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT found FROM unnest(p_instants) AS found
+        WHERE found BETWEEN p_instant - interval '26 hours' AND p_instant + interval '26 hours'
+        ORDER BY greatest(found, p_instant) - least(found, p_instant) LIMIT 1), p_instant)
+$$;
 
 -- Record why an organization could not be billed; it stays to be done.
 CREATE OR REPLACE FUNCTION billing.month_failed(

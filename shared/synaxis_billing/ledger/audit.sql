@@ -1,3 +1,6 @@
+-- The ledger's invariants, checked on live data; each function returns one row for each violation. For an
+-- administrator.
+
 -- Every broken promise of the ledger, one row each; none when all is well. For an administrator.
 CREATE OR REPLACE FUNCTION billing.audit()
 RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$

@@ -1,45 +1,66 @@
--- Store what a batch came to: transactions, and beside each the usage that it charges and the local
--- day that counts it. All is stored, or nothing.
-CREATE OR REPLACE FUNCTION billing.store_batch(
-    p_transactions billing.credit_transactions[],
-    p_usages billing.usage_request[],
-    p_day_starts timestamptz[],
-    p_day_ends timestamptz[]
-) RETURNS void LANGUAGE plpgsql AS $$
+-- Charges for usage, one or a batch. A charge is one transaction, one spend log, its rollup and its
+-- idempotency rows, all stored by one statement; no charge takes more than the available credit.
+
+-- Charge for usage. Nearly every charge is new and paid for, which is decided here; what is refused
+-- or repeated, the batch of one tells why.
+CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charge jsonb) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_charge);
+    o billing.organizations := billing.lock_organization(p_tenant, u.organization_id);
+    v_answer json;
 BEGIN
-    INSERT INTO billing.credit_transactions SELECT * FROM unnest(p_transactions);
-    WITH charged AS MATERIALIZED (
-        SELECT t.organization_id, t.id, t.created_at, d.day_start, d.day_end, u.idempotency_key,
-            u.fingerprint, u.amount_usd, u.request_id, u.team_id, u.virtual_key_id, u.model, u.provider,
-            coalesce(u.tokens, 0) AS tokens, u.region
-        FROM unnest(p_transactions) WITH ORDINALITY AS t
-        JOIN unnest(p_usages) WITH ORDINALITY AS u USING (ordinality)
-        JOIN unnest(p_day_starts, p_day_ends) WITH ORDINALITY AS d (day_start, day_end, ordinality)
-            USING (ordinality)
-    ), once AS (
+    IF u.amount_usd <= o.balance_usd - o.held_usd THEN
+        v_answer := billing.store_charge(o, u);
+    END IF;
+    RETURN coalesce(v_answer, (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1]);
+END $$;
+
+-- Charge for usage that the caller has found credit for, whole; NULL when the key is used already,
+-- and nothing is done. An LLM request that is counted already is a unique violation. One statement,
+-- for speed: it is the part of a charge that others of the organization wait for.
+CREATE OR REPLACE FUNCTION billing.store_charge(
+    o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL
+) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    t billing.credit_transactions := billing.next_transaction(
+        o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by, p_hold_id);
+BEGIN
+    WITH once AS (
         INSERT INTO billing.idempotency
-        SELECT organization_id, 'key'::billing.once_per, idempotency_key, fingerprint,
-            'transaction'::billing.result_type, id, created_at
-        FROM charged
-        UNION ALL
-        SELECT organization_id, 'request', request_id, fingerprint, 'transaction', id, created_at
-        FROM charged WHERE request_id IS NOT NULL
+        VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id, t.created_at)
+        ON CONFLICT (organization_id, kind, key) DO NOTHING
+        RETURNING 1
+    ), request AS (
+        INSERT INTO billing.idempotency
+        SELECT o.id, 'request', u.request_id, u.fingerprint, 'transaction', t.id, t.created_at
+        FROM once WHERE u.request_id IS NOT NULL
+    ), entry AS (
+        INSERT INTO billing.credit_transactions SELECT t.* FROM once
     ), log AS (
         INSERT INTO billing.spend_logs
-        SELECT uuidv7(), organization_id, id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, day_start, created_at
-        FROM charged
+        SELECT uuidv7(), o.id, t.id, u.team_id, u.virtual_key_id, u.request_id, u.amount_usd, u.model,
+            u.provider, coalesce(u.tokens, 0), u.region, o.day_start, t.created_at
+        FROM once
+    ), head AS (
+        UPDATE billing.organizations SET balance_usd = t.balance_after_usd, held_usd = o.held_usd,
+            floor_usd = 0, version = t.version, head_hash = t.hash, changed_at = t.created_at,
+            day_start = o.day_start, day_end = o.day_end
+        FROM once WHERE id = o.id
     )
     INSERT INTO billing.spend_rollups AS r
-    SELECT organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region, true,
-        sum(amount_usd), sum(tokens), count(*)
-    FROM charged
-    GROUP BY organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region
+    SELECT o.id, o.day_start, o.day_end, u.model, u.provider, u.team_id, u.virtual_key_id, u.region,
+        true, u.amount_usd, coalesce(u.tokens, 0), 1
+    FROM once
     ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
     DO UPDATE SET
         amount_usd = r.amount_usd + excluded.amount_usd,
         tokens = r.tokens + excluded.tokens,
         requests = r.requests + excluded.requests;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
@@ -165,17 +186,46 @@ BEGIN
     RETURN v_results;
 END $$;
 
--- Charge for usage. Nearly every charge is new and paid for, which is decided here; what is refused
--- or repeated, the batch of one tells why.
-CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charge jsonb) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
-DECLARE
-    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_charge);
-    o billing.organizations := billing.lock_organization(p_tenant, u.organization_id);
-    v_answer json;
+-- Store what a batch came to: transactions, and beside each the usage that it charges and the local
+-- day that counts it. All is stored, or nothing.
+CREATE OR REPLACE FUNCTION billing.store_batch(
+    p_transactions billing.credit_transactions[],
+    p_usages billing.usage_request[],
+    p_day_starts timestamptz[],
+    p_day_ends timestamptz[]
+) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF u.amount_usd <= o.balance_usd - o.held_usd THEN
-        v_answer := billing.store_charge(o, u);
-    END IF;
-    RETURN coalesce(v_answer, (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1]);
+    INSERT INTO billing.credit_transactions SELECT * FROM unnest(p_transactions);
+    WITH charged AS MATERIALIZED (
+        SELECT t.organization_id, t.id, t.created_at, d.day_start, d.day_end, u.idempotency_key,
+            u.fingerprint, u.amount_usd, u.request_id, u.team_id, u.virtual_key_id, u.model, u.provider,
+            coalesce(u.tokens, 0) AS tokens, u.region
+        FROM unnest(p_transactions) WITH ORDINALITY AS t
+        JOIN unnest(p_usages) WITH ORDINALITY AS u USING (ordinality)
+        JOIN unnest(p_day_starts, p_day_ends) WITH ORDINALITY AS d (day_start, day_end, ordinality)
+            USING (ordinality)
+    ), once AS (
+        INSERT INTO billing.idempotency
+        SELECT organization_id, 'key'::billing.once_per, idempotency_key, fingerprint,
+            'transaction'::billing.result_type, id, created_at
+        FROM charged
+        UNION ALL
+        SELECT organization_id, 'request', request_id, fingerprint, 'transaction', id, created_at
+        FROM charged WHERE request_id IS NOT NULL
+    ), log AS (
+        INSERT INTO billing.spend_logs
+        SELECT uuidv7(), organization_id, id, team_id, virtual_key_id, request_id, amount_usd, model,
+            provider, tokens, region, day_start, created_at
+        FROM charged
+    )
+    INSERT INTO billing.spend_rollups AS r
+    SELECT organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region, true,
+        sum(amount_usd), sum(tokens), count(*)
+    FROM charged
+    GROUP BY organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region
+    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
+    DO UPDATE SET
+        amount_usd = r.amount_usd + excluded.amount_usd,
+        tokens = r.tokens + excluded.tokens,
+        requests = r.requests + excluded.requests;
 END $$;

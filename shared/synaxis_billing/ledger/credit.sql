@@ -1,3 +1,6 @@
+-- Changes of credit that are not spend: top-ups, refunds and adjustments. A payment credits once; refunds
+-- stay within their charge; only an explicit adjustment makes the balance negative.
+
 -- Credit that comes in. A payment's reference credits once, whatever key it comes with.
 CREATE OR REPLACE FUNCTION billing.top_up(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
@@ -98,4 +101,18 @@ BEGIN
     t := billing.next_transaction(o, 'adjustment', p_amount_usd, p_description, NULL, p_initiated_by);
     PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
     RETURN billing.outcome('created', billing.transaction_json(t));
+END $$;
+
+-- Store a change of credit that is not spend, whole, under the key it came with.
+CREATE OR REPLACE FUNCTION billing.store_credit(
+    o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO billing.idempotency
+    VALUES (o.id, 'key', p_key, p_fingerprint, 'transaction', t.id, o.changed_at);
+    INSERT INTO billing.credit_transactions SELECT t.*;
+    o.balance_usd := t.balance_after_usd;
+    o.version := t.version;
+    o.head_hash := t.hash;
+    PERFORM billing.save_organization(o);
 END $$;

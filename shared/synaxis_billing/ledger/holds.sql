@@ -1,3 +1,46 @@
+-- Holds reserve credit for a call whose cost is not known yet. An expired hold does not count, whether or
+-- not a statement has marked it; a capture never exceeds its hold.
+
+CREATE OR REPLACE FUNCTION billing.hold_json(h billing.holds) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', h.id,
+        'organization_id', h.organization_id,
+        'amount_usd', h.amount_usd::text,
+        'status', h.status,
+        'expires_at', h.expires_at,
+        'captured_usd', h.captured_usd::text,
+        'transaction_id', h.transaction_id,
+        'description', h.description,
+        'reference_id', h.reference_id,
+        'initiated_by', h.initiated_by,
+        'request_id', h.request_id,
+        'team_id', h.team_id,
+        'virtual_key_id', h.virtual_key_id,
+        'model', h.model,
+        'provider', h.provider,
+        'tokens', h.tokens,
+        'region', h.region,
+        'created_at', h.created_at
+    )
+$$;
+
+-- The organization after its expired holds have let go of their credit.
+CREATE OR REPLACE FUNCTION billing.expire_holds(o billing.organizations)
+RETURNS billing.organizations LANGUAGE plpgsql AS $$
+DECLARE
+    v_freed_usd numeric;
+BEGIN
+    WITH expired AS (
+        UPDATE billing.holds SET status = 'expired'
+        WHERE organization_id = o.id AND status = 'held' AND expires_at <= o.changed_at
+        RETURNING amount_usd
+    )
+    SELECT coalesce(sum(amount_usd), 0) INTO v_freed_usd FROM expired;
+    o.held_usd := o.held_usd - v_freed_usd;
+    RETURN o;
+END $$;
+
 -- Reserve credit for a call whose cost is not known yet.
 CREATE OR REPLACE FUNCTION billing.hold(
     p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds int

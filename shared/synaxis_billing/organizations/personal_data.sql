@@ -1,3 +1,6 @@
+-- Export and erasure of personal data. An erasure empties personal fields, never amounts; the hash chain
+-- stays valid, and each erasure leaves a record.
+
 -- Empty the personal fields of an organization's transactions and holds, of all or of one initiator,
 -- in the time before p_before in which there are p_limit of either. With a hold goes the charge that
 -- captured it, whoever did and whenever, as it says what the hold said: their rows are locked together, so
@@ -106,11 +109,6 @@ LANGUAGE sql STABLE AS $$
         'erased_by', e.erased_by,
         'created_at', e.created_at
     )
-$$;
-
-CREATE OR REPLACE FUNCTION billing.webhook_event_json(e billing.webhook_events) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('id', e.id, 'type', e.type, 'data', e.data, 'created_at', e.created_at)
 $$;
 
 -- At most p_limit of what is held of one kind about an organization, newest first, before an instant

@@ -1,3 +1,6 @@
+-- Exchange rates: units of a currency per US dollar, with their history. A rate that jumped too far is
+-- held back until an administrator accepts it.
+
 -- Store what one fetch brought, once. A rate that is more than the largest jump (0.2 is 20 %) away
 -- from the one before is held back.
 CREATE OR REPLACE FUNCTION billing.store_exchange_rates(
@@ -57,13 +60,6 @@ BEGIN
         'fetch_id', p_fetch_id, 'stored', v_accepted, 'held', ARRAY[]::text[]));
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$
-    -- The tenant of what belongs to no organization.
-    INSERT INTO billing.invalidations (tenant, keys, version)
-    SELECT '00000000-0000-0000-0000-000000000000', ARRAY['rates:latest'],
-        billing.version_of(max(stored_at)) FROM billing.exchange_rates
-$$;
-
 -- The last known rate of each of the currencies.
 CREATE OR REPLACE FUNCTION billing.exchange_rates(p_tenant text, p_currencies text[]) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
@@ -81,3 +77,10 @@ BEGIN
             ORDER BY r.fetched_at DESC, r.fetch_id DESC LIMIT 1
         ) AS last);
 END $$;
+
+CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$
+    -- The tenant of what belongs to no organization.
+    INSERT INTO billing.invalidations (tenant, keys, version)
+    SELECT '00000000-0000-0000-0000-000000000000', ARRAY['rates:latest'],
+        billing.version_of(max(stored_at)) FROM billing.exchange_rates
+$$;

@@ -1,3 +1,6 @@
+-- Monthly partitions of transactions and spend logs, made ahead. A missing partition is never an outage:
+-- its rows wait in the default partition.
+
 -- Make the monthly partitions from this month on, and of every month that has rows in a default
 -- partition, which move to where they belong. Returns the names of the new ones.
 CREATE OR REPLACE FUNCTION billing.ensure_partitions(p_months_ahead int) RETURNS text[]
