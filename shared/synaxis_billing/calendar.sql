@@ -1,6 +1,7 @@
 -- Days and months of a time zone, and instants as text and as numbers. These functions read no table.
 
 -- The instant at which a local day begins. Where midnight comes twice, it is the first one.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.day_start(p_day date, p_timezone text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN (midnight - interval '1 hour') AT TIME ZONE p_timezone >= p_day
@@ -23,5 +24,6 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The version of a row that was written at this instant: its microseconds since 1970.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.version_of(p_instant timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$ SELECT (extract(epoch FROM p_instant) * 1000000)::bigint $$;

@@ -3,6 +3,7 @@
 
 -- How a change ended: 'created' or 'replayed' with its value, or the code of the refusal with what
 -- the refusal tells.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.outcome(p_code text, p_value json DEFAULT NULL) RETURNS json
 LANGUAGE sql STABLE AS $$ SELECT json_build_object('outcome', p_code, 'value', p_value) $$;
 

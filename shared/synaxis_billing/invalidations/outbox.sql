@@ -2,6 +2,7 @@
 -- them, so each is delivered at least once.
 
 -- What caches must forget, the oldest first.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
@@ -12,6 +13,7 @@ BEGIN
 END $$;
 
 -- Every region has been told. What is told twice does no harm.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.delivered_invalidations(p_tenant text, p_ids uuid[]) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -24,6 +26,7 @@ BEGIN
 END $$;
 
 -- Have every region forget something that did not change here.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.request_invalidation(
     p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[],
     p_everything boolean

@@ -1,6 +1,7 @@
 -- Credit notes: the only correction of an issued invoice, by its own exchange rate and tax. The credit
 -- notes of an invoice never exceed it; those that reach its total cancel it.
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.credit_note_json(n billing.credit_notes) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -22,6 +23,7 @@ $$;
 
 -- Take back what an invoice said, all that is left of it or p_amount_usd of its net amount, by the
 -- invoice's own rate and tax. The last one takes what is left to the smallest unit, and cancels it.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.credit_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea,
     p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text
@@ -105,6 +107,7 @@ BEGIN
     RETURN n;
 END $$;
 
+-- api
 CREATE OR REPLACE FUNCTION billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE

@@ -1,6 +1,7 @@
 -- Invoices: the charges of a period in the organization's currency. A draft is computed again on demand;
 -- an issued invoice never changes but for its status.
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.invoice_json(i billing.invoices) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -37,6 +38,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The draft of a period, computed now, made if there is none; or the invoice that it became.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.draft_invoice(
     p_tenant text, p_organization_id uuid, p_period_start timestamptz, p_period_end timestamptz,
     p_terms jsonb
@@ -176,6 +178,7 @@ END $$;
 
 -- Compute the draft a last time, number it and let it go. Again, it is the same invoice. The terms
 -- name the "series" of the number too.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.issue_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -223,12 +226,14 @@ LANGUAGE sql AS $$
     RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
 $$;
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_not_found' ELSE 'invoice_not_found' END)
 $$;
 
 -- Record that an issued invoice was paid. Again, it was paid when it was.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pay_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamptz
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -251,6 +256,7 @@ BEGIN
 END $$;
 
 -- Drop a draft, or an invoice of nothing. Any other is taken back by a credit note alone.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.cancel_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -273,24 +279,27 @@ BEGIN
 END $$;
 
 -- Issued invoices whose due date has passed where the customer is; returns how many there were.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.mark_overdue(p_tenant text, p_limit int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_marked int;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     WITH due AS (
         SELECT id FROM billing.invoices
-        WHERE status = 'issued' AND due_date <= (statement_timestamp() AT TIME ZONE 'UTC')::date
-            AND due_date < (statement_timestamp() AT TIME ZONE timezone)::date
+        WHERE status = 'issued' AND due_date <= (v_now AT TIME ZONE 'UTC')::date
+            AND due_date < (v_now AT TIME ZONE timezone)::date
         ORDER BY due_date LIMIT p_limit FOR UPDATE SKIP LOCKED
     )
-    UPDATE billing.invoices AS i SET status = 'overdue', updated_at = clock_timestamp()
+    UPDATE billing.invoices AS i SET status = 'overdue', updated_at = v_now
     FROM due WHERE i.id = due.id;
     GET DIAGNOSTICS v_marked = ROW_COUNT;
     RETURN v_marked;
 END $$;
 
+-- api
 CREATE OR REPLACE FUNCTION billing.invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -307,6 +316,7 @@ BEGIN
 END $$;
 
 -- Invoices, newest first, before an instant (exclusive) that an earlier page ended at.
+-- api
 CREATE OR REPLACE FUNCTION billing.invoices(
     p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$

@@ -3,6 +3,7 @@
 
 -- Plan a month for a page of organizations, those after p_after, and return the page: the ids that are
 -- still to be billed, and the last id that was looked at, null on the last page.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.plan_month_end(
     p_tenant text, p_month text, p_after uuid, p_limit int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -34,6 +35,7 @@ END $$;
 -- Issue the invoice of an organization's local month, whole or not at all; none when nothing was
 -- charged. Done before, it is what it was. A month begins where the one before ended, and so leaves no
 -- gap where the time zone was changed in between.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.bill_month(
     p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -88,7 +90,7 @@ BEGIN
     END IF;
     UPDATE billing.month_end_items
     SET status = m.status, period_start = m.period_start, period_end = m.period_end,
-        invoice_id = m.invoice_id, error = NULL, updated_at = clock_timestamp()
+        invoice_id = m.invoice_id, error = NULL, updated_at = billing.now()
     WHERE month = m.month AND organization_id = m.organization_id
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
@@ -104,17 +106,19 @@ RETURNS timestamptz LANGUAGE sql STABLE AS $$
 $$;
 
 -- Record why an organization could not be billed; it stays to be done.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.month_failed(
     p_tenant text, p_organization_id uuid, p_month text, p_error text
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.month_end_items
-    SET status = 'failed', error = p_error, updated_at = clock_timestamp()
+    SET status = 'failed', error = p_error, updated_at = billing.now()
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
 END $$;
 
 -- How far a month is, and the first p_limit that failed.
+-- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -3,6 +3,7 @@
 
 -- Charge for usage. Nearly every charge is new and paid for, which is decided here; what is refused
 -- or repeated, the batch of one tells why.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charge jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -66,6 +67,7 @@ END $$;
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
 -- order; an item that is refused is refused alone. Each organization is locked once, in the order
 -- of the ids, so that two batches never wait for each other in a circle.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge_batch(p_tenant text, p_charges jsonb) RETURNS json[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp
 -- A plan made for one batch's size serves them all.

@@ -2,6 +2,7 @@
 -- stay within their charge; only an explicit adjustment makes the balance negative.
 
 -- Credit that comes in. A payment's reference credits once, whatever key it comes with.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.top_up(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
     p_description text, p_reference_id text, p_initiated_by text
@@ -32,6 +33,7 @@ BEGIN
 END $$;
 
 -- Give a charge back, whole (without an amount: what is left of it) or in part.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.refund(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid,
     p_amount_usd numeric, p_description text, p_initiated_by text
@@ -76,6 +78,7 @@ BEGIN
 END $$;
 
 -- Put a balance right. It takes more credit than there is only where it says so.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.adjust(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
     p_allow_negative_balance boolean, p_description text, p_initiated_by text

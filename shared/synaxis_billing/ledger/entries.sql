@@ -66,6 +66,7 @@ BEGIN
     RETURN t;
 END $$;
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_json(t billing.credit_transactions) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(

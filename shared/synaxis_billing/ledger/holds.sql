@@ -42,6 +42,7 @@ BEGIN
 END $$;
 
 -- Reserve credit for a call whose cost is not known yet.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.hold(
     p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -95,6 +96,7 @@ END $$;
 
 -- Charge a hold's real cost and let go of the rest. One that has expired is charged like any
 -- other usage: if the credit is still there.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.capture_hold(
     p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -151,6 +153,7 @@ BEGIN
 END $$;
 
 -- Give all of a hold back. One that has expired can then no longer be captured.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.release_hold(
     p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$

@@ -1,5 +1,6 @@
 -- The list of an organization's transactions, newest first.
 
+-- api
 CREATE OR REPLACE FUNCTION billing.transactions(
     p_tenant text, p_organization_id uuid, p_type text, p_start timestamptz, p_end timestamptz,
     p_limit int

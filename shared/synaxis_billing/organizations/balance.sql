@@ -1,9 +1,11 @@
 -- The balance of an organization and the credit that is available.
 
 -- The balance now: an expired hold does not count, whether or not anything has noticed it.
+-- api
 CREATE OR REPLACE FUNCTION billing.balance(p_tenant text, p_organization_id uuid) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_value json;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -17,7 +19,7 @@ BEGIN
     ) INTO v_value
     FROM billing.organizations AS o CROSS JOIN LATERAL (
         SELECT coalesce(sum(h.amount_usd), 0) AS live_usd FROM billing.holds AS h
-        WHERE h.organization_id = o.id AND h.status = 'held' AND h.expires_at > statement_timestamp()
+        WHERE h.organization_id = o.id AND h.status = 'held' AND h.expires_at > v_now
     ) AS held
     WHERE o.id = p_organization_id;
     IF NOT FOUND THEN

@@ -20,7 +20,7 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.advance_clock(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 BEGIN
-    o.changed_at := greatest(clock_timestamp(), o.changed_at + interval '1 microsecond');
+    o.changed_at := greatest(billing.now(), o.changed_at + interval '1 microsecond');
     IF o.changed_at >= o.day_end THEN
         o.day_start := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date, o.timezone);
         o.day_end := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date + 1, o.timezone);

@@ -7,6 +7,7 @@
 -- no capture comes in between. The chain stays whole, the amounts stay, and each erasure leaves a record.
 -- Returns how far it reached, NULL at the end. Nobody is waited for but another erasure: what a change
 -- under way has locked is left out, and busy says to ask for the same again.
+-- api as synaxis_eraser
 CREATE OR REPLACE FUNCTION billing.erase_personal_data(
     p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text,
     p_before timestamptz, p_limit int
@@ -75,6 +76,7 @@ END $$;
 
 -- Empty what names the customer in the profile, and in drafts and cancelled drafts; p_name stands for the
 -- name. What was issued stays as it was issued, and the erasure leaves a record.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_profile(
     p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -114,6 +116,7 @@ $$;
 -- At most p_limit of what is held of one kind about an organization, newest first, before an instant
 -- (exclusive) that an earlier page reached; of one initiator, what erase_personal_data() would empty among
 -- the p_scan newest before it, and that one's erasures. Returns how far it reached, NULL at the end.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.personal_data(
     p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamptz,
     p_limit int, p_scan int

@@ -1,6 +1,7 @@
 -- The profile of an organization. Each change invalidates the cached profile and everything computed by
 -- its time zone.
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.organization_json(o billing.organizations) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -19,6 +20,7 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -45,6 +47,7 @@ END $$;
 
 -- Change what the profile names. A new time zone cuts the open day's buckets, so that each bucket
 -- lies within one local day of the time zone it was counted by.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_organization(
     p_tenant text, p_organization_id uuid, p_profile jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -83,6 +86,7 @@ BEGIN
     RETURN billing.outcome('found', billing.organization_json(p));
 END $$;
 
+-- api
 CREATE OR REPLACE FUNCTION billing.organization(p_tenant text, p_organization_id uuid) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

@@ -2,6 +2,7 @@
 -- organizations that another region holds.
 
 -- Record which other region holds an organization, or that it does by now.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
@@ -18,6 +19,7 @@ BEGIN
 END $$;
 
 -- The other region that holds an organization, NULL when none is known.
+-- api
 CREATE OR REPLACE FUNCTION billing.home(p_tenant text, p_organization_id uuid) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

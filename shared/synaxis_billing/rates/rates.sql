@@ -3,6 +3,7 @@
 
 -- Store what one fetch brought, once. A rate that is more than the largest jump (0.2 is 20 %) away
 -- from the one before is held back.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.store_exchange_rates(
     p_tenant text, p_fetch jsonb, p_largest_jump numeric
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -39,6 +40,7 @@ BEGIN
 END $$;
 
 -- Believe the rates of a fetch that were held back.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -49,7 +51,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('billing.exchange_rates'));
     WITH accepted AS (
-        UPDATE billing.exchange_rates SET held = false, stored_at = clock_timestamp()
+        UPDATE billing.exchange_rates SET held = false, stored_at = billing.now()
         WHERE fetch_id = p_fetch_id AND held RETURNING currency
     )
     SELECT coalesce(array_agg(currency ORDER BY currency), '{}') INTO v_accepted FROM accepted;
@@ -61,6 +63,7 @@ BEGIN
 END $$;
 
 -- The last known rate of each of the currencies.
+-- api
 CREATE OR REPLACE FUNCTION billing.exchange_rates(p_tenant text, p_currencies text[]) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

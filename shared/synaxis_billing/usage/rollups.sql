@@ -4,6 +4,7 @@
 -- Spend of the half-open period. Rollup buckets that lie whole in the period, and in one day of the time
 -- zone, are counted as they are; of the others (the period's ends, days of a former time zone) the logs
 -- are.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.spend_between(
     p_organization_id uuid, p_timezone text, p_start timestamptz, p_end timestamptz
 ) RETURNS TABLE (

@@ -1,5 +1,6 @@
 -- Spend logs: one row per LLM request, charged or logged for analytics alone.
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.spend_log_json(s billing.spend_logs) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -20,6 +21,7 @@ $$;
 
 -- Log spend for analytics without charging it. The key is optional: an LLM request is counted once
 -- whatever key it comes with.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -70,6 +72,7 @@ BEGIN
 END $$;
 
 -- Spend logs, newest first, before an instant (exclusive) that an earlier page ended at.
+-- api
 CREATE OR REPLACE FUNCTION billing.spend_logs(
     p_tenant text, p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$

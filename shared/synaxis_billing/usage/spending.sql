@@ -2,6 +2,7 @@
 
 -- Spend of the half-open period, by any mix of dimensions, days and months being the organization's
 -- local ones.
+-- api
 CREATE OR REPLACE FUNCTION billing.spending(
     p_tenant text, p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_group_by text[],
     p_limit int
@@ -18,7 +19,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
-    v_month := date_trunc('month', statement_timestamp() AT TIME ZONE o.timezone);
+    v_month := date_trunc('month', billing.now() AT TIME ZONE o.timezone);
     v_from := coalesce(p_start, billing.day_start(v_month::date, o.timezone));
     v_to := coalesce(p_end, billing.day_start((v_month + interval '1 month')::date, o.timezone));
 

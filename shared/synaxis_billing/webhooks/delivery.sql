@@ -9,10 +9,11 @@ $$;
 
 -- What is due, at most p_each for an endpoint, so that no endpoint's backlog is in another's way.
 -- Each is under way for p_lease; what is not heard of by then is tried again.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.claim_webhooks(p_tenant text, p_each int, p_lease interval) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    v_now timestamptz := clock_timestamp();
+    v_now timestamptz := billing.now();
     v_claimed json;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -54,12 +55,13 @@ END $$;
 -- What came of an attempt: p_status_code is what the endpoint answered, p_error why that was no
 -- success, NULL if it was. An endpoint that says 410, or has only failed for p_patience, is disabled.
 -- Returns 'delivered', 'retried', 'failed' or 'disabled'; 'forgotten' for an attempt given up before.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_attempted(
     p_tenant text, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code int, p_error text,
     p_patience interval
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    v_now timestamptz := clock_timestamp();
+    v_now timestamptz := billing.now();
     d billing.webhook_deliveries;
     e billing.webhook_endpoints;
 BEGIN
@@ -95,6 +97,7 @@ END $$;
 
 -- Tell an endpoint again: of one event, delivered or not, or of all since an instant that it wants
 -- and has not got. Returns how many there are.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.replay_webhooks(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_event_id uuid, p_since timestamptz
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -118,7 +121,7 @@ BEGIN
     WHERE v.organization_id = o.id AND (v.id = p_event_id
         OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
     ON CONFLICT (event_id, endpoint_id) DO UPDATE
-    SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = clock_timestamp()
+    SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = billing.now()
     WHERE d.status = 'failed' OR d.event_id = p_event_id;
     GET DIAGNOSTICS v_replayed = ROW_COUNT;
     RETURN billing.outcome('created', json_build_object('replayed', v_replayed));

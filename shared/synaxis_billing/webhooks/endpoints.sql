@@ -21,6 +21,7 @@ LANGUAGE sql STABLE AS $$
         CASE WHEN o.id IS NULL THEN 'organization_not_found' ELSE 'webhook_endpoint_not_found' END)
 $$;
 
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.create_webhook_endpoint(
     p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -42,6 +43,7 @@ BEGIN
     RETURN billing.outcome('created', billing.webhook_endpoint_json(e));
 END $$;
 
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_endpoints(p_tenant text, p_organization_id uuid) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
@@ -56,6 +58,7 @@ END $$;
 
 -- Change what p_change names: "url", "types", "enabled". What waits for an endpoint that is enabled
 -- again is told; what happened while it was not is replayed by whoever wants it.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_webhook_endpoint(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -88,6 +91,7 @@ BEGIN
     RETURN billing.outcome('found', billing.webhook_endpoint_json(e));
 END $$;
 
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.delete_webhook_endpoint(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -104,6 +108,7 @@ BEGIN
 END $$;
 
 -- A new secret; the one before signs along for as long as p_overlap.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.rotate_webhook_secret(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -112,7 +117,7 @@ DECLARE
     e billing.webhook_endpoints;
 BEGIN
     UPDATE billing.webhook_endpoints
-    SET old_secret = secret, old_secret_ends_at = clock_timestamp() + p_overlap, secret = p_secret
+    SET old_secret = secret, old_secret_ends_at = billing.now() + p_overlap, secret = p_secret
     WHERE id = p_endpoint_id AND organization_id = o.id
     RETURNING * INTO e;
     IF NOT FOUND THEN

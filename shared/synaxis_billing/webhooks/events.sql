@@ -11,7 +11,7 @@ BEGIN
     WHILE v_id IS NULL LOOP
         INSERT INTO billing.webhook_events (organization_id, type, data, created_at)
         VALUES (p_organization_id, p_type,
-            jsonb_build_object('organization_id', p_organization_id) || p_data, clock_timestamp())
+            jsonb_build_object('organization_id', p_organization_id) || p_data, billing.now())
         ON CONFLICT (organization_id, created_at) DO NOTHING
         RETURNING id INTO v_id;
     END LOOP;
@@ -74,6 +74,7 @@ $$;
 
 -- Events, newest first, before an instant (exclusive) that an earlier page ended at, each with what
 -- became of it at each endpoint.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_events(
     p_tenant text, p_organization_id uuid, p_type text, p_before timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
