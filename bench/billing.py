@@ -12,14 +12,20 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import fx, invoices, month_end, organizations
-from synaxis_billing.invoices import InvoicePeriod, Issuer, Party
-from synaxis_billing.ledger import Caller
+from synaxis_billing import currencies
+from synaxis_billing.caller import Caller
+from synaxis_billing.invoices import invoices, month_end
+from synaxis_billing.invoices.invoices import InvoicePeriod, Issuer, Party
+from synaxis_billing.organizations import profile
+from synaxis_billing.rates import rates
 
 CALLER = Caller(tenant="*", subject="bench")
 ISSUER = Issuer(Party(name="Bench"))
 NOW = datetime.now(UTC)
-RATES = [fx.Rate(name, of.fallback_rate, NOW, "bench", False) for name, of in fx.CURRENCIES.items()]
+RATES = [
+    rates.Rate(name, of.fallback_rate, NOW, "bench", False)
+    for name, of in currencies.CURRENCIES.items()
+]
 # Ahead of the clock, so that the ledger's own time is the month's.
 MONTH = "2031-03"
 PERIOD = InvoicePeriod.model_validate(
@@ -80,7 +86,7 @@ def drafts(app_url: str, admin_url: str, logs: int) -> Draft:
         admin.execute("VACUUM ANALYZE billing.spend_logs, billing.spend_rollups")
 
         def draft() -> None:
-            invoice, _ = invoices.draft(db, CALLER, organization_id, PERIOD, RATES, ISSUER)
+            invoice, _ = invoices.draft_invoice(db, CALLER, organization_id, PERIOD, RATES, ISSUER)
             assert sum(line.requests for line in invoice.line_items) == logs
 
         def grouped() -> None:
@@ -106,12 +112,12 @@ def month_ends(app_url: str, admin_url: str, organizations_count: int) -> MonthE
 
     def work(jobs: list[month_end.Job]) -> int:
         with psycopg.connect(app_url, autocommit=True, prepare_threshold=None) as db:
-            done = [month_end.bill(db, job, RATES, ISSUER) for job in jobs]
+            done = [month_end.bill_month(db, job, RATES, ISSUER) for job in jobs]
         return done.count("issued")
 
     began = time.perf_counter()
     with psycopg.connect(app_url, autocommit=True, prepare_threshold=None) as db:
-        jobs = [job for page in month_end.plan(db, MONTH) for job in page]
+        jobs = [job for page in month_end.plan_month(db, MONTH) for job in page]
     with ThreadPoolExecutor(WORKERS) as pool:
         issued = sum(pool.map(work, [jobs[at::WORKERS] for at in range(WORKERS)]))
     taken = time.perf_counter() - began
@@ -120,8 +126,8 @@ def month_ends(app_url: str, admin_url: str, organizations_count: int) -> MonthE
 
 
 def _organization(db: psycopg.Connection) -> UUID:
-    request = organizations.NewOrganization(name="Bench", billing_currency="EUR")
-    return organizations.create(db, CALLER, request).id
+    request = profile.NewOrganization(name="Bench", billing_currency="EUR")
+    return profile.create_organization(db, CALLER, request).id
 
 
 def _timed(action: Callable[[], None]) -> float:

@@ -24,7 +24,7 @@ from synaxis_billing.cache import L2, Cache, Family, Loaded
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.connections import client_of
 from synaxis_billing.cache.keys import Key
-from synaxis_billing.organizations import Organization
+from synaxis_billing.organizations.profile import Organization
 
 ROUNDS = 9
 FAMILY = Family("bench", Organization)

@@ -14,7 +14,7 @@ from uuid import UUID
 from bench.billing import peak_mb
 from synaxis_billing.invoices.documents.model import InvoiceDocument
 from synaxis_billing.invoices.documents.pdf import pdf
-from synaxis_billing.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import LineItem, Party
 
 ROUNDS = 5
 END = datetime(2026, 3, 1, tzinfo=UTC)

@@ -24,8 +24,10 @@ from psycopg.types.json import Jsonb
 
 from local.servers import postgres_binaries
 from local.template import ROOT, read
-from synaxis_billing import ledger, organizations, sql
-from synaxis_billing.ledger import Caller
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.ledger import credit
+from synaxis_billing.organizations import profile
 
 CALLER = Caller(tenant="*", subject="bench")
 ORGANIZATIONS = 1000
@@ -119,10 +121,10 @@ class Stand:
         return psycopg.connect(self.app_url, autocommit=True, prepare_threshold=None)
 
     def _organization(self, db: psycopg.Connection) -> UUID:
-        request = organizations.NewOrganization(name="Bench", billing_currency="USD")
-        organization_id = organizations.create(db, CALLER, request).id
-        credit = ledger.TopUpRequest.model_validate({"amount_usd": "1000000"})
-        ledger.top_up(db, CALLER, organization_id, "first", credit)
+        request = profile.NewOrganization(name="Bench", billing_currency="USD")
+        organization_id = profile.create_organization(db, CALLER, request).id
+        topup = credit.TopUpRequest.model_validate({"amount_usd": "1000000"})
+        credit.top_up(db, CALLER, organization_id, "first", topup)
         return organization_id
 
     def _charge(self, db: psycopg.Connection) -> None:
@@ -135,7 +137,10 @@ class Stand:
             "fingerprint": "\\x" + "ab" * 32,
             "initiated_by": "bench",
         }
-        assert sql.call(db, "charge", "*", Jsonb(arguments))["outcome"] == "created"
+        assert (
+            procedures.call(db, "charge", tenant="*", charge=Jsonb(arguments))["outcome"]
+            == "created"
+        )
 
     def _five(self, db: psycopg.Connection, statements: list[str], organization_id: UUID) -> None:
         number = next(self._numbers)

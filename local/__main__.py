@@ -21,7 +21,7 @@ from local import month_end, sam, servers, template
 from local.database import prepare
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
-from synaxis_billing import audit
+from synaxis_billing.ledger.audit import audit
 from synaxis_billing.schema.migrate import MigrationError, migrate
 from synaxis_billing.money import format_money
 
@@ -94,7 +94,7 @@ def migrate_command() -> None:
 def audit_command() -> None:
     """Check every promise of the ledger, and fail when one is broken."""
     with psycopg.connect(_database_url(), autocommit=True) as connection:
-        found = audit.audit(connection)
+        found = audit(connection)
     console = Console()
     table = Table(Column("organization", no_wrap=True), *_AUDIT_COLUMNS)
     for one in found.organizations:

@@ -4,8 +4,11 @@ import os
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from local.servers import package_folder
 from local.template import Template
+from synaxis_billing.edge.http.api import Route
 
 ASSETS = {"swagger-ui-bundle.min.js": "text/javascript", "swagger-ui.min.css": "text/css"}
 TITLE = "Synaxis Billing"
@@ -20,6 +23,7 @@ _OF_NAMES = (404,)
 _OF_ORGANIZATIONS = (421,)
 _REPLAYED = {"Idempotency-Replayed": {"schema": {"const": "true"}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}}}
+_HEADERS = {"idempotency-key": "Idempotency-Key"}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457. Some codes come with members of their own, such as `deficit_usd`.",
@@ -49,37 +53,122 @@ _PROBLEM = {
 
 
 def document(template: Template) -> dict[str, Any]:
-    """The API as the functions' own routes and models declare it."""
+    """Return the OpenAPI document of the API, made from the functions' routes and their models."""
     os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "local")
-    document: dict[str, Any] = {
+    os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "local")
+    routes = [
+        (function.name.removesuffix("Function"), route)
+        for function in template.functions.values()
+        if function.routes
+        for route in function.load().api.routes.values()
+    ]
+    references, schemas = _schemas([route for _, route in routes])
+    paths: dict[str, Any] = {}
+    for tag, route in routes:
+        method, path = route.key.split(" ")
+        paths.setdefault(path, {})[method.lower()] = _operation(tag, route, references)
+    return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
-        "paths": {},
+        "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM},
+            "schemas": {"Problem": _PROBLEM, **schemas},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
-    for function in template.functions.values():
-        if not function.routes:
-            continue
-        api = function.load().api
-        schema = api.get_openapi_schema(title=TITLE, version="1").model_dump(
-            mode="json", by_alias=True, exclude_none=True
-        )
-        document["components"]["schemas"] |= schema.get("components", {}).get("schemas", {})
-        for path, operations in schema["paths"].items():
-            for method, operation in operations.items():
-                route_key = f"{method.upper()} {path}"
-                operation["tags"] = [function.name.removesuffix("Function")]
-                _finish(operation, api.scopes[route_key])
-                _refuse(operation, _refusals(api, route_key))
-                document["paths"].setdefault(path, {})[method] = operation
-    # Powertools' own, which no route answers.
-    for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-        document["components"]["schemas"].pop(name, None)
-    return document
+
+
+type _References = dict[tuple[str, str, str], Any]
+
+
+def _schemas(routes: list[Route]) -> tuple[_References, dict[str, Any]]:
+    """Return the schema of each route's parameters and answer, and the models that they name."""
+    inputs: list[tuple[Any, Any, TypeAdapter[Any]]] = []
+    for route in routes:
+        inputs += [
+            ((route.key, parameter.place, parameter.name), "validation", parameter.values)
+            for parameter in route.parameters
+            if parameter.place != "caller"
+        ]
+        answers = TypeAdapter(route.answers)
+        inputs.append(((route.key, "answer", ""), "serialization", answers))
+    found, definitions = TypeAdapter.json_schemas(
+        inputs, ref_template="#/components/schemas/{model}"
+    )
+    references = {key: schema for (key, _), schema in found.items()}
+    return references, definitions.get("$defs", {})
+
+
+def _operation(tag: str, route: Route, references: _References) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "tags": [tag],
+        "operationId": _camel_case(route.call.__name__),
+        "summary": route.call.__name__.replace("_", " ").capitalize(),
+        "responses": _answers(route, references),
+    }
+    for status, refusal in _refusals(route).items():
+        response = operation["responses"].setdefault(status, refusal)
+        # /health answers 503 in its own form too.
+        response["content"] = response["content"] | refusal["content"]
+        response.update({name: of for name, of in refusal.items() if name == "headers"})
+    if route.scope is not None:
+        operation["security"] = [{"token": []}]
+        operation["description"] = f"Needs a token with the scope `{route.scope}`."
+    for parameter in route.parameters:
+        schema = references.get((route.key, parameter.place, parameter.name))
+        if parameter.place == "body":
+            content = {"application/json": {"schema": schema}}
+            operation["requestBody"] = {"content": content, "required": parameter.required}
+        elif parameter.place != "caller" and parameter.name != "accept":
+            operation.setdefault("parameters", []).append(
+                {
+                    "name": _HEADERS.get(parameter.name, parameter.name),
+                    "in": parameter.place,
+                    "required": parameter.required,
+                    "schema": schema,
+                }
+            )
+    return operation
+
+
+def _answers(route: Route, references: _References) -> dict[str, Any]:
+    content = {"application/json": {"schema": references[route.key, "answer", ""]}}
+    content |= {media_type: {"schema": {"type": "string"}} for media_type in route.also}
+    replayable = any(parameter.name == "idempotency-key" for parameter in route.parameters)
+    return {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "content": content,
+            **({"headers": _REPLAYED} if replayable else {}),
+        }
+        for status in (route.status, route.other)
+        if status is not None
+    }
+
+
+def _refusals(route: Route) -> dict[str, Any]:
+    statuses = {*_OF_ALL, *route.refuses}
+    if route.scope is not None:
+        statuses.update(_OF_TOKENS)
+    if "{" in route.key:
+        statuses.update(_OF_NAMES)
+    if "{organization_id}" in route.key:
+        statuses.update(_OF_ORGANIZATIONS)
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "content": problem,
+            **({"headers": _RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}),
+        }
+        for status in sorted(statuses)
+    }
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def page() -> str:
@@ -96,37 +185,3 @@ def asset(name: str) -> tuple[list[tuple[str, str]], bytes]:
     """The headers and the content of one of ASSETS; Powertools brings them along."""
     folder = package_folder("aws_lambda_powertools") / "event_handler" / "openapi" / "swagger_ui"
     return [("content-type", ASSETS[name])], (folder / name).read_bytes()
-
-
-def _finish(operation: dict[str, Any], scope: str | None) -> None:
-    operation["summary"] = operation["operationId"].split("_v1_")[0].replace("_", " ").capitalize()
-    if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ())):
-        for response in operation["responses"].values():
-            response["headers"] = _REPLAYED
-    if scope is not None:
-        operation["security"] = [{"token": []}]
-        operation["description"] = f"Needs a token with the scope `{scope}`."
-
-
-def _refusals(api: Any, route_key: str) -> list[int]:
-    statuses = {*_OF_ALL, *api.refusals[route_key]}
-    if api.scopes[route_key] is not None:
-        statuses.update(_OF_TOKENS)
-    if "{" in route_key:
-        statuses.update(_OF_NAMES)
-    if "{organization_id}" in route_key:
-        statuses.update(_OF_ORGANIZATIONS)
-    return sorted(statuses)
-
-
-def _refuse(operation: dict[str, Any], statuses: list[int]) -> None:
-    # Powertools' own, which no route answers.
-    operation["responses"].pop("422", None)
-    for status in statuses:
-        response = operation["responses"].setdefault(
-            str(status), {"description": HTTPStatus(status).phrase, "content": {}}
-        )
-        problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-        response["content"]["application/problem+json"] = problem
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            response["headers"] = _RETRY_AFTER

@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from local import servers
 from local.database import prepare
+from synaxis_billing.edge.settings import settings
 from synaxis_billing.ledger.audit import Audit, audit
 from tests.support.running import Client, running, wait_until
 
@@ -38,6 +39,26 @@ class Database(NamedTuple):
     def audit(self) -> Audit:
         with self.admin() as connection:
             return audit(connection)
+
+
+@pytest.fixture
+def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
+    """Pytest's own, with settings that follow the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        setenv, delenv = patch.setenv, patch.delenv
+
+        def set_variable(name: str, value: str, prepend: str | None = None) -> None:
+            setenv(name, value, prepend)
+            settings.cache_clear()
+
+        def delete_variable(name: str, raising: bool = True) -> None:
+            delenv(name, raising)
+            settings.cache_clear()
+
+        patch.setenv, patch.delenv = set_variable, delete_variable  # type: ignore[method-assign]
+        settings.cache_clear()
+        yield patch
+    settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -30,13 +30,18 @@ class UnsupportedCurrency(NotFound):
     code = "unsupported_currency"
 
 
+def in_capitals(code: str) -> str:
+    """Return an ASCII code in capitals, and any other text as it is: beyond ASCII there are letters
+    whose capitals are S or K."""
+    return code.upper() if code.isascii() else code
+
+
 def currency_code(text: str) -> str:
     """Return a supported code in capitals, given in any case.
 
     Raises ValueError, whose message completes "<field> ...".
     """
-    # Beyond ASCII there are letters whose capitals are S or K.
-    code = text.upper() if text.isascii() else text
+    code = in_capitals(text)
     if code not in CURRENCIES:
         raise ValueError(f"must be one of {', '.join(CURRENCIES)}")
     return code

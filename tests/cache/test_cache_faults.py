@@ -17,13 +17,13 @@ import redis
 from local import servers
 from local.relay import relaying
 from local.template import ROOT
-from synaxis_billing import organizations
 from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
 from synaxis_billing.cache.l1 import L1
 from synaxis_billing.cache.l2 import Invalidation
 from synaxis_billing.errors import NotFound
+from synaxis_billing.organizations import profile
 from tests.conftest import Database
 from tests.support.certificates import certificate_of
 from tests.support.containers import PRICES, Hands, Price, Source, container, price
@@ -398,12 +398,12 @@ def test_what_was_put_where_anothers_profile_belongs_is_not_shown(
 
         def name(of: UUID) -> str:
             cache = container(own_redis)
-            return organizations.get(lambda: db, cache, PLATFORM, of).name
+            return profile.get_organization(lambda: db, cache, PLATFORM, of).name
 
         acme, bolt = new_organization(db), new_organization(db, name="Bolt")
         assert (name(acme), name(bolt)) == ("Acme", "Bolt")
         with redis.Redis.from_url(own_redis) as client:
-            theirs, ours = (organizations.PROFILES.key(one).wire for one in (acme, bolt))
+            theirs, ours = (profile.PROFILES.key(one).wire for one in (acme, bolt))
             assert client.copy(theirs, ours, replace=True)
             assert name(bolt) == "Bolt"
             # With all that vouches for it, too.

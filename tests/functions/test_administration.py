@@ -19,7 +19,7 @@ from moto import mock_aws
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from local.template import read
-from synaxis_billing.edge import credentials
+from synaxis_billing.edge.aws import credentials
 from synaxis_billing.edge.aws.secrets import secret
 from synaxis_billing.schema.migrate import KEPT, migrate
 from tests.conftest import Database
@@ -85,14 +85,14 @@ def test_a_deployment_migrates_and_one_that_cannot_is_stopped(
         admin.execute("DROP SCHEMA billing CASCADE")
     migrate_function = read({}).functions["MigrateFunction"].load()
     monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
-    made = migrate_function.handler(request(cloudformation, "Create"), None)
+    made = migrate_function.handler(request(cloudformation, "Create"), CONTEXT)
     assert "0001_ledger.sql" in made["applied"]
     again = {**request(cloudformation, "Update"), "PhysicalResourceId": "Migration"}
-    assert migrate_function.handler(again, None) == {"applied": []}
+    assert migrate_function.handler(again, CONTEXT) == {"applied": []}
     monkeypatch.setenv("ADMIN_DATABASE_URL", "postgresql://127.0.0.1:1/billing")
-    migrate_function.handler(again, None)
+    migrate_function.handler(again, CONTEXT)
     # Nothing is undone when the stack goes.
-    migrate_function.handler({**again, "RequestType": "Delete"}, None)
+    migrate_function.handler({**again, "RequestType": "Delete"}, CONTEXT)
     assert [(one["Status"], one["RequestId"]) for one in cloudformation.answers] == [
         *(("SUCCESS", "r1"), ("SUCCESS", "r1"), ("FAILED", "r1"), ("SUCCESS", "r1"))
     ]
@@ -108,7 +108,7 @@ def test_on_rds_the_application_logs_in_by_token(
         admin.execute("DROP ROLE IF EXISTS rds_iam")
         admin.execute("CREATE ROLE rds_iam")
         try:
-            read({}).functions["MigrateFunction"].load().handler({}, None)
+            read({}).functions["MigrateFunction"].load().handler({}, CONTEXT)
             member = admin.execute("SELECT pg_has_role('synaxis_app', 'rds_iam', 'member')")
             assert member.fetchone() == (True,)
         finally:
@@ -141,16 +141,16 @@ def test_the_nightly_audit_names_what_is_broken(
 ) -> None:
     monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
     function = read({}).functions["AuditFunction"].load()
-    assert function.handler({}, None) == {"organizations": 0, "broken": []}
+    assert function.handler({}, CONTEXT) == {"organizations": 0, "broken": []}
     with database.admin() as admin:
         admin.execute("GRANT DELETE ON billing.credit_transactions TO synaxis_app")
-    [broken] = function.handler({}, None)["broken"]
+    [broken] = function.handler({}, CONTEXT)["broken"]
     assert "synaxis_app may DELETE credit_transactions" in broken
     with database.admin() as admin, database.connect() as db:
         organization_id = new_organization(db, "10")
         admin.execute("REVOKE DELETE ON billing.credit_transactions FROM synaxis_app")
         admin.execute("UPDATE billing.organizations SET balance_usd = 11")
-    for line in function.handler({}, None)["broken"]:
+    for line in function.handler({}, CONTEXT)["broken"]:
         assert line.startswith(f"organization {organization_id}: ")
     assert '"BrokenPromises":[1.0]' in capsys.readouterr().out.replace(" ", "")
 

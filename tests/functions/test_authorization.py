@@ -43,10 +43,10 @@ def routes() -> list[Route]:
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
         for function in TEMPLATE.functions.values():
             if function.routes:
-                for key, scope in function.load().api.scopes.items():
-                    if scope is not None:
+                for key, route in function.load().api.routes.items():
+                    if route.scope is not None:
                         method, path = key.split(" ")
-                        found.append(Route(method, path, scope))
+                        found.append(Route(method, path, route.scope))
     assert len(found) == len(FUNCTIONS) - 1
     return found
 

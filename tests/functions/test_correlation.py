@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from synaxis_billing.edge import queue
+from synaxis_billing.edge.invocation import logger
 from tests.conftest import Database
 from tests.support.events import event, in_process
 from tests.support.receiver import receiving
@@ -52,6 +52,6 @@ def test_a_webhook_is_followed_from_its_dispatch_to_its_result(
         invoke("WebhookRecordFunction", received("WebhookResultsQueue"))
     [failed] = [line for line in caplog.records if line.message == "webhook failed"]
     assert failed.__dict__["error"] == "it answered 500"
-    assert queue.logger.get_correlation_id() == sent_as
+    assert logger.get_correlation_id() == sent_as
     # Whom it went to and what it said is nobody's business in a log.
     assert receiver.url not in caplog.text

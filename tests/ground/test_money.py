@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synaxis_billing import fx
 from synaxis_billing.cache import Cache
-from synaxis_billing.money import LARGEST_USD, convert, format_money, parse_usd, written
+from synaxis_billing.money import LARGEST_USD, convert, format_amounts, format_money, parse_usd
+from synaxis_billing.rates import rates
 
 amounts = st.decimals(-LARGEST_USD, LARGEST_USD, places=8)
 
 
 @given(amounts)
-def test_an_amount_is_read_as_it_was_written(amount: Decimal) -> None:
+def test_an_amount_is_read_as_it_was_format_amounts(amount: Decimal) -> None:
     assert parse_usd(f"{amount:f}") == amount
     assert parse_usd(format_money(amount)) == amount
 
@@ -57,7 +57,9 @@ def test_what_is_no_amount_says_which_rule_it_breaks(said: object, rule: str) ->
         ("-1.10", "-1.10"),
     ],
 )
-def test_an_amount_is_written_in_full_with_two_decimals_or_more(amount: str, text: str) -> None:
+def test_an_amount_is_format_amounts_in_full_with_two_decimals_or_more(
+    amount: str, text: str
+) -> None:
     assert format_money(Decimal(amount)) == text
 
 
@@ -81,15 +83,15 @@ def test_a_fallback_rate_says_that_it_is_one() -> None:
     def gone() -> psycopg.Connection:
         raise psycopg.OperationalError("the server has gone away")
 
-    euro = fx.rate(gone, Cache(None), "eur")
+    euro = rates.current_rate(gone, Cache(None), "eur")
     assert (euro.stale, euro.source) == (True, "static_fallback")
     assert euro.rate == Decimal("0.92")
-    dollar = fx.rate(gone, Cache(None), "USD")
+    dollar = rates.current_rate(gone, Cache(None), "USD")
     assert dollar.rate == 1
     assert not dollar.stale
 
 
-def test_amounts_within_json_are_written_as_everywhere() -> None:
+def test_amounts_within_json_are_format_amounts_as_everywhere() -> None:
     held = {
         "balance_usd": "3.75000000",
         "total_amount_billing_currency": "400",
@@ -97,7 +99,7 @@ def test_amounts_within_json_are_written_as_everywhere() -> None:
         "line_items": [{"amount_usd": "0.00012300", "model": "1.50000000"}],
         "low_balance_threshold_usd": None,
     }
-    assert written(held) == {
+    assert format_amounts(held) == {
         "balance_usd": "3.75",
         "total_amount_billing_currency": "400.00",
         "exchange_rate": "0.92",

@@ -20,10 +20,11 @@ from moto import mock_aws
 
 from local import kafka, servers
 from local.template import ROOT
-from synaxis_billing import invalidations, organizations
 from synaxis_billing.cache import L2, Cache, Unreachable
-from synaxis_billing.edge import bus, msk
-from synaxis_billing.invalidations import Message
+from synaxis_billing.edge.aws import bus, msk
+from synaxis_billing.invalidations import outbox
+from synaxis_billing.invalidations.outbox import Message
+from synaxis_billing.organizations import profile
 from tests.conftest import Database
 from tests.support.steps import PLATFORM, new_organization
 
@@ -40,18 +41,18 @@ class Region:
     def name_of(self, db: psycopg.Connection, organization_id: UUID) -> str:
         """An organization's name, as a container that has just started gets it."""
         container = Cache(L2(self.redis_url))
-        return organizations.get(lambda: db, container, PLATFORM, organization_id).name
+        return profile.get_organization(lambda: db, container, PLATFORM, organization_id).name
 
     def rename(self, db: psycopg.Connection, organization_id: UUID, name: str) -> None:
         """Change it, and be killed before anybody is told."""
-        change = organizations.OrganizationChange(name=name)
-        organizations.update(db, PLATFORM, organization_id, change)
+        change = profile.OrganizationChange(name=name)
+        profile.update_organization(db, PLATFORM, organization_id, change)
 
-    def drain(self, db: psycopg.Connection, publish: invalidations.Publish) -> int:
-        return invalidations.drain(db, self.cache, self.name, publish)
+    def drain(self, db: psycopg.Connection, publish: outbox.Publish) -> int:
+        return outbox.drain(db, self.cache, self.name, publish)
 
     def consume(self, messages: Sequence[Message]) -> list[float]:
-        return invalidations.consume(self.cache, self.name, messages)
+        return outbox.consume(self.cache, self.name, messages)
 
 
 @pytest.fixture
@@ -280,14 +281,12 @@ def test_what_cannot_be_read_is_named_and_stops_nothing() -> None:
 def test_a_message_that_names_too_much_names_all_of_the_tenant() -> None:
     tenant, now = uuid4(), datetime.now(UTC).isoformat()
     row = {"tenant": str(tenant), "created_at": now, "version": 5, "everything": False}
-    names = [f"spending:{'x' * 200}{number}" for number in range(invalidations.MOST_NAMES + 1)]
+    names = [f"spending:{'x' * 200}{number}" for number in range(outbox.MOST_NAMES + 1)]
     few, many = (
-        invalidations.coalesced(
-            [row | {"keys": names[:count], "tags": [], "families": []}], "here"
-        )[0]
-        for count in (invalidations.MOST_NAMES, invalidations.MOST_NAMES + 1)
+        outbox.coalesced([row | {"keys": names[:count], "tags": [], "families": []}], "here")[0]
+        for count in (outbox.MOST_NAMES, outbox.MOST_NAMES + 1)
     )
-    assert (len(few.keys), few.everything) == (invalidations.MOST_NAMES, None)
+    assert (len(few.keys), few.everything) == (outbox.MOST_NAMES, None)
     assert (many.keys, many.everything) == ({}, 0)
     assert len(few.model_dump_json()) < 256 * 1024
 

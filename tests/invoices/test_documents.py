@@ -28,7 +28,7 @@ from synaxis_billing.invoices.documents.labels import LABELS
 from synaxis_billing.invoices.documents.model import InvoiceDocument
 from synaxis_billing.invoices.documents.pdf import pdf
 from synaxis_billing.invoices.documents.table import csv
-from synaxis_billing.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import LineItem, Party
 
 CORE = Path(__file__).parents[2] / "shared"
 A4_POINTS = (595, 842)

@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from synaxis_billing import fx, invoices, organizations
+from synaxis_billing import currencies
+from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, InvalidRequest, NotFound, Unprocessable
-from synaxis_billing.invoices import Payment
-from synaxis_billing.ledger import Caller
+from synaxis_billing.invoices import credit_notes, invoices
+from synaxis_billing.invoices.invoices import Payment
+from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
 from tests.support.billing import DAY, TODAY, cancel, credit, draft, issue, pay, rates
 from tests.support.steps import PLATFORM, available, charge, log_spend, new_organization
@@ -77,8 +79,8 @@ def test_an_invoice_shows_what_was_charged_by_model_and_provider(
 def test_reverse_charge_has_no_tax_and_both_vat_ids(database: Database, billed: UUID) -> None:
     tax = {"label": "VAT", "rate_percent": "19", "tax_id": "PT5", "reverse_charge": True}
     with database.connect() as db:
-        change = organizations.OrganizationChange.model_validate({"tax": tax})
-        organizations.update(db, PLATFORM, billed, change)
+        change = profile.OrganizationChange.model_validate({"tax": tax})
+        profile.update_organization(db, PLATFORM, billed, change)
         invoice = draft(db, billed)
     assert invoice.tax_usd == 0
     assert invoice.total_amount_usd == invoice.subtotal_usd
@@ -104,13 +106,13 @@ def test_a_draft_is_computed_again_and_an_issued_invoice_never(
         closed = datetime.now(UTC)
         issued = issue(db, draft(db, billed, TODAY - DAY, closed))
         charge(db, billed, "5")
-        change = organizations.OrganizationChange.model_validate(
+        change = profile.OrganizationChange.model_validate(
             {"name": "Other", "billing_currency": "BRL", "tax": None}
         )
-        organizations.update(db, PLATFORM, billed, change)
+        profile.update_organization(db, PLATFORM, billed, change)
         assert draft(db, billed, TODAY - DAY, closed, rates("0.1")) == issued
         assert issue(db, issued, rates("0.1")) == issued
-        assert invoices.get(db, PLATFORM, billed, issued.id) == issued
+        assert invoices.get_invoice(db, PLATFORM, billed, issued.id) == issued
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_the_database_itself_refuses_to_change_an_issued_invoice(
             admin.execute(statement.encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(statement.encode())
-        assert invoices.get(db, PLATFORM, billed, before.id) == before
+        assert invoices.get_invoice(db, PLATFORM, billed, before.id) == before
 
 
 def test_the_states_go_on_in_their_order_alone(database: Database, billed: UUID) -> None:
@@ -176,7 +178,9 @@ def test_an_invoice_is_overdue_the_day_after_it_was_due_where_the_customer_is(
             admin.execute("UPDATE billing.invoices SET due_date = %s", [due])
         assert invoices.mark_overdue(lambda: db) == (status == "overdue")
         assert invoices.mark_overdue(lambda: db) == 0
-        assert invoices.get(db, PLATFORM, invoice.organization_id, invoice.id).status == status
+        assert (
+            invoices.get_invoice(db, PLATFORM, invoice.organization_id, invoice.id).status == status
+        )
         assert pay(db, invoice).status == "paid"
 
 
@@ -282,12 +286,12 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
         with pytest.raises(Unprocessable, match="less than this left") as beyond:
             credit(db, invoice, amount_usd="1")
         assert beyond.value.code == "credit_exceeds_invoice"
-        assert invoices.get(db, PLATFORM, billed, invoice.id).status == "issued"
+        assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "issued"
         parts.append(credit(db, invoice))
-        assert invoices.get(db, PLATFORM, billed, invoice.id).status == "cancelled"
+        assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "cancelled"
         with pytest.raises(Conflict, match="nothing to credit"):
             credit(db, invoice)
-        assert invoices.credit_notes(db, PLATFORM, billed, invoice.id).items == parts
+        assert credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id).items == parts
         year = datetime.now(UTC).year
         assert [one.credit_note_number for one in parts] == [
             f"CN-{year}-00000{number}" for number in (1, 2, 3, 4)
@@ -356,13 +360,13 @@ def test_another_tenant_sees_and_changes_no_invoice(database: Database, billed: 
         invoice = issue(db, draft(db, billed))
         stranger = Caller(tenant=str(new_organization(db)), subject="x")
         with pytest.raises(NotFound):
-            invoices.get(db, stranger, billed, invoice.id)
+            invoices.get_invoice(db, stranger, billed, invoice.id)
         with pytest.raises(NotFound):
-            invoices.listed(db, stranger, billed, None, 10, None)
+            invoices.list_invoices(db, stranger, billed, None, 10, None)
         with pytest.raises(NotFound):
-            invoices.pay(db, stranger, billed, invoice.id, Payment())
+            invoices.pay_invoice(db, stranger, billed, invoice.id, Payment())
         with pytest.raises(NotFound):
-            invoices.get(db, stranger, UUID(stranger.tenant), invoice.id)
+            invoices.get_invoice(db, stranger, UUID(stranger.tenant), invoice.id)
 
 
 CURRENCIES = {"JPY": 0, "EUR": 2, "KWD": 3}
@@ -387,7 +391,7 @@ def test_for_any_charges_currency_rate_and_tax_lines_add_up_and_the_rate_reprodu
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, decimals in CURRENCIES.items():
-        monkeypatch.setitem(fx.CURRENCIES, name, fx.Currency(decimals, Decimal(1)))
+        monkeypatch.setitem(currencies.CURRENCIES, name, currencies.Currency(decimals, Decimal(1)))
     unit = Decimal(1).scaleb(-CURRENCIES[currency])
     of_tax = None if tax is None else {"label": "VAT", "rate_percent": tax}
     with property_database.connect() as db:

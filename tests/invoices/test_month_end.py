@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synaxis_billing import invoices, month_end, organizations
+from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, Forbidden
-from synaxis_billing.ledger import Caller
+from synaxis_billing.invoices import invoices, month_end
 from synaxis_billing.invoices.month_end import Job
+from synaxis_billing.organizations import profile
 from tests.conftest import Database
 from tests.support.billing import ISSUER, draft, rates, set_clock
 from tests.support.steps import PLATFORM, charge, log_spend, new_organization
@@ -32,17 +33,17 @@ ZONES = [
 
 def bill(db: psycopg.Connection, organization_id: UUID, month: str = MONTH) -> str:
     job = Job(month=month, organization_id=organization_id)
-    return month_end.bill(db, job, rates(), ISSUER)
+    return month_end.bill_month(db, job, rates(), ISSUER)
 
 
 def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.Invoice]:
     """Oldest first."""
-    found = invoices.listed(db, PLATFORM, organization_id, None, 100, None).items
+    found = invoices.list_invoices(db, PLATFORM, organization_id, None, 100, None).items
     return sorted(found, key=lambda one: one.period_start)
 
 
 def progress(db: psycopg.Connection, month: str = MONTH) -> month_end.Progress:
-    return month_end.progress(db, PLATFORM, month)
+    return month_end.get_progress(db, PLATFORM, month)
 
 
 def local(zone: str, month: int) -> datetime:
@@ -93,14 +94,14 @@ def test_billed_twice_late_and_at_once_there_is_one_invoice(database: Database) 
 
     def work(_: int) -> list[str]:
         with database.connect() as db:
-            jobs = [job for page in month_end.plan(db, MONTH) for job in page]
-            return [month_end.bill(db, job, rates(), ISSUER) for job in jobs]
+            jobs = [job for page in month_end.plan_month(db, MONTH) for job in page]
+            return [month_end.bill_month(db, job, rates(), ISSUER) for job in jobs]
 
     with ThreadPoolExecutor(6) as pool:
         assert {status for found in pool.map(work, range(6)) for status in found} == {"issued"}
     with database.connect() as db:
         assert all(len(issued(db, one)) == 1 for one in many)
-        assert [page for page in month_end.plan(db, MONTH) if page] == []
+        assert [page for page in month_end.plan_month(db, MONTH) if page] == []
         found = progress(db)
         assert (found.organizations, found.issued, found.pending) == (12, 12, 0)
     assert database.audit().whole
@@ -113,9 +114,9 @@ def test_a_plan_that_was_killed_is_finished_by_the_next(
     with database.connect() as db:
         many = {new_organization(db) for _ in range(8)}
         month = (datetime.now(UTC) + timedelta(days=40)).strftime("%Y-%m")
-        first = next(month_end.plan(db, month))
+        first = next(month_end.plan_month(db, month))
         assert len(first) == 3
-        pages = list(month_end.plan(db, month))
+        pages = list(month_end.plan_month(db, month))
         assert [len(page) for page in pages] == [3, 3, 2]
         assert {job.organization_id for page in pages for job in page} == many
 
@@ -132,19 +133,19 @@ def test_one_that_cannot_be_billed_is_reported_and_harms_no_other(database: Data
         for one in (good, bad):
             set_clock(admin, one, local("UTC", 4))
         statuses = {}
-        for page in month_end.plan(db, MONTH):
+        for page in month_end.plan_month(db, MONTH):
             for job in page:
                 try:
-                    statuses[job.organization_id] = month_end.bill(db, job, rates(), ISSUER)
+                    statuses[job.organization_id] = month_end.bill_month(db, job, rates(), ISSUER)
                 except Conflict as error:
-                    month_end.failed(db, job, str(error))
+                    month_end.record_failure(db, job, str(error))
         assert statuses == {good: "issued"}
         found = progress(db)
         assert (found.issued, found.failed, found.pending) == (1, 1, 0)
         assert found.failures[0].organization_id == bad
         assert "overlaps" in found.failures[0].error
-        invoices.cancel(db, PLATFORM, bad, blocking.id)
-        [left] = [page for page in month_end.plan(db, MONTH) if page]
+        invoices.cancel_invoice(db, PLATFORM, bad, blocking.id)
+        [left] = [page for page in month_end.plan_month(db, MONTH) if page]
         assert [job.organization_id for job in left] == [bad]
         assert bill(db, bad) == "issued"
         assert progress(db).failed == 0
@@ -165,7 +166,7 @@ def test_a_month_without_charges_makes_no_invoice_unless_asked_for(database: Dat
 def test_an_organization_that_came_after_the_month_is_not_in_it(database: Database) -> None:
     with database.connect() as db:
         new_organization(db)
-        assert list(month_end.plan(db, "2026-01")) == [[]]
+        assert list(month_end.plan_month(db, "2026-01")) == [[]]
         assert progress(db, "2026-01").organizations == 0
 
 
@@ -185,7 +186,7 @@ def test_only_the_platform_plans_bills_and_looks(database: Database) -> None:
     with database.connect() as db:
         acme = new_organization(db)
         with pytest.raises(Forbidden):
-            month_end.progress(db, Caller(tenant=str(acme), subject="x"), MONTH)
+            month_end.get_progress(db, Caller(tenant=str(acme), subject="x"), MONTH)
 
 
 INSTANTS = st.integers(0, 364 * 24 * 3600)
@@ -227,8 +228,8 @@ def test_over_a_year_every_charge_is_billed_once_though_the_organization_moves(
             if kind == "charge":
                 charge(db, acme, f"{what:f}")
             elif kind == "move":
-                change = organizations.OrganizationChange(timezone=str(what))
-                organizations.update(db, PLATFORM, acme, change)
+                change = profile.OrganizationChange(timezone=str(what))
+                profile.update_organization(db, PLATFORM, acme, change)
             else:
                 bill(db, acme, str(what))
         set_clock(admin, acme, datetime(2032, 2, 20, tzinfo=UTC))

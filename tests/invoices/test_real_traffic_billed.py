@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from local.demo import DATA
-from synaxis_billing import fx, month_end
+from synaxis_billing import currencies
+from synaxis_billing.invoices import month_end
 from synaxis_billing.invoices.month_end import Job
+from synaxis_billing.rates import rates
 from tests.conftest import Database
 from tests.invoices.test_month_end import MONTH, issued, local
 from tests.support.billing import ISSUER, set_clock
@@ -21,21 +23,22 @@ DECIMALS = {"USD": 2, "EUR": 2, "BRL": 2, "GBP": 2, "JPY": 0}
 EIGHTH = Decimal("1e-8")
 
 
-def european_central_bank_rates() -> list[fx.Rate]:
+def european_central_bank_rates() -> list[rates.Rate]:
     """Those of the newest day, per dollar."""
     history = (Path(__file__).parents[1] / "data/ecb_rates.csv").read_text().splitlines()
     day = next(csv.DictReader(history))
     at = datetime.fromisoformat(day.pop("Date")).replace(tzinfo=UTC)
     per_euro = {"EUR": Decimal(1)} | {name: Decimal(rate) for name, rate in day.items()}
     return [
-        fx.Rate(name, rate / per_euro["USD"], at, "ecb", False) for name, rate in per_euro.items()
+        rates.Rate(name, rate / per_euro["USD"], at, "ecb", False)
+        for name, rate in per_euro.items()
     ]
 
 
 def test_the_sum_of_all_invoices_is_the_sum_of_all_charges(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(fx.CURRENCIES, "JPY", fx.Currency(0, Decimal(150)))
+    monkeypatch.setitem(currencies.CURRENCIES, "JPY", currencies.Currency(0, Decimal(150)))
     prices = list(json.loads((DATA / "model_prices.json").read_text()).items())
     with (DATA / "llm_requests.csv").open() as file:
         trace = list(csv.DictReader(file))
@@ -62,7 +65,7 @@ def test_the_sum_of_all_invoices_is_the_sum_of_all_charges(
         invoices = {}
         for currency, one in ids.items():
             set_clock(admin, one, local("UTC", 4))
-            assert month_end.bill(db, Job(month=MONTH, organization_id=one), rates, ISSUER)
+            assert month_end.bill_month(db, Job(month=MONTH, organization_id=one), rates, ISSUER)
             [invoices[currency]] = issued(db, one)
     assert sum(one.subtotal_usd for one in invoices.values()) == sum(charged.values())
     assert sum(line.requests for one in invoices.values() for line in one.line_items) == len(trace)

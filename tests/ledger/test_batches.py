@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synaxis_billing import ledger
 from synaxis_billing.errors import BillingError
+from synaxis_billing.ledger import charges
 from tests.conftest import Database
 from tests.support import steps
 
@@ -26,14 +26,14 @@ items = st.fixed_dictionaries(
 
 def _outcome(result: Any) -> tuple[Any, ...]:
     match result:
-        case ledger.Charged(transaction=transaction, replayed=replayed):
+        case charges.Charged(transaction=transaction, replayed=replayed):
             return (
                 transaction.amount_usd,
                 transaction.balance_after_usd,
                 transaction.version,
                 replayed,
             )
-        case ledger.Refused(error=error):
+        case charges.Refused(error=error):
             return (error["code"], error.get("available_usd"))
         case BillingError():
             return (result.code, result.facts.get("available_usd"))
@@ -46,10 +46,10 @@ def _one_by_one(db: Any, organizations: list[Any], asked: list[dict[str, Any]]) 
         fields = dict(one)
         organization_id = organizations[fields.pop("organization")]
         key = fields.pop("idempotency_key")
-        request = ledger.ChargeRequest(description="chat completion", **fields)
+        request = charges.ChargeRequest(description="chat completion", **fields)
         try:
-            charged, replayed = ledger.charge(db, steps.PLATFORM, organization_id, key, request)
-            results.append(ledger.Charged(status=201, transaction=charged, replayed=replayed))
+            charged, replayed = charges.charge(db, steps.PLATFORM, organization_id, key, request)
+            results.append(charges.Charged(status=201, transaction=charged, replayed=replayed))
         except BillingError as error:
             results.append(error)
     return results
@@ -98,7 +98,7 @@ def test_an_item_that_fails_fails_alone(database: Database) -> None:
             good,
         )
     codes = [
-        result.error["code"] if isinstance(result, ledger.Refused) else result.status
+        result.error["code"] if isinstance(result, charges.Refused) else result.status
         for result in results
     ]
     assert codes == [
@@ -112,10 +112,10 @@ def test_an_item_that_fails_fails_alone(database: Database) -> None:
         201,
     ]
     refused = results[1]
-    assert isinstance(refused, ledger.Refused)
+    assert isinstance(refused, charges.Refused)
     assert refused.error["errors"][0]["pointer"] == "/charges/1/amount_usd"
     replayed = results[-1]
-    assert isinstance(replayed, ledger.Charged)
+    assert isinstance(replayed, charges.Charged)
     assert replayed.replayed
     with database.connect() as db:
         assert steps.available(db, organization_id) == Decimal(7)
@@ -127,11 +127,11 @@ def test_a_batch_of_a_thousand_charges_every_item(database: Database) -> None:
         results = steps.charge_batch(
             db, *(steps.item(organizations[i % 3], "0.01", model=f"m{i % 7}") for i in range(1000))
         )
-    assert all(isinstance(result, ledger.Charged) for result in results)
+    assert all(isinstance(result, charges.Charged) for result in results)
     assert database.audit().whole
 
 
 @pytest.mark.parametrize("count", [0, 1001])
 def test_a_batch_has_one_to_a_thousand_items(count: int) -> None:
     with pytest.raises(ValueError):
-        ledger.BatchRequest.model_validate({"charges": [{}] * count})
+        charges.BatchRequest.model_validate({"charges": [{}] * count})

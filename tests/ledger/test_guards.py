@@ -10,9 +10,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from synaxis_billing import organizations, sql
-from synaxis_billing.errors import Conflict, InsufficientCredits, NotFound, Unprocessable
-from synaxis_billing.ledger import Caller
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Conflict, NotFound, Unprocessable
+from synaxis_billing.ledger.transactions import InsufficientCredits
+from synaxis_billing.organizations import balance
 from tests.conftest import Database
 from tests.support import billing, steps
 
@@ -92,9 +94,18 @@ def test_a_tenant_sees_and_changes_its_own_rows_alone(database: Database, used: 
     with database.connect() as db:
         stranger = Caller(tenant=str(steps.new_organization(db, "5")))
         with pytest.raises(NotFound):
-            organizations.balance(lambda: db, steps.NO_CACHE, stranger, used)
-        outcome = sql.call(
-            db, "top_up", stranger.tenant, used, "k", b"f" * 32, Decimal(1), None, None, None
+            balance.get_balance(lambda: db, steps.NO_CACHE, stranger, used)
+        outcome = procedures.call(
+            db,
+            "top_up",
+            tenant=stranger.tenant,
+            organization_id=used,
+            key="k",
+            fingerprint=b"f" * 32,
+            amount_usd=Decimal(1),
+            description=None,
+            reference_id=None,
+            initiated_by=None,
         )
         assert outcome["outcome"] == "organization_not_found"
         db.execute("BEGIN")

@@ -3,8 +3,10 @@
 import psycopg
 import pytest
 
-from synaxis_billing import holds, organizations
-from synaxis_billing.errors import Conflict, InsufficientCredits, NotFound, Unprocessable
+from synaxis_billing.errors import Conflict, NotFound, Unprocessable
+from synaxis_billing.ledger import holds
+from synaxis_billing.ledger.transactions import InsufficientCredits
+from synaxis_billing.organizations import balance
 from tests.conftest import Database
 from tests.support import steps
 
@@ -20,7 +22,7 @@ def test_a_hold_leaves_the_balance_and_shrinks_what_is_available(database: Datab
     with database.connect() as db:
         organization_id = steps.new_organization(db, "10")
         steps.hold(db, organization_id, "4")
-        now = organizations.balance(lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id)
+        now = balance.get_balance(lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id)
         assert [now.balance_usd, now.held_usd, now.available_usd] == [10, 4, 6]
         with pytest.raises(InsufficientCredits) as refused:
             steps.charge(db, organization_id, "7")

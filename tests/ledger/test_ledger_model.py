@@ -16,8 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from synaxis_billing import holds, ledger, organizations
 from synaxis_billing.errors import BillingError
+from synaxis_billing.ledger import charges, holds, transactions
+from synaxis_billing.organizations import balance
 from tests.conftest import Database
 from tests.support import steps
 
@@ -80,7 +81,7 @@ class Ledger(RuleBasedStateMachine):
         key = steps.new_key()
         accepted = self.models[self.ids[which]].charge(Decimal(amount))
         result = _try(lambda: steps.charge(self.db, self.ids[which], amount, key, **usage))
-        assert isinstance(result, ledger.Transaction) == accepted
+        assert isinstance(result, transactions.Transaction) == accepted
         if accepted:
             self.done.append((self.ids[which], amount, key, usage, result))
         return result
@@ -94,7 +95,7 @@ class Ledger(RuleBasedStateMachine):
             self.db,
             *(steps.item(self.ids[which], amount, **usage) for which, amount, usage in items),
         )
-        assert [isinstance(result, ledger.Charged) for result in results] == expected
+        assert [isinstance(result, charges.Charged) for result in results] == expected
 
     @precondition(lambda self: self.done)
     @rule(data=st.data(), batch=st.booleans())
@@ -104,7 +105,7 @@ class Ledger(RuleBasedStateMachine):
             [result] = steps.charge_batch(
                 self.db, steps.item(organization_id, amount, key, **usage)
             )
-            assert isinstance(result, ledger.Charged)
+            assert isinstance(result, charges.Charged)
             assert (result.transaction, result.replayed) == (first, True)
         else:
             assert steps.charge(self.db, organization_id, amount, key, **usage) == first
@@ -125,7 +126,7 @@ class Ledger(RuleBasedStateMachine):
         model = self.models[held.organization_id]
         amount = max((held.amount_usd * Decimal(share)).quantize(Decimal("1e-8")), Decimal("1e-8"))
         result = _try(lambda: steps.capture(self.db, held, f"{amount:f}"))
-        if isinstance(result, ledger.Transaction):
+        if isinstance(result, transactions.Transaction):
             model.held.pop(held.id, None)
             assert model.charge(amount)
         else:
@@ -152,13 +153,13 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(charged=charges, amount=st.none() | amounts)
     def refund(self, charged: Any, amount: str | None) -> None:
-        if not isinstance(charged, ledger.Transaction):
+        if not isinstance(charged, transactions.Transaction):
             return
         left = -charged.amount_usd - self.refunded.get(charged.id, Decimal(0))
         asked = left if amount is None else Decimal(amount)
         result = _try(lambda: steps.refund(self.db, charged, amount))
-        assert isinstance(result, ledger.Transaction) == (0 < asked <= left)
-        if isinstance(result, ledger.Transaction):
+        assert isinstance(result, transactions.Transaction) == (0 < asked <= left)
+        if isinstance(result, transactions.Transaction):
             self.refunded[charged.id] = -charged.amount_usd - left + asked
             self.models[charged.organization_id].balance += asked
 
@@ -170,14 +171,14 @@ class Ledger(RuleBasedStateMachine):
             lambda: steps.adjust(self.db, self.ids[which], signed, allow_negative_balance=forced)
         )
         allowed = not down or forced or Decimal(amount) <= model.available
-        assert isinstance(result, ledger.Transaction) == allowed
+        assert isinstance(result, transactions.Transaction) == allowed
         if allowed:
             model.balance += Decimal(signed)
 
     @invariant()
     def agrees_with_the_model(self) -> None:
         for organization_id, model in self.models.items():
-            now = organizations.balance(
+            now = balance.get_balance(
                 lambda: self.db, steps.NO_CACHE, steps.PLATFORM, organization_id
             )
             assert now.balance_usd == model.balance

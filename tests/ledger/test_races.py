@@ -14,9 +14,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from synaxis_billing import organizations
-from synaxis_billing.errors import BillingError, Conflict, InsufficientCredits, Unprocessable
-from synaxis_billing.ledger import Charged, Refused, Transaction
+from synaxis_billing.errors import BillingError, Conflict, Unprocessable
+from synaxis_billing.ledger.charges import Charged, Refused
+from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
+from synaxis_billing.organizations.balance import Balance, get_balance
 from tests.conftest import Database
 from tests.support import steps
 
@@ -43,9 +44,9 @@ def of_type(kind: type, results: list[Any]) -> list[Any]:
     return [result for result in results if isinstance(result, kind)]
 
 
-def balance(database: Database, organization_id: UUID) -> organizations.Balance:
+def balance(database: Database, organization_id: UUID) -> Balance:
     with database.connect() as db:
-        return organizations.balance(lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id)
+        return get_balance(lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id)
 
 
 def test_a_payment_that_arrives_many_times_at_once_credits_once(database: Database) -> None:

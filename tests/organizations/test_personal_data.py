@@ -10,9 +10,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from synaxis_billing import holds, ledger, organizations, privacy, webhooks
+from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, NotFound
-from synaxis_billing.ledger import Caller
+from synaxis_billing.ledger import charges, holds, transactions
+from synaxis_billing.organizations import personal_data, profile
+from synaxis_billing.webhooks import endpoints
 from tests.conftest import Database
 from tests.support.billing import cancel, credit, draft, issue
 from tests.support.running import wait_until
@@ -33,12 +35,12 @@ JANE, JOE = "jane@example.com", "joe@example.com"
 
 def charge(
     db: psycopg.Connection, organization_id: UUID, amount_usd: str, by: str = JOE, key: str = ""
-) -> ledger.Transaction:
-    asked = ledger.ChargeRequest.model_validate(
+) -> transactions.Transaction:
+    asked = charges.ChargeRequest.model_validate(
         {"amount_usd": amount_usd, "description": f"a question of {by}"}
     )
     caller = Caller(tenant="*", subject=by)
-    return ledger.charge(db, caller, organization_id, key or new_key(), asked)[0]
+    return charges.charge(db, caller, organization_id, key or new_key(), asked)[0]
 
 
 def hold(db: psycopg.Connection, organization_id: UUID, by: str) -> holds.Hold:
@@ -56,8 +58,8 @@ def db(database: Database) -> Iterator[psycopg.Connection]:
 def used(db: psycopg.Connection) -> UUID:
     """An organization of which there is something of every kind."""
     acme = new_organization(db, "100", address="Main Street 1", low_balance_threshold_usd="99.5")
-    request = webhooks.NewEndpoint.model_validate({"url": "https://hooks.example.com/"})
-    webhooks.create(db, PLATFORM, acme, request, private=False)
+    request = endpoints.NewEndpoint.model_validate({"url": "https://hooks.example.com/"})
+    endpoints.create_endpoint(db, PLATFORM, acme, request, private=False)
     top_up(db, acme, "1", description="for Jane", initiated_by=JANE)
     charge(db, acme, "2", JANE)
     charge(db, acme, "2")
@@ -71,11 +73,13 @@ def used(db: psycopg.Connection) -> UUID:
 
 def exported(
     db: psycopg.Connection, organization_id: UUID, initiated_by: str | None = None, limit: int = 2
-) -> list[privacy.Record]:
-    found: list[privacy.Record] = []
+) -> list[personal_data.Record]:
+    found: list[personal_data.Record] = []
     cursor = None
     while True:
-        page = privacy.export(db, PLATFORM, organization_id, initiated_by, limit, cursor)
+        page = personal_data.export_personal_data(
+            db, PLATFORM, organization_id, initiated_by, limit, cursor
+        )
         assert len(page.items) <= limit
         found += page.items
         cursor = page.next_cursor
@@ -186,7 +190,7 @@ def test_everybodys_is_erased_with_the_profile_if_asked(
 def test_a_large_ledger_is_erased_in_parts(
     database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BATCH", 3)
+    monkeypatch.setattr(personal_data, "BATCH", 3)
     acme = new_organization(db, "10")
     first = hold(db, acme, JANE)
     for number in range(11):
@@ -249,8 +253,8 @@ def test_a_hold_that_is_erased_while_it_is_captured_leaves_nothing_in_its_charge
 def test_a_hold_that_is_captured_between_two_parts_of_its_erasure_leaves_nothing(
     database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BATCH", 2)
-    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    monkeypatch.setattr(personal_data, "BATCH", 2)
+    monkeypatch.setattr(personal_data, "ERASING_SECONDS", 0)
     acme = new_organization(db, "10")
     held = hold(db, acme, JANE)
     for _ in range(4):
@@ -268,7 +272,7 @@ def test_an_erasure_waits_for_no_change_under_way(
     database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Charges and erasures meet holds in different orders, and would wait for each other."""
-    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    monkeypatch.setattr(personal_data, "ERASING_SECONDS", 0)
     acme = new_organization(db, "10")
     first, _second = hold(db, acme, JANE), hold(db, acme, JANE)
     with database.connect() as own, own.transaction():
@@ -293,8 +297,8 @@ def test_erasures_of_one_organization_take_turns(
 def test_an_erasure_that_takes_long_goes_on_where_it_left_off(
     db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BATCH", 3)
-    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    monkeypatch.setattr(personal_data, "BATCH", 3)
+    monkeypatch.setattr(personal_data, "ERASING_SECONDS", 0)
     acme = new_organization(db, "10")
     for _ in range(7):
         charge(db, acme, "0.01", JANE)
@@ -311,7 +315,7 @@ def test_an_erasure_that_takes_long_goes_on_where_it_left_off(
 def test_what_a_person_initiated_is_looked_for_in_parts(
     db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "SCAN", 4)
+    monkeypatch.setattr(personal_data, "SCAN", 4)
     acme = new_organization(db, "100")
     for number in range(25):
         charge(db, acme, "0.01", JANE if number % 8 == 0 else JOE)
@@ -345,13 +349,13 @@ def test_drafts_name_nobody_whose_profile_was_erased_and_invoices_do(
 def test_erasing_a_profile_is_recorded_with_it_and_is_no_part_of_going_on(
     db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BATCH", 1)
-    monkeypatch.setattr(privacy, "ERASING_SECONDS", 0)
+    monkeypatch.setattr(personal_data, "BATCH", 1)
+    monkeypatch.setattr(personal_data, "ERASING_SECONDS", 0)
     acme = new_organization(db, "10")
     charge(db, acme, "1")
     first = erase(db, acme, profile=True)
-    rename = organizations.OrganizationChange(name="Acme again")
-    organizations.update(db, PLATFORM, acme, rename)
+    rename = profile.OrganizationChange(name="Acme again")
+    profile.update_organization(db, PLATFORM, acme, rename)
     second = erase(db, acme, profile=True, cursor=first.next_cursor)
     assert (first.profile, second.profile) == (True, False)
     records = [row.data for row in exported(db, acme) if row.kind == "erasure"]
@@ -360,8 +364,8 @@ def test_erasing_a_profile_is_recorded_with_it_and_is_no_part_of_going_on(
 
 
 def test_what_a_person_erased_is_held_of_that_person(db: psycopg.Connection, used: UUID) -> None:
-    request = privacy.ErasureRequest(reason="asked for", initiated_by=JOE)
-    privacy.erase(db, Caller(tenant="*", subject=JANE), used, request)
+    request = personal_data.ErasureRequest(reason="asked for", initiated_by=JOE)
+    personal_data.erase_personal_data(db, Caller(tenant="*", subject=JANE), used, request)
     kinds = Counter(record.kind for record in exported(db, used, JANE))
     assert kinds["erasure"] == 1
 
@@ -371,23 +375,23 @@ def test_a_change_of_the_profile_while_it_is_erased_is_kept(
 ) -> None:
     tax = {"label": "VAT", "rate_percent": "20", "tax_id": "DE1"}
     acme = new_organization(db, "9", tax=tax)
-    change = organizations.OrganizationChange.model_validate(
+    change = profile.OrganizationChange.model_validate(
         {"tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE2"}, "locale": "de"}
     )
     holding_up(
         database,
-        lambda own: organizations.update(own, PLATFORM, acme, change),
+        lambda own: profile.update_organization(own, PLATFORM, acme, change),
         lambda: erase(db, acme, profile=True),
     )
-    profile = exported(db, acme)[0].data
-    assert (profile["tax"]["rate_percent"], profile["tax"]["tax_id"]) == ("19", None)
-    assert (profile["name"], profile["locale"]) == ("erased", "de")
+    kept = exported(db, acme)[0].data
+    assert (kept["tax"]["rate_percent"], kept["tax"]["tax_id"]) == ("19", None)
+    assert (kept["name"], kept["locale"]) == ("erased", "de")
 
 
 def test_charges_go_on_while_it_erases(
     database: Database, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BATCH", 5)
+    monkeypatch.setattr(personal_data, "BATCH", 5)
     acme = new_organization(db, "100")
     for _ in range(30):
         charge(db, acme, "0.01", JANE)
@@ -418,10 +422,10 @@ def test_another_tenants_data_is_neither_exported_nor_erased(
     db: psycopg.Connection, used: UUID
 ) -> None:
     stranger = Caller(tenant=str(new_organization(db)), subject="x")
-    request = privacy.ErasureRequest(reason="mine")
+    request = personal_data.ErasureRequest(reason="mine")
     for attempt in (
-        lambda: privacy.export(db, stranger, used, None, 5, None),
-        lambda: privacy.erase(db, stranger, used, request),
+        lambda: personal_data.export_personal_data(db, stranger, used, None, 5, None),
+        lambda: personal_data.erase_personal_data(db, stranger, used, request),
     ):
         with pytest.raises(NotFound):
             attempt()
@@ -433,14 +437,14 @@ def test_a_cursor_of_another_list_is_refused(
     cursor: str, db: psycopg.Connection, used: UUID
 ) -> None:
     if cursor == "transaction":
-        assert privacy.export(db, PLATFORM, used, JANE, 9, cursor).items
+        assert personal_data.export_personal_data(db, PLATFORM, used, JANE, 9, cursor).items
         return
     with pytest.raises(InvalidRequest):
-        privacy.export(db, PLATFORM, used, JANE, 9, cursor)
+        personal_data.export_personal_data(db, PLATFORM, used, JANE, 9, cursor)
 
 
 def test_caches_forget_an_erased_profile(db: psycopg.Connection, used: UUID) -> None:
     erase(db, used, profile=True)
-    assert organizations.get(lambda: db, NO_CACHE, PLATFORM, used).name == "erased"
+    assert profile.get_organization(lambda: db, NO_CACHE, PLATFORM, used).name == "erased"
     waiting: Any = db.execute("SELECT billing.pending_invalidations('*', 100)").fetchone()
     assert str(used) in {row["tenant"] for row in waiting[0]}

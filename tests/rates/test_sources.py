@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from synaxis_billing import fx_sources
-from synaxis_billing.fx import CURRENCIES, LARGEST_JUMP
+from synaxis_billing.currencies import CURRENCIES
+from synaxis_billing.rates import sources
+from synaxis_billing.rates.rates import LARGEST_JUMP
 from synaxis_billing.rates.sources import NoRates, Refused, Source, fetch, simulated
 
 NOW = datetime(2026, 2, 27, 15, tzinfo=UTC)
@@ -85,7 +86,7 @@ def provider() -> Iterator[Provider]:
         thread.join()
 
 
-KINDS = {"exchangerate-api": fx_sources.exchangerate_api, "ecb": fx_sources.ecb}
+KINDS = {"exchangerate-api": sources.exchangerate_api, "ecb": sources.ecb}
 WRONG = {
     "empty": ("exchangerate-api", "", "it is empty"),
     "cut off": ("exchangerate-api", api_json()[:-20], "it is not JSON, or was cut off"),
@@ -158,19 +159,19 @@ def test_a_provider_that_misbehaves_is_passed_over(
 ) -> None:
     vars(provider).update({"body": api_json().encode()} | behaviour)
     with pytest.raises(NoRates, match=f"exchangerate-api: {reason}"):
-        fetch([fx_sources.exchangerate_api(provider.url)], NOW)
+        fetch([sources.exchangerate_api(provider.url)], NOW)
 
 
 def test_a_silent_provider_is_given_up_in_time(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fx_sources, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(sources, "PAUSE_SECONDS", 0.1)
     provider.body, provider.promised = b"{", 100
     with pytest.raises(NoRates, match=r"it was cut off|could not be reached"):
-        fetch([fx_sources.exchangerate_api(provider.url)], NOW)
-    monkeypatch.setattr(fx_sources, "ANSWER_SECONDS", 0)
+        fetch([sources.exchangerate_api(provider.url)], NOW)
+    monkeypatch.setattr(sources, "ANSWER_SECONDS", 0)
     with pytest.raises(NoRates, match="it took longer than"):
-        fetch([fx_sources.exchangerate_api(provider.url)], NOW)
+        fetch([sources.exchangerate_api(provider.url)], NOW)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_silent_provider_is_given_up_in_time(
 )
 def test_an_address_where_nothing_is_is_passed_over_and_never_told(url: str) -> None:
     with pytest.raises(NoRates) as refused:
-        fetch([fx_sources.ecb(url)], NOW)
+        fetch([sources.ecb(url)], NOW)
     assert "secret" not in str(refused.value)
     assert "passwd" not in str(refused.value)
 
@@ -198,7 +199,7 @@ def test_an_address_where_nothing_is_is_passed_over_and_never_told(url: str) -> 
 )
 def test_rates_of_an_api_are_taken_exactly(body: str, provider: Provider) -> None:
     provider.body = body.encode()
-    fetched = fetch([fx_sources.exchangerate_api(provider.url), simulated()], NOW)
+    fetched = fetch([sources.exchangerate_api(provider.url), simulated()], NOW)
     assert fetched.source == "exchangerate-api"
     assert fetched.rates == {"EUR": Decimal("0.92"), "BRL": Decimal("5.75"), "GBP": Decimal("0.79")}
     assert fetched.refused == ()
@@ -212,7 +213,7 @@ def test_the_european_central_banks_history_is_read_as_units_per_dollar(
         per_euro = {name: day[name] for name in ("USD", "GBP", "BRL")}
         provider.body = ecb_xml(day["Date"], **per_euro).encode()
         now = datetime.fromisoformat(day["Date"]).replace(tzinfo=UTC) + timedelta(hours=16)
-        rates = fetch([fx_sources.ecb(provider.url)], now).rates
+        rates = fetch([sources.ecb(provider.url)], now).rates
         # Back in euros, each is what the bank published.
         assert abs(1 / rates["EUR"] - Decimal(day["USD"])) < Decimal("1e-11")
         for name in ("GBP", "BRL"):
@@ -225,7 +226,7 @@ def test_the_european_central_banks_history_is_read_as_units_per_dollar(
 def test_a_weekend_old_rate_is_believed(provider: Provider) -> None:
     provider.body = ecb_xml("2026-02-27").encode()
     monday = datetime(2026, 3, 2, 8, tzinfo=UTC)
-    assert fetch([fx_sources.ecb(provider.url)], monday).as_of.day == 27
+    assert fetch([sources.ecb(provider.url)], monday).as_of.day == 27
 
 
 def test_simulated_rates_are_the_same_for_the_same_seed_and_hour_and_near_the_base_rates() -> None:
@@ -240,12 +241,12 @@ def test_simulated_rates_are_the_same_for_the_same_seed_and_hour_and_near_the_ba
 
 
 def test_the_first_source_that_can_be_believed_is_the_last_that_is_asked() -> None:
-    def refuse(_now: datetime) -> fx_sources.Quote:
+    def refuse(_now: datetime) -> sources.Quote:
         raise Refused("it is closed")
 
     asked = itertools.count()
 
-    def unasked(_now: datetime) -> fx_sources.Quote:
+    def unasked(_now: datetime) -> sources.Quote:
         next(asked)
         raise Refused("not needed")
 
@@ -259,7 +260,7 @@ def test_the_first_source_that_can_be_believed_is_the_last_that_is_asked() -> No
 
 
 def test_sources_are_chosen_by_name_and_in_order() -> None:
-    chosen = fx_sources.chain(["ecb", "simulated"], api_url="a", ecb_url="b", seed="")
+    chosen = sources.chain(["ecb", "simulated"], api_url="a", ecb_url="b", seed="")
     assert [source.name for source in chosen] == ["ecb", "simulated"]
     with pytest.raises(ValueError, match=r"'bank'.*exchangerate-api, ecb, simulated"):
-        fx_sources.chain(["ecb", "bank"], api_url="a", ecb_url="b", seed="")
+        sources.chain(["ecb", "bank"], api_url="a", ecb_url="b", seed="")

@@ -25,9 +25,10 @@ from local.gateway import QUEUES, Gateway, Regions
 from local.servers import free_port
 from local.template import ROOT, Template
 from local.tokens import Issuer
-from synaxis_billing import invalidations, organizations
 from synaxis_billing.cache import L2, Cache
-from synaxis_billing.invalidations import Message
+from synaxis_billing.invalidations import outbox
+from synaxis_billing.invalidations.outbox import Message
+from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
 from tests.support.events import OTHERS, TEMPLATE, Invoke, answers, event, in_process
 from tests.support.running import serving
@@ -215,16 +216,16 @@ def test_a_batch_of_kafka_is_forgotten_over_its_partitions_but_for_what_cannot_b
 
         def cached_name(of: UUID) -> str:
             started = Cache(L2(data.redis_url))
-            return organizations.get(lambda: db, started, PLATFORM, of).name
+            return profile.get_organization(lambda: db, started, PLATFORM, of).name
 
         acme, bolt = new_organization(db), new_organization(db)
         elsewhere = Cache(L2(other_redis_url))
-        invalidations.drain(db, elsewhere, "elsewhere", lambda _messages: None)
+        outbox.drain(db, elsewhere, "elsewhere", lambda _messages: None)
         for one in (acme, bolt):
             assert cached_name(one) == "Acme"
-            change = organizations.OrganizationChange(name="New")
-            organizations.update(db, PLATFORM, one, change)
-        invalidations.drain(db, elsewhere, "elsewhere", told.extend)
+            change = profile.OrganizationChange(name="New")
+            profile.update_organization(db, PLATFORM, one, change)
+        outbox.drain(db, elsewhere, "elsewhere", told.extend)
         assert [cached_name(one) for one in (acme, bolt)] == ["Acme", "Acme"]
         first, second = (message.model_dump_json().encode() for message in told)
         batch = {

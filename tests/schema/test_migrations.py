@@ -6,7 +6,6 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from synaxis_billing import migrations
 from synaxis_billing.schema.migrate import MigrationError, migrate
 from synaxis_billing.schema.partitions import ensure_partitions
 from tests.conftest import Database
@@ -128,6 +127,6 @@ def test_partitions_are_there_a_year_ahead(database: Database) -> None:
 def test_an_old_server_is_refused_in_one_sentence(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "OLDEST_SERVER", 990000)
+    monkeypatch.setattr("synaxis_billing.schema.migrate.OLDEST_SERVER", 990000)
     with database.admin() as admin, pytest.raises(MigrationError, match="PostgreSQL 18 or newer"):
         migrate(admin)

@@ -6,8 +6,15 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import fx, invoices
-from synaxis_billing.invoices import CreditNoteRequest, InvoicePeriod, Issuer, Party, Payment
+from synaxis_billing.invoices import credit_notes, invoices
+from synaxis_billing.invoices.credit_notes import CreditNoteRequest
+from synaxis_billing.invoices.invoices import (
+    InvoicePeriod,
+    Issuer,
+    Party,
+    Payment,
+)
+from synaxis_billing.rates.rates import Rate
 from tests.support.steps import PLATFORM, new_key
 
 ISSUER = Issuer(Party(name="Synaxis GmbH", tax_id="DE123456789"))
@@ -16,9 +23,9 @@ DAY = timedelta(days=1)
 TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def rates(euro: str = "0.92", **others: str) -> list[fx.Rate]:
+def rates(euro: str = "0.92", **others: str) -> list[Rate]:
     of = {"USD": "1", "EUR": euro, "BRL": "5.75", "GBP": "0.79"} | others
-    return [fx.Rate(name, Decimal(rate), NOW, "ecb", False) for name, rate in of.items()]
+    return [Rate(name, Decimal(rate), NOW, "ecb", False) for name, rate in of.items()]
 
 
 def draft(
@@ -26,7 +33,7 @@ def draft(
     organization_id: UUID,
     start: datetime = TODAY - DAY,
     end: datetime | None = None,
-    at: list[fx.Rate] | None = None,
+    at: list[Rate] | None = None,
 ) -> invoices.Invoice:
     period = InvoicePeriod.model_validate(
         {
@@ -34,30 +41,36 @@ def draft(
             "period_end": (end or datetime.now(UTC)).isoformat(),
         }
     )
-    drafted, _ = invoices.draft(db, PLATFORM, organization_id, period, at or rates(), ISSUER)
+    drafted, _ = invoices.draft_invoice(
+        db, PLATFORM, organization_id, period, at or rates(), ISSUER
+    )
     return drafted
 
 
 def issue(
-    db: psycopg.Connection, invoice: invoices.Invoice, at: list[fx.Rate] | None = None
+    db: psycopg.Connection, invoice: invoices.Invoice, at: list[Rate] | None = None
 ) -> invoices.Invoice:
-    return invoices.issue(db, PLATFORM, invoice.organization_id, invoice.id, at or rates(), ISSUER)
+    return invoices.issue_invoice(
+        db, PLATFORM, invoice.organization_id, invoice.id, at or rates(), ISSUER
+    )
 
 
 def pay(db: psycopg.Connection, invoice: invoices.Invoice) -> invoices.Invoice:
-    return invoices.pay(db, PLATFORM, invoice.organization_id, invoice.id, Payment())
+    return invoices.pay_invoice(db, PLATFORM, invoice.organization_id, invoice.id, Payment())
 
 
 def cancel(db: psycopg.Connection, invoice: invoices.Invoice) -> invoices.Invoice:
-    return invoices.cancel(db, PLATFORM, invoice.organization_id, invoice.id)
+    return invoices.cancel_invoice(db, PLATFORM, invoice.organization_id, invoice.id)
 
 
 def credit(
     db: psycopg.Connection, invoice: invoices.Invoice, key: str = "", **request: object
-) -> invoices.CreditNote:
+) -> credit_notes.CreditNote:
     asked = CreditNoteRequest.model_validate({"reason": "wrong price", **request})
     key = key or new_key()
-    return invoices.credit(db, PLATFORM, invoice.organization_id, invoice.id, key, asked, ISSUER)[0]
+    return credit_notes.credit_invoice(
+        db, PLATFORM, invoice.organization_id, invoice.id, key, asked, ISSUER
+    )[0]
 
 
 def set_clock(admin: psycopg.Connection, organization_id: UUID | str, instant: datetime) -> None:

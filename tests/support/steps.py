@@ -7,9 +7,12 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import holds, ledger, organizations, privacy, usage
 from synaxis_billing.cache import Cache
-from synaxis_billing.ledger import Caller, Transaction
+from synaxis_billing.caller import Caller
+from synaxis_billing.ledger import charges, credit, holds
+from synaxis_billing.ledger.transactions import Transaction
+from synaxis_billing.organizations import balance, personal_data, profile
+from synaxis_billing.usage import spend_logs
 
 NO_CACHE = Cache(None)
 PLATFORM = Caller(tenant="*", subject="gateway")
@@ -20,12 +23,12 @@ def new_key() -> str:
     return f"key-{next(_keys)}"
 
 
-def new_organization(db: psycopg.Connection, credit_usd: str | None = None, **profile: Any) -> UUID:
+def new_organization(db: psycopg.Connection, credit_usd: str | None = None, **fields: Any) -> UUID:
     """The id of an organization that has so much credit."""
-    request = organizations.NewOrganization.model_validate(
-        {"name": "Acme", "billing_currency": "USD", **profile}
+    request = profile.NewOrganization.model_validate(
+        {"name": "Acme", "billing_currency": "USD", **fields}
     )
-    organization_id = organizations.create(db, PLATFORM, request).id
+    organization_id = profile.create_organization(db, PLATFORM, request).id
     if credit_usd is not None:
         top_up(db, organization_id, credit_usd)
     return organization_id
@@ -34,26 +37,26 @@ def new_organization(db: psycopg.Connection, credit_usd: str | None = None, **pr
 def top_up(
     db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
 ) -> Transaction:
-    request = ledger.TopUpRequest.model_validate({"amount_usd": amount_usd, **more})
-    return ledger.top_up(db, PLATFORM, organization_id, key or new_key(), request)[0]
+    request = credit.TopUpRequest.model_validate({"amount_usd": amount_usd, **more})
+    return credit.top_up(db, PLATFORM, organization_id, key or new_key(), request)[0]
 
 
 def charge(
     db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
 ) -> Transaction:
-    request = ledger.ChargeRequest.model_validate(
+    request = charges.ChargeRequest.model_validate(
         {"amount_usd": amount_usd, "description": "chat completion", **more}
     )
-    return ledger.charge(db, PLATFORM, organization_id, key or new_key(), request)[0]
+    return charges.charge(db, PLATFORM, organization_id, key or new_key(), request)[0]
 
 
 def charge_batch(
     db: psycopg.Connection, *items: dict[str, Any]
-) -> list[ledger.Charged | ledger.Refused]:
-    request = ledger.BatchRequest.model_validate(
+) -> list[charges.Charged | charges.Refused]:
+    request = charges.BatchRequest.model_validate(
         {"charges": [{"description": "chat completion", **item} for item in items]}
     )
-    return ledger.charge_batch(db, PLATFORM, request)
+    return charges.charge_batch(db, PLATFORM, request)
 
 
 def item(organization_id: UUID, amount_usd: str, key: str = "", **more: Any) -> dict[str, Any]:
@@ -86,26 +89,26 @@ def release(db: psycopg.Connection, held: holds.Hold, key: str = "") -> holds.Ho
 def refund(
     db: psycopg.Connection, charged: Transaction, amount_usd: str | None = None, key: str = ""
 ) -> Transaction:
-    request = ledger.RefundRequest.model_validate(
+    request = credit.RefundRequest.model_validate(
         {"transaction_id": charged.id, "amount_usd": amount_usd}
     )
-    return ledger.refund(db, PLATFORM, charged.organization_id, key or new_key(), request)[0]
+    return credit.refund(db, PLATFORM, charged.organization_id, key or new_key(), request)[0]
 
 
 def adjust(
     db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
 ) -> Transaction:
-    request = ledger.AdjustmentRequest.model_validate(
+    request = credit.AdjustmentRequest.model_validate(
         {"amount_usd": amount_usd, "description": "correction", **more}
     )
-    return ledger.adjust(db, PLATFORM, organization_id, key or new_key(), request)[0]
+    return credit.adjust(db, PLATFORM, organization_id, key or new_key(), request)[0]
 
 
 def log_spend(
     db: psycopg.Connection, organization_id: UUID, amount_usd: str, **more: Any
-) -> usage.SpendLog:
-    request = usage.SpendLogRequest.model_validate({"amount_usd": amount_usd, **more})
-    return usage.log_spend(db, PLATFORM, organization_id, None, request)[0]
+) -> spend_logs.SpendLog:
+    request = spend_logs.SpendLogRequest.model_validate({"amount_usd": amount_usd, **more})
+    return spend_logs.log_spend(db, PLATFORM, organization_id, None, request)[0]
 
 
 def erase(
@@ -114,12 +117,12 @@ def erase(
     initiated_by: str | None = None,
     cursor: str | None = None,
     **more: Any,
-) -> privacy.Erasure:
-    request = privacy.ErasureRequest.model_validate(
+) -> personal_data.Erasure:
+    request = personal_data.ErasureRequest.model_validate(
         {"reason": "asked for", "initiated_by": initiated_by, **more}
     )
-    return privacy.erase(db, PLATFORM, organization_id, request, cursor)
+    return personal_data.erase_personal_data(db, PLATFORM, organization_id, request, cursor)
 
 
 def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:
-    return organizations.balance(lambda: db, NO_CACHE, PLATFORM, organization_id).available_usd
+    return balance.get_balance(lambda: db, NO_CACHE, PLATFORM, organization_id).available_usd

@@ -21,9 +21,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("function", WITH_ROUTES, ids=lambda function: function.name)
 def test_a_function_serves_the_routes_that_the_template_sends_it(function: Function) -> None:
     api = function.load().api
-    assert set(api.scopes) == {route.key for route in function.routes}
+    assert set(api.routes) == {route.key for route in function.routes}
     for route in function.routes:
-        assert route.open == (api.scopes[route.key] is None)
+        assert route.open == (api.routes[route.key].scope is None)
 
 
 def test_every_folder_of_functions_is_declared() -> None:

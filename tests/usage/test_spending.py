@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synaxis_billing import organizations, usage
-from synaxis_billing import spending as spent_on
 from synaxis_billing.errors import InvalidRequest, NotFound
+from synaxis_billing.organizations import profile
+from synaxis_billing.usage import spend_logs, spending
 from tests.conftest import Database
 from tests.support import steps
 
@@ -44,13 +44,17 @@ logs = st.fixed_dictionaries(
 waits = st.integers(0, 60 * 40).map(lambda minutes: timedelta(minutes=minutes))
 events = st.lists(st.tuples(waits, logs | st.sampled_from(ZONES)), max_size=25)
 instants = st.integers(-100, 60 * 24 * 30).map(lambda m: BEGINNING + timedelta(minutes=m))
-mixes = st.sets(st.sampled_from(spent_on.DIMENSIONS)).map(sorted)
+mixes = st.sets(st.sampled_from(spending.DIMENSIONS)).map(sorted)
 
 
 def _expected(
-    written: list[usage.SpendLog], zone: ZoneInfo, start: datetime, end: datetime, group_by: Any
+    written: list[spend_logs.SpendLog],
+    zone: ZoneInfo,
+    start: datetime,
+    end: datetime,
+    group_by: Any,
 ) -> dict[tuple[Any, ...], tuple[Decimal, int, int]]:
-    groups: dict[Any, list[usage.SpendLog]] = defaultdict(list)
+    groups: dict[Any, list[spend_logs.SpendLog]] = defaultdict(list)
     for log in written:
         if start <= log.created_at < end:
             local = log.created_at.astimezone(zone)
@@ -72,8 +76,8 @@ def _expected(
 
 def _spent(
     db: psycopg.Connection, organization_id: UUID, start: datetime, end: datetime, group_by: Any
-) -> spent_on.Spending:
-    return spent_on.spending(
+) -> spending.Spending:
+    return spending.get_spending(
         lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, start, end, group_by
     )
 
@@ -97,8 +101,8 @@ def test_spending_is_the_sum_of_the_logs(database: Database) -> None:
             )
             if isinstance(event, str):
                 zone = event
-                change = organizations.OrganizationChange(timezone=zone)
-                organizations.update(db, steps.PLATFORM, organization_id, change)
+                change = profile.OrganizationChange(timezone=zone)
+                profile.update_organization(db, steps.PLATFORM, organization_id, change)
             else:
                 written.append(steps.log_spend(db, organization_id, **event))
         start, end = sorted(bounds)
@@ -145,7 +149,7 @@ def test_by_default_it_is_the_current_month_of_the_organization(database: Databa
         organization_id = steps.new_organization(db, "5", timezone="Pacific/Kiritimati")
         steps.charge(db, organization_id, "1", model="gpt-4o")
         steps.log_spend(db, organization_id, "2", model="gpt-4o")
-        spent = spent_on.spending(
+        spent = spending.get_spending(
             lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, None, None, ["model"]
         )
     here = datetime.now(ZoneInfo("Pacific/Kiritimati"))
@@ -162,4 +166,4 @@ def test_what_cannot_be_answered_says_why(database: Database) -> None:
         with pytest.raises(NotFound):
             _spent(db, UUID(int=7), now, now + timedelta(days=1), [])
     with pytest.raises(InvalidRequest):
-        spent_on.dimensions("model,colour")
+        spending.parse_group_by("model,colour")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synaxis_billing.webhooks.addresses import WebAddress, is_public, parsed
+from synaxis_billing.webhooks.addresses import WebAddress, is_public, parse_url
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_private_loopback_link_local_and_made_up_ones_are_not(host: str) -> None
     ],
 )
 def test_a_url_is_taken_apart(url: str, address: WebAddress) -> None:
-    assert parsed(url) == address
+    assert parse_url(url) == address
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_url_is_taken_apart(url: str, address: WebAddress) -> None:
 )
 def test_what_is_no_address_of_the_web_is_refused(url: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
-        parsed(url)
+        parse_url(url)
 
 
 def test_the_host_is_named_as_in_the_url() -> None:
@@ -83,4 +83,4 @@ def test_the_host_is_named_as_in_the_url() -> None:
         ("https://example.com:80/", "example.com:80"),
         ("http://[::1]:8080/", "[::1]:8080"),
     ):
-        assert parsed(url).authority == authority
+        assert parse_url(url).authority == authority

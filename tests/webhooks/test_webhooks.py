@@ -16,18 +16,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from standardwebhooks import WebhookVerificationError
 
-from synaxis_billing import deliveries, invoices, organizations, webhooks
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import BillingError, Conflict, InvalidRequest, NotFound
+from synaxis_billing.invoices import invoices
+from synaxis_billing.ledger.transactions import InsufficientCredits
+from synaxis_billing.organizations import profile
+from synaxis_billing.organizations.profile import OrganizationChange
+from synaxis_billing.webhooks import delivery, endpoints
 from synaxis_billing.webhooks.delivery import Attempt, Signed
-from synaxis_billing.errors import (
-    BillingError,
-    Conflict,
-    InsufficientCredits,
-    InvalidRequest,
-    NotFound,
+from synaxis_billing.webhooks.endpoints import (
+    EndpointChange,
+    EndpointWithSecret,
+    Event,
+    NewEndpoint,
+    Replay,
 )
-from synaxis_billing.ledger import Caller
-from synaxis_billing.organizations import OrganizationChange
-from synaxis_billing.webhooks import EndpointChange, EndpointWithSecret, Event, NewEndpoint, Replay
 from tests.conftest import Database
 from tests.support.billing import cancel, credit, draft, issue, pay
 from tests.support.certificates import certificate_of
@@ -66,17 +69,17 @@ def endpoint(
     private: bool = True,
 ) -> EndpointWithSecret:
     request = NewEndpoint.model_validate({"url": url, "types": types})
-    return webhooks.create(db, PLATFORM, organization_id, request, private=private)
+    return endpoints.create_endpoint(db, PLATFORM, organization_id, request, private=private)
 
 
-def update(db: psycopg.Connection, of: webhooks.Endpoint, **change: Any) -> webhooks.Endpoint:
+def update(db: psycopg.Connection, of: endpoints.Endpoint, **change: Any) -> endpoints.Endpoint:
     asked = EndpointChange.model_validate(change)
-    return webhooks.update(db, PLATFORM, of.organization_id, of.id, asked, private=False)
+    return endpoints.update_endpoint(db, PLATFORM, of.organization_id, of.id, asked, private=False)
 
 
 def events(db: psycopg.Connection, organization_id: UUID) -> list[Event]:
     """Newest first."""
-    return webhooks.events(db, PLATFORM, organization_id, None, 100, None).items
+    return endpoints.list_events(db, PLATFORM, organization_id, None, 100, None).items
 
 
 def types(db: psycopg.Connection, organization_id: UUID) -> list[str]:
@@ -85,7 +88,7 @@ def types(db: psycopg.Connection, organization_id: UUID) -> list[str]:
 
 
 def claim(db: psycopg.Connection) -> list[Signed]:
-    return [one for many in deliveries.claim(db, datetime.now(UTC)) for one in many]
+    return [one for many in delivery.claim(db, datetime.now(UTC)) for one in many]
 
 
 def attempt(of: Signed, code: int | None = None, error: str | None = None) -> Attempt:
@@ -185,7 +188,7 @@ def test_a_low_balance_is_told_once_per_crossing(db: psycopg.Connection) -> None
     assert types(db, acme) == ["balance.low"] * 2
     adjust(db, acme, "20")
     change = OrganizationChange.model_validate({"low_balance_threshold_usd": "100"})
-    organizations.update(db, PLATFORM, acme, change)
+    profile.update_organization(db, PLATFORM, acme, change)
     assert types(db, acme) == ["balance.low"] * 3
 
 
@@ -224,7 +227,9 @@ def test_for_any_changes_there_is_one_event_for_each_time_that_the_balance_becom
         if kind == "threshold":
             threshold = value
             change = {"low_balance_threshold_usd": None if value is None else str(value)}
-            organizations.update(db, PLATFORM, acme, OrganizationChange.model_validate(change))
+            profile.update_organization(
+                db, PLATFORM, acme, OrganizationChange.model_validate(change)
+            )
         elif kind == "top_up":
             assert value
             held += value
@@ -276,7 +281,7 @@ def test_what_is_sent_is_signed_as_the_standard_says(
     made = endpoint(db, acme, receiver.url)
     charge(db, acme, "6")
     [request] = claim(db)
-    assert deliveries.record(db, deliveries.send(request, private=True)) == "delivered"
+    assert delivery.record(db, delivery.send(request, private=True)) == "delivered"
     [got] = receiver.received
     [event] = events(db, acme)
     told_at = event.created_at.isoformat().replace("+00:00", "Z")
@@ -286,8 +291,8 @@ def test_what_is_sent_is_signed_as_the_standard_says(
         "data": event.data,
     }
     assert got.headers["webhook-id"] == str(event.id)
-    [delivery] = event.deliveries
-    assert (delivery.status, delivery.attempts, delivery.status_code) == ("delivered", 1, 204)
+    [told] = event.deliveries
+    assert (told.status, told.attempts, told.status_code) == ("delivered", 1, 204)
     for forged in (
         got._replace(body=got.body.replace("4.0", "9.0")),
         got._replace(headers={**got.headers, "webhook-id": str(uuid4())}),
@@ -295,7 +300,7 @@ def test_what_is_sent_is_signed_as_the_standard_says(
         with pytest.raises(WebhookVerificationError):
             forged.verified(made.secret)
 
-    rotated = webhooks.rotate_secret(db, PLATFORM, acme, made.id)
+    rotated = endpoints.rotate_secret(db, PLATFORM, acme, made.id)
     assert rotated.secret != made.secret
     for accepted in ([made.secret, rotated.secret], [rotated.secret]):
         alert(db, acme)
@@ -333,15 +338,15 @@ def test_two_dispatchers_at_once_send_each_once_and_one_that_dies_loses_nothing(
         make_due(admin)
     again = claim(db)
     assert {one.event_id for one in again} == {one.event_id for one in claimed}
-    assert deliveries.record(db, attempt(claimed[0], 204)) == "forgotten"
-    assert {deliveries.record(db, attempt(one, 204)) for one in again} == {"delivered"}
-    assert deliveries.record(db, attempt(again[0], 500, "it answered 500")) == "forgotten"
+    assert delivery.record(db, attempt(claimed[0], 204)) == "forgotten"
+    assert {delivery.record(db, attempt(one, 204)) for one in again} == {"delivered"}
+    assert delivery.record(db, attempt(again[0], 500, "it answered 500")) == "forgotten"
 
 
 def test_an_endpoints_backlog_is_in_nobodys_way(
     db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "MOST_OF_AN_ENDPOINT", 2)
+    monkeypatch.setattr(delivery, "MOST_OF_AN_ENDPOINT", 2)
     busy, quiet = low(db), low(db)
     busy_endpoint, quiet_endpoint = endpoint(db, busy), endpoint(db, quiet)
     for _ in range(5):
@@ -349,7 +354,7 @@ def test_an_endpoints_backlog_is_in_nobodys_way(
     alert(db, quiet)
     pages = [
         sorted(str(one.endpoint_id) for one in page)
-        for page in deliveries.claim(db, datetime.now(UTC))
+        for page in delivery.claim(db, datetime.now(UTC))
     ]
     of_busy = str(busy_endpoint.id)
     assert pages == [
@@ -369,7 +374,7 @@ def test_a_failure_is_tried_again_after_growing_delays_until_it_is_given_up(
     with database.admin() as admin:
         for number in range(1, 11):
             [request] = claim(db)
-            outcome = deliveries.record(db, attempt(request, 500, "it answered 500"))
+            outcome = delivery.record(db, attempt(request, 500, "it answered 500"))
             [delivery] = events(db, acme)[0].deliveries
             assert (delivery.attempts, delivery.error) == (number, "it answered 500")
             if number < 10:
@@ -385,7 +390,7 @@ def test_a_failure_is_tried_again_after_growing_delays_until_it_is_given_up(
     assert hours == sorted(hours)
     assert hours[0] * 3600 == pytest.approx(5, abs=1)
     assert hours[-1] == pytest.approx(25, abs=2)
-    assert webhooks.replay(db, PLATFORM, acme, made.id, LAST_HOUR).replayed == 1
+    assert endpoints.replay_events(db, PLATFORM, acme, made.id, LAST_HOUR).replayed == 1
     assert len(claim(db)) == 1
 
 
@@ -417,20 +422,20 @@ def test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner(
         ):
             alert(db, acme)
             [request, *_] = claim(db)
-            assert deliveries.record(db, attempt(request, code, error)) == outcome
-            [listed] = webhooks.listed(db, PLATFORM, acme).items
+            assert delivery.record(db, attempt(request, code, error)) == outcome
+            [listed] = endpoints.list_endpoints(db, PLATFORM, acme).items
             assert (listed.failing_since is None) == (error is None)
         admin.execute(
             "UPDATE billing.webhook_endpoints SET failing_since = failing_since - %s",
-            [deliveries.PATIENCE],
+            [delivery.PATIENCE],
         )
         make_due(admin)
         first, *others = claim(db)
-        assert deliveries.record(db, attempt(first, 500, "it answered 500")) == "disabled"
+        assert delivery.record(db, attempt(first, 500, "it answered 500")) == "disabled"
         for one in others:
-            deliveries.record(db, attempt(one, 500, "it answered 500"))
+            delivery.record(db, attempt(one, 500, "it answered 500"))
         make_due(admin)
-    [listed] = webhooks.listed(db, PLATFORM, acme).items
+    [listed] = endpoints.list_endpoints(db, PLATFORM, acme).items
     assert not listed.enabled
     assert "only failures since" in str(listed.disabled_because)
     assert claim(db) == []
@@ -438,12 +443,12 @@ def test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner(
     alert(db, acme)
     assert (len(events(db, acme)), claim(db)) == (before + 1, [])
     with pytest.raises(Conflict, match="disabled"):
-        webhooks.replay(db, PLATFORM, acme, made.id, LAST_HOUR)
+        endpoints.replay_events(db, PLATFORM, acme, made.id, LAST_HOUR)
     enabled = update(db, made, enabled=True)
     assert (enabled.enabled, enabled.failing_since) == (True, None)
     # What waited is told; what happened meanwhile is for the asking.
     waiting = len(claim(db))
-    assert webhooks.replay(db, PLATFORM, acme, made.id, LAST_HOUR).replayed == 1
+    assert endpoints.replay_events(db, PLATFORM, acme, made.id, LAST_HOUR).replayed == 1
     assert (waiting, len(claim(db))) == (2, 1)
 
 
@@ -452,8 +457,8 @@ def test_an_endpoint_that_is_gone_says_so_at_once(db: psycopg.Connection) -> Non
     endpoint(db, acme)
     alert(db, acme)
     [request] = claim(db)
-    assert deliveries.record(db, attempt(request, 410, "it answered 410")) == "disabled"
-    [listed] = webhooks.listed(db, PLATFORM, acme).items
+    assert delivery.record(db, attempt(request, 410, "it answered 410")) == "disabled"
+    [listed] = endpoints.list_endpoints(db, PLATFORM, acme).items
     assert listed.disabled_because == "it answered 410, gone"
 
 
@@ -462,22 +467,22 @@ def test_an_event_is_told_again_when_asked_with_the_same_id(db: psycopg.Connecti
     made = endpoint(db, acme)
     alert(db, acme)
     [first] = claim(db)
-    deliveries.record(db, attempt(first, 200))
-    nothing = webhooks.replay(db, PLATFORM, acme, made.id, LAST_HOUR)
+    delivery.record(db, attempt(first, 200))
+    nothing = endpoints.replay_events(db, PLATFORM, acme, made.id, LAST_HOUR)
     assert nothing.replayed == 0
     asked = Replay(event_id=first.event_id)
-    assert webhooks.replay(db, PLATFORM, acme, made.id, asked).replayed == 1
+    assert endpoints.replay_events(db, PLATFORM, acme, made.id, asked).replayed == 1
     [second] = claim(db)
     assert (second.headers["webhook-id"], second.body) == (first.headers["webhook-id"], first.body)
     later = endpoint(db, acme, f"{URL}/later")
-    assert webhooks.replay(db, PLATFORM, acme, later.id, LAST_HOUR).replayed == 1
+    assert endpoints.replay_events(db, PLATFORM, acme, later.id, LAST_HOUR).replayed == 1
     stranger = low(db)
     theirs = endpoint(db, stranger)
     with pytest.raises(NotFound, match="no such event"):
-        webhooks.replay(db, PLATFORM, stranger, theirs.id, asked)
+        endpoints.replay_events(db, PLATFORM, stranger, theirs.id, asked)
     for wrong in (Replay(), LAST_HOUR.model_copy(update={"event_id": first.event_id})):
         with pytest.raises(InvalidRequest):
-            webhooks.replay(db, PLATFORM, acme, made.id, wrong)
+            endpoints.replay_events(db, PLATFORM, acme, made.id, wrong)
 
 
 def test_an_endpoint_is_changed_and_deleted_by_its_organization_alone(
@@ -492,15 +497,15 @@ def test_an_endpoint_is_changed_and_deleted_by_its_organization_alone(
         update(db, second, url=URL)
     changed = update(db, second, url=f"{URL}/third", types=["invoice.paid"])
     assert (changed.url, changed.types) == (f"{URL}/third", ["invoice.paid"])
-    assert not hasattr(webhooks.listed(db, PLATFORM, acme).items[0], "secret")
+    assert not hasattr(endpoints.list_endpoints(db, PLATFORM, acme).items[0], "secret")
     of_other = Caller(tenant=str(other), subject="x")
 
     def attempts(of: UUID) -> list[Callable[[], object]]:
         return [
-            lambda: webhooks.delete(db, of_other, of, made.id),
-            lambda: webhooks.rotate_secret(db, of_other, of, made.id),
-            lambda: webhooks.replay(db, of_other, of, made.id, LAST_HOUR),
-            lambda: webhooks.update(
+            lambda: endpoints.delete_endpoint(db, of_other, of, made.id),
+            lambda: endpoints.rotate_secret(db, of_other, of, made.id),
+            lambda: endpoints.replay_events(db, of_other, of, made.id, LAST_HOUR),
+            lambda: endpoints.update_endpoint(
                 db, of_other, of, made.id, EndpointChange(enabled=False), private=False
             ),
         ]
@@ -511,15 +516,15 @@ def test_an_endpoint_is_changed_and_deleted_by_its_organization_alone(
                 attempted()
             assert refused.value.code == code
     alert(db, acme)
-    webhooks.delete(db, PLATFORM, acme, made.id)
+    endpoints.delete_endpoint(db, PLATFORM, acme, made.id)
     assert claim(db) == []
-    assert len(webhooks.listed(db, PLATFORM, acme).items) == 1
+    assert len(endpoints.list_endpoints(db, PLATFORM, acme).items) == 1
 
 
 def test_there_are_so_many_endpoints_and_no_more(
     db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "MOST_ENDPOINTS", 2)
+    monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 2)
     acme = low(db)
     for number in range(2):
         endpoint(db, acme, f"{URL}/{number}")
@@ -565,7 +570,7 @@ def request_to(url: str) -> Signed:
         "created_at": "2026-03-01T00:00:00+00:00",
         "data": {},
     }
-    return deliveries.signed(claimed, datetime.now(UTC))
+    return delivery.sign(claimed, datetime.now(UTC))
 
 
 @pytest.mark.parametrize(
@@ -585,7 +590,7 @@ def test_an_inner_address_is_refused_when_it_is_sent_to(
     url: str, error: str, receiver: Receiver
 ) -> None:
     request = request_to(url.format(port=receiver.server_port))
-    assert deliveries.send(request, private=False).error == error
+    assert delivery.send(request, private=False).error == error
     assert receiver.received == []
 
 
@@ -594,27 +599,27 @@ def test_an_answer_that_is_no_success_is_a_failure(receiver: Receiver) -> None:
         receiver.headers = {"location": elsewhere.url}
         for status in (301, 307, 400, 404, 429, 500):
             receiver.status = status
-            sent = deliveries.send(request_to(receiver.url), private=True)
+            sent = delivery.send(request_to(receiver.url), private=True)
             assert (sent.status_code, sent.error) == (status, f"it answered {status}")
         assert elsewhere.received == []
     receiver.status = 299
-    assert deliveries.send(request_to(receiver.url), private=True).error is None
+    assert delivery.send(request_to(receiver.url), private=True).error is None
 
 
 def test_an_endpoint_that_is_slow_or_not_there_is_a_failure_in_time(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(delivery, "ANSWER_SECONDS", 0.3)
     for trickles in (0.02, 30):
         receiver.trickles = trickles
         began = datetime.now(UTC)
-        sent = deliveries.send(request_to(receiver.url), private=True)
+        sent = delivery.send(request_to(receiver.url), private=True)
         assert sent.error == "it did not answer in time"
         assert datetime.now(UTC) - began < timedelta(seconds=2)
     with receiving() as gone:
         url = gone.url
-    assert "could not be reached" in str(deliveries.send(request_to(url), private=True).error)
-    unknown = deliveries.send(request_to("https://nobody.invalid/"), private=False)
+    assert "could not be reached" in str(delivery.send(request_to(url), private=True).error)
+    unknown = delivery.send(request_to("https://nobody.invalid/"), private=False)
     assert unknown.error == "it could not be reached (gaierror)"
 
 
@@ -622,9 +627,9 @@ def test_a_certificate_must_be_vouched_for(tmp_path: Path, monkeypatch: pytest.M
     certificate = certificate_of(tmp_path)
     with receiving(certificate) as secure:
         url = secure.url.replace("http://", "https://")
-        refused = deliveries.send(request_to(url), private=True)
+        refused = delivery.send(request_to(url), private=True)
         assert "its certificate is refused" in str(refused.error)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-        accepted = deliveries.send(request_to(url), private=True)
+        accepted = delivery.send(request_to(url), private=True)
         assert (accepted.status_code, accepted.error) == (204, None)
         assert len(secure.received) == 1

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.cache import PLATFORM, Cache, Family, Loaded
-from synaxis_billing.currencies import CURRENCIES, UnsupportedCurrency
+from synaxis_billing.currencies import CURRENCIES, UnsupportedCurrency, in_capitals
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.money import convert
 
@@ -106,11 +106,11 @@ def current_rates(
     cache: Cache,
     currencies: Iterable[str] = CURRENCIES,
 ) -> list[Rate]:
-    """Return the last known rates of currencies, given by codes in capitals.
+    """Return the last known rates of currencies, given by codes in any case.
 
     Raises UnsupportedCurrency.
     """
-    codes = list(currencies)
+    codes = [in_capitals(code) for code in currencies]
     for code in codes:
         if code not in CURRENCIES:
             raise UnsupportedCurrency(
