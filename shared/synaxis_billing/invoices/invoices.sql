@@ -95,16 +95,14 @@ $$;
 
 -- The invoice of its period, computed from what was charged, by the organization's profile and
 -- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
--- Each amount is rounded once, half-up, to the minor unit, tax from its unrounded base; lines get the
--- units that their sum is short of by largest remainder, and so add up to the subtotal.
+-- Tax is computed from its unrounded base; the lines add up to the subtotal.
 CREATE OR REPLACE FUNCTION billing.computed_invoice(
     i billing.invoices, o billing.organizations, p_terms jsonb
 ) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_rate jsonb := p_terms -> 'rates' -> o.billing_currency;
-    v_units numeric;
-    v_tax_rate numeric := CASE WHEN o.tax IS NULL OR (o.tax ->> 'reverse_charge')::boolean THEN 0
-        ELSE (o.tax ->> 'rate_percent')::numeric / 100 END;
+    v_scale numeric;
+    v_tax_rate numeric := billing.tax_rate(o.tax);
 BEGIN
     i.timezone := o.timezone;
     i.billing_currency := o.billing_currency;
@@ -118,24 +116,20 @@ BEGIN
     i.locale := o.locale;
     i.payment_terms_days := o.payment_terms_days;
     i.updated_at := o.changed_at;
-    -- Minor units per US dollar.
-    v_units := i.exchange_rate * 10 ^ i.minor_units::numeric;
+    v_scale := 10 ^ i.minor_units::numeric;
 
     WITH used AS (
         SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
-            sum(amount_usd) AS amount_usd
+            sum(amount_usd) AS amount_usd,
+            row_number() OVER (ORDER BY sum(amount_usd) DESC, model, provider) AS place
         FROM billing.spend_between(o.id, o.timezone, i.period_start, i.period_end)
         WHERE charged GROUP BY 1, 2
-    ), floored AS (
-        SELECT *, floor(amount_usd * v_units) AS units,
-            round(sum(amount_usd) OVER () * v_units) - sum(floor(amount_usd * v_units)) OVER () AS short,
-            row_number() OVER (ORDER BY amount_usd * v_units - floor(amount_usd * v_units) DESC,
-                amount_usd DESC, model, provider) AS place
-        FROM used
     ), lines AS (
-        SELECT model, provider, requests, tokens, amount_usd,
-            (units + (place <= short)::int) / 10 ^ i.minor_units::numeric AS amount
-        FROM floored
+        SELECT used.*, units / v_scale AS amount
+        FROM used
+        JOIN unnest(billing.allocate(
+            (SELECT array_agg(amount_usd ORDER BY place) FROM used), i.exchange_rate * v_scale)
+        ) WITH ORDINALITY AS allocated (units, place) USING (place)
     )
     SELECT coalesce(jsonb_agg(jsonb_build_object(
             'description', concat_ws(', ', coalesce(model, 'Usage'), provider),
@@ -145,13 +139,14 @@ BEGIN
             'tokens', tokens,
             'amount_usd', amount_usd::numeric(28, 8)::text,
             'amount_billing_currency', amount::numeric(28, 4)::text)
-            ORDER BY amount_usd DESC, model, provider), '[]'),
+            ORDER BY place), '[]'),
         coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
     INTO i.line_items, i.subtotal_usd, i.subtotal_billing_currency
     FROM lines;
     i.tax_usd := round(i.subtotal_usd * v_tax_rate, 8);
     i.total_amount_usd := i.subtotal_usd + i.tax_usd;
-    i.tax_billing_currency := round(i.subtotal_usd * v_tax_rate * i.exchange_rate, i.minor_units);
+    i.tax_billing_currency := billing.in_currency(
+        i.subtotal_usd * v_tax_rate, i.exchange_rate, i.minor_units);
     i.total_amount_billing_currency := i.subtotal_billing_currency + i.tax_billing_currency;
     RETURN i;
 END $$;
@@ -161,7 +156,19 @@ CREATE OR REPLACE FUNCTION billing.store_invoice(i billing.invoices, o billing.o
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.save_organization(o);
-    INSERT INTO billing.invoices SELECT i.*
+    INSERT INTO billing.invoices (
+        id, organization_id, invoice_number, status, period_start, period_end, timezone, billing_currency,
+        minor_units, exchange_rate, rate_source, rate_as_of, line_items, subtotal_usd, tax_usd,
+        total_amount_usd, subtotal_billing_currency, tax_billing_currency, total_amount_billing_currency,
+        tax, seller, customer, locale, payment_terms_days, issued_at, due_date, paid_at, created_at,
+        updated_at
+    ) VALUES (
+        i.id, i.organization_id, i.invoice_number, i.status, i.period_start, i.period_end, i.timezone,
+        i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source, i.rate_as_of, i.line_items,
+        i.subtotal_usd, i.tax_usd, i.total_amount_usd, i.subtotal_billing_currency,
+        i.tax_billing_currency, i.total_amount_billing_currency, i.tax, i.seller, i.customer, i.locale,
+        i.payment_terms_days, i.issued_at, i.due_date, i.paid_at, i.created_at, i.updated_at
+    )
     ON CONFLICT (id) DO UPDATE SET
         invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
         billing_currency = i.billing_currency, minor_units = i.minor_units,
@@ -220,7 +227,7 @@ END $$;
 -- ends, so it is taken last.
 CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
 LANGUAGE sql AS $$
-    INSERT INTO billing.document_counters AS c
+    INSERT INTO billing.document_counters AS c (series, year, last)
     VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
     ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
     RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))

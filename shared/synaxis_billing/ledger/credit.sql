@@ -27,6 +27,7 @@ BEGIN
     PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
     IF p_reference_id IS NOT NULL THEN
         INSERT INTO billing.idempotency
+            (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
         VALUES (o.id, 'payment', p_reference_id, p_fingerprint, 'transaction', t.id, o.changed_at);
     END IF;
     RETURN billing.outcome('created', billing.transaction_json(t));
@@ -69,7 +70,8 @@ BEGIN
         RETURN billing.outcome('refund_exceeds_charge', json_build_object(
             'refundable_usd', v_left_usd::text, 'required_usd', v_amount_usd::text));
     END IF;
-    INSERT INTO billing.charge_refunds AS r VALUES (c.id, o.id, -c.amount_usd, v_amount_usd)
+    INSERT INTO billing.charge_refunds AS r (charge_id, organization_id, charged_usd, refunded_usd)
+    VALUES (c.id, o.id, -c.amount_usd, v_amount_usd)
     ON CONFLICT (charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
     t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
         p_initiated_by, p_charge_id => c.id);
@@ -112,8 +114,15 @@ CREATE OR REPLACE FUNCTION billing.store_credit(
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, 'key', p_key, p_fingerprint, 'transaction', t.id, o.changed_at);
-    INSERT INTO billing.credit_transactions SELECT t.*;
+    INSERT INTO billing.credit_transactions
+        (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
+        balance_after_usd, description, reference_id, initiated_by, hold_id, charge_id, personal_salt,
+        personal_digest, previous_hash, hash, created_at)
+    VALUES (t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
+        t.balance_after_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
+        t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at);
     o.balance_usd := t.balance_after_usd;
     o.version := t.version;
     o.head_hash := t.hash;

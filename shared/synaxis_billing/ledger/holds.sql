@@ -74,6 +74,7 @@ BEGIN
     o.held_usd := o.held_usd + h.amount_usd;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'hold', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;
@@ -182,6 +183,7 @@ BEGIN
     END IF;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, 'key', p_key, p_fingerprint, 'release', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;

@@ -16,15 +16,13 @@ DECLARE
     v_before timestamptz := coalesce(p_before, 'infinity');
     v_from timestamptz;
     v_wanted uuid[];
-    v_free uuid[];
     v_captured uuid[];
     v_holds bigint;
     v_own bigint;
     v_of_holds bigint;
 BEGIN
     IF coalesce(p_tenant, '') NOT IN (p_organization_id::text, '*')
-        OR NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id)
-    THEN
+        OR NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
@@ -42,23 +40,20 @@ BEGIN
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
         AND (description IS NOT NULL OR initiated_by IS NOT NULL);
-    SELECT array_agg(id) INTO v_free FROM (
-        SELECT id FROM billing.holds WHERE id = ANY (v_wanted) FOR NO KEY UPDATE SKIP LOCKED
-    ) AS free;
     WITH emptied AS (
         UPDATE billing.holds SET description = NULL, initiated_by = NULL
-        WHERE id = ANY (v_free) RETURNING transaction_id
+        WHERE id = ANY (ARRAY(
+            SELECT id FROM billing.holds WHERE id = ANY (v_wanted) FOR NO KEY UPDATE SKIP LOCKED))
+        RETURNING transaction_id
     )
     SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
     INTO v_holds, v_captured FROM emptied;
     -- By id and by time: as one condition, it would read all that is newer each time.
-    UPDATE billing.credit_transactions
-    SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND id = ANY (v_captured);
     GET DIAGNOSTICS v_of_holds = ROW_COUNT;
-    UPDATE billing.credit_transactions
-    SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
@@ -132,6 +127,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
+    IF p_initiated_by IS NOT NULL AND p_kind IN ('transaction', 'hold') THEN
+        EXECUTE format(
+            'SELECT created_at FROM billing.%I WHERE organization_id = $1 AND created_at < $2
+            ORDER BY created_at DESC OFFSET $3 LIMIT 1',
+            CASE p_kind WHEN 'hold' THEN 'holds' ELSE 'credit_transactions' END)
+        INTO v_from USING p_organization_id, v_before, p_scan - 1;
+    END IF;
     CASE p_kind
     WHEN 'organization' THEN
         -- The version is the cache's business.
@@ -139,11 +141,6 @@ BEGIN
         FROM billing.organizations AS r
         WHERE r.id = p_organization_id AND r.created_at < v_before;
     WHEN 'transaction' THEN
-        IF p_initiated_by IS NOT NULL THEN
-            SELECT created_at INTO v_from FROM billing.credit_transactions
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC OFFSET p_scan - 1 LIMIT 1;
-        END IF;
         SELECT json_agg(billing.transaction_json(r)), count(*), min(created_at)
         INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.credit_transactions AS t
@@ -154,11 +151,6 @@ BEGIN
                     WHERE h.id = t.hold_id AND h.initiated_by = p_initiated_by))
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'hold' THEN
-        IF p_initiated_by IS NOT NULL THEN
-            SELECT created_at INTO v_from FROM billing.holds
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC OFFSET p_scan - 1 LIMIT 1;
-        END IF;
         SELECT json_agg(billing.hold_json(r)), count(*), min(created_at)
         INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.holds

@@ -13,7 +13,7 @@ BEGIN
     IF EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.invalid_state('This region holds the organization itself.');
     END IF;
-    INSERT INTO billing.organization_homes VALUES (p_organization_id, p_region)
+    INSERT INTO billing.organization_homes (organization_id, region) VALUES (p_organization_id, p_region)
     ON CONFLICT (organization_id) DO UPDATE SET region = excluded.region;
     RETURN billing.outcome('created');
 END $$;

@@ -56,11 +56,18 @@ BEGIN
     s.created_at := o.changed_at;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     SELECT o.id, kind, key, u.fingerprint, 'spend_log', s.id, o.changed_at
     FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
     WHERE key IS NOT NULL;
-    INSERT INTO billing.spend_logs SELECT s.*;
+    INSERT INTO billing.spend_logs
+        (id, organization_id, transaction_id, team_id, virtual_key_id, request_id, amount_usd, model,
+        provider, tokens, region, bucket_start, created_at)
+    VALUES (s.id, s.organization_id, s.transaction_id, s.team_id, s.virtual_key_id, s.request_id, s.amount_usd,
+        s.model, s.provider, s.tokens, s.region, s.bucket_start, s.created_at);
     INSERT INTO billing.spend_rollups AS r
+        (organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id, region,
+        charged, amount_usd, tokens, requests)
     VALUES (o.id, o.day_start, o.day_end, s.model, s.provider, s.team_id, s.virtual_key_id, s.region,
         false, s.amount_usd, s.tokens, 1)
     ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
