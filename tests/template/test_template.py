@@ -58,8 +58,8 @@ def test_the_environment_is_declared_and_used() -> None:
 
 def test_the_inner_time_limit_ends_first() -> None:
     statement = re.search(
-        r"statement_timeout = '(\d+)s'",
-        (ROOT / "shared/synaxis_billing/sql/migrations/0002_roles.sql").read_text(),
+        r"statement_timeout=(\d+)s",
+        (ROOT / "shared/synaxis_billing/schema/privileges.sql").read_text(),
     )
     assert statement
     for function in WITH_ROUTES:

@@ -1,7 +1,7 @@
 """Bring a database's schema up to date, from a developer's machine and from a deployment alike.
 
-Migrations make the tables, each once. Functions, triggers and privileges are replaced as a whole when
-their text has changed: every noun's SQL, then triggers.sql, then privileges.sql.
+A migration makes or changes tables, once. Functions, triggers and privileges are replaced as a whole
+when their text has changed: every noun's SQL, then triggers.sql, then privileges.sql.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class MigrationError(Exception):
 
 
 class _Function(NamedTuple):
-    """A function as it was before it was replaced. `callable` says whether synaxis_app may call it."""
+    """A function before it was replaced. `callable` says whether synaxis_app may call it."""
 
     signature: str
     definition: str
@@ -188,9 +188,7 @@ def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None])
     statements = [sql.SQL("GRANT CREATE ON SCHEMA billing TO {}").format(owners)]
     for name, owner in functions.items():
         function = sql.SQL(name if "(" in name else f"billing.{name}")
-        statements.append(
-            sql.SQL("GRANT EXECUTE ON FUNCTION {} TO synaxis_app").format(function)
-        )
+        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO synaxis_app").format(function))
         if owner in roles:
             statements.append(
                 sql.SQL("ALTER FUNCTION {} OWNER TO {}").format(function, sql.Identifier(owner))
