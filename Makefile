@@ -39,7 +39,8 @@ check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m mypy shared local tests bench
 	@for function in functions/*/; do $(PYTHON) -m mypy $${function}app.py || exit 1; done
 	$(validate)
-	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml
+	.venv-sam/bin/cfn-lint stacks/*.yaml
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
@@ -53,6 +54,9 @@ audit: .venv  ## check every invariant of the ledger on the live database
 build: .venv-sam  ## what `sam deploy` uploads (REVISION=text, a new one, has changed parameters take effect)
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build $(ARGS)
 	@sed -i.bak "s/CONFIG_REVISION: .*/CONFIG_REVISION: '$(or $(REVISION),1)'/" .aws-sam/build/template.yaml
+
+deploy: .venv-sam  ## deploy what was built (ENV=dev, an environment of samconfig.toml; CONFIG=../ours.toml)
+	@.venv-sam/bin/python -m local.deploy $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
 
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -75,4 +79,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test fuzz sam-test sam-api check bench migrate audit build lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-sam .venv-checkov

@@ -22,8 +22,8 @@ from local.database import prepare
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing.ledger.audit import audit
-from synaxis_billing.schema.migrate import MigrationError, migrate
 from synaxis_billing.money import format_money
+from synaxis_billing.schema.migrate import MigrationError, migrate
 
 STATE = Path(os.environ.get("STATE", template.ROOT / ".local"))
 RUNNING = STATE / "run.json"

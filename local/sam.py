@@ -104,7 +104,7 @@ def _derive() -> Path:
     document: dict[str, Any] = yaml.safe_load((BUILD / "template.yaml").read_text())
     shutil.rmtree(DERIVED, ignore_errors=True)
     for resource in document["Resources"].values():
-        for uri in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
+        for uri in {"CodeUri", "ContentUri", "TemplateURL"} & set(resource["Properties"]):
             resource["Properties"][uri] = str(BUILD / resource["Properties"][uri])
     for name, function in read({}).functions.items():
         if function.routes:

@@ -21,6 +21,9 @@ from synaxis_billing.ledger.audit import Audit, audit
 from tests.support.running import Client, running, wait_until
 
 _numbers = itertools.count(1)
+# Read when a function's modules are first imported.
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "test")
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
 
 
 class Database(NamedTuple):

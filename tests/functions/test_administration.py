@@ -24,6 +24,7 @@ from synaxis_billing.edge.aws.secrets import secret
 from synaxis_billing.schema.migrate import KEPT, migrate
 from tests.conftest import Database
 from tests.support.certificates import certificate_of
+from tests.support.events import CONTEXT
 from tests.support.steps import new_organization
 
 REGION = "eu-central-1"

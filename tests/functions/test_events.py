@@ -12,7 +12,7 @@ def test_every_event_gets_its_answer(invoke: Invoke) -> None:
         assert found[name]["statusCode"] == status, (name, found[name])
     assert found["upkeep"] == {"made": []}
     assert found["fx_fetch"]["source"] == "simulated"
-    assert found["cache_sweep"] == {"told": 0}
+    assert found["cache_sweep"] == {"sent": 0}
     # The organization is younger than the month.
     assert found["month_end_plan"] == {"month": "2026-02", "sent": 0}
     assert found["webhook_dispatch"] == {"sent": 0}

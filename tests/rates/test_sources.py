@@ -250,11 +250,11 @@ def test_the_first_source_that_can_be_believed_is_the_last_that_is_asked() -> No
         next(asked)
         raise Refused("not needed")
 
-    sources = [Source("first", refuse), simulated(), Source("third", unasked)]
-    assert fetch(sources, NOW).refused == ("first: it is closed",)
+    chain = [Source("first", refuse), simulated(), Source("third", unasked)]
+    assert fetch(chain, NOW).refused == ("first: it is closed",)
     assert next(asked) == 0
     with pytest.raises(NoRates, match="first: it is closed; first: it is closed"):
-        fetch([sources[0], sources[0]], NOW)
+        fetch([chain[0], chain[0]], NOW)
     with pytest.raises(NoRates, match="no source is configured"):
         fetch([], NOW)
 

@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 import boto3
@@ -67,6 +68,10 @@ def created(parameters: dict[str, str]) -> Created:
     resources = template["Resources"]
     left_out = {name for name, of in resources.items() if of["Type"] not in get_model_map()}
     template = _with_stand_ins(template, left_out | _LEFT_OUT)
+    # Moto does not look at a snapshot's size.
+    for database in template["Resources"].values():
+        if database["Type"] == "AWS::RDS::DBInstance":
+            database["Properties"].setdefault("AllocatedStorage", "20")
     _upload(template)
     by_api = {name: of for name, of in template["Resources"].items() if of["Type"] in BY_API}
     resolved = _create(template, left_out | _LEFT_OUT, by_api)
@@ -114,6 +119,13 @@ def _with_stand_ins(template: dict[str, Any], left_out: set[str]) -> dict[str, A
         return literal if match[0].startswith("$") else f'"{literal}"'
 
     text = json.dumps(template)
+    # Moto cannot divide a network.
+    subnets = list(ip_network(template["Parameters"]["VpcCidr"]["Default"]).subnets(new_prefix=20))
+    text = re.sub(
+        r'{"Fn::Select": \[(\d), {"Fn::Cidr": \[{"Ref": "VpcCidr"}, 2, 12\]}\]}',
+        lambda match: f'"{subnets[int(match[1])]}"',
+        text,
+    )
     text = re.sub(r'{"Ref": "(\w+)Aliaslive"}', r'{"Fn::GetAtt": ["\1", "Arn"]}', text)
     text = re.sub(r"\${(\w+)Aliaslive}", r"${\1.Arn}", text)
     for reference in (

@@ -14,8 +14,8 @@ from synaxis_billing import schema
 PATH = Path(schema.__file__).parent / "schema.sql"
 COMMAND = "PYTHONPATH=shared:. .venv/bin/python -m tests.support.schema_dump"
 _HEADER = f"""\
--- The schema of a migrated database, for readers: generated, never applied. Monthly partitions are
--- left out; functions are listed with their owner and callers. Generate it after a change of any SQL:
+-- The schema of a migrated database, for readers: generated, never applied. Monthly partitions
+-- are left out; functions are listed with their owner and callers. After a change of SQL:
 --   {COMMAND}
 """
 _ENTRY = re.compile(r"^--\n-- Name: (.+?); Type: (.+?); Schema: .*\n--\n", re.MULTILINE)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local.template import ROOT
+from tests.support.nesting import Template, merge
 
 Resources = dict[str, dict[str, Any]]
 _NOTHING = {"Ref": "AWS::NoValue"}
@@ -21,17 +22,28 @@ TEMPLATE = (ROOT / "template.yaml").read_text()
 
 
 @functools.cache
-def transformed(*uploaded: str, text: str = TEMPLATE) -> dict[str, Any]:
-    """The template as CloudFormation gets it; the resources named were uploaded anew."""
+def separate(*uploaded: str, text: str = TEMPLATE) -> tuple[Template, dict[str, Template]]:
+    """The template as CloudFormation gets it, and those of the stacks below it by the name of their
+    resource; the resources named were uploaded anew."""
     made = subprocess.run(
         [SAM, ROOT / "tests/support/transform.py", *uploaded],
         input=text,
+        cwd=ROOT,
         env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
         capture_output=True,
         check=True,
         text=True,
     )
-    template: dict[str, Any] = json.loads(made.stdout)
+    template, nested = json.loads(made.stdout)
+    return template, nested
+
+
+@functools.cache
+def transformed(*uploaded: str, text: str = TEMPLATE) -> Template:
+    """The template with the stacks below it merged into it."""
+    template, nested = separate(*uploaded, text=text)
+    for name, inner in nested.items():
+        template = merge(template, name, inner)
     return template
 
 
@@ -49,7 +61,7 @@ def properties(name: str) -> dict[str, Any]:
     return found
 
 
-def decided(**parameters: str) -> dict[str, Any]:
+def decided(**parameters: str) -> Template:
     """The template with these parameters, its conditions decided: without what they leave out."""
     template = transformed()
     conditions = conditions_of(**parameters)
@@ -84,8 +96,14 @@ def conditions_of(**parameters: str) -> dict[str, bool]:
     conditions = template["Conditions"]
 
     def operand(of: Any) -> Any:
-        name = of["Ref"] if isinstance(of, dict) else None
-        return parameters.get(name, template["Parameters"][name]["Default"]) if name else of
+        if not isinstance(of, dict):
+            return of
+        if "Fn::If" in of:
+            condition, if_true, if_false = of["Fn::If"]
+            return operand(if_true if holds({"Condition": condition}) else if_false)
+        declared = template["Parameters"].get(of.get("Ref"))
+        # The name of a resource is not empty, whatever it is.
+        return parameters.get(of["Ref"], declared["Default"]) if declared else of
 
     def holds(of: dict[str, Any]) -> bool:
         [(kind, operands)] = of.items()

@@ -1,8 +1,10 @@
-"""What `sam deploy` makes of the template on standard input, as JSON; what it names of resources on
-the command line was uploaded anew. Run by SAM's own Python."""
+"""Print what `sam deploy` makes of the template on standard input as JSON: the template, and those
+of the stacks below it by the name of their resource. Resources named on the command line were
+uploaded anew. Run by SAM's own Python, in the project's folder."""
 
 import json
 import sys
+from pathlib import Path
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
@@ -22,8 +24,11 @@ class _Policies:
 
 
 template = yaml_parse(sys.stdin.read())
+nested = {}
 for name, resource in template["Resources"].items():
+    if resource["Type"] == "AWS::CloudFormation::Stack":
+        nested[name] = yaml_parse(Path(resource["Properties"]["TemplateURL"]).read_text())
     for uri in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
         revision = "new" if name in sys.argv else "old"
         resource["Properties"][uri] = f"s3://bucket/{name}-{revision}"
-json.dump(transform(template, {}, _Policies()), sys.stdout)
+json.dump([transform(template, {}, _Policies()), nested], sys.stdout)

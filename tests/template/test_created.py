@@ -5,13 +5,14 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 from moto.cloudformation.parsing import get_model_map
 
 from tests.support.creation import ACCOUNT, BY_API, REGION, Created, account, client, created
-from tests.support.stack import conditions_of, stack
+from tests.support.stack import conditions_of, decided, stack
 
 # Neither moto's CloudFormation nor a call of its API here makes them.
 NOT_CREATED = {
@@ -57,6 +58,7 @@ def _regions() -> dict[str, str]:
         "KafkaBrokers": "kafka:9092",
         "InvalidationTopicArn": topic,
         "DatabaseSnapshot": "restored-1",
+        "VpcCidr": "10.65.0.0/18",
     }
 
 
@@ -202,6 +204,43 @@ def test_only_functions_reach_the_data_and_nobody_from_outside_reaches_anything(
     if "KafkaMapping" in made.resources and "Functions" in names.values():
         expected |= {("Functions", "Functions", 9092, 9198)}
     assert ways == expected
+
+
+def test_the_network_has_the_range_asked_for_and_is_in_the_outputs(made: Created) -> None:
+    assert ("MadeVpcId" in made.outputs) == ("Vpc" in made.resources)
+    if "MadeVpcId" not in made.outputs:
+        return
+    ec2 = client("ec2")
+    [vpc] = ec2.describe_vpcs(VpcIds=[made.outputs["MadeVpcId"]])["Vpcs"]
+    assert vpc["CidrBlock"] == made.parameters.get("VpcCidr", "10.64.0.0/16")
+    ids = made.outputs["MadeSubnetIds"].split(",")
+    ranges = [
+        IPv4Network(subnet["CidrBlock"])
+        for subnet in ec2.describe_subnets(SubnetIds=ids)["Subnets"]
+        if subnet["VpcId"] == vpc["VpcId"]
+    ]
+    assert len(ranges) == 2
+    assert not ranges[0].overlaps(ranges[1])
+    assert all(one.subnet_of(IPv4Network(vpc["CidrBlock"])) for one in ranges)
+    tables = ec2.describe_route_tables(RouteTableIds=[made.outputs["MadeRouteTableId"]])
+    assert [one["VpcId"] for one in tables["RouteTables"]] == [vpc["VpcId"]]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "taken"),
+    [
+        ("10.64.0.0/16", True),
+        ("172.16.32.0/19", True),
+        # Two subnets of /20 do not fit.
+        ("10.64.0.0/20", False),
+        ("10.0.0.0/8", False),
+        ("10.64.0.0", False),
+        ("fd00::/16", False),
+    ],
+)
+def test_a_range_that_two_subnets_do_not_fit_into_is_refused(cidr: str, taken: bool) -> None:
+    pattern = decided()["Parameters"]["VpcCidr"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, cidr)) == taken
 
 
 def test_every_function_but_those_of_the_internet_is_in_the_network(made: Created) -> None:

@@ -14,6 +14,7 @@ from tests.support.stack import (
     decided,
     of_type,
     properties,
+    separate,
     stack,
     transformed,
 )
@@ -49,14 +50,14 @@ def test_a_change_of_the_configuration_reaches_every_function() -> None:
 
 
 def test_a_restored_database_takes_the_place_of_the_lost_one() -> None:
-    database = properties("Database")
-    assert database["DBSnapshotIdentifier"]["Fn::If"][:2] == [
-        "HasSnapshot",
-        {"Ref": "DatabaseSnapshot"},
-    ]
+    empty, restored = (
+        decided(**parameters)["Resources"]["Database"]["Properties"]
+        for parameters in ({}, {"DatabaseSnapshot": "snapshot"})
+    )
     # A snapshot has its own, and RDS refuses others.
-    for name in ("DBName", "MasterUsername"):
-        assert database[name]["Fn::If"][:2] == ["HasSnapshot", {"Ref": "AWS::NoValue"}]
+    own = {"DBName", "MasterUsername", "AllocatedStorage"}
+    assert empty.keys() - restored.keys() == own
+    assert restored.keys() - empty.keys() == {"DBSnapshotIdentifier"}
     assert "DbiResourceId" in json.dumps(properties("Migration")["Database"])
 
 
@@ -109,7 +110,7 @@ def test_lambda_polls_ones_own_kafka_from_inside_the_network(network: dict[str, 
     resources = template["Resources"]
     [*inside, password] = resources["KafkaMapping"]["Properties"]["SourceAccessConfigurations"]
     assert [one["Type"] for one in inside] == ["VPC_SUBNET", "VPC_SUBNET", "VPC_SECURITY_GROUP"]
-    assert "FunctionsSecurityGroup" in inside[2]["URI"]["Fn::Sub"]
+    assert {"Ref": "FunctionsSecurityGroup"} in inside[2]["URI"]["Fn::Sub"][1].values()
     assert password == {"Type": "SASL_SCRAM_512_AUTH", "URI": {"Ref": "KafkaSecretArn"}}
     # What Lambda asks for: https://docs.aws.amazon.com/lambda/latest/dg/with-kafka-cluster-network.html
     ingress = resources["PollersReachBrokers"]["Properties"]
@@ -152,6 +153,21 @@ def test_nothing_leaves_the_network_but_through_its_endpoints() -> None:
     assert properties("Database")["PubliclyAccessible"] is False
 
 
+def test_ec2_takes_every_description() -> None:
+    # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
+    pattern = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+    described = []
+    for name, resource in stack().items():
+        if resource["Type"].startswith("AWS::EC2::SecurityGroup"):
+            of = resource["Properties"]
+            rules = [of, *of.get("SecurityGroupIngress", []), *of.get("SecurityGroupEgress", [])]
+            for rule in rules:
+                description = rule.get("GroupDescription") or rule["Description"]
+                assert pattern.fullmatch(description), (name, description)
+                described.append(description)
+    assert len(described) > 10
+
+
 def test_no_role_of_ours_has_a_wildcard() -> None:
     for name, resource in stack().items():
         for statement in _statements(resource):
@@ -171,6 +187,26 @@ def test_no_secret_is_in_the_environment() -> None:
     assert "NoEcho" not in parameters
 
 
+def test_a_release_of_code_does_not_update_the_data() -> None:
+    # CloudFormation does not update a nested stack whose template and parameters are the same.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-stack.html
+    template, nested = separate()
+    passed = template["Resources"]["Data"]["Properties"]
+    assert passed.keys() == {"TemplateURL", "Parameters"}
+    operators = {*template["Parameters"], "AWS::StackName"}
+    for value in passed["Parameters"].values():
+        assert value.get("Ref") in operators or value["Fn::If"][1:] == ["true", "false"]
+    services = {of["Type"].split("::")[1] for of in nested["Data"]["Resources"].values()}
+    assert services == {"EC2", "RDS", "ElastiCache", "IAM"}
+
+
+def test_a_database_and_a_cache_are_in_the_data_stack_alone() -> None:
+    template, nested = separate()
+    for resources in (template["Resources"], nested["Observability"]["Resources"]):
+        services = {of["Type"].split("::")[1] for of in resources.values()}
+        assert not services & {"EC2", "RDS", "ElastiCache"}
+
+
 def test_what_holds_data_outlives_the_stack() -> None:
     for name in ("Database", "UserPool", "LogGroup", "AccessLogGroup"):
         assert stack()[name]["DeletionPolicy"] in ("Retain", "Snapshot")
@@ -186,6 +222,19 @@ def test_a_queue_is_encrypted_and_has_dead_letters(name: str) -> None:
     else:
         target = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
         assert "DeadLetters" in target
+
+
+@pytest.mark.parametrize("name", [name for name in QUEUES if "DeadLetters" not in name])
+def test_a_message_is_given_up_before_it_is_forgotten(name: str) -> None:
+    queue = properties(name)
+    most_receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    assert retention(queue) > queue["VisibilityTimeout"] * most_receives
+
+
+def retention(queue: dict[str, Any]) -> int:
+    """In seconds; SQS keeps a message for four days where nothing else is said."""
+    seconds: int = queue.get("MessageRetentionPeriod", 4 * 24 * 3600)
+    return seconds
 
 
 MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
@@ -230,6 +279,10 @@ def test_nothing_is_reserved_unless_asked_for_and_then_what_the_manual_says() ->
     assert reserved() == 0
     manual = (ROOT / "docs/operate.md").read_text()
     assert f"{reserved(ReserveConcurrency='true')} of the account's concurrency" in manual
+
+
+def test_a_new_accounts_concurrency_is_enough_for_every_configured_deployment() -> None:
+    assert "ReserveConcurrency" not in (ROOT / "samconfig.toml").read_text()
 
 
 def test_queues_leave_the_database_its_connections() -> None:
@@ -325,8 +378,7 @@ def test_a_queues_messages_are_late_before_they_are_gone() -> None:
     limits = dict(re.findall(r"(\w+) / (\d+)", text + rest["Invalidations"]))
     for age in ages:
         [queue] = age["MetricStat"]["Metric"]["Dimensions"]
-        # SQS keeps them for four days where nothing else is said.
-        kept = properties(queue["Value"]["Fn::GetAtt"][0]).get("MessageRetentionPeriod", 345600)
+        kept = retention(properties(queue["Value"]["Fn::GetAtt"][0]))
         assert int(limits.pop(age["Id"])) < kept
     assert not limits
 
@@ -369,13 +421,18 @@ def test_every_function_waits_for_the_migration() -> None:
 
 
 def test_the_migration_waits_for_its_ways_to_the_secret_and_back() -> None:
-    ways = json.dumps(properties("Migration")["Ways"])
-    assert "SecretsEndpoint" in ways
-    assert "S3Endpoint" in ways
+    template, nested = separate()
+    # A stack's outputs are there when all of its resources are.
+    network = template["Resources"]["MigrateFunction"]["Properties"]["VpcConfig"]["Fn::If"][1]
+    assert network["SecurityGroupIds"] == [
+        {"Fn::GetAtt": ["Data", "Outputs.FunctionsSecurityGroup"]}
+    ]
+    ways = {"SecretsEndpoint", "S3Endpoint", "RoutesOfSubnetA", "RoutesOfSubnetB"}
+    assert ways <= nested["Data"]["Resources"].keys()
 
 
 def test_the_dashboard_is_json() -> None:
-    body = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    [body, _values] = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
     assert len(json.loads(body)["widgets"]) == 9
 
 

@@ -20,18 +20,27 @@ class OrganizationAudit(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """`broken` are the promises that are not one organization's: privileges, policies, triggers."""
+    """`broken` are promises about the whole database: privileges, policies, triggers."""
 
     organizations: list[OrganizationAudit]
     broken: list[str]
 
     @property
+    def all_broken(self) -> list[str]:
+        """Every broken promise, those of an organization with its id."""
+        return self.broken + [
+            f"organization {organization.organization_id}: {promise}"
+            for organization in self.organizations
+            for promise in organization.broken
+        ]
+
+    @property
     def whole(self) -> bool:
-        return not self.broken and not any(one.broken for one in self.organizations)
+        return not self.all_broken
 
 
 def audit(connection: psycopg.Connection) -> Audit:
-    """What one consistent snapshot says. `connection` is an administrator's, in autocommit mode."""
+    """Audit one consistent snapshot. `connection` is an administrator's, in autocommit mode."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         broken: dict[UUID | None, list[str]] = defaultdict(list)

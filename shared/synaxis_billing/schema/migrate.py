@@ -1,7 +1,7 @@
 """Bring a database's schema up to date, from a developer's machine and from a deployment alike.
 
-A migration makes or changes tables, once. Functions, triggers and privileges are replaced as a whole
-when their text has changed: every noun's SQL, then triggers.sql, then privileges.sql.
+A migration makes or changes tables, once. Functions, triggers and privileges are replaced as a
+whole when their text has changed: every noun's SQL, then triggers.sql, then privileges.sql.
 """
 
 import hashlib

@@ -1,5 +1,5 @@
--- The schema of a migrated database, for readers: generated, never applied. Monthly partitions are
--- left out; functions are listed with their owner and callers. Generate it after a change of any SQL:
+-- The schema of a migrated database, for readers: generated, never applied. Monthly partitions
+-- are left out; functions are listed with their owner and callers. After a change of SQL:
 --   PYTHONPATH=shared:. .venv/bin/python -m tests.support.schema_dump
 
 CREATE SCHEMA billing;

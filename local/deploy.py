@@ -1,0 +1,212 @@
+"""`make deploy`: `sam deploy` of what `make build` built, after a look at both sides.
+
+A build for another architecture is refused before anything is uploaded. A deployment that changes
+the data stack is made in two: first the data below the code that is deployed, then the code, so
+that neither is rolled back because the other fails (docs/decisions/0010-data-in-a-nested-stack.md).
+Run by SAM's own Python.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import yaml
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.template import ROOT
+
+BUILD = ROOT / ".aws-sam" / "build"
+# What SAM notes about its last build.
+NOTES = ROOT / ".aws-sam" / "build.toml"
+DATA_FIRST = ROOT / ".aws-sam" / "data-first.json"
+SAM = ROOT / ".venv-sam" / "bin" / "sam"
+_DATA = "Data"
+
+Template = dict[str, Any]
+
+
+class Target(NamedTuple):
+    """Where samconfig.toml's environment deploys to; `overrides` are the template's parameters."""
+
+    stack: str
+    overrides: dict[str, str]
+    region: str | None
+    profile: str | None
+
+
+class Deployed(NamedTuple):
+    """The stack as it is; `data` is the template of its data stack, if there is one."""
+
+    parameters: dict[str, str]
+    template: Template
+    data: Template | None
+
+
+def main(environment: str, config: Path) -> None:
+    if not BUILD.is_dir():
+        raise SystemExit("There is no build. Run make build first.")
+    target = read_target(config, environment)
+    try:
+        deployed = look_up(target)
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"Cannot look up the stack {target.stack}: {error}") from None
+    template = yaml.safe_load((BUILD / "template.yaml").read_text())
+    current = deployed.parameters if deployed else {}
+    check_architecture(environment, value_of("Architecture", target, current, template))
+    options = [
+        *("--config-file", str(config.resolve()), "--config-env", environment),
+        "--no-fail-on-empty-changeset",
+    ]
+    if deployed and changes_data(deployed, template, target):
+        print("The data changes: it is deployed first, below the code that runs now.", flush=True)
+        overrides = " ".join(
+            f"{name}={shlex.quote(value_of(name, target, current, template))}"
+            for name in sorted(parameters_of_data(template))
+        )
+        first = revise(with_new_data(deployed.template, template), target.overrides)
+        DATA_FIRST.write_text(json.dumps(first))
+        _sam("-t", str(DATA_FIRST), *options, "--parameter-overrides", overrides)
+    (BUILD / "template.yaml").write_text(yaml.safe_dump(revise(template, target.overrides)))
+    _sam(*options)
+
+
+def read_target(config: Path, environment: str) -> Target:
+    configured = tomllib.loads(config.read_text())
+    if environment not in configured:
+        known = ", ".join(name for name, of in configured.items() if isinstance(of, dict))
+        raise SystemExit(f"{config.name} has no environment {environment!r}, but {known}.")
+    commands = configured[environment]
+    of = {
+        **commands.get("global", {}).get("parameters", {}),
+        **commands.get("deploy", {}).get("parameters", {}),
+    }
+    overrides = of.get("parameter_overrides", "")
+    # SAM takes a list of them too.
+    words = shlex.split(overrides) if isinstance(overrides, str) else overrides
+    return Target(
+        of["stack_name"],
+        dict(word.split("=", 1) for word in words),
+        of.get("region"),
+        of.get("profile"),
+    )
+
+
+def look_up(target: Target) -> Deployed | None:
+    """None where the stack is not there yet."""
+    session = boto3.Session(region_name=target.region, profile_name=target.profile)
+    cloudformation = session.client("cloudformation")
+    try:
+        [stack] = cloudformation.describe_stacks(StackName=target.stack)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+    if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+        return None
+
+    def template_of(name: str) -> Template:
+        body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
+        template: Template = yaml.safe_load(body) if isinstance(body, str) else body
+        return template
+
+    resources = cloudformation.describe_stack_resources(StackName=target.stack)["StackResources"]
+    data = [of["PhysicalResourceId"] for of in resources if of["LogicalResourceId"] == _DATA]
+    return Deployed(
+        {of["ParameterKey"]: of["ParameterValue"] for of in stack.get("Parameters", [])},
+        template_of(target.stack),
+        template_of(data[0]) if data else None,
+    )
+
+
+def value_of(name: str, target: Target, current: dict[str, str], template: Template) -> str:
+    """The value with which a parameter is deployed."""
+    default = template["Parameters"][name]["Default"]
+    return str(target.overrides.get(name, current.get(name, default)))
+
+
+def check_architecture(environment: str, deployed: str) -> None:
+    notes = tomllib.loads(NOTES.read_text())
+    built = {one["architecture"] for kind in notes.values() for one in kind.values()}
+    if built != {deployed}:
+        raise SystemExit(
+            f"The build is for {' and '.join(sorted(built))}, but {environment} deploys "
+            f'{deployed}. Run make build ARGS="--parameter-overrides Architecture={deployed}", '
+            "or change Architecture in parameter_overrides."
+        )
+
+
+def changes_data(deployed: Deployed, template: Template, target: Target) -> bool:
+    if deployed.data is None or _DATA not in template["Resources"]:
+        return False
+    url = template["Resources"][_DATA]["Properties"]["TemplateURL"]
+    return yaml.safe_load((BUILD / url).read_text()) != deployed.data or any(
+        value_of(name, target, deployed.parameters, template) != deployed.parameters.get(name)
+        for name in parameters_of_data(template)
+    )
+
+
+def with_new_data(deployed: Template, template: Template) -> Template:
+    """The deployed template with the data stack of the new one."""
+    names = _names(template["Resources"][_DATA], template["Conditions"])
+    data = copy.deepcopy(template["Resources"][_DATA])
+    data["Properties"]["TemplateURL"] = str(BUILD / data["Properties"]["TemplateURL"])
+    mixed = {**deployed, "Resources": {**deployed["Resources"], _DATA: data}}
+    for section in ("Parameters", "Conditions"):
+        new = {name: of for name, of in template[section].items() if name in names}
+        mixed[section] = {**deployed[section], **new}
+    return mixed
+
+
+def parameters_of_data(template: Template) -> set[str]:
+    names = _names(template["Resources"][_DATA], template["Conditions"])
+    return names & set(template["Parameters"])
+
+
+def revise(template: Template, overrides: dict[str, str]) -> Template:
+    """The template with a CONFIG_REVISION of its parameters and its data stack: versions
+    are published for changes of the text of functions, but not of what it refers to."""
+    url = template["Resources"].get(_DATA, {}).get("Properties", {}).get("TemplateURL")
+    data = (BUILD / url).read_text() if url else ""
+    revised: Template = copy.deepcopy(template)
+    variables = revised["Globals"]["Function"]["Environment"]["Variables"]
+    digest = hashlib.sha256(json.dumps([overrides, data], sort_keys=True).encode()).hexdigest()
+    [asked, *_] = str(variables["CONFIG_REVISION"]).split("-")
+    variables["CONFIG_REVISION"] = f"{asked}-{digest[:12]}"
+    return revised
+
+
+def _names(value: Any, conditions: Template) -> set[str]:
+    """The parameters and conditions that a part of a template names, in its conditions too."""
+    if isinstance(value, list):
+        return set().union(*(_names(item, conditions) for item in value))
+    if not isinstance(value, dict):
+        return set()
+    found = {of for key, of in value.items() if key in ("Ref", "Condition") and isinstance(of, str)}
+    found |= {of[0] for key, of in value.items() if key == "Fn::If"}
+    for name in found & conditions.keys():
+        found |= _names(conditions[name], conditions)
+    return found.union(*(_names(item, conditions) for item in value.values()))
+
+
+def _sam(*options: str) -> None:
+    command = [str(SAM), "deploy", *options]
+    ended = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": "", "SAM_CLI_TELEMETRY": "0"},
+        cwd=ROOT,
+        check=False,
+    )
+    if ended.returncode:
+        sys.exit(ended.returncode)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
