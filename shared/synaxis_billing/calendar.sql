@@ -1,6 +1,6 @@
 -- Days and months of a time zone, and instants as text and as numbers. These functions read no table.
 
--- The instant at which a local day begins. Where midnight comes twice, it is the first one.
+-- The instant at which a local day begins; the first one where midnight occurs twice.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.day_start(p_day date, p_timezone text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
@@ -17,7 +17,7 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT to_char(to_date(p_month, 'YYYY-MM') + interval '1 month', 'YYYY-MM')
 $$;
 
--- An instant as a person is told it.
+-- An instant as text in UTC.
 CREATE OR REPLACE FUNCTION billing.instant(p_instant timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT to_char(p_instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')

@@ -21,8 +21,8 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Take back what an invoice said, all that is left of it or p_amount_usd of its net amount, by the
--- invoice's own rate and tax. The last one takes what is left to the smallest unit, and cancels it.
+-- Credit all that is left of an invoice, or p_amount_usd of its net amount, by the invoice's own exchange
+-- rate and tax. The last credit note takes the rest to the smallest unit, and cancels the invoice.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.credit_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea,
@@ -63,7 +63,7 @@ BEGIN
     IF p_refund_credit THEN
         t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
             format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
-        -- A client's keys are ASCII: none can be this one.
+        -- Keys of clients are ASCII, so no key equals this one.
         PERFORM billing.store_credit(
             o, t, format('credit note № %s', n.credit_note_number), p_fingerprint);
     ELSE
@@ -100,7 +100,7 @@ BEGIN
     RETURN rest;
 END $$;
 
--- What no credit note has taken back of an invoice yet.
+-- The amounts of an invoice that no credit note has taken back yet.
 CREATE OR REPLACE FUNCTION billing.uncredited(i billing.invoices) RETURNS billing.credit_notes
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

@@ -37,7 +37,7 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- The draft of a period, computed now, made if there is none; or the invoice that it became.
+-- Compute the draft of a period, a new one if there is none; return the invoice if it was issued.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.draft_invoice(
     p_tenant text, p_organization_id uuid, p_period_start timestamptz, p_period_end timestamptz,
@@ -93,7 +93,7 @@ LANGUAGE sql STABLE AS $$
         i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
 $$;
 
--- The invoice of its period, computed from what was charged, by the organization's profile and
+-- The invoice of its period, computed from the period's charges, the organization's profile and
 -- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
 -- Tax is computed from its unrounded base; the lines add up to the subtotal.
 CREATE OR REPLACE FUNCTION billing.computed_invoice(
@@ -151,7 +151,7 @@ BEGIN
     RETURN i;
 END $$;
 
--- The organization's clock goes with it: whatever is charged from now on is later than the invoice.
+-- Store the invoice, and the organization's clock with it: every later charge is after the invoice.
 CREATE OR REPLACE FUNCTION billing.store_invoice(i billing.invoices, o billing.organizations)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -183,8 +183,8 @@ BEGIN
         paid_at = i.paid_at, updated_at = i.updated_at;
 END $$;
 
--- Compute the draft a last time, number it and let it go. Again, it is the same invoice. The terms
--- name the "series" of the number too.
+-- Compute the draft a last time, number it and issue it; a repeated call returns the same invoice. The
+-- terms contain the "series" of the number too.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.issue_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb
@@ -223,8 +223,8 @@ BEGIN
     RETURN i;
 END $$;
 
--- The next number of a series in a year: INV-2026-000001. Others wait for it until this transaction
--- ends, so it is taken last.
+-- Take the next number of a series in a year: INV-2026-000001. Other transactions wait for this one to
+-- end, so take it last.
 CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
 LANGUAGE sql AS $$
     INSERT INTO billing.document_counters AS c (series, year, last)
@@ -239,7 +239,7 @@ LANGUAGE sql STABLE AS $$
     SELECT billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_not_found' ELSE 'invoice_not_found' END)
 $$;
 
--- Record that an issued invoice was paid. Again, it was paid when it was.
+-- Record that an issued invoice was paid; a repeated call keeps the first time.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pay_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamptz
@@ -262,7 +262,7 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Drop a draft, or an invoice of nothing. Any other is taken back by a credit note alone.
+-- Cancel a draft, or an invoice whose total is zero. A credit note takes back any other.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.cancel_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid
@@ -285,7 +285,7 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Issued invoices whose due date has passed where the customer is; returns how many there were.
+-- Mark issued invoices as overdue whose due date has passed in the customer's time zone; return how many.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.mark_overdue(p_tenant text, p_limit int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -322,7 +322,7 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Invoices, newest first, before an instant (exclusive) that an earlier page ended at.
+-- List invoices, newest first, before the instant (exclusive) at which the earlier page ended.
 -- api
 CREATE OR REPLACE FUNCTION billing.invoices(
     p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int
@@ -344,8 +344,8 @@ BEGIN
     ));
 END $$;
 
--- A draft may be computed again. Of an issued invoice the state alone goes on, in its order. A draft that
--- was cancelled is no document: erasing a profile empties the customer that it names.
+-- A draft may be computed again; an issued invoice changes its status alone, in order. A cancelled draft is
+-- not a document: the erasure of a profile empties its customer.
 CREATE OR REPLACE FUNCTION billing.guard_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN

@@ -1,8 +1,8 @@
 -- Month end: bill each organization's local month once. Months leave no gap where a time zone changed; a
 -- failure of one organization does not affect the others.
 
--- Plan a month for a page of organizations, those after p_after, and return the page: the ids that are
--- still to be billed, and the last id that was looked at, null on the last page.
+-- Plan a month for the page of organizations after p_after. Return the ids that are not billed yet, and
+-- the last id of the page, NULL for the last page.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.plan_month_end(
     p_tenant text, p_month text, p_after uuid, p_limit int
@@ -32,9 +32,8 @@ BEGIN
         'last', CASE WHEN cardinality(v_ids) = p_limit THEN v_ids[p_limit] END));
 END $$;
 
--- Issue the invoice of an organization's local month, whole or not at all; none when nothing was
--- charged. Done before, it is what it was. A month begins where the one before ended, and so leaves no
--- gap where the time zone was changed in between.
+-- Issue the invoice of an organization's local month, or record that nothing was charged; a repeated call
+-- changes nothing. A month begins at the end of the one before: a change of time zone leaves no gap.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.bill_month(
     p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb
@@ -85,7 +84,7 @@ BEGIN
         m.status := 'issued';
         m.invoice_id := i.id;
     ELSE
-        -- What is charged from now on is later than the period, as after an invoice.
+        -- Every later charge is after the period, as after an invoice.
         PERFORM billing.save_organization(o);
     END IF;
     UPDATE billing.month_end_items
@@ -96,7 +95,7 @@ BEGIN
     RETURN billing.outcome('created', to_json(m));
 END $$;
 
--- The instant nearest to one that p_instants has within a change of time zone of it, or itself.
+-- The instant of p_instants nearest to p_instant within a change of time zone, or p_instant itself.
 CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
 RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT coalesce((
@@ -105,7 +104,7 @@ RETURNS timestamptz LANGUAGE sql STABLE AS $$
         ORDER BY greatest(found, p_instant) - least(found, p_instant) LIMIT 1), p_instant)
 $$;
 
--- Record why an organization could not be billed; it stays to be done.
+-- Record why an organization could not be billed; the next run bills it.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.month_failed(
     p_tenant text, p_organization_id uuid, p_month text, p_error text
@@ -117,7 +116,7 @@ BEGIN
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
 END $$;
 
--- How far a month is, and the first p_limit that failed.
+-- The progress of a month, and the first p_limit failures.
 -- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE AS $$

@@ -109,7 +109,7 @@ CREATE OR REPLACE FUNCTION billing.decide_batch(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_repeats boolean := billing.repeats(p_requests);
-    -- By key and by LLM request, the item of this batch that was accepted; kept if any repeats.
+    -- The accepted item of this batch by key and by LLM request; filled if any of them repeats.
     v_seen jsonb := '{}';
     v_accepted int := 0;
     v_dirty boolean := false;
@@ -186,7 +186,7 @@ RETURNS TABLE (ordinal int, past billing.idempotency, counted text) LANGUAGE sql
     ORDER BY r.organization_id, r.ordinality
 $$;
 
--- How v_seen of a batch remembers an accepted item.
+-- The keys by which decide_batch() finds an accepted item again.
 CREATE OR REPLACE FUNCTION billing.seen_item(u billing.usage_request, p_ordinal int) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('key ' || u.organization_id || ' ' || u.idempotency_key, p_ordinal)
@@ -224,8 +224,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Store what a batch came to: transactions, and beside each the usage that it charges and the local
--- day that counts it. All is stored, or nothing.
+-- Store the transactions of a batch, each with the usage that it charges and the local day that counts it.
 CREATE OR REPLACE FUNCTION billing.store_batch(
     p_transactions billing.credit_transactions[],
     p_usages billing.usage_request[],

@@ -1,7 +1,7 @@
 -- Changes of credit that are not spend: top-ups, refunds and adjustments. A payment credits once; refunds
 -- stay within their charge; only an explicit adjustment makes the balance negative.
 
--- Credit that comes in. A payment's reference credits once, whatever key it comes with.
+-- Add credit. A payment's reference credits once, whatever key it comes with.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.top_up(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
@@ -33,7 +33,7 @@ BEGIN
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
--- Give a charge back, whole (without an amount: what is left of it) or in part.
+-- Refund a charge in part, or without an amount all that is left of it.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.refund(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid,
@@ -51,7 +51,7 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    -- A time-ordered id says when its row was written, which names the partition.
+    -- The time in the id finds the partition.
     SELECT * INTO c FROM billing.credit_transactions
     WHERE id = p_charge_id AND organization_id = o.id
         AND created_at >= uuid_extract_timestamp(p_charge_id) - interval '1 day'
@@ -79,7 +79,7 @@ BEGIN
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
--- Put a balance right. It takes more credit than there is only where it says so.
+-- Correct a balance. Only p_allow_negative_balance lets it take more than the available credit.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.adjust(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric,
@@ -108,7 +108,7 @@ BEGIN
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
--- Store a change of credit that is not spend, whole, under the key it came with.
+-- Store a change of credit that is not spend, with its key.
 CREATE OR REPLACE FUNCTION billing.store_credit(
     o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea
 ) RETURNS void LANGUAGE plpgsql AS $$

@@ -25,7 +25,7 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- The organization after its expired holds have let go of their credit.
+-- Expire the organization's holds that are due, and return it with their credit free again.
 CREATE OR REPLACE FUNCTION billing.expire_holds(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
@@ -79,7 +79,7 @@ BEGIN
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;
 
--- The request with what it leaves out taken from the hold.
+-- The request, with fields that it leaves out taken from the hold.
 CREATE OR REPLACE FUNCTION billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 RETURNS billing.usage_request LANGUAGE plpgsql AS $$
 BEGIN
@@ -95,8 +95,8 @@ BEGIN
     RETURN u;
 END $$;
 
--- Charge a hold's real cost and let go of the rest. One that has expired is charged like any
--- other usage: if the credit is still there.
+-- Charge a hold's real cost and free the rest. An expired hold is charged like any other usage: if the
+-- credit is still available.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.capture_hold(
     p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb
@@ -113,7 +113,7 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    -- What it says of the call goes into the charge: an erasure of the hold comes before that or after.
+    -- The charge copies fields of the hold, so an erasure of the hold comes before the charge or after it.
     SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN billing.outcome('hold_not_found');
@@ -153,7 +153,7 @@ BEGIN
     RETURN v_answer;
 END $$;
 
--- Give all of a hold back. One that has expired can then no longer be captured.
+-- Free all of a hold. An expired hold that was released can no longer be captured.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.release_hold(
     p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea

@@ -1,8 +1,8 @@
 -- One effect per key: a repeated request gets its first answer, built from stored rows that never change.
 -- Callers hold the organization's row lock.
 
--- The answer that changes nothing: there is no such organization, or the key has had its effect. NULL
--- when the change is to be made.
+-- The answer of a call that changes nothing: the organization is unknown, or the key has had its effect.
+-- NULL when the change has to be made.
 CREATE OR REPLACE FUNCTION billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
@@ -19,7 +19,7 @@ BEGIN
     RETURN billing.replay_of(v_past, p_fingerprint);
 END $$;
 
--- The first answer again, built from what can no longer change.
+-- The first answer, built again from stored rows.
 CREATE OR REPLACE FUNCTION billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
@@ -44,7 +44,7 @@ BEGIN
     RETURN billing.outcome('replayed', billing.hold_json(h));
 END $$;
 
--- The refusal when an LLM request was already paid for or logged, or NULL when it was not.
+-- The refusal of an LLM request that was charged or logged before; NULL when it was not.
 CREATE OR REPLACE FUNCTION billing.request_already_counted(p_organization_id uuid, p_request_id text)
 RETURNS json LANGUAGE sql STABLE AS $$
     SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',

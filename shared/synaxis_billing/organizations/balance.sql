@@ -1,6 +1,6 @@
 -- The balance of an organization and the credit that is available.
 
--- The balance now: an expired hold does not count, whether or not anything has noticed it.
+-- The balance now. An expired hold does not count, also when no statement has marked it yet.
 -- api
 CREATE OR REPLACE FUNCTION billing.balance(p_tenant text, p_organization_id uuid) RETURNS json
 LANGUAGE plpgsql STABLE AS $$

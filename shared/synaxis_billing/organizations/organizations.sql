@@ -1,8 +1,8 @@
 -- The organization's row: every change locks it, advances its clock and writes it back. The clock
 -- (changed_at) never repeats an instant, so rows of one organization are ordered by time.
 
--- The organization, locked for this transaction, its clock advanced to now; NULL when the tenant
--- has none of that id.
+-- Lock the organization for this transaction and advance its clock; NULL when the tenant has none of
+-- that id.
 CREATE OR REPLACE FUNCTION billing.lock_organization(p_tenant text, p_organization_id uuid)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
@@ -35,7 +35,7 @@ BEGIN
     UPDATE billing.organizations SET
         balance_usd = o.balance_usd,
         held_usd = o.held_usd,
-        -- Credit that comes in raises the floor again, never above zero.
+        -- New credit raises the floor again, never above zero.
         floor_usd = least(0, greatest(o.floor_usd, o.balance_usd - o.held_usd)),
         version = o.version,
         head_hash = o.head_hash,

@@ -1,12 +1,11 @@
 -- Export and erasure of personal data. An erasure empties personal fields, never amounts; the hash chain
 -- stays valid, and each erasure leaves a record.
 
--- Empty the personal fields of an organization's transactions and holds, of all or of one initiator,
--- in the time before p_before in which there are p_limit of either. With a hold goes the charge that
--- captured it, whoever did and whenever, as it says what the hold said: their rows are locked together, so
--- no capture comes in between. The chain stays whole, the amounts stay, and each erasure leaves a record.
--- Returns how far it reached, NULL at the end. Nobody is waited for but another erasure: what a change
--- under way has locked is left out, and busy says to ask for the same again.
+-- Empty the personal fields of an organization's transactions and holds, of all or of one initiator, for the
+-- newest p_limit of either before p_before. The charge that captured a hold is emptied with the hold, since
+-- it copies the hold's fields; their rows are locked together, so no capture comes in between. Returns the
+-- time that it reached, NULL at the end. It waits for no change but another erasure: it skips locked rows
+-- and answers busy, and the caller repeats the call.
 -- api as synaxis_eraser
 CREATE OR REPLACE FUNCTION billing.erase_personal_data(
     p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text,
@@ -48,7 +47,7 @@ BEGIN
     )
     SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
     INTO v_holds, v_captured FROM emptied;
-    -- By id and by time: as one condition, it would read all that is newer each time.
+    -- One statement for each condition: joined by OR they would read all newer rows.
     UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND id = ANY (v_captured);
@@ -69,8 +68,8 @@ BEGIN
         'busy', v_holds < coalesce(cardinality(v_wanted), 0)));
 END $$;
 
--- Empty what names the customer in the profile, and in drafts and cancelled drafts; p_name stands for the
--- name. What was issued stays as it was issued, and the erasure leaves a record.
+-- Empty the customer's fields in the profile, drafts and cancelled drafts; p_name replaces the name. Issued
+-- documents do not change.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_profile(
     p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text
@@ -108,9 +107,9 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- At most p_limit of what is held of one kind about an organization, newest first, before an instant
--- (exclusive) that an earlier page reached; of one initiator, what erase_personal_data() would empty among
--- the p_scan newest before it, and that one's erasures. Returns how far it reached, NULL at the end.
+-- List at most p_limit rows of one kind of an organization, newest first, before the instant (exclusive) at
+-- which the earlier page ended. For one initiator: the rows that erase_personal_data() would empty among the
+-- newest p_scan, and that initiator's erasures. Returns the time that it reached, NULL at the end.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.personal_data(
     p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamptz,
@@ -136,7 +135,7 @@ BEGIN
     END IF;
     CASE p_kind
     WHEN 'organization' THEN
-        -- The version is the cache's business.
+        -- The version serves the cache alone.
         SELECT json_agg(billing.organization_json(r)::jsonb - 'version') INTO v_rows
         FROM billing.organizations AS r
         WHERE r.id = p_organization_id AND r.created_at < v_before;

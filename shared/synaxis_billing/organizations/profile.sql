@@ -45,8 +45,8 @@ BEGIN
     RETURN billing.outcome('created', billing.organization_json(o));
 END $$;
 
--- Change what the profile names. A new time zone cuts the open day's buckets, so that each bucket
--- lies within one local day of the time zone it was counted by.
+-- Change the fields that p_profile contains. A new time zone cuts the open day's buckets, so that each
+-- bucket lies within one local day of the time zone that counted it.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_organization(
     p_tenant text, p_organization_id uuid, p_profile jsonb
@@ -100,7 +100,7 @@ BEGIN
     RETURN billing.outcome('found', billing.organization_json(o));
 END $$;
 
--- Have caches forget the profile and what was computed by its time zone.
+-- Invalidate the cached profile and the values computed by its time zone.
 CREATE OR REPLACE FUNCTION billing.profile_changed(o billing.organizations) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO billing.invalidations (tenant, keys, tags, version)

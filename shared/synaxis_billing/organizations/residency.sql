@@ -1,7 +1,7 @@
 -- Which region holds an organization. This region stores only the id and the region's name of
 -- organizations that another region holds.
 
--- Record which other region holds an organization, or that it does by now.
+-- Record which other region holds an organization.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$

@@ -27,7 +27,7 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p')
         AND (p.privilege <> 'UPDATE' OR r.role = 'synaxis_app'
             OR c.relname ~ '^(credit_transactions|spend_logs|idempotency)')
-        -- Not of the ledger: what has been told goes, and who no longer wants to be told.
+        -- Not part of the ledger: delivered invalidations and removed endpoints are deleted.
         AND NOT (r.role = 'synaxis_ledger' AND c.relname IN ('invalidations', 'webhook_endpoints'))
         AND has_table_privilege(r.role, c.oid, p.privilege)
     UNION ALL
@@ -40,7 +40,8 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     FROM pg_roles AS r
     WHERE r.rolname IN ('synaxis_app', 'synaxis_ledger') AND (r.rolsuper OR r.rolbypassrls)
     UNION ALL
-    SELECT NULL, 'what was written is never changed', format('trigger %s of %s is off', g.tgname, g.tgrelid::regclass)
+    SELECT NULL, 'what was written is never changed',
+        format('trigger %s of %s is off', g.tgname, g.tgrelid::regclass)
     FROM pg_trigger AS g
     WHERE g.tgfoid IN ('billing.refuse_change'::regproc, 'billing.refuse_change_but_erasure'::regproc)
         AND g.tgenabled = 'D'

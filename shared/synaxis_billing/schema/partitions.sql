@@ -1,8 +1,8 @@
 -- Monthly partitions of transactions and spend logs, made ahead. A missing partition is never an outage:
 -- its rows wait in the default partition.
 
--- Make the monthly partitions from this month on, and of every month that has rows in a default
--- partition, which move to where they belong. Returns the names of the new ones.
+-- Make the monthly partitions from this month on, and those of every month that has rows in a default
+-- partition; the rows move there. Returns the names of the new partitions.
 -- api as administrator
 CREATE OR REPLACE FUNCTION billing.ensure_partitions(p_months_ahead int) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$

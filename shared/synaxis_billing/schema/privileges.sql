@@ -1,6 +1,8 @@
--- Roles, what each may do with the tables, and the row-level security that binds them. Applied last, and
--- again whenever it is missing. The application logs in as synaxis_app: it reads one tenant's rows and calls
--- the API's functions, which write as synaxis_ledger. synaxis_eraser empties personal fields and nothing else.
+-- Roles, what each may do with the tables, and the row-level security that binds them. Applied after the
+-- functions, and again whenever it is missing. The application logs in as synaxis_app: it reads one tenant's
+-- rows and calls the API's functions, which write as synaxis_ledger. synaxis_eraser empties personal fields
+-- and nothing else. Grants are added: to take one away needs a REVOKE here.
+--
 -- A line directly above a function says who may call it: `-- api` for the application, with its own rights;
 -- `-- api as ROLE` for the application, with that role's rights; `-- api helper` for a part of functions that
 -- run with the application's rights. Functions without such a line cannot be called by the application.
@@ -10,10 +12,10 @@ DO $$
 DECLARE
     v_settings text[] := ARRAY[
         'statement_timeout=5s', 'lock_timeout=3s', 'idle_in_transaction_session_timeout=10s',
-        -- An index serves every statement of the application; a plan made while a table was still empty
-        -- must not go on reading all of it.
+        -- An index serves every statement of the application; a plan from when a table was empty must not
+        -- scan it when it has grown.
         'enable_seqscan=off',
-        -- Its statements are short: compiling one costs more than it saves.
+        -- Statements are short: compiling one costs more than it saves.
         'jit=off', 'TimeZone=UTC', 'DateStyle=ISO'];
     v_setting text;
     v_role text;
@@ -24,7 +26,7 @@ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
                     EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS', v_role);
                 END IF;
-                -- Needed to hand functions over to them; a superuser needs no grant.
+                -- The administrator needs it to give functions to the role; a superuser does not.
                 IF v_role <> 'synaxis_app' AND NOT pg_has_role(current_user, v_role, 'SET') THEN
                     EXECUTE format('GRANT %I TO %I WITH SET TRUE, INHERIT FALSE', v_role, current_user);
                 END IF;
@@ -57,10 +59,10 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.credi
     billing.holds, billing.spend_logs, billing.spend_rollups, billing.exchange_rates, billing.invoices,
     billing.credit_notes, billing.month_end_items TO synaxis_app;
 
--- The API's functions write; rows of these tables are never changed.
+-- The API's functions write. Rows of these tables never change.
 GRANT SELECT, INSERT ON billing.credit_transactions, billing.spend_logs, billing.idempotency,
     billing.erasures, billing.credit_notes, billing.webhook_events TO synaxis_ledger;
--- Rows of these are, within the guards of the tables.
+-- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
@@ -81,8 +83,8 @@ REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synax
 GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
 GRANT EXECUTE ON FUNCTION billing.outcome TO synaxis_eraser;
 
--- Each statement says in its first step which tenant it serves: an organization's id, or * for the
--- platform's own machine. A statement that has not said so sees nothing.
+-- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
+-- statement without a tenant sees no row.
 DO $$
 DECLARE
     v_policy record;
@@ -104,7 +106,7 @@ BEGIN
         -- Exchange rates belong to no organization.
         SELECT 'exchange_rates', 'everybody', 'synaxis_app, synaxis_ledger', 'true'
     LOOP
-        -- A policy is not made again: that would wait for every statement that uses the table.
+        -- An existing policy is kept: to replace it would wait for every statement that uses the table.
         IF NOT EXISTS (
             SELECT FROM pg_policies
             WHERE schemaname = 'billing' AND tablename = v_policy.table_name AND policyname = v_policy.name

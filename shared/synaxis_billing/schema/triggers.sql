@@ -1,9 +1,9 @@
 -- The triggers: they keep stored rows unchanged, also for an administrator, and record webhook events. Their
 -- functions are beside their nouns. Monthly partitions get theirs when they are made.
 
--- Where the balance becomes less than the threshold, whichever of them moved, and not while it is.
-CREATE OR REPLACE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd ON billing.organizations
-    FOR EACH ROW WHEN (NEW.balance_usd < NEW.low_balance_threshold_usd
+-- Fires when the balance becomes less than the threshold, whichever of them moved, not while it stays so.
+CREATE OR REPLACE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd
+    ON billing.organizations FOR EACH ROW WHEN (NEW.balance_usd < NEW.low_balance_threshold_usd
         AND (OLD.balance_usd < OLD.low_balance_threshold_usd) IS NOT TRUE)
     EXECUTE FUNCTION billing.balance_event();
 
@@ -35,7 +35,7 @@ CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.eras
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.erasures
     EXECUTE FUNCTION billing.refuse_change();
 
--- The history of rates is what invoices refer to.
+-- Invoices refer to the history of rates.
 CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rates
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.exchange_rates
@@ -45,7 +45,7 @@ CREATE OR REPLACE TRIGGER guard BEFORE UPDATE OR DELETE ON billing.invoices
     FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices
     EXECUTE FUNCTION billing.refuse_change();
--- What was never issued is nobody's news.
+-- Drafts send no events.
 CREATE OR REPLACE TRIGGER event AFTER INSERT OR UPDATE OF status ON billing.invoices
     FOR EACH ROW WHEN (NEW.invoice_number IS NOT NULL) EXECUTE FUNCTION billing.invoice_event();
 

@@ -1,14 +1,14 @@
 -- Deliveries of events to endpoints: leased to one sender at a time, repeated with growing delays, at
 -- least once.
 
--- How long after a failed attempt the next one is made; after the last there is none.
+-- The delay after each failed attempt; after the last there is no other attempt.
 CREATE OR REPLACE FUNCTION billing.webhook_delays() RETURNS interval[] LANGUAGE sql IMMUTABLE AS $$
     SELECT '{5 seconds, 5 minutes, 30 minutes, 2 hours, 5 hours, 10 hours, 14 hours, 20 hours, 24 hours}'
         ::interval[]
 $$;
 
--- What is due, at most p_each for an endpoint, so that no endpoint's backlog is in another's way.
--- Each is under way for p_lease; what is not heard of by then is tried again.
+-- Lease the deliveries that are due, at most p_each for an endpoint, so that no endpoint's backlog delays
+-- another. An attempt without a result after p_lease is repeated.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.claim_webhooks(p_tenant text, p_each int, p_lease interval) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -18,7 +18,8 @@ DECLARE
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.webhook_deliveries
-    SET status = 'failed', lease = NULL, status_code = NULL, error = 'the attempts were not heard of'
+    SET status = 'failed', lease = NULL, status_code = NULL,
+        error = 'no result was reported for the last attempt'
     WHERE status = 'pending' AND attempts > cardinality(billing.webhook_delays())
         AND next_attempt_at <= v_now;
     WITH due AS (
@@ -52,9 +53,9 @@ BEGIN
     RETURN coalesce(v_claimed, '[]');
 END $$;
 
--- What came of an attempt: p_status_code is what the endpoint answered, p_error why that was no
--- success, NULL if it was. An endpoint that says 410, or has only failed for p_patience, is disabled.
--- Returns 'delivered', 'retried', 'failed' or 'disabled'; 'forgotten' for an attempt given up before.
+-- Record the result of an attempt: the endpoint's status code, and the error, NULL for a success. An endpoint
+-- that answers 410, or has failed without a success for p_patience, is disabled. Returns 'delivered',
+-- 'retried', 'failed' or 'disabled'; 'forgotten' for an attempt whose lease has ended.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_attempted(
     p_tenant text, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code int, p_error text,
@@ -70,7 +71,7 @@ BEGIN
     SET status = CASE WHEN p_error IS NULL THEN 'delivered'
             WHEN attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END,
         lease = NULL, status_code = p_status_code, error = p_error,
-        -- A little apart, so that an endpoint that comes back does not get all at once.
+        -- Random, so that a recovered endpoint does not receive everything at once.
         next_attempt_at = v_now
             + coalesce((billing.webhook_delays())[attempts], '0') * (1 + random() / 10)
     WHERE event_id = p_event_id AND endpoint_id = p_endpoint_id AND lease = p_lease
@@ -95,8 +96,8 @@ BEGIN
     RETURN CASE d.status WHEN 'failed' THEN 'failed' ELSE 'retried' END;
 END $$;
 
--- Tell an endpoint again: of one event, delivered or not, or of all since an instant that it wants
--- and has not got. Returns how many there are.
+-- Deliver again to an endpoint: one event, delivered or not, or all events of its types since an instant
+-- that it has not received. Returns the number of events.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.replay_webhooks(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_event_id uuid, p_since timestamptz

@@ -56,8 +56,8 @@ BEGIN
         FROM billing.webhook_endpoints AS e WHERE organization_id = p_organization_id));
 END $$;
 
--- Change what p_change names: "url", "types", "enabled". What waits for an endpoint that is enabled
--- again is told; what happened while it was not is replayed by whoever wants it.
+-- Change the fields that p_change contains: "url", "types", "enabled". Pending deliveries go on when an
+-- endpoint is enabled again; events from while it was disabled need a replay.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_webhook_endpoint(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb
@@ -107,7 +107,7 @@ BEGIN
     RETURN billing.outcome('found', billing.webhook_endpoint_json(e));
 END $$;
 
--- A new secret; the one before signs along for as long as p_overlap.
+-- Set a new secret; the old one signs too for p_overlap.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.rotate_webhook_secret(
     p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval

@@ -1,13 +1,13 @@
 -- Webhook events: the transaction that makes a change records the event and a delivery for each endpoint
 -- that wants it.
 
--- Record what happened to an organization, and that its endpoints are to be told. Part of the change.
+-- Record an event of an organization and its deliveries, as part of the change.
 CREATE OR REPLACE FUNCTION billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_id uuid;
 BEGIN
-    -- Events of an organization have instants of their own: they are listed in pages by them.
+    -- Each event of an organization has an instant of its own, by which pages are cut.
     WHILE v_id IS NULL LOOP
         INSERT INTO billing.webhook_events (organization_id, type, data, created_at)
         VALUES (p_organization_id, p_type,
@@ -72,8 +72,8 @@ LANGUAGE sql STABLE AS $$
     SELECT json_build_object('id', e.id, 'type', e.type, 'data', e.data, 'created_at', e.created_at)
 $$;
 
--- Events, newest first, before an instant (exclusive) that an earlier page ended at, each with what
--- became of it at each endpoint.
+-- List events, newest first, before the instant (exclusive) at which the earlier page ended, each with its
+-- deliveries.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_events(
     p_tenant text, p_organization_id uuid, p_type text, p_before timestamptz, p_limit int

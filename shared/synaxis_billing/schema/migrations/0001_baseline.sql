@@ -18,11 +18,11 @@ CREATE TABLE billing.organizations (
     low_balance_threshold_usd numeric(18, 8),
     tax jsonb,
     address text,
-    -- BCP 47: how money and dates are written on documents.
+    -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
     payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
-    -- Credit reserved by holds; may still count expired ones, until credit is short and they are cleared.
+    -- Credit reserved by holds; counts expired holds until a statement that needs credit clears them.
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- How far below zero an explicit adjustment has let the available credit fall.
     floor_usd numeric(18, 8) NOT NULL DEFAULT 0,
@@ -31,14 +31,14 @@ CREATE TABLE billing.organizations (
     head_hash bytea NOT NULL DEFAULT sha256(''),
     -- The time of the newest transaction or spend log: each next one is later.
     changed_at timestamptz NOT NULL DEFAULT billing.now(),
-    -- The local day that spend is being counted into.
+    -- The local day of the open rollup buckets.
     day_start timestamptz NOT NULL DEFAULT '-infinity',
     day_end timestamptz NOT NULL DEFAULT '-infinity',
     created_at timestamptz NOT NULL DEFAULT billing.now(),
     CONSTRAINT credit_is_not_overdrawn CHECK (balance_usd - held_usd >= floor_usd AND held_usd >= 0)
 ) WITH (fillfactor = 50);
 
--- Organizations that another region holds: their ids and that region's name, and nothing else of them.
+-- Organizations that another region holds. This region stores their ids and that region's name alone.
 CREATE TABLE billing.organization_homes (
     organization_id uuid PRIMARY KEY,
     region text NOT NULL CHECK (region <> '')
@@ -62,7 +62,7 @@ CREATE TABLE billing.credit_transactions (
     -- The hold that a charge captured; the charge that a refund gives back.
     hold_id uuid,
     charge_id uuid,
-    -- What can be personal enters the chain as this digest, so that it can be erased and the chain holds.
+    -- Personal fields enter the hash chain as this digest: erasing them leaves the chain valid.
     personal_salt uuid,
     personal_digest bytea NOT NULL,
     previous_hash bytea NOT NULL,
@@ -79,18 +79,18 @@ CREATE TABLE billing.credit_transactions (
 -- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
 CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
 
--- What must not have its effect twice: a client's key, an LLM request, a payment.
+-- A key of the client, an LLM request or a payment: each has one effect.
 CREATE TYPE billing.once_per AS ENUM ('key', 'request', 'payment');
 
 CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log');
 
--- What has had its effect, and the fingerprint of the request that a key came with.
+-- Keys, requests and payments that have had their effect, with the fingerprint of the API request.
 CREATE TABLE billing.idempotency (
     organization_id uuid NOT NULL,
     kind billing.once_per NOT NULL,
     key text NOT NULL,
     fingerprint bytea,
-    -- The transaction, hold or spend log that came of it, and when, which finds its partition.
+    -- The resulting transaction, hold or spend log; its time finds its partition.
     result_type billing.result_type NOT NULL,
     result_id uuid NOT NULL,
     created_at timestamptz NOT NULL,
@@ -125,7 +125,7 @@ CREATE TABLE billing.holds (
 CREATE INDEX holds_open ON billing.holds (organization_id, expires_at) WHERE status = 'held';
 CREATE INDEX holds_newest ON billing.holds (organization_id, created_at);
 
--- How much of a charge has been given back.
+-- The refunded part of each charge.
 CREATE TABLE billing.charge_refunds (
     charge_id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES billing.organizations,
@@ -136,7 +136,7 @@ CREATE TABLE billing.charge_refunds (
 
 -- Usage: requests, spend logs, rollups
 
--- What a request to charge, capture, hold or log spend can say; absent fields are NULL.
+-- A request to charge, capture, hold or log spend; absent fields are NULL.
 CREATE TYPE billing.usage_request AS (
     organization_id uuid,
     idempotency_key text,
@@ -157,7 +157,7 @@ CREATE TYPE billing.usage_request AS (
 CREATE TABLE billing.spend_logs (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
-    -- The charge that this spend was paid by; none when it was logged for analytics alone.
+    -- The charge that paid for this spend; NULL when it was logged for analytics alone.
     transaction_id uuid,
     team_id uuid,
     virtual_key_id uuid,
@@ -167,7 +167,7 @@ CREATE TABLE billing.spend_logs (
     provider text,
     tokens bigint NOT NULL,
     region text,
-    -- The rollup bucket that counts it.
+    -- The rollup bucket that contains it.
     bucket_start timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, created_at)
@@ -211,8 +211,8 @@ CREATE TABLE billing.erasures (
 
 -- Exchange rates
 
--- Units of the currency per US dollar, one row per fetch. A held one jumped too far from its
--- predecessor to be believed; it is not used until somebody accepts it.
+-- Units of the currency per US dollar, one row per fetch and currency. A held rate differs too much from
+-- the one before; it is not used until an administrator accepts it.
 CREATE TABLE billing.exchange_rates (
     fetch_id uuid NOT NULL,
     currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
@@ -229,8 +229,8 @@ CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_
 
 -- Cache invalidations
 
--- What caches must forget, written by the change itself, deleted when every region has been told.
--- A value's version is the microsecond of the change; what is older must not be cached any more.
+-- Cache entries to drop, written by the change itself, deleted after every region has received them.
+-- The version is the microsecond of the change; older values must not be cached any more.
 CREATE TABLE billing.invalidations (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     tenant uuid NOT NULL,
@@ -246,7 +246,7 @@ CREATE TABLE billing.invalidations (
 
 CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue', 'cancelled');
 
--- Amounts in the billing currency have its minor units; every one of them follows from the one rate.
+-- Amounts in the billing currency have its minor units and follow from one exchange rate.
 CREATE TABLE billing.invoices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
@@ -296,7 +296,7 @@ CREATE UNIQUE INDEX invoices_period ON billing.invoices (organization_id, period
 CREATE UNIQUE INDEX invoices_newest ON billing.invoices (organization_id, created_at);
 CREATE INDEX invoices_due ON billing.invoices (due_date) WHERE status = 'issued';
 
--- What of an issued invoice was taken back; several may, up to all of it.
+-- Each takes back a part of an issued invoice, together at most all of it.
 CREATE TABLE billing.credit_notes (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
@@ -309,7 +309,7 @@ CREATE TABLE billing.credit_notes (
     subtotal_billing_currency numeric(28, 4) NOT NULL,
     tax_billing_currency numeric(28, 4) NOT NULL,
     total_amount_billing_currency numeric(28, 4) NOT NULL,
-    -- The adjustment that gave the credit back, when it was asked for.
+    -- The adjustment that returned the credit, when the request asked for one.
     transaction_id uuid,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
@@ -323,8 +323,7 @@ CREATE TABLE billing.credit_notes (
 CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes (organization_id, created_at);
 CREATE INDEX credit_notes_of_invoice ON billing.credit_notes (invoice_id);
 
--- The last number of each series and year: taken in the transaction that uses it, so that a number
--- that is rolled back is the next one's.
+-- The last number of each series and year, taken in the transaction that uses it: a rollback leaves no gap.
 CREATE TABLE billing.document_counters (
     series text NOT NULL,
     year int NOT NULL,
@@ -332,12 +331,12 @@ CREATE TABLE billing.document_counters (
     PRIMARY KEY (series, year)
 );
 
--- Month end: which organizations a month is to be billed for, and what became of each.
+-- The organizations to bill for a month, and the result of each.
 CREATE TABLE billing.month_end_items (
     month text NOT NULL CHECK (month ~ '^\d{4}-(0[1-9]|1[0-2])$'),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'issued', 'empty', 'failed')),
-    -- The period that was billed, also when nothing was used in it: the next one begins at its end.
+    -- The billed period, also when nothing was used in it; the next period begins at its end.
     period_start timestamptz,
     period_end timestamptz,
     invoice_id uuid REFERENCES billing.invoices,
@@ -354,17 +353,17 @@ CREATE INDEX month_end_items_of ON billing.month_end_items (organization_id);
 
 -- Webhooks
 
--- Where an organization wants to be told. A rotated secret signs along until it ends.
+-- Where an organization receives events. After a rotation both secrets sign until the old one ends.
 CREATE TABLE billing.webhook_endpoints (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
     url text NOT NULL CHECK (url ~ '^https?://'),
-    -- Empty for all types.
+    -- Empty means all types.
     types text[] NOT NULL DEFAULT '{}',
     secret bytea NOT NULL,
     old_secret bytea,
     old_secret_ends_at timestamptz,
-    -- Since when nothing but failure is known of it.
+    -- The first of the failures since the last success.
     failing_since timestamptz,
     disabled_at timestamptz,
     disabled_because text,
@@ -383,8 +382,7 @@ CREATE TABLE billing.webhook_events (
     UNIQUE (organization_id, created_at)
 );
 
--- One event to one endpoint. While an attempt is under way its lease is known to nobody else, and
--- next_attempt_at is when it is given up for lost.
+-- One event to one endpoint. An attempt holds the lease until next_attempt_at; then it counts as lost.
 CREATE TABLE billing.webhook_deliveries (
     endpoint_id uuid NOT NULL REFERENCES billing.webhook_endpoints ON DELETE CASCADE,
     event_id uuid NOT NULL REFERENCES billing.webhook_events,
@@ -394,7 +392,7 @@ CREATE TABLE billing.webhook_deliveries (
     lease uuid,
     next_attempt_at timestamptz NOT NULL DEFAULT billing.now(),
     attempted_at timestamptz,
-    -- What the endpoint answered to the last attempt, or why there was no answer.
+    -- The endpoint's answer to the last attempt, or the reason why there was none.
     status_code int,
     error text,
     PRIMARY KEY (event_id, endpoint_id)
