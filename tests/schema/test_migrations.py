@@ -142,7 +142,7 @@ def test_a_database_that_is_newer_than_the_code_is_refused(database: Database) -
 def test_what_the_release_before_has_keeps_its_owner_and_its_callers(database: Database) -> None:
     with database.admin() as admin, database.connect() as db:
         admin.execute(
-            "GRANT CREATE ON SCHEMA billing TO synaxis_ledger;"
+            "GRANT CREATE ON SCHEMA billing TO synaxis_ledger, synaxis_eraser;"
             # One that writes, one of another signature, one that the application cannot call.
             "CREATE FUNCTION billing.writer(p_tenant text) RETURNS text LANGUAGE sql"
             " SECURITY DEFINER SET search_path = billing, pg_temp AS 'SELECT current_user::text';"
@@ -151,11 +151,20 @@ def test_what_the_release_before_has_keeps_its_owner_and_its_callers(database: D
             "REVOKE ALL ON FUNCTION billing.part(text) FROM PUBLIC;"
             "GRANT EXECUTE ON FUNCTION billing.writer(text) TO synaxis_app;"
             "ALTER FUNCTION billing.writer(text) OWNER TO synaxis_ledger;"
-            "REVOKE CREATE ON SCHEMA billing FROM synaxis_ledger"
+            "CREATE FUNCTION billing.eraser(p_tenant text) RETURNS text LANGUAGE sql"
+            " SECURITY DEFINER SET search_path = billing, pg_temp AS 'SELECT current_user::text';"
+            "REVOKE ALL ON FUNCTION billing.eraser(text) FROM PUBLIC;"
+            "GRANT EXECUTE ON FUNCTION billing.eraser(text) TO synaxis_app;"
+            "ALTER FUNCTION billing.eraser(text) OWNER TO synaxis_eraser;"
+            "REVOKE CREATE ON SCHEMA billing FROM synaxis_ledger, synaxis_eraser"
         )
         admin.execute("UPDATE billing.migrations SET checksum = '' WHERE name = 'functions'")
         assert migrate(admin) == ["functions"]
         assert db.execute("SELECT billing.writer('*')").fetchone() == ("synaxis_ledger",)
+        assert db.execute("SELECT billing.eraser('*')").fetchone() == ("synaxis_eraser",)
+        assert admin.execute(
+            "SELECT has_function_privilege('synaxis_ledger', 'billing.eraser(text)', 'EXECUTE')"
+        ).fetchone() == (False,)
         assert db.execute("SELECT billing.outcome(p_before => 1)").fetchone() == (7,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute("SELECT billing.part('*')")

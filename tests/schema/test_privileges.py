@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from synaxis_billing import schema
+from synaxis_billing.schema import migrate as migrations
 from synaxis_billing.schema.migrate import api_functions, function_files, migrate
 from tests.conftest import Database
 
@@ -90,6 +91,22 @@ def test_a_function_without_a_mark_cannot_be_called(database: Database) -> None:
             "SELECT has_function_privilege('synaxis_app', 'billing.unmarked(text)', 'EXECUTE')"
         ).fetchone()
     assert callable_ == (False,)
+
+
+def test_a_mark_that_names_no_role_stops_the_migration(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.sql"
+    wrong.write_text(
+        "-- api as synaxis_nobody\n"
+        "CREATE OR REPLACE FUNCTION billing.wrong(p_tenant text) RETURNS int LANGUAGE sql"
+        " SECURITY DEFINER AS $$ SELECT 1 $$;\n"
+    )
+    monkeypatch.setattr(migrations, "function_files", lambda: [*function_files(), wrong])
+    with database.admin() as admin:
+        with pytest.raises(psycopg.errors.UndefinedObject, match="synaxis_nobody"):
+            migrate(admin)
+        assert admin.execute("SELECT to_regproc('billing.wrong')").fetchone() == (None,)
 
 
 @pytest.mark.parametrize(

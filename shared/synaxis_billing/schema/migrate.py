@@ -16,7 +16,9 @@ from synaxis_billing.schema.partitions import ensure_partitions
 
 OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"
+LEDGER, ERASER = "synaxis_ledger", "synaxis_eraser"
 KEPT = "of the release before; the next migration drops it"
+# What a mark says of a function that stays the administrator's.
 ADMINISTRATOR = "administrator"
 
 _HERE = Path(__file__).parent
@@ -170,26 +172,31 @@ def _keep(connection: psycopg.Connection, old: list[_Function]) -> None:
         connection.execute(function.definition.encode())
         connection.execute(
             sql.SQL(
-                "COMMENT ON FUNCTION {0} IS {1}; REVOKE ALL ON FUNCTION {0} FROM PUBLIC;"
-                " GRANT EXECUTE ON FUNCTION {0} TO synaxis_ledger"
+                "COMMENT ON FUNCTION {0} IS {1}; REVOKE ALL ON FUNCTION {0} FROM PUBLIC"
             ).format(signature, sql.Literal(KEPT))
         )
+        if function.owner != ERASER:
+            connection.execute(
+                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(
+                    signature, sql.Identifier(LEDGER)
+                )
+            )
         if function.callable:
-            _hand_over(connection, {function.signature: function.owner})
+            owner = function.owner if function.owner in (LEDGER, ERASER) else ADMINISTRATOR
+            _hand_over(connection, {function.signature: owner})
 
 
 def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None]) -> None:
     """Let the application call the functions, and give each to its owner.
 
-    The administrator keeps what no other role of the schema owns.
+    The keys are names or signatures. An owner that is no role fails the migration.
     """
-    roles = ("synaxis_ledger", "synaxis_eraser")
-    owners = sql.SQL(", ").join(map(sql.Identifier, roles))
+    owners = sql.SQL(", ").join(map(sql.Identifier, (LEDGER, ERASER)))
     statements = [sql.SQL("GRANT CREATE ON SCHEMA billing TO {}").format(owners)]
     for name, owner in functions.items():
         function = sql.SQL(name if "(" in name else f"billing.{name}")
         statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO synaxis_app").format(function))
-        if owner in roles:
+        if owner and owner != ADMINISTRATOR:
             statements.append(
                 sql.SQL("ALTER FUNCTION {} OWNER TO {}").format(function, sql.Identifier(owner))
             )
