@@ -54,10 +54,13 @@ def test_a_migration_that_was_changed_after_it_ran_is_refused(database: Database
 def test_functions_are_replaced_while_the_ledger_is_in_use(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db, "10")
-        steps.charge(db, organization_id, "1")
         admin.execute("UPDATE billing.migrations SET checksum = 'x' WHERE name = 'functions'")
-        assert migrate(admin) == ["functions"]
-        assert steps.charge(db, organization_id, "1").balance_after_usd == 8
+        with db.transaction():
+            # Neither waits for the other.
+            steps.charge(db, organization_id, "1")
+            assert migrate(admin) == ["functions"]
+            assert steps.charge(db, organization_id, "1").balance_after_usd == 8
+        assert steps.charge(db, organization_id, "1").balance_after_usd == 7
     assert database.audit().whole
 
 
