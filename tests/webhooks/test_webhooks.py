@@ -406,7 +406,10 @@ def test_a_delivery_whose_senders_all_die_is_given_up_too(
             make_due(admin)
     assert claim(db) == []
     [delivery] = events(db, acme)[0].deliveries
-    assert (delivery.status, delivery.error) == ("failed", "no result was reported for the last attempt")
+    assert (delivery.status, delivery.error) == (
+        "failed",
+        "no result was reported for the last attempt",
+    )
 
 
 def test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner(
