@@ -87,7 +87,7 @@ def test_a_deployment_migrates_and_one_that_cannot_is_stopped(
     migrate_function = read({}).functions["MigrateFunction"].load()
     monkeypatch.setenv("ADMIN_DATABASE_URL", database.admin_url)
     made = migrate_function.handler(request(cloudformation, "Create"), CONTEXT)
-    assert "0001_ledger.sql" in made["applied"]
+    assert "0001_baseline.sql" in made["applied"]
     again = {**request(cloudformation, "Update"), "PhysicalResourceId": "Migration"}
     assert migrate_function.handler(again, CONTEXT) == {"applied": []}
     monkeypatch.setenv("ADMIN_DATABASE_URL", "postgresql://127.0.0.1:1/billing")

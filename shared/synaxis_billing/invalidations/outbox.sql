@@ -1,4 +1,8 @@
--- What caches must forget, the oldest first.
+-- The outbox of cache invalidations: written by the change itself, deleted after every region has received
+-- them, so each is delivered at least once.
+
+-- List undelivered invalidations, the oldest first.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
@@ -8,7 +12,8 @@ BEGIN
         FROM (SELECT * FROM billing.invalidations ORDER BY id LIMIT p_limit) AS i);
 END $$;
 
--- Every region has been told. What is told twice does no harm.
+-- Delete what every region has received. A second delivery does no harm.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.delivered_invalidations(p_tenant text, p_ids uuid[]) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -20,7 +25,8 @@ BEGIN
     RETURN v_deleted;
 END $$;
 
--- Have every region forget something that did not change here.
+-- Invalidate values in every region that did not change here.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.request_invalidation(
     p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[],
     p_everything boolean

@@ -1,3 +1,7 @@
+-- Credit notes: the only correction of an issued invoice, by its own exchange rate and tax. The credit
+-- notes of an invoice never exceed it; those that reach its total cancel it.
+
+-- api helper
 CREATE OR REPLACE FUNCTION billing.credit_note_json(n billing.credit_notes) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -17,8 +21,9 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Take back what an invoice said, all that is left of it or p_amount_usd of its net amount, by the
--- invoice's own rate and tax. The last one takes what is left to the smallest unit, and cancels it.
+-- Credit all that is left of an invoice, or p_amount_usd of its net amount, by the invoice's own exchange
+-- rate and tax. The last credit note takes the rest to the smallest unit, and cancels the invoice.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.credit_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea,
     p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text
@@ -45,46 +50,57 @@ BEGIN
     rest := billing.uncredited(i);
     n := rest;
     IF rest.subtotal_usd = 0 THEN
-        RETURN billing.invalid_state('The invoice is of nothing: cancel it.');
+        RETURN billing.invalid_state('The invoice total is zero; cancel it instead of crediting it.');
     ELSIF p_amount_usd > rest.subtotal_usd THEN
         RETURN billing.outcome('credit_exceeds_invoice', json_build_object(
             'requested_usd', p_amount_usd::text, 'creditable_usd', rest.subtotal_usd::text));
     ELSIF p_amount_usd < rest.subtotal_usd THEN
-        n.subtotal_usd := p_amount_usd;
-        n.tax_usd := least(rest.tax_usd, round(i.tax_usd * p_amount_usd / i.subtotal_usd, 8));
-        n.subtotal_billing_currency := least(rest.subtotal_billing_currency,
-            round(p_amount_usd * i.exchange_rate, i.minor_units));
-        n.tax_billing_currency := least(rest.tax_billing_currency,
-            round(i.tax_usd * p_amount_usd / i.subtotal_usd * i.exchange_rate, i.minor_units));
+        n := billing.part_of(i, rest, p_amount_usd);
     END IF;
-    n.id := uuidv7();
-    n.organization_id := o.id;
-    n.invoice_id := i.id;
-    n.reason := p_reason;
     n.total_amount_usd := n.subtotal_usd + n.tax_usd;
     n.total_amount_billing_currency := n.subtotal_billing_currency + n.tax_billing_currency;
-    n.idempotency_key := p_key;
-    n.fingerprint := p_fingerprint;
-    n.created_at := o.changed_at;
     n.credit_note_number := billing.next_number(p_series, o.changed_at);
     IF p_refund_credit THEN
         t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
             format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
-        -- A client's keys are ASCII: none can be this one.
+        -- Keys of clients are ASCII, so no key equals this one.
         PERFORM billing.store_credit(
             o, t, format('credit note № %s', n.credit_note_number), p_fingerprint);
-        n.transaction_id := t.id;
     ELSE
         PERFORM billing.save_organization(o);
     END IF;
-    INSERT INTO billing.credit_notes SELECT n.*;
+    INSERT INTO billing.credit_notes (
+        id, organization_id, invoice_id, credit_note_number, reason, subtotal_usd, tax_usd,
+        total_amount_usd, subtotal_billing_currency, tax_billing_currency,
+        total_amount_billing_currency, transaction_id, idempotency_key, fingerprint, created_at
+    ) VALUES (
+        uuidv7(), o.id, i.id, n.credit_note_number, p_reason, n.subtotal_usd, n.tax_usd,
+        n.total_amount_usd, n.subtotal_billing_currency, n.tax_billing_currency,
+        n.total_amount_billing_currency, t.id, p_key, p_fingerprint, o.changed_at
+    ) RETURNING * INTO n;
     IF n.total_amount_usd = rest.total_amount_usd THEN
         UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at WHERE id = i.id;
     END IF;
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;
 
--- What no credit note has taken back of an invoice yet.
+-- The amounts of a credit note over p_amount_usd of an invoice's net amount, never more than the rest.
+CREATE OR REPLACE FUNCTION billing.part_of(
+    i billing.invoices, rest billing.credit_notes, p_amount_usd numeric
+) RETURNS billing.credit_notes LANGUAGE plpgsql AS $$
+DECLARE
+    v_tax_usd numeric := i.tax_usd * p_amount_usd / i.subtotal_usd;
+BEGIN
+    rest.subtotal_usd := p_amount_usd;
+    rest.tax_usd := least(rest.tax_usd, round(v_tax_usd, 8));
+    rest.subtotal_billing_currency := least(rest.subtotal_billing_currency,
+        billing.in_currency(p_amount_usd, i.exchange_rate, i.minor_units));
+    rest.tax_billing_currency := least(rest.tax_billing_currency,
+        billing.in_currency(v_tax_usd, i.exchange_rate, i.minor_units));
+    RETURN rest;
+END $$;
+
+-- The amounts of an invoice that no credit note has taken back yet.
 CREATE OR REPLACE FUNCTION billing.uncredited(i billing.invoices) RETURNS billing.credit_notes
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -102,6 +118,7 @@ BEGIN
     RETURN n;
 END $$;
 
+-- api
 CREATE OR REPLACE FUNCTION billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE

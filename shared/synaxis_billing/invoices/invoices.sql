@@ -1,3 +1,7 @@
+-- Invoices: the charges of a period in the organization's currency. A draft is computed again on demand;
+-- an issued invoice never changes but for its status.
+
+-- api helper
 CREATE OR REPLACE FUNCTION billing.invoice_json(i billing.invoices) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -33,70 +37,8 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- The invoice of its period, computed from what was charged, by the organization's profile and
--- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
--- Each amount is rounded once, half-up, to the minor unit, tax from its unrounded base; lines get the
--- units that their sum is short of by largest remainder, and so add up to the subtotal.
-CREATE OR REPLACE FUNCTION billing.computed_invoice(
-    i billing.invoices, o billing.organizations, p_terms jsonb
-) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    v_rate jsonb := p_terms -> 'rates' -> o.billing_currency;
-    v_units numeric;
-    v_tax_rate numeric := CASE WHEN o.tax IS NULL OR (o.tax ->> 'reverse_charge')::boolean THEN 0
-        ELSE (o.tax ->> 'rate_percent')::numeric / 100 END;
-BEGIN
-    i.timezone := o.timezone;
-    i.billing_currency := o.billing_currency;
-    i.minor_units := (v_rate ->> 'minor_units')::int;
-    i.exchange_rate := (v_rate ->> 'rate')::numeric;
-    i.rate_source := v_rate ->> 'source';
-    i.rate_as_of := (v_rate ->> 'as_of')::timestamptz;
-    i.tax := o.tax;
-    i.seller := p_terms -> 'seller';
-    i.customer := jsonb_build_object('name', o.name, 'address', o.address, 'tax_id', o.tax ->> 'tax_id');
-    i.locale := o.locale;
-    i.payment_terms_days := o.payment_terms_days;
-    i.updated_at := o.changed_at;
-    -- Minor units per US dollar.
-    v_units := i.exchange_rate * 10 ^ i.minor_units::numeric;
-
-    WITH used AS (
-        SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
-            sum(amount_usd) AS amount_usd
-        FROM billing.spend_between(o.id, o.timezone, i.period_start, i.period_end)
-        WHERE charged GROUP BY 1, 2
-    ), floored AS (
-        SELECT *, floor(amount_usd * v_units) AS units,
-            round(sum(amount_usd) OVER () * v_units) - sum(floor(amount_usd * v_units)) OVER () AS short,
-            row_number() OVER (ORDER BY amount_usd * v_units - floor(amount_usd * v_units) DESC,
-                amount_usd DESC, model, provider) AS place
-        FROM used
-    ), lines AS (
-        SELECT model, provider, requests, tokens, amount_usd,
-            (units + (place <= short)::int) / 10 ^ i.minor_units::numeric AS amount
-        FROM floored
-    )
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'description', concat_ws(', ', coalesce(model, 'Usage'), provider),
-            'model', model,
-            'provider', provider,
-            'requests', requests,
-            'tokens', tokens,
-            'amount_usd', amount_usd::numeric(28, 8)::text,
-            'amount_billing_currency', amount::numeric(28, 4)::text)
-            ORDER BY amount_usd DESC, model, provider), '[]'),
-        coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
-    INTO i.line_items, i.subtotal_usd, i.subtotal_billing_currency
-    FROM lines;
-    i.tax_usd := round(i.subtotal_usd * v_tax_rate, 8);
-    i.total_amount_usd := i.subtotal_usd + i.tax_usd;
-    i.tax_billing_currency := round(i.subtotal_usd * v_tax_rate * i.exchange_rate, i.minor_units);
-    i.total_amount_billing_currency := i.subtotal_billing_currency + i.tax_billing_currency;
-    RETURN i;
-END $$;
-
--- The draft of a period, computed now, made if there is none; or the invoice that it became.
+-- Compute the draft of a period, a new one if there is none; return the invoice if it was issued.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.draft_invoice(
     p_tenant text, p_organization_id uuid, p_period_start timestamptz, p_period_end timestamptz,
     p_terms jsonb
@@ -151,12 +93,82 @@ LANGUAGE sql STABLE AS $$
         i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
 $$;
 
--- The organization's clock goes with it: whatever is charged from now on is later than the invoice.
+-- The invoice of its period, computed from the period's charges, the organization's profile and
+-- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
+-- Tax is computed from its unrounded base; the lines add up to the subtotal.
+CREATE OR REPLACE FUNCTION billing.computed_invoice(
+    i billing.invoices, o billing.organizations, p_terms jsonb
+) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_rate jsonb := p_terms -> 'rates' -> o.billing_currency;
+    v_scale numeric;
+    v_tax_rate numeric := billing.tax_rate(o.tax);
+BEGIN
+    i.timezone := o.timezone;
+    i.billing_currency := o.billing_currency;
+    i.minor_units := (v_rate ->> 'minor_units')::int;
+    i.exchange_rate := (v_rate ->> 'rate')::numeric;
+    i.rate_source := v_rate ->> 'source';
+    i.rate_as_of := (v_rate ->> 'as_of')::timestamptz;
+    i.tax := o.tax;
+    i.seller := p_terms -> 'seller';
+    i.customer := jsonb_build_object('name', o.name, 'address', o.address, 'tax_id', o.tax ->> 'tax_id');
+    i.locale := o.locale;
+    i.payment_terms_days := o.payment_terms_days;
+    i.updated_at := o.changed_at;
+    v_scale := 10 ^ i.minor_units::numeric;
+
+    WITH used AS (
+        SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
+            sum(amount_usd) AS amount_usd,
+            row_number() OVER (ORDER BY sum(amount_usd) DESC, model, provider) AS place
+        FROM billing.spend_between(o.id, o.timezone, i.period_start, i.period_end)
+        WHERE charged GROUP BY 1, 2
+    ), lines AS (
+        SELECT used.*, units / v_scale AS amount
+        FROM used
+        JOIN unnest(billing.allocate(
+            (SELECT array_agg(amount_usd ORDER BY place) FROM used), i.exchange_rate * v_scale)
+        ) WITH ORDINALITY AS allocated (units, place) USING (place)
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'description', concat_ws(', ', coalesce(model, 'Usage'), provider),
+            'model', model,
+            'provider', provider,
+            'requests', requests,
+            'tokens', tokens,
+            'amount_usd', amount_usd::numeric(28, 8)::text,
+            'amount_billing_currency', amount::numeric(28, 4)::text)
+            ORDER BY place), '[]'),
+        coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
+    INTO i.line_items, i.subtotal_usd, i.subtotal_billing_currency
+    FROM lines;
+    i.tax_usd := round(i.subtotal_usd * v_tax_rate, 8);
+    i.total_amount_usd := i.subtotal_usd + i.tax_usd;
+    i.tax_billing_currency := billing.in_currency(
+        i.subtotal_usd * v_tax_rate, i.exchange_rate, i.minor_units);
+    i.total_amount_billing_currency := i.subtotal_billing_currency + i.tax_billing_currency;
+    RETURN i;
+END $$;
+
+-- Store the invoice, and the organization's clock with it: every later charge is after the invoice.
 CREATE OR REPLACE FUNCTION billing.store_invoice(i billing.invoices, o billing.organizations)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.save_organization(o);
-    INSERT INTO billing.invoices SELECT i.*
+    INSERT INTO billing.invoices (
+        id, organization_id, invoice_number, status, period_start, period_end, timezone, billing_currency,
+        minor_units, exchange_rate, rate_source, rate_as_of, line_items, subtotal_usd, tax_usd,
+        total_amount_usd, subtotal_billing_currency, tax_billing_currency, total_amount_billing_currency,
+        tax, seller, customer, locale, payment_terms_days, issued_at, due_date, paid_at, created_at,
+        updated_at
+    ) VALUES (
+        i.id, i.organization_id, i.invoice_number, i.status, i.period_start, i.period_end, i.timezone,
+        i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source, i.rate_as_of, i.line_items,
+        i.subtotal_usd, i.tax_usd, i.total_amount_usd, i.subtotal_billing_currency,
+        i.tax_billing_currency, i.total_amount_billing_currency, i.tax, i.seller, i.customer, i.locale,
+        i.payment_terms_days, i.issued_at, i.due_date, i.paid_at, i.created_at, i.updated_at
+    )
     ON CONFLICT (id) DO UPDATE SET
         invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
         billing_currency = i.billing_currency, minor_units = i.minor_units,
@@ -171,18 +183,9 @@ BEGIN
         paid_at = i.paid_at, updated_at = i.updated_at;
 END $$;
 
--- The next number of a series in a year: INV-2026-000001. Others wait for it until this transaction
--- ends, so it is taken last.
-CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
-LANGUAGE sql AS $$
-    INSERT INTO billing.document_counters AS c
-    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
-    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
-    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
-$$;
-
--- Compute the draft a last time, number it and let it go. Again, it is the same invoice. The terms
--- name the "series" of the number too.
+-- Compute the draft a last time, number it and issue it; a repeated call returns the same invoice. The
+-- terms contain the "series" of the number too.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.issue_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -220,12 +223,24 @@ BEGIN
     RETURN i;
 END $$;
 
+-- Take the next number of a series in a year: INV-2026-000001. Other transactions wait for this one to
+-- end, so take it last.
+CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
+LANGUAGE sql AS $$
+    INSERT INTO billing.document_counters AS c (series, year, last)
+    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
+    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
+    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
+$$;
+
+-- api helper
 CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_not_found' ELSE 'invoice_not_found' END)
 $$;
 
--- Record that an issued invoice was paid. Again, it was paid when it was.
+-- Record that an issued invoice was paid; a repeated call keeps the first time.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pay_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamptz
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -247,7 +262,8 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Drop a draft, or an invoice of nothing. Any other is taken back by a credit note alone.
+-- Cancel a draft, or an invoice whose total is zero. A credit note takes back any other.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.cancel_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -269,25 +285,28 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Issued invoices whose due date has passed where the customer is; returns how many there were.
+-- Mark issued invoices as overdue whose due date has passed in the customer's time zone; return how many.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.mark_overdue(p_tenant text, p_limit int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_marked int;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     WITH due AS (
         SELECT id FROM billing.invoices
-        WHERE status = 'issued' AND due_date <= (statement_timestamp() AT TIME ZONE 'UTC')::date
-            AND due_date < (statement_timestamp() AT TIME ZONE timezone)::date
+        WHERE status = 'issued' AND due_date <= (v_now AT TIME ZONE 'UTC')::date
+            AND due_date < (v_now AT TIME ZONE timezone)::date
         ORDER BY due_date LIMIT p_limit FOR UPDATE SKIP LOCKED
     )
-    UPDATE billing.invoices AS i SET status = 'overdue', updated_at = clock_timestamp()
+    UPDATE billing.invoices AS i SET status = 'overdue', updated_at = v_now
     FROM due WHERE i.id = due.id;
     GET DIAGNOSTICS v_marked = ROW_COUNT;
     RETURN v_marked;
 END $$;
 
+-- api
 CREATE OR REPLACE FUNCTION billing.invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -303,7 +322,8 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Invoices, newest first, before an instant (exclusive) that an earlier page ended at.
+-- List invoices, newest first, before the instant (exclusive) at which the earlier page ended.
+-- api
 CREATE OR REPLACE FUNCTION billing.invoices(
     p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
@@ -322,4 +342,37 @@ BEGIN
             ORDER BY created_at DESC LIMIT p_limit
         ) AS i
     ));
+END $$;
+
+-- A draft may be computed again; an issued invoice changes its status alone, in order. A cancelled draft is
+-- not a document: the erasure of a profile empties its customer.
+CREATE OR REPLACE FUNCTION billing.guard_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD.status = 'draft' AND NEW.status IN ('draft', 'issued', 'cancelled')
+            AND (NEW.id, NEW.organization_id, NEW.period_start, NEW.period_end, NEW.created_at)
+              = (OLD.id, OLD.organization_id, OLD.period_start, OLD.period_end, OLD.created_at)
+        THEN
+            RETURN NEW;
+        END IF;
+        IF OLD.status = 'cancelled' AND OLD.invoice_number IS NULL
+            AND NEW.customer ->> 'address' IS NULL AND NEW.customer ->> 'tax_id' IS NULL
+            AND NEW.tax ->> 'tax_id' IS NULL AND NEW.tax - 'tax_id' IS NOT DISTINCT FROM OLD.tax - 'tax_id'
+            AND to_jsonb(NEW) - ARRAY['customer', 'tax'] = to_jsonb(OLD) - ARRAY['customer', 'tax']
+        THEN
+            RETURN NEW;
+        END IF;
+        IF (OLD.status, NEW.status) IN (('issued', 'paid'), ('issued', 'overdue'), ('overdue', 'paid'),
+                ('issued', 'cancelled'), ('overdue', 'cancelled'), ('paid', 'cancelled'))
+            AND (NEW.status = 'paid' OR NEW.paid_at IS NOT DISTINCT FROM OLD.paid_at)
+            AND to_jsonb(NEW) - ARRAY['status', 'paid_at', 'updated_at']
+              = to_jsonb(OLD) - ARRAY['status', 'paid_at', 'updated_at']
+            AND (NEW.status <> 'cancelled' OR NEW.total_amount_usd = (
+                SELECT coalesce(sum(total_amount_usd), 0) FROM billing.credit_notes
+                WHERE invoice_id = NEW.id))
+        THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% of an invoice that is %', TG_OP, OLD.status USING ERRCODE = 'restrict_violation';
 END $$;

@@ -1,5 +1,9 @@
--- Plan a month for a page of organizations, those after p_after, and return the page: the ids that are
--- still to be billed, and the last id that was looked at, null on the last page.
+-- Month end: bill each organization's local month once. Months leave no gap where a time zone changed; a
+-- failure of one organization does not affect the others.
+
+-- Plan a month for the page of organizations after p_after. Return the ids that are not billed yet, and
+-- the last id of the page, NULL for the last page.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.plan_month_end(
     p_tenant text, p_month text, p_after uuid, p_limit int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -28,26 +32,9 @@ BEGIN
         'last', CASE WHEN cardinality(v_ids) = p_limit THEN v_ids[p_limit] END));
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.next_month(p_month text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT to_char(to_date(p_month, 'YYYY-MM') + interval '1 month', 'YYYY-MM')
-$$;
-
-CREATE OR REPLACE FUNCTION billing.month_start(p_month text, p_timezone text) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$ SELECT billing.day_start(to_date(p_month, 'YYYY-MM'), p_timezone) $$;
-
--- The instant nearest to one that p_instants has within a change of time zone of it, or itself.
-CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
-RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT coalesce((
-        SELECT found FROM unnest(p_instants) AS found
-        WHERE found BETWEEN p_instant - interval '26 hours' AND p_instant + interval '26 hours'
-        ORDER BY greatest(found, p_instant) - least(found, p_instant) LIMIT 1), p_instant)
-$$;
-
--- Issue the invoice of an organization's local month, whole or not at all; none when nothing was
--- charged. Done before, it is what it was. A month begins where the one before ended, and so leaves no
--- gap where the time zone was changed in between.
+-- Issue the invoice of an organization's local month, or record that nothing was charged; a repeated call
+-- changes nothing. A month begins at the end of the one before: a change of time zone leaves no gap.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.bill_month(
     p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -97,29 +84,40 @@ BEGIN
         m.status := 'issued';
         m.invoice_id := i.id;
     ELSE
-        -- What is charged from now on is later than the period, as after an invoice.
+        -- Every later charge is after the period, as after an invoice.
         PERFORM billing.save_organization(o);
     END IF;
     UPDATE billing.month_end_items
     SET status = m.status, period_start = m.period_start, period_end = m.period_end,
-        invoice_id = m.invoice_id, error = NULL, updated_at = clock_timestamp()
+        invoice_id = m.invoice_id, error = NULL, updated_at = billing.now()
     WHERE month = m.month AND organization_id = m.organization_id
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
 END $$;
 
--- Record why an organization could not be billed; it stays to be done.
+-- The instant of p_instants nearest to p_instant within a change of time zone, or p_instant itself.
+CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
+RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT found FROM unnest(p_instants) AS found
+        WHERE found BETWEEN p_instant - interval '26 hours' AND p_instant + interval '26 hours'
+        ORDER BY greatest(found, p_instant) - least(found, p_instant) LIMIT 1), p_instant)
+$$;
+
+-- Record why an organization could not be billed; the next run bills it.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.month_failed(
     p_tenant text, p_organization_id uuid, p_month text, p_error text
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.month_end_items
-    SET status = 'failed', error = p_error, updated_at = clock_timestamp()
+    SET status = 'failed', error = p_error, updated_at = billing.now()
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
 END $$;
 
--- How far a month is, and the first p_limit that failed.
+-- The progress of a month, and the first p_limit failures.
+-- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -1,5 +1,8 @@
--- Every broken promise of the ledger, one row each; none when all is well. For an administrator.
-CREATE OR REPLACE FUNCTION billing.audit()
+-- The invariants of the ledger, checked on live data: each function returns one row for each violation.
+-- billing.audit() unites them with those of the other nouns.
+
+-- Balances, versions and the hash chain.
+CREATE OR REPLACE FUNCTION billing.audit_entries()
 RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
     WITH chain AS (
         SELECT t.*,
@@ -14,15 +17,6 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     ), heads AS (
         SELECT DISTINCT ON (c.organization_id) c.organization_id, c.balance_after_usd, c.hash
         FROM chain AS c ORDER BY c.organization_id, c.created_at DESC, c.version DESC
-    ), logged AS (
-        SELECT s.organization_id, s.bucket_start, s.model, s.provider, s.team_id, s.virtual_key_id,
-            s.region, s.transaction_id IS NOT NULL AS charged, sum(s.amount_usd)::numeric(28, 8) AS amount_usd,
-            sum(s.tokens)::bigint AS tokens, count(*) AS requests
-        FROM billing.spend_logs AS s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-    ), rolled AS (
-        SELECT r.organization_id, r.bucket_start, r.model, r.provider, r.team_id, r.virtual_key_id,
-            r.region, r.charged, r.amount_usd, r.tokens, r.requests
-        FROM billing.spend_rollups AS r
     )
     SELECT o.id, 'balance is the sum of the transactions',
         format('balance %s, sum %s', o.balance_usd, coalesce(s.amount_usd, 0))
@@ -54,7 +48,11 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     SELECT t.organization_id, 'a transaction belongs to an organization', format('transaction %s', t.id)
     FROM billing.credit_transactions AS t
     WHERE NOT EXISTS (SELECT FROM billing.organizations AS o WHERE o.id = t.organization_id)
-    UNION ALL
+$$;
+
+-- Holds and refunds.
+CREATE OR REPLACE FUNCTION billing.audit_holds()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
     SELECT o.id, 'held credit is the sum of the open holds',
         format('held %s, holds %s', o.held_usd, coalesce(sum(h.amount_usd), 0))
     FROM billing.organizations AS o
@@ -68,28 +66,6 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         ON t.id = h.transaction_id AND t.hold_id = h.id AND t.organization_id = h.organization_id
     WHERE h.id IS NULL OR t.id IS NULL OR t.amount_usd <> -h.captured_usd
     UNION ALL
-    SELECT coalesce(s.organization_id, t.organization_id), 'a charge is one spend log',
-        format('transaction %s, spend log %s', t.id, s.id)
-    FROM (SELECT * FROM billing.spend_logs WHERE transaction_id IS NOT NULL) AS s
-    FULL JOIN (SELECT * FROM billing.credit_transactions WHERE transaction_type = 'charge') AS t
-        ON t.id = s.transaction_id AND t.organization_id = s.organization_id AND t.created_at = s.created_at
-    WHERE s.id IS NULL OR t.id IS NULL OR t.amount_usd <> -s.amount_usd
-    UNION ALL
-    SELECT d.organization_id, 'rollups are the sums of the spend logs',
-        format('bucket %s, model %s, %s USD', d.bucket_start, d.model, d.amount_usd)
-    FROM (
-        (SELECT * FROM logged EXCEPT ALL SELECT * FROM rolled)
-        UNION ALL
-        (SELECT * FROM rolled EXCEPT ALL SELECT * FROM logged)
-    ) AS d
-    UNION ALL
-    SELECT s.organization_id, 'a spend log lies in its bucket', format('spend log %s', s.id)
-    FROM billing.spend_logs AS s
-    WHERE NOT EXISTS (
-        SELECT FROM billing.spend_rollups AS r
-        WHERE r.organization_id = s.organization_id AND r.bucket_start = s.bucket_start
-            AND s.created_at >= r.bucket_start AND s.created_at < r.bucket_end)
-    UNION ALL
     SELECT coalesce(r.organization_id, t.organization_id), 'refunds stay within their charge',
         format('charge %s: recorded %s, refunded %s', coalesce(r.charge_id, t.charge_id),
             r.refunded_usd, t.refunded_usd)
@@ -102,7 +78,11 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         AND c.transaction_type = 'charge'
     WHERE r.refunded_usd IS DISTINCT FROM t.refunded_usd OR r.charged_usd IS DISTINCT FROM -c.amount_usd
         OR r.refunded_usd > r.charged_usd
-    UNION ALL
+$$;
+
+-- One key for each transaction.
+CREATE OR REPLACE FUNCTION billing.audit_keys()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
     SELECT coalesce(k.organization_id, t.organization_id), 'a transaction has one key',
         format('transaction %s, key %s', t.id, k.key)
     FROM (SELECT * FROM billing.idempotency WHERE kind = 'key' AND result_type = 'transaction') AS k
@@ -114,53 +94,4 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     FROM billing.credit_transactions AS t
     JOIN billing.idempotency AS k ON k.result_id = t.id AND k.kind = 'key'
     GROUP BY t.organization_id, t.id HAVING count(*) > 1
-    UNION ALL
-    SELECT i.organization_id, 'an invoice is its lines', format('invoice %s', i.id)
-    FROM billing.invoices AS i CROSS JOIN LATERAL (
-        SELECT coalesce(sum((line ->> 'amount_usd')::numeric), 0) AS amount_usd,
-            coalesce(sum((line ->> 'amount_billing_currency')::numeric), 0) AS amount
-        FROM jsonb_array_elements(i.line_items) AS line
-    ) AS lines
-    WHERE (lines.amount_usd, lines.amount) <> (i.subtotal_usd, i.subtotal_billing_currency)
-    UNION ALL
-    SELECT i.organization_id, 'an issued invoice is what was charged in its period',
-        format('invoice %s: %s, charged %s', i.invoice_number, i.subtotal_usd, charged.amount_usd)
-    FROM billing.invoices AS i CROSS JOIN LATERAL (
-        SELECT coalesce(sum(s.amount_usd), 0) AS amount_usd FROM billing.spend_logs AS s
-        WHERE s.organization_id = i.organization_id AND s.transaction_id IS NOT NULL
-            AND s.created_at >= i.period_start AND s.created_at < i.period_end
-    ) AS charged
-    WHERE i.invoice_number IS NOT NULL AND i.subtotal_usd <> charged.amount_usd
-    UNION ALL
-    SELECT NULL, 'numbers have no gap', format('%s-%s: %s of %s', c.series, c.year, count(n), c.last)
-    FROM billing.document_counters AS c
-    LEFT JOIN (
-        SELECT invoice_number AS n FROM billing.invoices
-        UNION ALL SELECT credit_note_number FROM billing.credit_notes
-    ) AS numbers ON n LIKE format('%s-%s-%%', c.series, c.year)
-    GROUP BY c.series, c.year, c.last HAVING count(n) <> c.last
-    UNION ALL
-    SELECT NULL, 'the application cannot rewrite the ledger', format('%s may %s %s', r.role, p.privilege, c.relname)
-    FROM pg_class AS c
-    CROSS JOIN (VALUES ('synaxis_app'), ('synaxis_ledger')) AS r (role)
-    CROSS JOIN (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (privilege)
-    WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p')
-        AND (p.privilege <> 'UPDATE' OR r.role = 'synaxis_app' OR c.relname ~ '^(credit_transactions|spend_logs|idempotency)')
-        -- Not of the ledger: what has been told goes, and who no longer wants to be told.
-        AND NOT (r.role = 'synaxis_ledger' AND c.relname IN ('invalidations', 'webhook_endpoints'))
-        AND has_table_privilege(r.role, c.oid, p.privilege)
-    UNION ALL
-    SELECT NULL, 'a tenant sees its own rows alone', format('%s has no row-level security', c.relname)
-    FROM pg_class AS c
-    WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
-        AND has_table_privilege('synaxis_app', c.oid, 'SELECT')
-    UNION ALL
-    SELECT NULL, 'the application''s role is bound by row-level security', r.rolname
-    FROM pg_roles AS r
-    WHERE r.rolname IN ('synaxis_app', 'synaxis_ledger') AND (r.rolsuper OR r.rolbypassrls)
-    UNION ALL
-    SELECT NULL, 'what was written is never changed', format('trigger %s of %s is off', g.tgname, g.tgrelid::regclass)
-    FROM pg_trigger AS g
-    WHERE g.tgfoid IN ('billing.refuse_change'::regproc, 'billing.refuse_change_but_erasure'::regproc)
-        AND g.tgenabled = 'D'
 $$;

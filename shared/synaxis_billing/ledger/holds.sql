@@ -1,4 +1,48 @@
+-- Holds reserve credit for a call whose cost is not known yet. An expired hold does not count, whether or
+-- not a statement has marked it; a capture never exceeds its hold.
+
+CREATE OR REPLACE FUNCTION billing.hold_json(h billing.holds) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'id', h.id,
+        'organization_id', h.organization_id,
+        'amount_usd', h.amount_usd::text,
+        'status', h.status,
+        'expires_at', h.expires_at,
+        'captured_usd', h.captured_usd::text,
+        'transaction_id', h.transaction_id,
+        'description', h.description,
+        'reference_id', h.reference_id,
+        'initiated_by', h.initiated_by,
+        'request_id', h.request_id,
+        'team_id', h.team_id,
+        'virtual_key_id', h.virtual_key_id,
+        'model', h.model,
+        'provider', h.provider,
+        'tokens', h.tokens,
+        'region', h.region,
+        'created_at', h.created_at
+    )
+$$;
+
+-- Expire the organization's holds that are due, and return it with their credit free again.
+CREATE OR REPLACE FUNCTION billing.expire_holds(o billing.organizations)
+RETURNS billing.organizations LANGUAGE plpgsql AS $$
+DECLARE
+    v_freed_usd numeric;
+BEGIN
+    WITH expired AS (
+        UPDATE billing.holds SET status = 'expired'
+        WHERE organization_id = o.id AND status = 'held' AND expires_at <= o.changed_at
+        RETURNING amount_usd
+    )
+    SELECT coalesce(sum(amount_usd), 0) INTO v_freed_usd FROM expired;
+    o.held_usd := o.held_usd - v_freed_usd;
+    RETURN o;
+END $$;
+
 -- Reserve credit for a call whose cost is not known yet.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.hold(
     p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -30,11 +74,12 @@ BEGIN
     o.held_usd := o.held_usd + h.amount_usd;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'hold', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;
 
--- The request with what it leaves out taken from the hold.
+-- The request, with fields that it leaves out taken from the hold.
 CREATE OR REPLACE FUNCTION billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 RETURNS billing.usage_request LANGUAGE plpgsql AS $$
 BEGIN
@@ -50,8 +95,9 @@ BEGIN
     RETURN u;
 END $$;
 
--- Charge a hold's real cost and let go of the rest. One that has expired is charged like any
--- other usage: if the credit is still there.
+-- Charge a hold's real cost and free the rest. An expired hold is charged like any other usage: if the
+-- credit is still available.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.capture_hold(
     p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -67,7 +113,7 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    -- What it says of the call goes into the charge: an erasure of the hold comes before that or after.
+    -- The charge copies fields of the hold, so an erasure of the hold comes before the charge or after it.
     SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN billing.outcome('hold_not_found');
@@ -107,7 +153,8 @@ BEGIN
     RETURN v_answer;
 END $$;
 
--- Give all of a hold back. One that has expired can then no longer be captured.
+-- Free all of a hold. An expired hold that was released can no longer be captured.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.release_hold(
     p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -136,6 +183,7 @@ BEGIN
     END IF;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, 'key', p_key, p_fingerprint, 'release', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;

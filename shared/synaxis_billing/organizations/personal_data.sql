@@ -1,9 +1,12 @@
--- Empty the personal fields of an organization's transactions and holds, of all or of one initiator,
--- in the time before p_before in which there are p_limit of either. With a hold goes the charge that
--- captured it, whoever did and whenever, as it says what the hold said: their rows are locked together, so
--- no capture comes in between. The chain stays whole, the amounts stay, and each erasure leaves a record.
--- Returns how far it reached, NULL at the end. Nobody is waited for but another erasure: what a change
--- under way has locked is left out, and busy says to ask for the same again.
+-- Export and erasure of personal data. An erasure empties personal fields, never amounts; the hash chain
+-- stays valid, and each erasure leaves a record.
+
+-- Empty the personal fields of an organization's transactions and holds, of all or of one initiator, for the
+-- newest p_limit of either before p_before. The charge that captured a hold is emptied with the hold, since
+-- it copies the hold's fields; their rows are locked together, so no capture comes in between. Returns the
+-- time that it reached, NULL at the end. It waits for no change but another erasure: it skips locked rows
+-- and answers busy, and the caller repeats the call.
+-- api as synaxis_eraser
 CREATE OR REPLACE FUNCTION billing.erase_personal_data(
     p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text,
     p_before timestamptz, p_limit int
@@ -12,15 +15,13 @@ DECLARE
     v_before timestamptz := coalesce(p_before, 'infinity');
     v_from timestamptz;
     v_wanted uuid[];
-    v_free uuid[];
     v_captured uuid[];
     v_holds bigint;
     v_own bigint;
     v_of_holds bigint;
 BEGIN
     IF coalesce(p_tenant, '') NOT IN (p_organization_id::text, '*')
-        OR NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id)
-    THEN
+        OR NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
@@ -38,23 +39,20 @@ BEGIN
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
         AND (description IS NOT NULL OR initiated_by IS NOT NULL);
-    SELECT array_agg(id) INTO v_free FROM (
-        SELECT id FROM billing.holds WHERE id = ANY (v_wanted) FOR NO KEY UPDATE SKIP LOCKED
-    ) AS free;
     WITH emptied AS (
         UPDATE billing.holds SET description = NULL, initiated_by = NULL
-        WHERE id = ANY (v_free) RETURNING transaction_id
+        WHERE id = ANY (ARRAY(
+            SELECT id FROM billing.holds WHERE id = ANY (v_wanted) FOR NO KEY UPDATE SKIP LOCKED))
+        RETURNING transaction_id
     )
     SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
     INTO v_holds, v_captured FROM emptied;
-    -- By id and by time: as one condition, it would read all that is newer each time.
-    UPDATE billing.credit_transactions
-    SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    -- One statement for each condition: joined by OR they would read all newer rows.
+    UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND id = ANY (v_captured);
     GET DIAGNOSTICS v_of_holds = ROW_COUNT;
-    UPDATE billing.credit_transactions
-    SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
@@ -70,8 +68,9 @@ BEGIN
         'busy', v_holds < coalesce(cardinality(v_wanted), 0)));
 END $$;
 
--- Empty what names the customer in the profile, and in drafts and cancelled drafts; p_name stands for the
--- name. What was issued stays as it was issued, and the erasure leaves a record.
+-- Empty the customer's fields in the profile, drafts and cancelled drafts; p_name replaces the name. Issued
+-- documents do not change.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_profile(
     p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -108,14 +107,10 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
-CREATE OR REPLACE FUNCTION billing.webhook_event_json(e billing.webhook_events) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('id', e.id, 'type', e.type, 'data', e.data, 'created_at', e.created_at)
-$$;
-
--- At most p_limit of what is held of one kind about an organization, newest first, before an instant
--- (exclusive) that an earlier page reached; of one initiator, what erase_personal_data() would empty among
--- the p_scan newest before it, and that one's erasures. Returns how far it reached, NULL at the end.
+-- List at most p_limit rows of one kind of an organization, newest first, before the instant (exclusive) at
+-- which the earlier page ended. For one initiator: the rows that erase_personal_data() would empty among the
+-- newest p_scan, and that initiator's erasures. Returns the time that it reached, NULL at the end.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.personal_data(
     p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamptz,
     p_limit int, p_scan int
@@ -131,18 +126,20 @@ BEGIN
     IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
+    IF p_initiated_by IS NOT NULL AND p_kind IN ('transaction', 'hold') THEN
+        EXECUTE format(
+            'SELECT created_at FROM billing.%I WHERE organization_id = $1 AND created_at < $2
+            ORDER BY created_at DESC OFFSET $3 LIMIT 1',
+            CASE p_kind WHEN 'hold' THEN 'holds' ELSE 'credit_transactions' END)
+        INTO v_from USING p_organization_id, v_before, p_scan - 1;
+    END IF;
     CASE p_kind
     WHEN 'organization' THEN
-        -- The version is the cache's business.
+        -- The version serves the cache alone.
         SELECT json_agg(billing.organization_json(r)::jsonb - 'version') INTO v_rows
         FROM billing.organizations AS r
         WHERE r.id = p_organization_id AND r.created_at < v_before;
     WHEN 'transaction' THEN
-        IF p_initiated_by IS NOT NULL THEN
-            SELECT created_at INTO v_from FROM billing.credit_transactions
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC OFFSET p_scan - 1 LIMIT 1;
-        END IF;
         SELECT json_agg(billing.transaction_json(r)), count(*), min(created_at)
         INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.credit_transactions AS t
@@ -153,11 +150,6 @@ BEGIN
                     WHERE h.id = t.hold_id AND h.initiated_by = p_initiated_by))
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'hold' THEN
-        IF p_initiated_by IS NOT NULL THEN
-            SELECT created_at INTO v_from FROM billing.holds
-            WHERE organization_id = p_organization_id AND created_at < v_before
-            ORDER BY created_at DESC OFFSET p_scan - 1 LIMIT 1;
-        END IF;
         SELECT json_agg(billing.hold_json(r)), count(*), min(created_at)
         INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.holds

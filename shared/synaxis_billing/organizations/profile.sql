@@ -1,3 +1,7 @@
+-- The profile of an organization. Each change invalidates the cached profile and everything computed by
+-- its time zone.
+
+-- api helper
 CREATE OR REPLACE FUNCTION billing.organization_json(o billing.organizations) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -16,13 +20,7 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Have caches forget the profile and what was computed by its time zone.
-CREATE OR REPLACE FUNCTION billing.profile_changed(o billing.organizations) RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO billing.invalidations (tenant, keys, tags, version)
-    VALUES (o.id, ARRAY['organization'], ARRAY['profile'], billing.version_of(o.changed_at))
-$$;
-
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -47,8 +45,9 @@ BEGIN
     RETURN billing.outcome('created', billing.organization_json(o));
 END $$;
 
--- Change what the profile names. A new time zone cuts the open day's buckets, so that each bucket
--- lies within one local day of the time zone it was counted by.
+-- Change the fields that p_profile contains. A new time zone cuts the open day's buckets, so that each
+-- bucket lies within one local day of the time zone that counted it.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_organization(
     p_tenant text, p_organization_id uuid, p_profile jsonb
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -87,6 +86,7 @@ BEGIN
     RETURN billing.outcome('found', billing.organization_json(p));
 END $$;
 
+-- api
 CREATE OR REPLACE FUNCTION billing.organization(p_tenant text, p_organization_id uuid) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -100,28 +100,9 @@ BEGIN
     RETURN billing.outcome('found', billing.organization_json(o));
 END $$;
 
--- The balance now: an expired hold does not count, whether or not anything has noticed it.
-CREATE OR REPLACE FUNCTION billing.balance(p_tenant text, p_organization_id uuid) RETURNS json
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    v_value json;
-BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
-    SELECT json_build_object(
-        'organization_id', o.id,
-        'balance_usd', o.balance_usd::text,
-        'held_usd', held.live_usd::text,
-        'available_usd', (o.balance_usd - held.live_usd)::text,
-        'billing_currency', o.billing_currency,
-        'version', o.version
-    ) INTO v_value
-    FROM billing.organizations AS o CROSS JOIN LATERAL (
-        SELECT coalesce(sum(h.amount_usd), 0) AS live_usd FROM billing.holds AS h
-        WHERE h.organization_id = o.id AND h.status = 'held' AND h.expires_at > statement_timestamp()
-    ) AS held
-    WHERE o.id = p_organization_id;
-    IF NOT FOUND THEN
-        RETURN billing.outcome('organization_not_found');
-    END IF;
-    RETURN billing.outcome('found', v_value);
-END $$;
+-- Invalidate the cached profile and the values computed by its time zone.
+CREATE OR REPLACE FUNCTION billing.profile_changed(o billing.organizations) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO billing.invalidations (tenant, keys, tags, version)
+    VALUES (o.id, ARRAY['organization'], ARRAY['profile'], billing.version_of(o.changed_at))
+$$;

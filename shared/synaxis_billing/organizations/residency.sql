@@ -1,4 +1,8 @@
--- Record which other region holds an organization, or that it does by now.
+-- Which region holds an organization. This region stores only the id and the region's name of
+-- organizations that another region holds.
+
+-- Record which other region holds an organization.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
@@ -9,12 +13,13 @@ BEGIN
     IF EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.invalid_state('This region holds the organization itself.');
     END IF;
-    INSERT INTO billing.organization_homes VALUES (p_organization_id, p_region)
+    INSERT INTO billing.organization_homes (organization_id, region) VALUES (p_organization_id, p_region)
     ON CONFLICT (organization_id) DO UPDATE SET region = excluded.region;
     RETURN billing.outcome('created');
 END $$;
 
 -- The other region that holds an organization, NULL when none is known.
+-- api
 CREATE OR REPLACE FUNCTION billing.home(p_tenant text, p_organization_id uuid) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -1,5 +1,9 @@
--- Store what one fetch brought, once. A rate that is more than the largest jump (0.2 is 20 %) away
--- from the one before is held back.
+-- Exchange rates: units of a currency per US dollar, with their history. A rate that jumped too far is
+-- held back until an administrator accepts it.
+
+-- Store the rates of one fetch, once. A rate that differs from the one before by more than the largest
+-- jump (0.2 is 20 %) is held back.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.store_exchange_rates(
     p_tenant text, p_fetch jsonb, p_largest_jump numeric
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -10,7 +14,7 @@ BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    -- One at a time, so that each is compared with the one before it.
+    -- One fetch at a time: each is compared with the one before it.
     PERFORM pg_advisory_xact_lock(hashtext('billing.exchange_rates'));
     WITH new AS (
         INSERT INTO billing.exchange_rates (fetch_id, currency, rate, source, as_of, fetched_at, held)
@@ -35,7 +39,8 @@ BEGIN
         'fetch_id', p_fetch ->> 'id', 'stored', v_stored, 'held', v_held));
 END $$;
 
--- Believe the rates of a fetch that were held back.
+-- Accept the rates of a fetch that were held back.
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -46,7 +51,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('billing.exchange_rates'));
     WITH accepted AS (
-        UPDATE billing.exchange_rates SET held = false, stored_at = clock_timestamp()
+        UPDATE billing.exchange_rates SET held = false, stored_at = billing.now()
         WHERE fetch_id = p_fetch_id AND held RETURNING currency
     )
     SELECT coalesce(array_agg(currency ORDER BY currency), '{}') INTO v_accepted FROM accepted;
@@ -57,14 +62,8 @@ BEGIN
         'fetch_id', p_fetch_id, 'stored', v_accepted, 'held', ARRAY[]::text[]));
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$
-    -- The tenant of what belongs to no organization.
-    INSERT INTO billing.invalidations (tenant, keys, version)
-    SELECT '00000000-0000-0000-0000-000000000000', ARRAY['rates:latest'],
-        billing.version_of(max(stored_at)) FROM billing.exchange_rates
-$$;
-
 -- The last known rate of each of the currencies.
+-- api
 CREATE OR REPLACE FUNCTION billing.exchange_rates(p_tenant text, p_currencies text[]) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -81,3 +80,10 @@ BEGIN
             ORDER BY r.fetched_at DESC, r.fetch_id DESC LIMIT 1
         ) AS last);
 END $$;
+
+CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$
+    -- The tenant of values that belong to no organization.
+    INSERT INTO billing.invalidations (tenant, keys, version)
+    SELECT '00000000-0000-0000-0000-000000000000', ARRAY['rates:latest'],
+        billing.version_of(max(stored_at)) FROM billing.exchange_rates
+$$;

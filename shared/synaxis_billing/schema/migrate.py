@@ -1,9 +1,13 @@
-"""Bring a database's schema up to date, from a developer's machine and from a deployment alike."""
+"""Bring a database's schema up to date, from a developer's machine and from a deployment alike.
+
+A migration makes or changes tables, once. Functions, triggers and privileges are replaced as a
+whole when their text has changed: every noun's SQL, then triggers.sql, then privileges.sql.
+"""
 
 import hashlib
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -12,19 +16,38 @@ from synaxis_billing.schema.partitions import ensure_partitions
 
 OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"
+LEDGER, ERASER = "synaxis_ledger", "synaxis_eraser"
 KEPT = "of the release before; the next migration drops it"
+# What a mark says of a function that stays the administrator's.
+ADMINISTRATOR = "administrator"
+
+_HERE = Path(__file__).parent
+_REPLACED = ("functions", "triggers")
+_MARK = re.compile(
+    r"^-- api(?: helper| as (\w+))?\nCREATE OR REPLACE FUNCTION billing\.(\w+)\(", re.MULTILINE
+)
 
 
 class MigrationError(Exception):
     """The database cannot be brought up to date; the message says why, in one sentence."""
 
 
+class _Function(NamedTuple):
+    """A function before it was replaced. `callable` says whether synaxis_app may call it."""
+
+    signature: str
+    definition: str
+    owner: str
+    callable: bool
+    comment: str | None
+
+
 def migrate(connection: psycopg.Connection) -> list[str]:
     """Apply what is new and return its names; a second call returns none.
 
-    `connection` is an administrator's, in autocommit mode. Each migration is one transaction; the
-    SQL functions are replaced as a whole when one of them has changed; those that only the release
-    before has stay until the next time. Raises MigrationError.
+    `connection` is an administrator's, in autocommit mode. All is one transaction. Functions that
+    only the release before has stay until the next time, since its code still calls them. Raises
+    MigrationError.
     """
     version = connection.info.server_version
     if version < OLDEST_SERVER:
@@ -41,62 +64,144 @@ def migrate(connection: psycopg.Connection) -> list[str]:
         applied: dict[str, str] = dict(
             connection.execute("SELECT name, checksum FROM billing.migrations").fetchall()
         )
-        done = _apply_migrations(connection, applied) + _replace_functions(connection, applied)
+        done = _apply_migrations(connection, applied) + _replace(connection, applied)
         ensure_partitions(connection)
     return done
 
 
+def api_functions(text: str) -> dict[str, str | None]:
+    """Return the functions that a text marks for the application, each with its owner.
+
+    The mark is the line directly above CREATE: `-- api`, `-- api helper` or `-- api as OWNER`.
+    """
+    return {name: owner or None for owner, name in _MARK.findall(text)}
+
+
+def function_files() -> list[Path]:
+    """Return every file that defines functions, in any order: a body is checked when it runs."""
+    apart = ("triggers.sql", "privileges.sql", "schema.sql")
+    found = _HERE.parent.rglob("*.sql")
+    return sorted(f for f in found if f.parent.name != "migrations" and f.name not in apart)
+
+
 def _apply_migrations(connection: psycopg.Connection, applied: dict[str, str]) -> list[str]:
+    migrations = {path.name: path.read_text() for path in (_HERE / "migrations").glob("*.sql")}
+    if unknown := sorted(applied.keys() - migrations.keys() - set(_REPLACED)):
+        raise MigrationError(
+            f"The database is newer than this release, which does not have {', '.join(unknown)}:"
+            " deploy the release that made it, or a later one."
+        )
     done = []
-    for file in _sql_files("migrations"):
-        text = file.read_text()
-        checksum = hashlib.sha256(text.encode()).hexdigest()
-        if file.name not in applied:
+    for name, text in sorted(migrations.items()):
+        if name not in applied:
             connection.execute(text.encode())
-            _record(connection, file.name, checksum)
-            done.append(file.name)
-        elif applied[file.name] != checksum:
+            _record(connection, name, _checksum(text))
+            done.append(name)
+        elif applied[name] != _checksum(text):
             raise MigrationError(
-                f"{file.name} was changed after it was applied: restore it and add a new migration."
+                f"{name} was changed after it was applied: restore it and add a new migration."
             )
     return done
 
 
-def _replace_functions(connection: psycopg.Connection, applied: dict[str, str]) -> list[str]:
-    texts = [file.read_text() for file in _function_files()]
-    checksum = hashlib.sha256("".join(texts).encode()).hexdigest()
-    if applied.get("functions") == checksum:
-        return []
-    # Trigger functions belong to the migrations that made their tables.
-    old = connection.execute(
-        "SELECT oid::regprocedure::text, pg_get_functiondef(oid), obj_description(oid, 'pg_proc')"
-        " FROM pg_proc WHERE pronamespace = 'billing'::regnamespace"
-        " AND prorettype <> 'trigger'::regtype"
+def _replace(connection: psycopg.Connection, applied: dict[str, str]) -> list[str]:
+    functions = "\n".join(path.read_text() for path in function_files())
+    triggers = (_HERE / "triggers.sql").read_text()
+    privileges = (_HERE / "privileges.sql").read_text()
+    texts = {"functions": functions + privileges, "triggers": triggers}
+    stale = [name for name, text in texts.items() if applied.get(name) != _checksum(text)]
+    if "functions" not in stale and not _has_privileges(connection):
+        stale.insert(0, "functions")
+    if "functions" in stale:
+        old = _drop_functions(connection)
+        # A function may be created before those that it calls.
+        connection.execute("SET LOCAL check_function_bodies = off")
+        connection.execute(functions.encode())
+    if "triggers" in stale:
+        # Apart from the functions: making a trigger again waits for every writer of its table.
+        connection.execute(triggers.encode())
+    if "functions" in stale:
+        connection.execute(privileges.encode())
+        _hand_over(connection, api_functions(functions))
+        # Last: one of another signature makes a name ambiguous.
+        _keep(connection, old)
+    for name in stale:
+        _record(connection, name, _checksum(texts[name]))
+    return stale
+
+
+def _has_privileges(connection: psycopg.Connection) -> bool:
+    """Say whether roles, owners, grants and policies are there: a restored dump may lack them."""
+    [(whole,)] = connection.execute(
+        "SELECT (SELECT count(*) FROM pg_roles"
+        "  WHERE rolname IN ('synaxis_app', 'synaxis_ledger', 'synaxis_eraser')) = 3"
+        " AND EXISTS (SELECT FROM pg_policies WHERE schemaname = 'billing')"
+        " AND EXISTS (SELECT FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner"
+        "  WHERE p.pronamespace = 'billing'::regnamespace AND r.rolname = 'synaxis_ledger')"
+        " AND EXISTS (SELECT FROM pg_namespace AS n, aclexplode(n.nspacl) AS a"
+        "  JOIN pg_roles AS r ON r.oid = a.grantee"
+        "  WHERE n.nspname = 'billing' AND r.rolname = 'synaxis_app')"
     ).fetchall()
-    for signature, _, _ in old:
-        connection.execute(sql.SQL("DROP FUNCTION {}").format(sql.SQL(signature)))
-    *definitions, privileges = texts
-    connection.execute("SET LOCAL check_function_bodies = off")
-    for text in definitions:
-        connection.execute(text.encode())
-    _keep(connection, {of: definition for of, definition, note in old if note != KEPT})
-    connection.execute(privileges.encode())
-    _record(connection, "functions", checksum)
-    return ["functions"]
+    return bool(whole)
 
 
-def _keep(connection: psycopg.Connection, old: dict[str, str]) -> None:
-    """Keep what the release before has and this one has not: it serves until this one does."""
-    connection.execute("SET LOCAL check_function_bodies = off")
-    for signature, definition in old.items():
-        [(exists,)] = connection.execute("SELECT to_regprocedure(%s) IS NOT NULL", [signature])
-        if not exists:
-            connection.execute(definition.encode())
+def _drop_functions(connection: psycopg.Connection) -> list[_Function]:
+    """Drop the functions that nothing depends on, as triggers and defaults do, and return them."""
+    rows = connection.execute(
+        "SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner),"
+        " coalesce(has_function_privilege(app.oid, p.oid, 'EXECUTE'), false),"
+        " obj_description(p.oid, 'pg_proc')"
+        " FROM pg_proc AS p LEFT JOIN pg_roles AS app ON app.rolname = 'synaxis_app'"
+        " WHERE p.pronamespace = 'billing'::regnamespace AND NOT EXISTS ("
+        "  SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_proc'::regclass"
+        "  AND d.refobjid = p.oid AND d.deptype = 'n')"
+    ).fetchall()
+    old = [_Function(*row) for row in rows]
+    for function in old:
+        connection.execute(sql.SQL("DROP FUNCTION {}").format(sql.SQL(function.signature)))
+    return old
+
+
+def _keep(connection: psycopg.Connection, old: list[_Function]) -> None:
+    """Create again what only the release before has, with its owner and its caller."""
+    for function in old:
+        signature = sql.SQL(function.signature)
+        row = connection.execute("SELECT to_regprocedure(%s)", [function.signature]).fetchone()
+        if function.comment == KEPT or row != (None,):
+            continue
+        connection.execute(function.definition.encode())
+        connection.execute(
+            sql.SQL(
+                "COMMENT ON FUNCTION {0} IS {1}; REVOKE ALL ON FUNCTION {0} FROM PUBLIC"
+            ).format(signature, sql.Literal(KEPT))
+        )
+        if function.owner != ERASER:
             connection.execute(
-                sql.SQL("COMMENT ON FUNCTION {} IS {}").format(
-                    sql.SQL(signature), sql.Literal(KEPT)
+                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(
+                    signature, sql.Identifier(LEDGER)
                 )
             )
+        if function.callable:
+            owner = function.owner if function.owner in (LEDGER, ERASER) else ADMINISTRATOR
+            _hand_over(connection, {function.signature: owner})
+
+
+def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None]) -> None:
+    """Let the application call the functions, and give each to its owner.
+
+    The keys are names or signatures. An owner that is no role fails the migration.
+    """
+    owners = sql.SQL(", ").join(map(sql.Identifier, (LEDGER, ERASER)))
+    statements = [sql.SQL("GRANT CREATE ON SCHEMA billing TO {}").format(owners)]
+    for name, owner in functions.items():
+        function = sql.SQL(name if "(" in name else f"billing.{name}")
+        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO synaxis_app").format(function))
+        if owner and owner != ADMINISTRATOR:
+            statements.append(
+                sql.SQL("ALTER FUNCTION {} OWNER TO {}").format(function, sql.Identifier(owner))
+            )
+    statements.append(sql.SQL("REVOKE CREATE ON SCHEMA billing FROM {}").format(owners))
+    connection.execute(sql.SQL(";").join(statements))
 
 
 def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:
@@ -107,15 +212,5 @@ def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:
     )
 
 
-def _sql_files(folder: str) -> list[Traversable]:
-    found = (files(__package__) / folder).iterdir()
-    return sorted(
-        (file for file in found if file.name.endswith(".sql")), key=lambda file: file.name
-    )
-
-
-def _function_files() -> list[Path]:
-    """Every noun's SQL; the privileges come last."""
-    core = Path(__file__).parents[1]
-    found = sorted(path for path in core.rglob("*.sql") if path.parent.name != "migrations")
-    return sorted(found, key=lambda path: path.name == "privileges.sql")
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,5 +1,9 @@
--- Make the monthly partitions from this month on, and of every month that has rows in a default
--- partition, which move to where they belong. Returns the names of the new ones.
+-- Monthly partitions of transactions and spend logs, made ahead. A missing partition is never an outage:
+-- its rows wait in the default partition.
+
+-- Make the monthly partitions from this month on, and those of every month that has rows in a default
+-- partition; the rows move there. Returns the names of the new partitions.
+-- api as administrator
 CREATE OR REPLACE FUNCTION billing.ensure_partitions(p_months_ahead int) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
@@ -14,8 +18,8 @@ BEGIN
     FOREACH v_parent IN ARRAY ARRAY['credit_transactions', 'spend_logs'] LOOP
         EXECUTE format(
             'SELECT array(
-                 SELECT generate_series(date_trunc(''month'', now() AT TIME ZONE ''UTC''),
-                     now() AT TIME ZONE ''UTC'' + make_interval(months => $1), interval ''1 month'')
+                 SELECT generate_series(date_trunc(''month'', billing.now() AT TIME ZONE ''UTC''),
+                     billing.now() AT TIME ZONE ''UTC'' + make_interval(months => $1), interval ''1 month'')
                  UNION SELECT date_trunc(''month'', created_at AT TIME ZONE ''UTC'') FROM billing.%I
                  ORDER BY 1)',
             v_parent || '_default') INTO v_months USING p_months_ahead;

@@ -1,34 +1,118 @@
--- The API is every function whose first argument is the tenant: the application may call those and
--- no other. Those that write do so as synaxis_ledger, which row-level security binds.
-GRANT CREATE ON SCHEMA billing TO synaxis_ledger, synaxis_eraser;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA billing FROM PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA billing TO synaxis_ledger;
+-- Roles, what each may do with the tables, and the row-level security that binds them. Applied after the
+-- functions, and again whenever it is missing. The application logs in as synaxis_app: it reads one tenant's
+-- rows and calls the API's functions, which write as synaxis_ledger. synaxis_eraser empties personal fields
+-- and nothing else. Grants are added: to take one away needs a REVOKE here.
+--
+-- A line directly above a function says who may call it: `-- api` for the application, with its own rights;
+-- `-- api as ROLE` for the application, with that role's rights; `-- api helper` for a part of functions that
+-- run with the application's rights. Functions without such a line cannot be called by the application.
+
+-- Roles belong to the whole server: migrations of two of its databases may make the same change at once.
 DO $$
 DECLARE
-    v_function record;
+    v_settings text[] := ARRAY[
+        'statement_timeout=5s', 'lock_timeout=3s', 'idle_in_transaction_session_timeout=10s',
+        -- An index serves every statement of the application; a plan from when a table was empty must not
+        -- scan it when it has grown.
+        'enable_seqscan=off',
+        -- Statements are short: compiling one costs more than it saves.
+        'jit=off', 'TimeZone=UTC', 'DateStyle=ISO'];
+    v_setting text;
+    v_role text;
 BEGIN
-    FOR v_function IN
-        SELECT p.oid::regprocedure AS signature, p.prosecdef, p.proargnames[1] = 'p_tenant' AS api,
-            p.proname = 'erase_personal_data' AS erases
-        FROM pg_proc AS p
-        WHERE p.pronamespace = 'billing'::regnamespace
-            AND p.proowner <> ALL (ARRAY['synaxis_ledger'::regrole, 'synaxis_eraser'::regrole]::oid[])
+    FOR v_try IN 1..20 LOOP
+        BEGIN
+            FOREACH v_role IN ARRAY ARRAY['synaxis_app', 'synaxis_ledger', 'synaxis_eraser'] LOOP
+                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
+                    EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS', v_role);
+                END IF;
+                -- The administrator needs it to give functions to the role; a superuser does not.
+                IF v_role <> 'synaxis_app' AND NOT pg_has_role(current_user, v_role, 'SET') THEN
+                    EXECUTE format('GRANT %I TO %I WITH SET TRUE, INHERIT FALSE', v_role, current_user);
+                END IF;
+            END LOOP;
+            FOREACH v_setting IN ARRAY v_settings LOOP
+                IF NOT EXISTS (
+                    SELECT FROM pg_db_role_setting
+                    WHERE setdatabase = 0 AND setrole = 'synaxis_app'::regrole AND v_setting = ANY (setconfig)
+                ) THEN
+                    EXECUTE format('ALTER ROLE synaxis_app SET %s TO %L',
+                        split_part(v_setting, '=', 1), split_part(v_setting, '=', 2));
+                END IF;
+            END LOOP;
+            EXIT;
+        -- "tuple concurrently updated" is an internal error.
+        EXCEPTION WHEN duplicate_object OR unique_violation OR internal_error THEN
+            IF v_try = 20 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END;
+    END LOOP;
+END $$;
+
+REVOKE ALL ON SCHEMA billing FROM PUBLIC;
+GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
+
+-- The application reads.
+GRANT SELECT ON billing.organizations, billing.organization_homes, billing.credit_transactions,
+    billing.holds, billing.spend_logs, billing.spend_rollups, billing.exchange_rates, billing.invoices,
+    billing.credit_notes, billing.month_end_items TO synaxis_app;
+
+-- The API's functions write. Rows of these tables never change.
+GRANT SELECT, INSERT ON billing.credit_transactions, billing.spend_logs, billing.idempotency,
+    billing.erasures, billing.credit_notes, billing.webhook_events TO synaxis_ledger;
+-- Rows of these tables change, within the guards of the tables.
+GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
+    billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
+    billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
+GRANT SELECT, INSERT, DELETE ON billing.invalidations TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
+
+-- An erasure empties personal fields and records that it did.
+GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
+GRANT SELECT, UPDATE (description, initiated_by, personal_salt) ON billing.credit_transactions
+    TO synaxis_eraser;
+GRANT SELECT, UPDATE (description, initiated_by) ON billing.holds TO synaxis_eraser;
+GRANT INSERT ON billing.erasures TO synaxis_eraser;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA billing FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA billing TO synaxis_ledger;
+REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synaxis_ledger;
+GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
+GRANT EXECUTE ON FUNCTION billing.outcome TO synaxis_eraser;
+
+-- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
+-- statement without a tenant sees no row.
+DO $$
+DECLARE
+    v_policy record;
+BEGIN
+    FOR v_policy IN
+        SELECT t.name AS table_name, p.*
+        FROM unnest(ARRAY['organizations', 'organization_homes', 'credit_transactions', 'idempotency', 'holds',
+            'charge_refunds', 'spend_logs', 'spend_rollups', 'erasures', 'invoices', 'credit_notes',
+            'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries']) AS t (name)
+        CROSS JOIN LATERAL (
+            SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,
+                format($sql$current_setting('billing.tenant', true) IN (%I::text, '*')$sql$,
+                    CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition
+            UNION ALL
+            SELECT 'erasure', 'synaxis_eraser', 'true'
+            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'erasures')
+        ) AS p
+        UNION ALL
+        -- Exchange rates belong to no organization.
+        SELECT 'exchange_rates', 'everybody', 'synaxis_app, synaxis_ledger', 'true'
     LOOP
-        IF v_function.erases THEN
-            -- Of all that the application may call, this alone changes what was written.
-            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM synaxis_ledger', v_function.signature);
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO synaxis_app', v_function.signature);
-            EXECUTE format('ALTER FUNCTION %s OWNER TO synaxis_eraser', v_function.signature);
-        ELSIF v_function.api AND v_function.prosecdef THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO synaxis_app', v_function.signature);
-            EXECUTE format('ALTER FUNCTION %s OWNER TO synaxis_ledger', v_function.signature);
-        ELSIF NOT v_function.prosecdef THEN
-            -- What the reading functions are made of; it reads and writes with the caller's rights.
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO synaxis_app', v_function.signature);
+        -- An existing policy is kept: to replace it would wait for every statement that uses the table.
+        IF NOT EXISTS (
+            SELECT FROM pg_policies
+            WHERE schemaname = 'billing' AND tablename = v_policy.table_name AND policyname = v_policy.name
+        ) THEN
+            EXECUTE format('CREATE POLICY %I ON billing.%I TO %s USING (%s)',
+                v_policy.name, v_policy.table_name, v_policy.roles, v_policy.condition);
         END IF;
     END LOOP;
 END $$;
-REVOKE EXECUTE ON FUNCTION billing.audit() FROM synaxis_app, synaxis_ledger;
-GRANT EXECUTE ON FUNCTION billing.ensure_partitions(int) TO synaxis_app;
-GRANT EXECUTE ON FUNCTION billing.outcome(text, json) TO synaxis_eraser;
-REVOKE CREATE ON SCHEMA billing FROM synaxis_ledger, synaxis_eraser;

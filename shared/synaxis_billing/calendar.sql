@@ -1,0 +1,29 @@
+-- Days and months of a time zone, and instants as text and as numbers. These functions read no table.
+
+-- The instant at which a local day begins; the first one where midnight occurs twice.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.day_start(p_day date, p_timezone text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN (midnight - interval '1 hour') AT TIME ZONE p_timezone >= p_day
+        THEN midnight - interval '1 hour' ELSE midnight END
+    FROM (SELECT p_day::timestamp AT TIME ZONE p_timezone) AS days (midnight)
+$$;
+
+CREATE OR REPLACE FUNCTION billing.month_start(p_month text, p_timezone text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$ SELECT billing.day_start(to_date(p_month, 'YYYY-MM'), p_timezone) $$;
+
+CREATE OR REPLACE FUNCTION billing.next_month(p_month text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT to_char(to_date(p_month, 'YYYY-MM') + interval '1 month', 'YYYY-MM')
+$$;
+
+-- An instant as text in UTC.
+CREATE OR REPLACE FUNCTION billing.instant(p_instant timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT to_char(p_instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+$$;
+
+-- The version of a row that was written at this instant: its microseconds since 1970.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.version_of(p_instant timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$ SELECT (extract(epoch FROM p_instant) * 1000000)::bigint $$;

@@ -1,0 +1,54 @@
+-- One effect per key: a repeated request gets its first answer, built from stored rows that never change.
+-- Callers hold the organization's row lock.
+
+-- The answer of a call that changes nothing: the organization is unknown, or the key has had its effect.
+-- NULL when the change has to be made.
+CREATE OR REPLACE FUNCTION billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
+RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    v_past billing.idempotency;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    SELECT * INTO v_past FROM billing.idempotency
+    WHERE organization_id = o.id AND kind = 'key' AND key = p_key;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN billing.replay_of(v_past, p_fingerprint);
+END $$;
+
+-- The first answer, built again from stored rows.
+CREATE OR REPLACE FUNCTION billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
+RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    h billing.holds;
+BEGIN
+    IF p_past.fingerprint <> p_fingerprint THEN
+        RETURN billing.outcome('idempotency_key_reused');
+    END IF;
+    IF p_past.result_type = 'transaction' THEN
+        RETURN billing.outcome('replayed', (
+            SELECT billing.transaction_json(t) FROM billing.credit_transactions AS t
+            WHERE t.id = p_past.result_id AND t.created_at = p_past.created_at));
+    ELSIF p_past.result_type = 'spend_log' THEN
+        RETURN billing.outcome('replayed', (
+            SELECT billing.spend_log_json(s) FROM billing.spend_logs AS s
+            WHERE s.organization_id = p_past.organization_id AND s.created_at = p_past.created_at));
+    END IF;
+    SELECT * INTO STRICT h FROM billing.holds WHERE id = p_past.result_id;
+    h.status := CASE p_past.result_type WHEN 'hold' THEN 'held' ELSE 'released' END;
+    h.captured_usd := NULL;
+    h.transaction_id := NULL;
+    RETURN billing.outcome('replayed', billing.hold_json(h));
+END $$;
+
+-- The refusal of an LLM request that was charged or logged before; NULL when it was not.
+CREATE OR REPLACE FUNCTION billing.request_already_counted(p_organization_id uuid, p_request_id text)
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',
+        to_json(p_request_id), replace(result_type::text, '_', ' '), result_id))
+    FROM billing.idempotency
+    WHERE organization_id = p_organization_id AND kind = 'request' AND key = p_request_id
+$$;

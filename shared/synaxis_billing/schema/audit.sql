@@ -1,0 +1,48 @@
+-- The whole audit, and the invariants of privileges, policies and triggers: one row for each violation.
+
+-- Every violated invariant, one row each; none when all is well. For an administrator.
+CREATE OR REPLACE FUNCTION billing.audit()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+    SELECT * FROM billing.audit_entries()
+    UNION ALL
+    SELECT * FROM billing.audit_holds()
+    UNION ALL
+    SELECT * FROM billing.audit_keys()
+    UNION ALL
+    SELECT * FROM billing.audit_usage()
+    UNION ALL
+    SELECT * FROM billing.audit_invoices()
+    UNION ALL
+    SELECT * FROM billing.audit_guards()
+$$;
+
+-- The application cannot rewrite the ledger, nor see other tenants.
+CREATE OR REPLACE FUNCTION billing.audit_guards()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+    SELECT NULL::uuid, 'the application cannot rewrite the ledger',
+        format('%s may %s %s', r.role, p.privilege, c.relname)
+    FROM pg_class AS c
+    CROSS JOIN (VALUES ('synaxis_app'), ('synaxis_ledger')) AS r (role)
+    CROSS JOIN (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (privilege)
+    WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p')
+        AND (p.privilege <> 'UPDATE' OR r.role = 'synaxis_app'
+            OR c.relname ~ '^(credit_transactions|spend_logs|idempotency)')
+        -- Not part of the ledger: delivered invalidations and removed endpoints are deleted.
+        AND NOT (r.role = 'synaxis_ledger' AND c.relname IN ('invalidations', 'webhook_endpoints'))
+        AND has_table_privilege(r.role, c.oid, p.privilege)
+    UNION ALL
+    SELECT NULL, 'a tenant sees its own rows alone', format('%s has no row-level security', c.relname)
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+        AND has_table_privilege('synaxis_app', c.oid, 'SELECT')
+    UNION ALL
+    SELECT NULL, 'the application''s role is bound by row-level security', r.rolname
+    FROM pg_roles AS r
+    WHERE r.rolname IN ('synaxis_app', 'synaxis_ledger') AND (r.rolsuper OR r.rolbypassrls)
+    UNION ALL
+    SELECT NULL, 'what was written is never changed',
+        format('trigger %s of %s is off', g.tgname, g.tgrelid::regclass)
+    FROM pg_trigger AS g
+    WHERE g.tgfoid IN ('billing.refuse_change'::regproc, 'billing.refuse_change_but_erasure'::regproc)
+        AND g.tgenabled = 'D'
+$$;

@@ -1,0 +1,420 @@
+-- The tables, types and indexes, in the order in which they refer to each other. Every table of one
+-- organization's rows has row-level security; without a policy of schema/privileges.sql it shows none.
+-- Money is US dollars in numeric(18,8); times are stored as instants.
+-- A CHECK costs every statement that writes its table a few microseconds: those on the hot tables guard
+-- money.
+
+-- The clock of every function and default. Tests replace it in their own database.
+CREATE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE RETURN clock_timestamp();
+
+-- Organizations
+
+CREATE TABLE billing.organizations (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    name text NOT NULL,
+    billing_currency text NOT NULL,
+    timezone text NOT NULL DEFAULT 'UTC',
+    region text,
+    low_balance_threshold_usd numeric(18, 8),
+    tax jsonb,
+    address text,
+    -- BCP 47: the language and format of documents.
+    locale text NOT NULL DEFAULT 'en',
+    payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
+    balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- Credit reserved by holds; counts expired holds until a statement that needs credit clears them.
+    held_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- How far below zero an explicit adjustment has let the available credit fall.
+    floor_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- The number and the hash of the newest transaction.
+    version bigint NOT NULL DEFAULT 0,
+    head_hash bytea NOT NULL DEFAULT sha256(''),
+    -- The time of the newest transaction or spend log: each next one is later.
+    changed_at timestamptz NOT NULL DEFAULT billing.now(),
+    -- The local day of the open rollup buckets.
+    day_start timestamptz NOT NULL DEFAULT '-infinity',
+    day_end timestamptz NOT NULL DEFAULT '-infinity',
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    CONSTRAINT credit_is_not_overdrawn CHECK (balance_usd - held_usd >= floor_usd AND held_usd >= 0)
+) WITH (fillfactor = 50);
+
+-- Organizations that another region holds. This region stores their ids and that region's name alone.
+CREATE TABLE billing.organization_homes (
+    organization_id uuid PRIMARY KEY,
+    region text NOT NULL CHECK (region <> '')
+);
+
+-- Ledger: transactions, idempotency, holds, refunds
+
+CREATE TYPE billing.transaction_type AS ENUM ('topup', 'charge', 'refund', 'adjustment');
+
+CREATE TABLE billing.credit_transactions (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    version bigint NOT NULL,
+    transaction_type billing.transaction_type NOT NULL,
+    amount_usd numeric(18, 8) NOT NULL,
+    balance_before_usd numeric(18, 8) NOT NULL,
+    balance_after_usd numeric(18, 8) NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    -- The hold that a charge captured; the charge that a refund gives back.
+    hold_id uuid,
+    charge_id uuid,
+    -- Personal fields enter the hash chain as this digest: erasing them leaves the chain valid.
+    personal_salt uuid,
+    personal_digest bytea NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (id, created_at),
+    UNIQUE (organization_id, created_at),
+    CONSTRAINT balance_follows_amount CHECK (
+        balance_after_usd = balance_before_usd + amount_usd
+        AND (transaction_type <> 'charge' OR balance_after_usd >= 0)
+    )
+) PARTITION BY RANGE (created_at);
+
+-- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
+CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
+
+-- A key of the client, an LLM request or a payment: each has one effect.
+CREATE TYPE billing.once_per AS ENUM ('key', 'request', 'payment');
+
+CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log');
+
+-- Keys, requests and payments that have had their effect, with the fingerprint of the API request.
+CREATE TABLE billing.idempotency (
+    organization_id uuid NOT NULL,
+    kind billing.once_per NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea,
+    -- The resulting transaction, hold or spend log; its time finds its partition.
+    result_type billing.result_type NOT NULL,
+    result_id uuid NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, kind, key)
+);
+
+CREATE TYPE billing.hold_status AS ENUM ('held', 'captured', 'released', 'expired');
+
+CREATE TABLE billing.holds (
+    id uuid PRIMARY KEY,
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
+    status billing.hold_status NOT NULL DEFAULT 'held',
+    expires_at timestamptz NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    team_id uuid,
+    virtual_key_id uuid,
+    request_id text,
+    model text,
+    provider text,
+    tokens bigint CHECK (tokens >= 0),
+    region text,
+    captured_usd numeric(18, 8) CHECK (captured_usd > 0 AND captured_usd <= amount_usd),
+    transaction_id uuid,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT captured_by_charge CHECK (
+        (status = 'captured') = (transaction_id IS NOT NULL AND captured_usd IS NOT NULL)
+    )
+);
+CREATE INDEX holds_open ON billing.holds (organization_id, expires_at) WHERE status = 'held';
+CREATE INDEX holds_newest ON billing.holds (organization_id, created_at);
+
+-- The refunded part of each charge.
+CREATE TABLE billing.charge_refunds (
+    charge_id uuid PRIMARY KEY,
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    charged_usd numeric(18, 8) NOT NULL,
+    refunded_usd numeric(18, 8) NOT NULL CHECK (refunded_usd > 0),
+    CONSTRAINT refund_within_charge CHECK (refunded_usd <= charged_usd)
+);
+
+-- Usage: requests, spend logs, rollups
+
+-- A request to charge, capture, hold or log spend; absent fields are NULL.
+CREATE TYPE billing.usage_request AS (
+    organization_id uuid,
+    idempotency_key text,
+    fingerprint bytea,
+    amount_usd numeric(18, 8),
+    description text,
+    reference_id text,
+    initiated_by text,
+    request_id text,
+    team_id uuid,
+    virtual_key_id uuid,
+    model text,
+    provider text,
+    tokens bigint,
+    region text
+);
+
+CREATE TABLE billing.spend_logs (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    -- The charge that paid for this spend; NULL when it was logged for analytics alone.
+    transaction_id uuid,
+    team_id uuid,
+    virtual_key_id uuid,
+    request_id text,
+    amount_usd numeric(18, 8) NOT NULL,
+    model text,
+    provider text,
+    tokens bigint NOT NULL,
+    region text,
+    -- The rollup bucket that contains it.
+    bucket_start timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, created_at)
+) PARTITION BY RANGE (created_at);
+
+CREATE TABLE billing.spend_logs_default PARTITION OF billing.spend_logs DEFAULT;
+
+-- Spend per local day of the organization and mix of dimensions. Buckets of one organization never
+-- overlap: a change of its time zone cuts the open one.
+CREATE TABLE billing.spend_rollups (
+    organization_id uuid NOT NULL,
+    bucket_start timestamptz NOT NULL,
+    bucket_end timestamptz NOT NULL,
+    model text,
+    provider text,
+    team_id uuid,
+    virtual_key_id uuid,
+    region text,
+    charged boolean NOT NULL,
+    amount_usd numeric(28, 8) NOT NULL,
+    tokens bigint NOT NULL,
+    requests bigint NOT NULL,
+    UNIQUE NULLS NOT DISTINCT
+        (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
+) WITH (fillfactor = 70);
+
+-- Personal data
+
+-- The record that personal fields were erased, kept for as long as the ledger.
+CREATE TABLE billing.erasures (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    initiated_by_digest bytea,
+    reason text NOT NULL CHECK (reason <> ''),
+    transactions bigint NOT NULL,
+    holds bigint NOT NULL DEFAULT 0,
+    profile boolean NOT NULL DEFAULT false,
+    erased_by text NOT NULL DEFAULT session_user,
+    created_at timestamptz NOT NULL DEFAULT billing.now()
+);
+
+-- Exchange rates
+
+-- Units of the currency per US dollar, one row per fetch and currency. A held rate differs too much from
+-- the one before; it is not used until an administrator accepts it.
+CREATE TABLE billing.exchange_rates (
+    fetch_id uuid NOT NULL,
+    currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    rate numeric(24, 12) NOT NULL CHECK (rate > 0),
+    source text NOT NULL CHECK (source <> ''),
+    as_of timestamptz NOT NULL,
+    fetched_at timestamptz NOT NULL,
+    held boolean NOT NULL,
+    stored_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (fetch_id, currency)
+);
+CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_at DESC, fetch_id)
+    WHERE NOT held;
+
+-- Cache invalidations
+
+-- Cache entries to drop, written by the change itself, deleted after every region has received them.
+-- The version is the microsecond of the change; older values must not be cached any more.
+CREATE TABLE billing.invalidations (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    tenant uuid NOT NULL,
+    keys text[] NOT NULL DEFAULT '{}',
+    tags text[] NOT NULL DEFAULT '{}',
+    families text[] NOT NULL DEFAULT '{}',
+    everything boolean NOT NULL DEFAULT false,
+    version bigint NOT NULL DEFAULT 0 CHECK (version >= 0),
+    created_at timestamptz NOT NULL DEFAULT billing.now()
+);
+
+-- Invoices, credit notes, month end
+
+CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue', 'cancelled');
+
+-- Amounts in the billing currency have its minor units and follow from one exchange rate.
+CREATE TABLE billing.invoices (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    invoice_number text UNIQUE,
+    status billing.invoice_status NOT NULL DEFAULT 'draft',
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    timezone text NOT NULL,
+    billing_currency text NOT NULL CHECK (billing_currency ~ '^[A-Z]{3}$'),
+    minor_units int NOT NULL CHECK (minor_units BETWEEN 0 AND 4),
+    exchange_rate numeric(24, 12) NOT NULL CHECK (exchange_rate > 0),
+    rate_source text NOT NULL,
+    rate_as_of timestamptz NOT NULL,
+    line_items jsonb NOT NULL,
+    subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd >= 0),
+    tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
+    total_amount_usd numeric(28, 8) NOT NULL,
+    subtotal_billing_currency numeric(28, 4) NOT NULL,
+    tax_billing_currency numeric(28, 4) NOT NULL,
+    total_amount_billing_currency numeric(28, 4) NOT NULL,
+    tax jsonb,
+    seller jsonb NOT NULL,
+    customer jsonb NOT NULL,
+    locale text NOT NULL,
+    payment_terms_days int NOT NULL,
+    issued_at timestamptz,
+    due_date date,
+    paid_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT period_is_not_empty CHECK (period_start < period_end),
+    CONSTRAINT totals_add_up CHECK (
+        total_amount_usd = subtotal_usd + tax_usd
+        AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
+    ),
+    CONSTRAINT number_is_taken_at_issue CHECK (
+        (invoice_number IS NULL) = (issued_at IS NULL) AND (invoice_number IS NULL) = (due_date IS NULL)
+        AND CASE status WHEN 'draft' THEN invoice_number IS NULL WHEN 'cancelled' THEN true
+            ELSE invoice_number IS NOT NULL END
+    ),
+    CONSTRAINT paid_when_paid CHECK (
+        CASE status WHEN 'paid' THEN paid_at IS NOT NULL WHEN 'cancelled' THEN true ELSE paid_at IS NULL END
+    )
+);
+CREATE UNIQUE INDEX invoices_period ON billing.invoices (organization_id, period_start, period_end)
+    WHERE status <> 'cancelled';
+CREATE UNIQUE INDEX invoices_newest ON billing.invoices (organization_id, created_at);
+CREATE INDEX invoices_due ON billing.invoices (due_date) WHERE status = 'issued';
+
+-- Each takes back a part of an issued invoice, together at most all of it.
+CREATE TABLE billing.credit_notes (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    invoice_id uuid NOT NULL REFERENCES billing.invoices,
+    credit_note_number text NOT NULL UNIQUE,
+    reason text NOT NULL CHECK (reason <> ''),
+    subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd > 0),
+    tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
+    total_amount_usd numeric(28, 8) NOT NULL,
+    subtotal_billing_currency numeric(28, 4) NOT NULL,
+    tax_billing_currency numeric(28, 4) NOT NULL,
+    total_amount_billing_currency numeric(28, 4) NOT NULL,
+    -- The adjustment that returned the credit, when the request asked for one.
+    transaction_id uuid,
+    idempotency_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    UNIQUE (organization_id, idempotency_key),
+    CONSTRAINT totals_add_up CHECK (
+        total_amount_usd = subtotal_usd + tax_usd
+        AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
+    )
+);
+CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes (organization_id, created_at);
+CREATE INDEX credit_notes_of_invoice ON billing.credit_notes (invoice_id);
+
+-- The last number of each series and year, taken in the transaction that uses it: a rollback leaves no gap.
+CREATE TABLE billing.document_counters (
+    series text NOT NULL,
+    year int NOT NULL,
+    last bigint NOT NULL CHECK (last > 0),
+    PRIMARY KEY (series, year)
+);
+
+-- The organizations to bill for a month, and the result of each.
+CREATE TABLE billing.month_end_items (
+    month text NOT NULL CHECK (month ~ '^\d{4}-(0[1-9]|1[0-2])$'),
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'issued', 'empty', 'failed')),
+    -- The billed period, also when nothing was used in it; the next period begins at its end.
+    period_start timestamptz,
+    period_end timestamptz,
+    invoice_id uuid REFERENCES billing.invoices,
+    error text,
+    updated_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (month, organization_id),
+    CONSTRAINT done_has_a_period CHECK (
+        (status IN ('issued', 'empty')) = (period_end IS NOT NULL)
+        AND (period_start IS NULL) = (period_end IS NULL)
+        AND (status = 'issued') = (invoice_id IS NOT NULL) AND (status = 'failed') = (error IS NOT NULL)
+    )
+);
+CREATE INDEX month_end_items_of ON billing.month_end_items (organization_id);
+
+-- Webhooks
+
+-- Where an organization receives events. After a rotation both secrets sign until the old one ends.
+CREATE TABLE billing.webhook_endpoints (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    url text NOT NULL CHECK (url ~ '^https?://'),
+    -- Empty means all types.
+    types text[] NOT NULL DEFAULT '{}',
+    secret bytea NOT NULL,
+    old_secret bytea,
+    old_secret_ends_at timestamptz,
+    -- The first of the failures since the last success.
+    failing_since timestamptz,
+    disabled_at timestamptz,
+    disabled_because text,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    UNIQUE (organization_id, url),
+    CONSTRAINT disabled_has_a_reason CHECK ((disabled_at IS NULL) = (disabled_because IS NULL)),
+    CONSTRAINT old_secret_ends CHECK ((old_secret IS NULL) = (old_secret_ends_at IS NULL))
+);
+
+CREATE TABLE billing.webhook_events (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    type text NOT NULL,
+    data jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    UNIQUE (organization_id, created_at)
+);
+
+-- One event to one endpoint. An attempt holds the lease until next_attempt_at; then it counts as lost.
+CREATE TABLE billing.webhook_deliveries (
+    endpoint_id uuid NOT NULL REFERENCES billing.webhook_endpoints ON DELETE CASCADE,
+    event_id uuid NOT NULL REFERENCES billing.webhook_events,
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
+    attempts int NOT NULL DEFAULT 0,
+    lease uuid,
+    next_attempt_at timestamptz NOT NULL DEFAULT billing.now(),
+    attempted_at timestamptz,
+    -- The endpoint's answer to the last attempt, or the reason why there was none.
+    status_code int,
+    error text,
+    PRIMARY KEY (event_id, endpoint_id)
+);
+CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries (endpoint_id, next_attempt_at)
+    WHERE status = 'pending';
+
+-- Row-level security
+
+ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;

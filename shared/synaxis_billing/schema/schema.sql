@@ -1,0 +1,976 @@
+-- The schema of a migrated database, for readers: generated, never applied. Monthly partitions
+-- are left out; functions are listed with their owner and callers. After a change of SQL:
+--   PYTHONPATH=shared:. .venv/bin/python -m tests.support.schema_dump
+
+CREATE SCHEMA billing;
+
+CREATE TYPE billing.hold_status AS ENUM (
+    'held',
+    'captured',
+    'released',
+    'expired'
+);
+
+CREATE TYPE billing.invoice_status AS ENUM (
+    'draft',
+    'issued',
+    'paid',
+    'overdue',
+    'cancelled'
+);
+
+CREATE TYPE billing.once_per AS ENUM (
+    'key',
+    'request',
+    'payment'
+);
+
+CREATE TYPE billing.result_type AS ENUM (
+    'transaction',
+    'hold',
+    'release',
+    'spend_log'
+);
+
+CREATE TYPE billing.transaction_type AS ENUM (
+    'topup',
+    'charge',
+    'refund',
+    'adjustment'
+);
+
+CREATE TYPE billing.usage_request AS (
+	organization_id uuid,
+	idempotency_key text,
+	fingerprint bytea,
+	amount_usd numeric(18,8),
+	description text,
+	reference_id text,
+	initiated_by text,
+	request_id text,
+	team_id uuid,
+	virtual_key_id uuid,
+	model text,
+	provider text,
+	tokens bigint,
+	region text
+);
+
+CREATE TABLE billing.organizations (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    billing_currency text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    region text,
+    low_balance_threshold_usd numeric(18,8),
+    tax jsonb,
+    address text,
+    locale text DEFAULT 'en'::text NOT NULL,
+    payment_terms_days integer DEFAULT 30 NOT NULL,
+    balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    held_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    floor_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    head_hash bytea DEFAULT sha256('\x'::bytea) NOT NULL,
+    changed_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    day_start timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT credit_is_not_overdrawn CHECK ((((balance_usd - held_usd) >= floor_usd) AND (held_usd >= (0)::numeric))),
+    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365)))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE billing.idempotency (
+    organization_id uuid NOT NULL,
+    kind billing.once_per NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea,
+    result_type billing.result_type NOT NULL,
+    result_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE billing.invoices (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid NOT NULL,
+    invoice_number text,
+    status billing.invoice_status DEFAULT 'draft'::billing.invoice_status NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    timezone text NOT NULL,
+    billing_currency text NOT NULL,
+    minor_units integer NOT NULL,
+    exchange_rate numeric(24,12) NOT NULL,
+    rate_source text NOT NULL,
+    rate_as_of timestamp with time zone NOT NULL,
+    line_items jsonb NOT NULL,
+    subtotal_usd numeric(28,8) NOT NULL,
+    tax_usd numeric(28,8) NOT NULL,
+    total_amount_usd numeric(28,8) NOT NULL,
+    subtotal_billing_currency numeric(28,4) NOT NULL,
+    tax_billing_currency numeric(28,4) NOT NULL,
+    total_amount_billing_currency numeric(28,4) NOT NULL,
+    tax jsonb,
+    seller jsonb NOT NULL,
+    customer jsonb NOT NULL,
+    locale text NOT NULL,
+    payment_terms_days integer NOT NULL,
+    issued_at timestamp with time zone,
+    due_date date,
+    paid_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT invoices_billing_currency_check CHECK ((billing_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoices_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
+    CONSTRAINT invoices_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
+    CONSTRAINT invoices_subtotal_usd_check CHECK ((subtotal_usd >= (0)::numeric)),
+    CONSTRAINT invoices_tax_usd_check CHECK ((tax_usd >= (0)::numeric)),
+    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND
+CASE status
+    WHEN 'draft'::billing.invoice_status THEN (invoice_number IS NULL)
+    WHEN 'cancelled'::billing.invoice_status THEN true
+    ELSE (invoice_number IS NOT NULL)
+END)),
+    CONSTRAINT paid_when_paid CHECK (
+CASE status
+    WHEN 'paid'::billing.invoice_status THEN (paid_at IS NOT NULL)
+    WHEN 'cancelled'::billing.invoice_status THEN true
+    ELSE (paid_at IS NULL)
+END),
+    CONSTRAINT period_is_not_empty CHECK ((period_start < period_end)),
+    CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency))))
+);
+
+CREATE TABLE billing.credit_notes (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid NOT NULL,
+    invoice_id uuid NOT NULL,
+    credit_note_number text NOT NULL,
+    reason text NOT NULL,
+    subtotal_usd numeric(28,8) NOT NULL,
+    tax_usd numeric(28,8) NOT NULL,
+    total_amount_usd numeric(28,8) NOT NULL,
+    subtotal_billing_currency numeric(28,4) NOT NULL,
+    tax_billing_currency numeric(28,4) NOT NULL,
+    total_amount_billing_currency numeric(28,4) NOT NULL,
+    transaction_id uuid,
+    idempotency_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT credit_notes_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT credit_notes_subtotal_usd_check CHECK ((subtotal_usd > (0)::numeric)),
+    CONSTRAINT credit_notes_tax_usd_check CHECK ((tax_usd >= (0)::numeric)),
+    CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency))))
+);
+
+CREATE TABLE billing.credit_transactions (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    version bigint NOT NULL,
+    transaction_type billing.transaction_type NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    balance_before_usd numeric(18,8) NOT NULL,
+    balance_after_usd numeric(18,8) NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    hold_id uuid,
+    charge_id uuid,
+    personal_salt uuid,
+    personal_digest bytea NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT balance_follows_amount CHECK (((balance_after_usd = (balance_before_usd + amount_usd)) AND ((transaction_type <> 'charge'::billing.transaction_type) OR (balance_after_usd >= (0)::numeric))))
+)
+PARTITION BY RANGE (created_at);
+
+CREATE TABLE billing.erasures (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid NOT NULL,
+    initiated_by_digest bytea,
+    reason text NOT NULL,
+    transactions bigint NOT NULL,
+    holds bigint DEFAULT 0 NOT NULL,
+    profile boolean DEFAULT false NOT NULL,
+    erased_by text DEFAULT SESSION_USER NOT NULL,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT erasures_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE billing.holds (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    status billing.hold_status DEFAULT 'held'::billing.hold_status NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    team_id uuid,
+    virtual_key_id uuid,
+    request_id text,
+    model text,
+    provider text,
+    tokens bigint,
+    region text,
+    captured_usd numeric(18,8),
+    transaction_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT captured_by_charge CHECK (((status = 'captured'::billing.hold_status) = ((transaction_id IS NOT NULL) AND (captured_usd IS NOT NULL)))),
+    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
+    CONSTRAINT holds_check CHECK (((captured_usd > (0)::numeric) AND (captured_usd <= amount_usd))),
+    CONSTRAINT holds_tokens_check CHECK ((tokens >= 0))
+);
+
+CREATE TABLE billing.spend_logs (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    transaction_id uuid,
+    team_id uuid,
+    virtual_key_id uuid,
+    request_id text,
+    amount_usd numeric(18,8) NOT NULL,
+    model text,
+    provider text,
+    tokens bigint NOT NULL,
+    region text,
+    bucket_start timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL
+)
+PARTITION BY RANGE (created_at);
+
+CREATE TABLE billing.webhook_endpoints (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid NOT NULL,
+    url text NOT NULL,
+    types text[] DEFAULT '{}'::text[] NOT NULL,
+    secret bytea NOT NULL,
+    old_secret bytea,
+    old_secret_ends_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    disabled_at timestamp with time zone,
+    disabled_because text,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT disabled_has_a_reason CHECK (((disabled_at IS NULL) = (disabled_because IS NULL))),
+    CONSTRAINT old_secret_ends CHECK (((old_secret IS NULL) = (old_secret_ends_at IS NULL))),
+    CONSTRAINT webhook_endpoints_url_check CHECK ((url ~ '^https?://'::text))
+);
+
+CREATE TABLE billing.webhook_events (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid NOT NULL,
+    type text NOT NULL,
+    data jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE billing.charge_refunds (
+    charge_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    charged_usd numeric(18,8) NOT NULL,
+    refunded_usd numeric(18,8) NOT NULL,
+    CONSTRAINT charge_refunds_refunded_usd_check CHECK ((refunded_usd > (0)::numeric)),
+    CONSTRAINT refund_within_charge CHECK ((refunded_usd <= charged_usd))
+);
+
+CREATE TABLE billing.credit_transactions_default (
+    id uuid CONSTRAINT credit_transactions_id_not_null NOT NULL,
+    organization_id uuid CONSTRAINT credit_transactions_organization_id_not_null NOT NULL,
+    version bigint CONSTRAINT credit_transactions_version_not_null NOT NULL,
+    transaction_type billing.transaction_type CONSTRAINT credit_transactions_transaction_type_not_null NOT NULL,
+    amount_usd numeric(18,8) CONSTRAINT credit_transactions_amount_usd_not_null NOT NULL,
+    balance_before_usd numeric(18,8) CONSTRAINT credit_transactions_balance_before_usd_not_null NOT NULL,
+    balance_after_usd numeric(18,8) CONSTRAINT credit_transactions_balance_after_usd_not_null NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    hold_id uuid,
+    charge_id uuid,
+    personal_salt uuid,
+    personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
+    previous_hash bytea CONSTRAINT credit_transactions_previous_hash_not_null NOT NULL,
+    hash bytea CONSTRAINT credit_transactions_hash_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT credit_transactions_created_at_not_null NOT NULL,
+    CONSTRAINT balance_follows_amount CHECK (((balance_after_usd = (balance_before_usd + amount_usd)) AND ((transaction_type <> 'charge'::billing.transaction_type) OR (balance_after_usd >= (0)::numeric))))
+);
+
+CREATE TABLE billing.document_counters (
+    series text NOT NULL,
+    year integer NOT NULL,
+    last bigint NOT NULL,
+    CONSTRAINT document_counters_last_check CHECK ((last > 0))
+);
+
+CREATE TABLE billing.exchange_rates (
+    fetch_id uuid NOT NULL,
+    currency text NOT NULL,
+    rate numeric(24,12) NOT NULL,
+    source text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    held boolean NOT NULL,
+    stored_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT exchange_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT exchange_rates_rate_check CHECK ((rate > (0)::numeric)),
+    CONSTRAINT exchange_rates_source_check CHECK ((source <> ''::text))
+);
+
+CREATE TABLE billing.invalidations (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    tenant uuid NOT NULL,
+    keys text[] DEFAULT '{}'::text[] NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    families text[] DEFAULT '{}'::text[] NOT NULL,
+    everything boolean DEFAULT false NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT invalidations_version_check CHECK ((version >= 0))
+);
+
+CREATE TABLE billing.migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE billing.month_end_items (
+    month text NOT NULL,
+    organization_id uuid NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    period_start timestamp with time zone,
+    period_end timestamp with time zone,
+    invoice_id uuid,
+    error text,
+    updated_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT done_has_a_period CHECK ((((status = ANY (ARRAY['issued'::text, 'empty'::text])) = (period_end IS NOT NULL)) AND ((period_start IS NULL) = (period_end IS NULL)) AND ((status = 'issued'::text) = (invoice_id IS NOT NULL)) AND ((status = 'failed'::text) = (error IS NOT NULL)))),
+    CONSTRAINT month_end_items_month_check CHECK ((month ~ '^\d{4}-(0[1-9]|1[0-2])$'::text)),
+    CONSTRAINT month_end_items_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'issued'::text, 'empty'::text, 'failed'::text])))
+);
+
+CREATE TABLE billing.organization_homes (
+    organization_id uuid NOT NULL,
+    region text NOT NULL,
+    CONSTRAINT organization_homes_region_check CHECK ((region <> ''::text))
+);
+
+CREATE TABLE billing.spend_logs_default (
+    id uuid CONSTRAINT spend_logs_id_not_null NOT NULL,
+    organization_id uuid CONSTRAINT spend_logs_organization_id_not_null NOT NULL,
+    transaction_id uuid,
+    team_id uuid,
+    virtual_key_id uuid,
+    request_id text,
+    amount_usd numeric(18,8) CONSTRAINT spend_logs_amount_usd_not_null NOT NULL,
+    model text,
+    provider text,
+    tokens bigint CONSTRAINT spend_logs_tokens_not_null NOT NULL,
+    region text,
+    bucket_start timestamp with time zone CONSTRAINT spend_logs_bucket_start_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT spend_logs_created_at_not_null NOT NULL
+);
+
+CREATE TABLE billing.spend_rollups (
+    organization_id uuid NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    bucket_end timestamp with time zone NOT NULL,
+    model text,
+    provider text,
+    team_id uuid,
+    virtual_key_id uuid,
+    region text,
+    charged boolean NOT NULL,
+    amount_usd numeric(28,8) NOT NULL,
+    tokens bigint NOT NULL,
+    requests bigint NOT NULL
+)
+WITH (fillfactor='70');
+
+CREATE TABLE billing.webhook_deliveries (
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    lease uuid,
+    next_attempt_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    attempted_at timestamp with time zone,
+    status_code integer,
+    error text,
+    CONSTRAINT webhook_deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY billing.credit_transactions ATTACH PARTITION billing.credit_transactions_default DEFAULT;
+
+ALTER TABLE ONLY billing.spend_logs ATTACH PARTITION billing.spend_logs_default DEFAULT;
+
+ALTER TABLE ONLY billing.charge_refunds
+    ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (charge_id);
+
+ALTER TABLE ONLY billing.credit_notes
+    ADD CONSTRAINT credit_notes_credit_note_number_key UNIQUE (credit_note_number);
+
+ALTER TABLE ONLY billing.credit_notes
+    ADD CONSTRAINT credit_notes_organization_id_idempotency_key_key UNIQUE (organization_id, idempotency_key);
+
+ALTER TABLE ONLY billing.credit_notes
+    ADD CONSTRAINT credit_notes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.credit_transactions
+    ADD CONSTRAINT credit_transactions_organization_id_created_at_key UNIQUE (organization_id, created_at);
+
+ALTER TABLE ONLY billing.credit_transactions_default
+    ADD CONSTRAINT credit_transactions_default_organization_id_created_at_key UNIQUE (organization_id, created_at);
+
+ALTER TABLE ONLY billing.credit_transactions
+    ADD CONSTRAINT credit_transactions_pkey PRIMARY KEY (id, created_at);
+
+ALTER TABLE ONLY billing.credit_transactions_default
+    ADD CONSTRAINT credit_transactions_default_pkey PRIMARY KEY (id, created_at);
+
+ALTER TABLE ONLY billing.document_counters
+    ADD CONSTRAINT document_counters_pkey PRIMARY KEY (series, year);
+
+ALTER TABLE ONLY billing.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.exchange_rates
+    ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (fetch_id, currency);
+
+ALTER TABLE ONLY billing.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (organization_id, kind, key);
+
+ALTER TABLE ONLY billing.invalidations
+    ADD CONSTRAINT invalidations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.invoices
+    ADD CONSTRAINT invoices_invoice_number_key UNIQUE (invoice_number);
+
+ALTER TABLE ONLY billing.invoices
+    ADD CONSTRAINT invoices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY billing.month_end_items
+    ADD CONSTRAINT month_end_items_pkey PRIMARY KEY (month, organization_id);
+
+ALTER TABLE ONLY billing.organization_homes
+    ADD CONSTRAINT organization_homes_pkey PRIMARY KEY (organization_id);
+
+ALTER TABLE ONLY billing.organizations
+    ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.spend_logs
+    ADD CONSTRAINT spend_logs_pkey PRIMARY KEY (organization_id, created_at);
+
+ALTER TABLE ONLY billing.spend_logs_default
+    ADD CONSTRAINT spend_logs_default_pkey PRIMARY KEY (organization_id, created_at);
+
+ALTER TABLE ONLY billing.spend_rollups
+    ADD CONSTRAINT spend_rollups_organization_id_bucket_start_model_provider_t_key UNIQUE NULLS NOT DISTINCT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged);
+
+ALTER TABLE ONLY billing.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (event_id, endpoint_id);
+
+ALTER TABLE ONLY billing.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_organization_id_url_key UNIQUE (organization_id, url);
+
+ALTER TABLE ONLY billing.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.webhook_events
+    ADD CONSTRAINT webhook_events_organization_id_created_at_key UNIQUE (organization_id, created_at);
+
+ALTER TABLE ONLY billing.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+
+CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes USING btree (organization_id, created_at);
+
+CREATE INDEX credit_notes_of_invoice ON billing.credit_notes USING btree (invoice_id);
+
+CREATE INDEX exchange_rates_latest ON billing.exchange_rates USING btree (currency, fetched_at DESC, fetch_id) WHERE (NOT held);
+
+CREATE INDEX holds_newest ON billing.holds USING btree (organization_id, created_at);
+
+CREATE INDEX holds_open ON billing.holds USING btree (organization_id, expires_at) WHERE (status = 'held'::billing.hold_status);
+
+CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (status = 'issued'::billing.invoice_status);
+
+CREATE UNIQUE INDEX invoices_newest ON billing.invoices USING btree (organization_id, created_at);
+
+CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE (status <> 'cancelled'::billing.invoice_status);
+
+CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (organization_id);
+
+CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
+
+ALTER INDEX billing.credit_transactions_organization_id_created_at_key ATTACH PARTITION billing.credit_transactions_default_organization_id_created_at_key;
+
+ALTER INDEX billing.credit_transactions_pkey ATTACH PARTITION billing.credit_transactions_default_pkey;
+
+ALTER INDEX billing.spend_logs_pkey ATTACH PARTITION billing.spend_logs_default_pkey;
+
+CREATE TRIGGER event AFTER INSERT ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.credit_note_event();
+
+CREATE TRIGGER event AFTER INSERT OR UPDATE OF status ON billing.invoices FOR EACH ROW WHEN ((new.invoice_number IS NOT NULL)) EXECUTE FUNCTION billing.invoice_event();
+
+CREATE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd ON billing.organizations FOR EACH ROW WHEN (((new.balance_usd < new.low_balance_threshold_usd) AND ((old.balance_usd < old.low_balance_threshold_usd) IS NOT TRUE))) EXECUTE FUNCTION billing.balance_event();
+
+CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON billing.invoices FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.webhook_events FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_transactions FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.erasures FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.idempotency FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.spend_logs FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_notes FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_transactions FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_transactions_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.erasures FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.idempotency FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
+
+ALTER TABLE ONLY billing.charge_refunds
+    ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.credit_notes
+    ADD CONSTRAINT credit_notes_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES billing.invoices(id);
+
+ALTER TABLE ONLY billing.credit_notes
+    ADD CONSTRAINT credit_notes_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.erasures
+    ADD CONSTRAINT erasures_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.holds
+    ADD CONSTRAINT holds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.invoices
+    ADD CONSTRAINT invoices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.month_end_items
+    ADD CONSTRAINT month_end_items_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES billing.invoices(id);
+
+ALTER TABLE ONLY billing.month_end_items
+    ADD CONSTRAINT month_end_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES billing.webhook_endpoints(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY billing.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES billing.webhook_events(id);
+
+ALTER TABLE ONLY billing.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.webhook_events
+    ADD CONSTRAINT webhook_events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY erasure ON billing.credit_transactions TO synaxis_eraser USING (true);
+
+CREATE POLICY erasure ON billing.erasures TO synaxis_eraser USING (true);
+
+CREATE POLICY erasure ON billing.holds TO synaxis_eraser USING (true);
+
+CREATE POLICY erasure ON billing.organizations TO synaxis_eraser USING (true);
+
+ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app USING (true);
+
+ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.credit_notes TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.credit_transactions TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.erasures TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.organization_homes TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.spend_logs TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA billing TO synaxis_app;
+GRANT USAGE ON SCHEMA billing TO synaxis_ledger;
+GRANT USAGE ON SCHEMA billing TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.organizations TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.organizations TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.organizations TO synaxis_eraser;
+
+GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.credit_notes TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.credit_transactions TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_eraser;
+
+GRANT UPDATE(description) ON TABLE billing.credit_transactions TO synaxis_eraser;
+
+GRANT UPDATE(initiated_by) ON TABLE billing.credit_transactions TO synaxis_eraser;
+
+GRANT UPDATE(personal_salt) ON TABLE billing.credit_transactions TO synaxis_eraser;
+
+GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
+GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.holds TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.holds TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.holds TO synaxis_eraser;
+
+GRANT UPDATE(description) ON TABLE billing.holds TO synaxis_eraser;
+
+GRANT UPDATE(initiated_by) ON TABLE billing.holds TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.spend_logs TO synaxis_ledger;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.charge_refunds TO synaxis_ledger;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT UPDATE(held) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT UPDATE(stored_at) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.month_end_items TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.organization_homes TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.organization_homes TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.spend_rollups TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.spend_rollups TO synaxis_ledger;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger;
+
+-- billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
+--     RETURNS timestamp with time zone, for synaxis_ledger
+-- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.advance_clock(o billing.organizations)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.allocate(p_amounts_usd numeric[], p_units numeric)
+--     RETURNS numeric[], for synaxis_ledger
+-- billing.audit()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text)
+-- billing.audit_entries()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_guards()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_holds()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_invoices()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_keys()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_usage()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.balance(p_tenant text, p_organization_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.balance_event()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.batch_items(p_requests billing.usage_request[])
+--     RETURNS TABLE(ordinal integer, past billing.idempotency, counted text), for synaxis_ledger
+-- billing.bill_month(p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.cancel_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.capture_hold(p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge(p_tenant text, p_charge jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge_batch(p_tenant text, p_charges jsonb)
+--     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
+-- billing.create_organization(p_tenant text, p_profile jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_note_event()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.credit_note_json(n billing.credit_notes)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.day_start(p_day date, p_timezone text)
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_starts timestamp with time zone[], OUT day_ends timestamp with time zone[])
+--     RETURNS record, for synaxis_ledger
+-- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.delivered_invalidations(p_tenant text, p_ids uuid[])
+--     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.ensure_partitions(p_months_ahead integer)
+--     RETURNS text[], as administrator, for synaxis_app, synaxis_ledger
+-- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
+--     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
+-- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.erasure_json(e billing.erasures)
+--     RETURNS json, for synaxis_ledger
+-- billing.exchange_rates(p_tenant text, p_currencies text[])
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.expire_holds(o billing.organizations)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.guard_invoice()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.hold_json(h billing.holds)
+--     RETURNS json, for synaxis_ledger
+-- billing.home(p_tenant text, p_organization_id uuid)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.instant(p_instant timestamp with time zone)
+--     RETURNS text, for synaxis_ledger
+-- billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
+--     RETURNS json, for synaxis_ledger
+-- billing.invalid_state(p_detail text)
+--     RETURNS json, for synaxis_ledger
+-- billing.invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.invoice_event()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.invoice_json(i billing.invoices)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.invoice_of_period(o billing.organizations, p_period_start timestamp with time zone, p_period_end timestamp with time zone)
+--     RETURNS billing.invoices, for synaxis_ledger
+-- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
+-- billing.lock_organization(p_tenant text, p_organization_id uuid)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.mark_overdue(p_tenant text, p_limit integer)
+--     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.month_end(p_tenant text, p_month text, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.month_start(p_month text, p_timezone text)
+--     RETURNS timestamp with time zone, for synaxis_ledger
+-- billing.next_month(p_month text)
+--     RETURNS text, for synaxis_ledger
+-- billing.next_number(p_series text, p_instant timestamp with time zone)
+--     RETURNS text, for synaxis_ledger
+-- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_hold_id uuid DEFAULT NULL::uuid, p_charge_id uuid DEFAULT NULL::uuid)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.no_invoice(o billing.organizations)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.no_webhook_endpoint(o billing.organizations)
+--     RETURNS json, for synaxis_ledger
+-- billing.now()
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_eraser, synaxis_ledger
+-- billing.organization(p_tenant text, p_organization_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organization_json(o billing.organizations)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
+--     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
+-- billing.overlapping(i billing.invoices)
+--     RETURNS json, for synaxis_ledger
+-- billing.part_of(i billing.invoices, rest billing.credit_notes, p_amount_usd numeric)
+--     RETURNS billing.credit_notes, for synaxis_ledger
+-- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.pending_invalidations(p_tenant text, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.personal_data(p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text)
+--     RETURNS bytea, for synaxis_ledger
+-- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.profile_changed(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.rates_changed()
+--     RETURNS void, for synaxis_ledger
+-- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
+--     RETURNS void, for synaxis_ledger
+-- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.refuse_change()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.refuse_change_but_erasure()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.release_hold(p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.repeats(p_requests billing.usage_request[])
+--     RETURNS boolean, for synaxis_ledger
+-- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
+--     RETURNS json, for synaxis_ledger
+-- billing.replay_webhooks(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_event_id uuid, p_since timestamp with time zone)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.request_already_counted(p_organization_id uuid, p_request_id text)
+--     RETURNS json, for synaxis_ledger
+-- billing.request_invalidation(p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[], p_everything boolean)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.save_organization(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.seen_item(u billing.usage_request, p_ordinal integer)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
+--     RETURNS json, for synaxis_ledger
+-- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)
+--     RETURNS json, for synaxis_ledger
+-- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(local_day date, model text, provider text, team_id uuid, virtual_key_id uuid, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
+-- billing.spend_log_json(s billing.spend_logs)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.spend_logs(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.store_batch(p_transactions billing.credit_transactions[], p_usages billing.usage_request[], p_day_starts timestamp with time zone[], p_day_ends timestamp with time zone[])
+--     RETURNS void, for synaxis_ledger
+-- billing.store_charge(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
+--     RETURNS json, for synaxis_ledger
+-- billing.store_credit(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
+--     RETURNS void, for synaxis_ledger
+-- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.store_invoice(i billing.invoices, o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.tax_rate(p_tax jsonb)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.transaction_hash(t billing.credit_transactions)
+--     RETURNS bytea, for synaxis_ledger
+-- billing.transaction_json(t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.transactions(p_tenant text, p_organization_id uuid, p_type text, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.uncredited(i billing.invoices)
+--     RETURNS billing.credit_notes, for synaxis_ledger
+-- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.update_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.version_of(p_instant timestamp with time zone)
+--     RETURNS bigint, for synaxis_app, synaxis_ledger
+-- billing.webhook_attempted(p_tenant text, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
+--     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.webhook_delays()
+--     RETURNS interval[], for synaxis_ledger
+-- billing.webhook_endpoint_json(e billing.webhook_endpoints)
+--     RETURNS json, for synaxis_ledger
+-- billing.webhook_endpoints(p_tenant text, p_organization_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.webhook_event_json(e billing.webhook_events)
+--     RETURNS json, for synaxis_ledger
+-- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
+--     RETURNS billing.usage_request, for synaxis_ledger

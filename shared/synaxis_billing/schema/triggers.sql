@@ -1,0 +1,60 @@
+-- The triggers: they keep stored rows unchanged, also for an administrator, and record webhook events. Their
+-- functions are beside their nouns. Monthly partitions get theirs when they are made.
+
+-- Fires when the balance becomes less than the threshold, whichever of them moved, not while it stays so.
+CREATE OR REPLACE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd
+    ON billing.organizations FOR EACH ROW WHEN (NEW.balance_usd < NEW.low_balance_threshold_usd
+        AND (OLD.balance_usd < OLD.low_balance_threshold_usd) IS NOT TRUE)
+    EXECUTE FUNCTION billing.balance_event();
+
+CREATE OR REPLACE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
+CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_transactions
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_transactions
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_transactions_default
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.idempotency
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.idempotency
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.spend_logs
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs_default
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.erasures
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.erasures
+    EXECUTE FUNCTION billing.refuse_change();
+
+-- Invoices refer to the history of rates.
+CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rates
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.exchange_rates
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE OR DELETE ON billing.invoices
+    FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices
+    EXECUTE FUNCTION billing.refuse_change();
+-- Drafts send no events.
+CREATE OR REPLACE TRIGGER event AFTER INSERT OR UPDATE OF status ON billing.invoices
+    FOR EACH ROW WHEN (NEW.invoice_number IS NOT NULL) EXECUTE FUNCTION billing.invoice_event();
+
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.credit_notes
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_notes
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER event AFTER INSERT ON billing.credit_notes
+    FOR EACH ROW EXECUTE FUNCTION billing.credit_note_event();
+
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.webhook_events
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();

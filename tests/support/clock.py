@@ -1,0 +1,24 @@
+"""Move the clock of one test's database, so that no test sleeps through an expiry."""
+
+from datetime import timedelta
+
+import psycopg
+from psycopg import sql
+
+
+def move_clock(admin: psycopg.Connection, by: timedelta) -> None:
+    """Move billing.now() of this database, again from where an earlier call has moved it to.
+
+    `admin` is the administrator's connection. The database is the test's own, since the function
+    itself is replaced. Ids (uuidv7) keep the real time; a refund finds its charge within a day of
+    the charge's id, so no refund of a charge that was made after a move of a day or more works.
+    """
+    row = admin.execute("SELECT billing.now() - clock_timestamp()").fetchone()
+    assert row
+    seconds = round((row[0] + by).total_seconds(), 3)
+    admin.execute(
+        sql.SQL(
+            "CREATE OR REPLACE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE"
+            " RETURN clock_timestamp() + make_interval(secs => {})"
+        ).format(sql.Literal(seconds))
+    )
