@@ -11,15 +11,38 @@ from typing import NamedTuple
 import httpx
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from local import servers
 from local.database import prepare
 from synaxis_billing.audit import Audit, audit
-from tests.support.running import Client, running, wait_until
+from synaxis_billing.cache import connections, l2
+from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 
 _numbers = itertools.count(1)
+# A busy machine's pauses are no failures.
+settings.register_profile(
+    "busy",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("busy")
+SHIPPED_DEADLINES = {
+    name: getattr(connections, name) for name in ("CONNECT_SECONDS", "ANSWER_SECONDS")
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Redis has time to answer, and a load to end: the deadlines that ship are shorter than the
+    pauses of a busy machine. A test of them sets its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SHIPPED_DEADLINES:
+            patch.setattr(connections, name, PATIENCE_SECONDS)
+        patch.setattr(l2, "LEASE_MILLISECONDS", PATIENCE_SECONDS * 1000)
+        yield
 
 
 class Database(NamedTuple):
@@ -29,8 +52,14 @@ class Database(NamedTuple):
     admin_url: str
 
     def connect(self) -> psycopg.Connection:
-        """As the application connects."""
-        return psycopg.connect(self.app_url, autocommit=True, prepare_threshold=None)
+        """As the application connects, but for its role's timeouts: locks that many threads wait
+        for are slow on a busy machine."""
+        return psycopg.connect(
+            self.app_url,
+            autocommit=True,
+            prepare_threshold=None,
+            options="-c lock_timeout=0 -c statement_timeout=0",
+        )
 
     def admin(self) -> psycopg.Connection:
         return psycopg.connect(self.admin_url, autocommit=True)
@@ -125,7 +154,9 @@ def product(
         app_url = make_conninfo(template_database.app_url, dbname=name)
         with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:
             # The first exchange rates come soon after the start.
-            wait_until(lambda: httpx.get(f"{url}/health").json()["rates"] == "ok")
+            wait_until(
+                lambda: httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS).json()["rates"] == "ok"
+            )
             yield url, Database(app_url, admin_url)
 
 

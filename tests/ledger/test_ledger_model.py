@@ -203,7 +203,6 @@ def test_every_order_of_operations_agrees_with_the_model(database: Database) -> 
         settings=settings(
             max_examples=30,
             stateful_step_count=30,
-            deadline=None,
             # To shrink a failure, each attempt of which is audited, would take minutes.
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),

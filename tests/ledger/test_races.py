@@ -29,7 +29,7 @@ def at_once(database: Database, *actions: Callable[[psycopg.Connection], Any]) -
 
     def act(action: Callable[[psycopg.Connection], Any]) -> Any:
         with database.connect() as db:
-            start.wait(10)
+            start.wait(60)
             try:
                 return action(db)
             except BillingError as error:
@@ -247,7 +247,7 @@ def test_a_connection_lost_before_the_commit_changes_nothing(database: Database,
                     pass
                 admin.execute("SELECT pg_terminate_backend(%s)", [db.info.backend_pid])
             with pytest.raises(psycopg.OperationalError):
-                charging.result(10)
+                charging.result(60)
         blocked.close()
     assert balance(database, organization_id).balance_usd == Decimal(10)
     with database.connect() as db:

@@ -13,13 +13,12 @@ from synaxis_billing.cache import L2, Cache
 from synaxis_billing.errors import NotFound
 from tests.conftest import Database
 
-NOW = datetime.now(UTC)
 BASE = {"EUR": Decimal("0.92"), "BRL": Decimal("5.75"), "GBP": Decimal("0.79")}
 
 
 def fetched(hours: float = 0, source: str = "ecb", **rates: str) -> fx.Fetch:
     """What a source said some hours from now."""
-    at = NOW + timedelta(hours=hours)
+    at = datetime.now(UTC) + timedelta(hours=hours)
     changed = {name: Decimal(rate) for name, rate in rates.items()}
     return fx.Fetch(id=uuid4(), source=source, as_of=at, fetched_at=at, rates=BASE | changed)
 
@@ -32,12 +31,13 @@ def read(database: Database, cache: Cache | None = None) -> dict[str, fx.Rate]:
 def test_what_was_stored_last_is_read_with_its_source_and_time(database: Database) -> None:
     with database.connect() as db:
         fx.store(db, fetched(-1))
-        stored = fx.store(db, fetched(EUR="0.925", source="exchangerate-api"))
+        last = fetched(EUR="0.925", source="exchangerate-api")
+        stored = fx.store(db, last)
     assert stored.stored == ["BRL", "EUR", "GBP"]
     assert stored.held == []
     euro = read(database)["EUR"]
     assert (euro.rate, euro.source, euro.stale) == (Decimal("0.925"), "exchangerate-api", False)
-    assert euro.as_of == NOW
+    assert euro.as_of == last.as_of
     assert read(database)["USD"].rate == 1
 
 

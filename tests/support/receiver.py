@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import itertools
 import ssl
 import threading
 import time
@@ -23,7 +24,8 @@ class Received(NamedTuple):
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """`status` is what it answers; it sends a header's letter each `trickles` seconds."""
+    """`status` is what it answers; with `trickles`, it sends a letter of an endless
+    header each so many seconds."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -54,7 +56,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _trickle(self, seconds: float) -> None:
         with contextlib.suppress(OSError):
-            for letter in b"HTTP/1.1 200 OK\r\nx-slow: " + b"z" * 1000:
+            for letter in itertools.chain(
+                b"HTTP/1.1 200 OK\r\nx-slow: ", itertools.repeat(ord("z"))
+            ):
                 self.wfile.write(bytes([letter]))
                 time.sleep(seconds)
 

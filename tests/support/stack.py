@@ -4,19 +4,13 @@ import functools
 import json
 import os
 import subprocess
+import sys
 from typing import Any
-
-import pytest
 
 from local.template import ROOT
 
 Resources = dict[str, dict[str, Any]]
 _NOTHING = {"Ref": "AWS::NoValue"}
-SAM = ROOT / ".venv-sam/bin/python"
-if not SAM.exists():
-    pytest.skip("what SAM makes of the template needs it: make check", allow_module_level=True)
-
-
 TEMPLATE = (ROOT / "template.yaml").read_text()
 
 
@@ -24,7 +18,7 @@ TEMPLATE = (ROOT / "template.yaml").read_text()
 def transformed(*uploaded: str, text: str = TEMPLATE) -> dict[str, Any]:
     """The template as CloudFormation gets it; the resources named were uploaded anew."""
     made = subprocess.run(
-        [SAM, ROOT / "tests/support/transform.py", *uploaded],
+        [sys.executable, ROOT / "tests/support/transform.py", *uploaded],
         input=text,
         env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
         capture_output=True,
