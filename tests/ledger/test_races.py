@@ -19,6 +19,7 @@ from synaxis_billing.errors import BillingError, Conflict, InsufficientCredits, 
 from synaxis_billing.ledger import Charged, Refused, Transaction
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.running import wait_until
 
 THREADS = 12
 
@@ -206,6 +207,7 @@ import os, signal, sys
 from uuid import UUID
 import psycopg
 from tests.support import steps
+from tests.support.running import wait_until
 db = psycopg.connect(sys.argv[1], autocommit=True)
 steps.charge(db, UUID(sys.argv[2]), "3", "k", request_id="req-1")
 os.kill(os.getpid(), signal.SIGKILL)  # committed, and nobody has been told
@@ -243,8 +245,8 @@ def test_a_connection_lost_before_the_commit_changes_nothing(database: Database,
             charging = pool.submit(steps.charge, db, organization_id, "3", "k")
             if when == "within":
                 waiting = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
-                while not admin.execute(waiting, [db.info.backend_pid]).rowcount:
-                    pass
+                pid = db.info.backend_pid
+                wait_until(lambda: admin.execute(waiting, [pid]).rowcount > 0)
                 admin.execute("SELECT pg_terminate_backend(%s)", [db.info.backend_pid])
             with pytest.raises(psycopg.OperationalError):
                 charging.result(60)

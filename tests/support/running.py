@@ -18,6 +18,8 @@ from local.template import ROOT
 
 # When a test that hangs is ended, however busy the machine; no test is held to it.
 PATIENCE_SECONDS = 120
+# What is waited for needs the core too.
+POLL_SECONDS = 0.02
 EVERYTHING = "billing:platform billing:admin billing:read billing:charge billing:topup"
 
 
@@ -92,6 +94,7 @@ def wait_until_ready(process: "subprocess.Popen[str]", state: Path) -> str:
             url: str = json.loads((state / "run.json").read_text())["url"]
             httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS)
             return url
+        time.sleep(POLL_SECONDS)
     raise AssertionError("it did not start in time")
 
 
@@ -99,6 +102,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(POLL_SECONDS)
 
 
 def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
