@@ -40,6 +40,11 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return 1 if {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest first, so that no worker is left with them at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "local")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> Iterator[None]:
     """Redis has time to answer, and a load to end: the deadlines that ship are shorter than the
