@@ -617,6 +617,7 @@ def test_an_endpoint_that_is_slow_or_not_there_is_a_failure_in_time(
         receiver.trickles = trickles
         sent = deliveries.send(request_to(receiver.url), private=True)
         assert sent.error == "it did not answer in time"
+        assert not receiver.trickled
     with receiving() as gone:
         url = gone.url
     assert "could not be reached" in str(deliveries.send(request_to(url), private=True).error)
