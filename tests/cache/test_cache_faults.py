@@ -27,7 +27,7 @@ from synaxis_billing.errors import NotFound
 from tests.conftest import SHIPPED_DEADLINES, Database
 from tests.support.certificates import certificate_of
 from tests.support.containers import PRICES, Hands, Price, Source, container, price
-from tests.support.running import wait_until
+from tests.support.running import PATIENCE_SECONDS, wait_until
 from tests.support.steps import PLATFORM, new_organization
 
 SettingTaker = Callable[..., Any]
@@ -179,11 +179,11 @@ def test_two_containers_load_a_value_once(redis_url: str) -> None:
 
     def wait(_seconds: float) -> None:
         asking.release()
-        stored.wait()
+        stored.wait(PATIENCE_SECONDS)
 
     def until_the_others_ask() -> None:
         for _ in caches[1:]:
-            asking.acquire()
+            assert asking.acquire(timeout=PATIENCE_SECONDS)
 
     caches = [Cache(L2(redis_url), sleep=wait) for _ in range(6)]
     source.meanwhile = until_the_others_ask
