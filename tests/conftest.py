@@ -22,7 +22,7 @@ from synaxis_billing.cache import connections, l2
 from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 
 _numbers = itertools.count(1)
-# A busy machine's pauses are no failures.
+# Hypothesis must not take a pause of a busy machine for a failure.
 settings.register_profile(
     "busy",
     deadline=None,
@@ -36,19 +36,20 @@ SHIPPED_DEADLINES = {
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """One, where the tests are given a server: each worker needs its own."""
+    """Use one worker when the environment names a server, because each worker needs its own."""
     return 1 if {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest first, so that no worker is left with them at the end."""
+    """Run the tests of the running product first: they take longest, and a worker that began them
+    last would finish alone."""
     items.sort(key=lambda item: item.path.parent.name != "local")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> Iterator[None]:
-    """Redis has time to answer, and a load to end: the deadlines that ship are shorter than the
-    pauses of a busy machine. A test of them sets its own."""
+    """Give Redis time to answer and a load time to end: a busy machine pauses for longer than the
+    deadlines that ship. A test of a deadline sets its own."""
     with pytest.MonkeyPatch.context() as patch:
         for name in SHIPPED_DEADLINES:
             patch.setattr(connections, name, PATIENCE_SECONDS)
@@ -63,8 +64,8 @@ class Database(NamedTuple):
     admin_url: str
 
     def connect(self) -> psycopg.Connection:
-        """As the application connects, but without its role's timeouts: on a busy machine, a lock
-        that many threads wait for comes late."""
+        """Connect as the application, but without its role's timeouts: on a busy machine, many
+        threads wait long for one lock."""
         timeouts = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
         return psycopg.connect(
             self.app_url,
@@ -107,7 +108,7 @@ def server_url(state: Path) -> Iterator[str]:
     if given := os.environ.get("DATABASE_URL"):
         yield given
     else:
-        # Copying a database without its WAL takes half the time.
+        # A database is copied in half the time when its WAL is not written.
         options = {"max_connections": "200", "wal_level": "minimal", "max_wal_senders": "0"}
         with servers.postgres(state, durable=False, settings=options) as url:
             yield url

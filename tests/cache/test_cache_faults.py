@@ -42,7 +42,7 @@ def own_redis(folders: Callable[[str], Path]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _frozen(process: int) -> Iterator[None]:
-    """It takes connections and does not answer."""
+    """Stop the server, whose port still takes connections."""
     os.kill(process, signal.SIGSTOP)
     try:
         yield
@@ -75,7 +75,7 @@ def test_a_redis_that_hangs_costs_one_short_wait_and_then_is_left_alone(own_redi
     with _frozen(before["process_id"]):
         for key in keys:
             cache.get_or_load(key, source.load)
-    # It sees now how often it was tried; the other connection is that which asks it.
+    # Redis accepts now what waited: the one connection of the cache, and that of this question.
     received = _information(own_redis)["total_connections_received"]
     assert received - before["total_connections_received"] == 2
     assert cache.failures == 1
@@ -193,7 +193,7 @@ def test_two_containers_load_a_value_once(redis_url: str) -> None:
         try:
             answers.append(cache.get_or_load(key, source.load))
         finally:
-            # The first that is answered is the one that loads.
+            # The container that loads is the first to return.
             stored.set()
 
     threads = [threading.Thread(target=ask, args=[cache]) for cache in caches]
@@ -244,7 +244,7 @@ def test_a_stale_value_is_served_when_its_family_allows_it_and_not_past_the_ceil
     assert cache.get_or_load(key, _gone) == price(1)
     assert cache.families["lasting"].stale == 1
     with redis.Redis.from_url(redis_url) as client:
-        # Fresh for at most 60 seconds, and then stale for 600, of which few have passed.
+        # The value is fresh for at most 60 seconds and then stale for 600.
         assert 600_000 < client.pttl(key.wire) <= 660_000
         client.delete(key.wire)
     with pytest.raises(SourceGone):
@@ -298,7 +298,7 @@ def test_another_schema_is_a_miss(redis_url: str) -> None:
 
 
 def _commands(client: redis.Redis) -> dict[str, int]:
-    """How often the server ran each, since its statistics were reset."""
+    """The number of calls of each command since the statistics were reset."""
     found = {
         name.removeprefix("cmdstat_"): of["calls"]
         for name, of in client.info("commandstats").items()
@@ -334,7 +334,7 @@ def test_a_flush_at_200_000_keys_costs_one_write_and_no_other_tenant_anything(
     tenant, neighbour = uuid4(), PRICES.key(uuid4(), "a")
     cache = container(own_redis)
     cache.set(neighbour, price(1))
-    # Pipelines have a connection of their own.
+    # The first flush opens a connection.
     cache.flush(tenant)
     key = PRICES.key(tenant, "a")
     cache.set(key, price(1))
@@ -342,7 +342,7 @@ def test_a_flush_at_200_000_keys_costs_one_write_and_no_other_tenant_anything(
         client.mset({f"tenant:{{{tenant}}}:v:price:{number}": "" for number in range(200_000)})
         client.config_resetstat()
         cache.flush(tenant)
-        # With what the script asks for; none of these looks at more than one key.
+        # The script's own commands count too; none of them looks at more than one key.
         assert _commands(client) == {"eval": 1, "get": 1, "set": 1}
     assert container(own_redis).get(key) is None
     assert container(own_redis).get(neighbour) == price(1)

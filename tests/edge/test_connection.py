@@ -17,7 +17,7 @@ def test_a_connection_whose_server_hung_is_given_up_and_not_used_again(
         patch.setattr(connections, "ANSWER_SECONDS", 0.2)
         with pytest.raises(psycopg.OperationalError) as given_up:
             first.execute("SELECT pg_sleep(60)")
-    # That would be the server, which does not hang.
+    # The server's own timeout raises this one.
     assert not isinstance(given_up.value, psycopg.errors.QueryCanceled)
     second = connections.connection()
     assert second is not first

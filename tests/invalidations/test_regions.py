@@ -80,7 +80,7 @@ def db(database: Database) -> Iterator[psycopg.Connection]:
 def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "KAFKA_SECRET", "INVALIDATION_TOPIC_ARN"):
         monkeypatch.setenv(name, "")
-    # A busy machine's Kafka has time; a test of one that is gone gives up sooner.
+    # Kafka needs time on a busy machine. A test without Kafka sets less.
     monkeypatch.setattr(bus, "DELIVERY_SECONDS", 60)
     bus._producer.cache_clear()
     bus._sns.cache_clear()
@@ -207,7 +207,7 @@ def test_when_kafka_is_gone_this_region_knows_and_the_others_are_told_later(
     here.rename(db, acme, "Acme Ltd")
     with no_bus.context() as patch:
         patch.setattr(bus, "DELIVERY_SECONDS", 0.5)
-        # Before Kafka's own library gives up, which has 60 seconds.
+        # Kafka's own library would give up after 60 seconds.
         with pytest.raises(bus.Undelivered, match="Kafka did not confirm in time"):
             here.drain(db, bus.publisher())
     assert here.name_of(db, acme) == "Acme Ltd"

@@ -43,7 +43,7 @@ def test_the_key_is_for_this_account_alone(tmp_path: Path) -> None:
 
 
 def _signed(tmp_path: Path, **changes: Any) -> str:
-    """A token with these claims changed: None takes one away, a timedelta is a time from now."""
+    """A token with changed claims: None removes a claim, a timedelta is a time from now."""
     now = int(time.time())
     claims = {"iss": URL, "aud": "synaxis-billing", "exp": now + 3600, "scope": "x", **changes}
     claims = {

@@ -22,7 +22,7 @@ def _template(**function: Any) -> Template:
 
 
 class _Leaping(selectors.DefaultSelector):
-    """Waits for nothing: the time that it would have waited has passed at once."""
+    """Adds up the time that it should wait, and does not wait."""
 
     passed = 0.0
 
@@ -32,7 +32,7 @@ class _Leaping(selectors.DefaultSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop whose clock is moved by waiting alone."""
+    """An event loop whose clock moves only while it waits, and then at once."""
 
     def __init__(self) -> None:
         self._leaping = _Leaping()
@@ -43,7 +43,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[Any]:
-    """The events that the function got within half a minute, which takes no time."""
+    """The events that the function got within 30 seconds of the loop's clock."""
     events = []
 
     async def invoke(_name: str, event: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What runs in containers is left out, and said to be, where it is not asked for."""
+"""Skips the tests in containers, with the reason, unless `-m sam` asks for them."""
 
 import pytest
 

@@ -16,9 +16,9 @@ import httpx
 
 from local.template import ROOT
 
-# When a test that hangs is ended, however busy the machine; no test is held to it.
+# Ends a test that hangs, on a busy machine too. No test may depend on it.
 PATIENCE_SECONDS = 120
-# What is waited for needs the core too.
+# A pause between polls leaves the core to the process under test.
 POLL_SECONDS = 0.02
 EVERYTHING = "billing:platform billing:admin billing:read billing:charge billing:topup"
 

@@ -1,5 +1,5 @@
 """What `sam deploy` makes of the template on standard input, as JSON; what it names of resources on
-the command line was uploaded anew. Run in a process of its own: what it imports takes long."""
+the command line was uploaded anew. Run in a process of its own, because its imports are slow."""
 
 import json
 import sys

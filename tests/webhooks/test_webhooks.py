@@ -366,7 +366,7 @@ def test_a_failure_is_tried_again_after_growing_delays_until_it_is_given_up(
     acme = low(db)
     made = endpoint(db, acme)
     alert(db, acme)
-    # The shortest and the longest that each wait may have been.
+    # The least and the most that each wait can be.
     waits = []
     with database.admin() as admin:
         for number in range(1, 11):
@@ -390,7 +390,7 @@ def test_a_failure_is_tried_again_after_growing_delays_until_it_is_given_up(
         (waits[0], timedelta(seconds=5)),
         (waits[-1], timedelta(hours=24)),
     ):
-        # A little apart, so that an endpoint that comes back does not get all at once.
+        # Up to a tenth is added by chance.
         assert delay <= longest
         assert shortest <= delay * 1.1
     assert webhooks.replay(db, PLATFORM, acme, made.id, last_hour()).replayed == 1
