@@ -16,8 +16,8 @@ demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for optio
 month-end: .venv  ## bill a month for every organization of the running product (PERIOD=2026-02)
 	@$(PYTHON) -m local month-end $(PERIOD)
 
-test: .venv  ## every test, on a real PostgreSQL and a real Valkey (ARGS="-k name" for some)
-	$(PYTHON) -m pytest $(ARGS)
+test: .venv  ## every test, a real PostgreSQL and a real Valkey for each core (ARGS="-k name" for some)
+	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 fuzz: .venv  ## ask the API for what its document says and more, over 10,000 times
 	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s

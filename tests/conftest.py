@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real Valkey for the session, and a database of its own for each test."""
+"""A real PostgreSQL and a real Valkey for each worker, and a database of its own for each test."""
 
 import contextlib
 import itertools
@@ -11,19 +11,54 @@ from typing import NamedTuple
 import httpx
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from local import servers
 from local.database import prepare
-from synaxis_billing.edge.settings import settings
+from synaxis_billing.cache import connections, l2
+from synaxis_billing.edge import settings as edge_settings
 from synaxis_billing.ledger.audit import Audit, audit
-from tests.support.running import Client, running, wait_until
+from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 
 _numbers = itertools.count(1)
 # Read when a function's modules are first imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "test")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
+# Hypothesis must not take a pause of a busy machine for a failure.
+settings.register_profile(
+    "busy",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("busy")
+SHIPPED_DEADLINES = {
+    name: getattr(connections, name) for name in ("CONNECT_SECONDS", "ANSWER_SECONDS")
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Use one worker when the environment names a server, because each worker needs its own."""
+    return 1 if {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of the running product first: they take longest, and a worker that began them
+    last would finish alone."""
+    items.sort(key=lambda item: item.path.parent.name != "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Give Redis time to answer and a load time to end: a busy machine pauses for longer than the
+    deadlines that ship. A test of a deadline sets its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SHIPPED_DEADLINES:
+            patch.setattr(connections, name, PATIENCE_SECONDS)
+        patch.setattr(l2, "LEASE_MILLISECONDS", PATIENCE_SECONDS * 1000)
+        yield
 
 
 class Database(NamedTuple):
@@ -33,8 +68,15 @@ class Database(NamedTuple):
     admin_url: str
 
     def connect(self) -> psycopg.Connection:
-        """As the application connects."""
-        return psycopg.connect(self.app_url, autocommit=True, prepare_threshold=None)
+        """Connect as the application, but without its role's timeouts: on a busy machine, many
+        threads wait long for one lock."""
+        timeouts = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+        return psycopg.connect(
+            self.app_url,
+            autocommit=True,
+            prepare_threshold=None,
+            options=" ".join(f"-c {name}=0" for name in timeouts),
+        )
 
     def admin(self) -> psycopg.Connection:
         return psycopg.connect(self.admin_url, autocommit=True)
@@ -52,16 +94,16 @@ def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
 
         def set_variable(name: str, value: str, prepend: str | None = None) -> None:
             setenv(name, value, prepend)
-            settings.cache_clear()
+            edge_settings.settings.cache_clear()
 
         def delete_variable(name: str, raising: bool = True) -> None:
             delenv(name, raising)
-            settings.cache_clear()
+            edge_settings.settings.cache_clear()
 
         patch.setenv, patch.delenv = set_variable, delete_variable  # type: ignore[method-assign]
-        settings.cache_clear()
+        edge_settings.settings.cache_clear()
         yield patch
-    settings.cache_clear()
+    edge_settings.settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +132,9 @@ def server_url(state: Path) -> Iterator[str]:
     if given := os.environ.get("DATABASE_URL"):
         yield given
     else:
-        with servers.postgres(state, durable=False, settings={"max_connections": "200"}) as url:
+        # A database is copied in half the time when its WAL is not written.
+        options = {"max_connections": "200", "wal_level": "minimal", "max_wal_senders": "0"}
+        with servers.postgres(state, durable=False, settings=options) as url:
             yield url
 
 
@@ -127,7 +171,7 @@ def database(server_url: str, template_database: Database) -> Iterator[Database]
 def temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
     name = f"synaxis_{kind}_{os.getpid()}_{next(_numbers)}"
     source = psycopg.conninfo.conninfo_to_dict(copied_url or "dbname=template1")["dbname"]
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
         sql.Identifier(name), sql.Identifier(str(source))
     )
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
@@ -149,7 +193,9 @@ def product(
         app_url = make_conninfo(template_database.app_url, dbname=name)
         with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:
             # The first exchange rates come soon after the start.
-            wait_until(lambda: httpx.get(f"{url}/health").json()["rates"] == "ok")
+            wait_until(
+                lambda: httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS).json()["rates"] == "ok"
+            )
             yield url, Database(app_url, admin_url)
 
 

@@ -58,12 +58,16 @@ def key(product: tuple[str, Database], state: Path) -> bytes:
     return (state / "product" / "issuer.pem").read_bytes()
 
 
+def seconds_from_now(seconds: int) -> int:
+    return int(time.time()) + seconds
+
+
 def claims(api: Client, **changes: Any) -> dict[str, Any]:
     known = {
         "iss": f"{api.url}/_local",
         "aud": "synaxis-billing",
         "sub": "tests",
-        "exp": int(time.time()) + 600,
+        "exp": seconds_from_now(3600),
         "scope": " ".join(["billing:platform", *SCOPES]),
     }
     return {name: of for name, of in (known | changes).items() if of is not None}
@@ -112,13 +116,14 @@ def hs256(body: dict[str, Any], secret: bytes) -> str:
     return f"{head}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
-now = int(time.time())
 BAD_TOKENS: dict[str, Callable[[Client, bytes], str | None]] = {
     "none at all": lambda _api, _key: None,
     "malformed": lambda _api, _key: "x.y.z",
-    "expired": lambda api, key: jwt.encode(claims(api, exp=now - 1), key, "RS256"),
+    "expired": lambda api, key: jwt.encode(claims(api, exp=seconds_from_now(-1)), key, "RS256"),
     "without an end": lambda api, key: jwt.encode(claims(api, exp=None), key, "RS256"),
-    "not yet good": lambda api, key: jwt.encode(claims(api, nbf=now + 900), key, "RS256"),
+    "not yet good": lambda api, key: jwt.encode(
+        claims(api, nbf=seconds_from_now(3600)), key, "RS256"
+    ),
     "cut": lambda api, key: jwt.encode(claims(api), key, "RS256")[:-8],
     "of another key": lambda api, _key: jwt.encode(
         claims(api), other_key(), "RS256", headers={"kid": "local"}

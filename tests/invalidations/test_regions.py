@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -81,6 +81,8 @@ def db(database: Database) -> Iterator[psycopg.Connection]:
 def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "KAFKA_SECRET", "INVALIDATION_TOPIC_ARN"):
         monkeypatch.setenv(name, "")
+    # Kafka needs time on a busy machine. A test without Kafka sets less.
+    monkeypatch.setattr(bus, "DELIVERY_SECONDS", 60)
     bus._producer.cache_clear()
     bus._sns.cache_clear()
     yield monkeypatch
@@ -138,6 +140,7 @@ def broker(no_bus: pytest.MonkeyPatch) -> Iterator[Broker]:
 def test_a_change_here_is_forgotten_there(
     db: psycopg.Connection, here: Region, there: Region, broker: Broker
 ) -> None:
+    began = datetime.now(UTC)
     acme = new_organization(db)
     here.drain(db, bus.publisher())
     assert {region.name_of(db, acme) for region in (here, there)} == {"Acme"}
@@ -152,7 +155,8 @@ def test_a_change_here_is_forgotten_there(
     assert [message.tenant for message in batch.messages] == [acme, acme]
     delays = there.consume(batch.messages)
     assert there.name_of(db, acme) == "Acme Inc"
-    assert all(0 <= seconds < 60 for seconds in delays)
+    since = (datetime.now(UTC) - began).total_seconds()
+    assert all(0 <= seconds <= since for seconds in delays)
     assert here.drain(db, bus.publisher()) == 0
 
 
@@ -202,10 +206,11 @@ def test_when_kafka_is_gone_this_region_knows_and_the_others_are_told_later(
     assert {region.name_of(db, acme) for region in (here, there)} == {"Acme"}
     broker.process.kill()
     here.rename(db, acme, "Acme Ltd")
-    started = datetime.now(UTC)
-    with pytest.raises(bus.Undelivered):
-        here.drain(db, bus.publisher())
-    assert datetime.now(UTC) - started < timedelta(seconds=bus.DELIVERY_SECONDS + 1)
+    with no_bus.context() as patch:
+        patch.setattr(bus, "DELIVERY_SECONDS", 0.5)
+        # Kafka's own library would give up after 60 seconds.
+        with pytest.raises(bus.Undelivered, match="Kafka did not confirm in time"):
+            here.drain(db, bus.publisher())
     assert here.name_of(db, acme) == "Acme Ltd"
     back = Broker()
     no_bus.setenv("KAFKA_BROKERS", back.url)
@@ -340,18 +345,22 @@ def kafka_secret(no_bus: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
 
 LOGIN = '{"username": "billing", "password": "secret"}'
-TOLD = [Message(id=uuid4(), origin="here", tenant=uuid4(), committed_at=datetime.now(UTC))]
+
+
+def told() -> list[Message]:
+    return [Message(id=uuid4(), origin="here", tenant=uuid4(), committed_at=datetime.now(UTC))]
 
 
 def test_a_kafka_with_a_password_is_told_nothing_in_plain_text(
     no_bus: pytest.MonkeyPatch, kafka_secret: Callable[[str], None]
 ) -> None:
     kafka_secret(LOGIN)
+    no_bus.setattr(bus, "DELIVERY_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
+        listener.settimeout(60)
         no_bus.setenv("KAFKA_BROKERS", f"127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(bus.Undelivered):
-            bus.publisher()(TOLD)
+            bus.publisher()(told())
         connection, _ = listener.accept()
         with connection:
             # https://www.rfc-editor.org/rfc/rfc8446#section-5.1: a handshake, of TLS.
@@ -362,11 +371,12 @@ def test_a_kafka_with_a_password_is_told_nothing_in_plain_text(
 def test_a_password_that_kafka_refuses_is_read_anew(
     no_bus: pytest.MonkeyPatch, kafka_secret: Callable[[str], None]
 ) -> None:
+    no_bus.setattr(bus, "DELIVERY_SECONDS", 0.5)
     no_bus.setenv("KAFKA_BROKERS", "127.0.0.1:1")
     kafka_secret(LOGIN)
     before = bus._producer()
     with pytest.raises(bus.Undelivered):
-        bus.publisher()(TOLD)
+        bus.publisher()(told())
     assert bus._producer() is not before
 
 
@@ -377,7 +387,7 @@ def test_a_secret_that_is_no_login_leaves_what_changed_to_be_told_later(
     no_bus.setenv("KAFKA_BROKERS", "127.0.0.1:1")
     kafka_secret(text)
     with pytest.raises(bus.Undelivered, match="no username and password"):
-        bus.publisher()(TOLD)
+        bus.publisher()(told())
 
 
 def test_amazon_msk_is_given_a_signed_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,6 +395,7 @@ def test_amazon_msk_is_given_a_signed_token(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
     settings = msk.authentication("eu-central-1")
+    began = datetime.now(UTC).timestamp()
     token, ends = settings["oauth_cb"]("")
     url = urlsplit(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode())
     query = parse_qs(url.query)
@@ -395,4 +406,4 @@ def test_amazon_msk_is_given_a_signed_token(monkeypatch: pytest.MonkeyPatch) -> 
     assert query["User-Agent"] == ["synaxis-billing"]
     assert {"X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders"} <= set(query)
     assert query["X-Amz-Expires"] == ["900"]
-    assert 890 < ends - datetime.now(UTC).timestamp() <= 900
+    assert began <= ends - 900 <= datetime.now(UTC).timestamp()

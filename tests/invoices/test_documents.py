@@ -455,7 +455,7 @@ def test_what_a_customer_is_called_is_never_run() -> None:
     assert text.count('#panic("x") *bold* <label> $x$') >= 14
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300))
 def test_any_text_makes_a_page(text: str) -> None:
     party = Party(name=text, address=text, tax_id=text, payment_details=text)

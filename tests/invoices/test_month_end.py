@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synaxis_billing.caller import Caller
@@ -192,9 +192,7 @@ def test_only_the_platform_plans_bills_and_looks(database: Database) -> None:
 INSTANTS = st.integers(0, 364 * 24 * 3600)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15)
 @given(
     charges=st.lists(
         st.tuples(INSTANTS, st.decimals("0.00000001", "9", places=8)), min_size=1, max_size=25

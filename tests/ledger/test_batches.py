@@ -56,7 +56,7 @@ def _one_by_one(db: Any, organizations: list[Any], asked: list[dict[str, Any]]) 
 
 
 def test_a_batch_equals_its_charges_one_by_one(database: Database) -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(before=st.lists(items, max_size=3), asked=st.lists(items, min_size=1, max_size=12))
     def equal(before: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
         singly = [steps.new_organization(db, "7") for _ in range(3)]

@@ -20,6 +20,7 @@ from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
 from synaxis_billing.organizations.balance import Balance, get_balance
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.running import wait_until
 
 THREADS = 12
 
@@ -30,7 +31,7 @@ def at_once(database: Database, *actions: Callable[[psycopg.Connection], Any]) -
 
     def act(action: Callable[[psycopg.Connection], Any]) -> Any:
         with database.connect() as db:
-            start.wait(10)
+            start.wait(60)
             try:
                 return action(db)
             except BillingError as error:
@@ -207,6 +208,7 @@ import os, signal, sys
 from uuid import UUID
 import psycopg
 from tests.support import steps
+from tests.support.running import wait_until
 db = psycopg.connect(sys.argv[1], autocommit=True)
 steps.charge(db, UUID(sys.argv[2]), "3", "k", request_id="req-1")
 os.kill(os.getpid(), signal.SIGKILL)  # committed, and nobody has been told
@@ -244,11 +246,11 @@ def test_a_connection_lost_before_the_commit_changes_nothing(database: Database,
             charging = pool.submit(steps.charge, db, organization_id, "3", "k")
             if when == "within":
                 waiting = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
-                while not admin.execute(waiting, [db.info.backend_pid]).rowcount:
-                    pass
+                pid = db.info.backend_pid
+                wait_until(lambda: admin.execute(waiting, [pid]).rowcount > 0)
                 admin.execute("SELECT pg_terminate_backend(%s)", [db.info.backend_pid])
             with pytest.raises(psycopg.OperationalError):
-                charging.result(10)
+                charging.result(60)
         blocked.close()
     assert balance(database, organization_id).balance_usd == Decimal(10)
     with database.connect() as db:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Client, running, start, wait_until
+from tests.support.running import PATIENCE_SECONDS, Client, running, start, wait_until
 
 
 def test_a_change_in_one_region_is_seen_in_the_other(folders: Callable[[str], Path]) -> None:
@@ -36,5 +36,5 @@ def test_what_is_no_number_of_regions_is_one_sentence(
     regions: str, folders: Callable[[str], Path]
 ) -> None:
     process = start(folders("regions"), REGIONS=regions)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert errors.strip() == f"REGIONS must be a number from 1 to 9, and is {regions!r}."

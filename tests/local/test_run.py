@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from local import servers
-from tests.support.running import Client, running, start, stop, wait_until_ready
+from tests.support.running import PATIENCE_SECONDS, Client, running, start, stop, wait_until_ready
 
 CHARGE = {"amount_usd": "1", "description": "chat"}
 
@@ -23,8 +22,8 @@ def home(folders: Callable[[str], Path]) -> Path:
     return folders("home")
 
 
-def _gone(processes: list[psutil.Process], seconds: float = 10) -> bool:
-    return not psutil.wait_procs(processes, seconds)[1]
+def _gone(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, PATIENCE_SECONDS)[1]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -37,7 +36,7 @@ def test_it_leaves_no_process_and_no_damage_behind(home: Path, how: signal.Signa
     children = psutil.Process(process.pid).children(recursive=True)
     assert {"postgres", "valkey-server"} <= {child.name() for child in children}
     process.send_signal(how)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert "Traceback" not in errors
     assert _gone(children)
     with running(home) as url:
@@ -61,7 +60,7 @@ def test_a_token_outlives_a_restart(home: Path) -> None:
 
 
 def _complaint(process: "subprocess.Popen[str]") -> str:
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert len(errors.strip().splitlines()) == 1, errors
     return errors
@@ -159,15 +158,11 @@ def test_a_database_that_hangs_is_given_up_and_the_key_tells_the_truth(home: Pat
 
 
 def _backends() -> list[psutil.Process]:
-    """PostgreSQL's processes that serve the functions' connections."""
+    """The processes of this test's PostgreSQL that serve the functions' connections."""
+    ours = {child.pid for child in psutil.Process().children(recursive=True)}
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if " ".join(process.info["cmdline"] or []).startswith("postgres: synaxis_app billing")
+        if process.pid in ours
+        and " ".join(process.info["cmdline"] or []).startswith("postgres: synaxis_app billing")
     ]
-
-
-def test_the_first_request_is_served_within_a_few_seconds(home: Path) -> None:
-    began = time.monotonic()
-    with running(home):
-        assert time.monotonic() - began < 15

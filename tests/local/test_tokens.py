@@ -1,6 +1,7 @@
 """Tokens are checked as the HTTP API's JWT authorizer checks them."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,24 @@ def test_the_key_is_for_this_account_alone(tmp_path: Path) -> None:
 
 
 def _signed(tmp_path: Path, **changes: Any) -> str:
+    """A token with changed claims: None removes a claim, a timedelta is a time from now."""
     now = int(time.time())
-    claims = {"iss": URL, "aud": "synaxis-billing", "exp": now + 60, "scope": "x", **changes}
-    claims = {name: value for name, value in claims.items() if value is not None}
+    claims = {"iss": URL, "aud": "synaxis-billing", "exp": now + 3600, "scope": "x", **changes}
+    claims = {
+        name: now + int(value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+        if value is not None
+    }
     return jwt.encode(claims, (tmp_path / "key.pem").read_bytes(), "RS256")
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"exp": int(time.time()) - 1},
+        {"exp": timedelta(seconds=-1)},
         {"exp": None},
-        {"nbf": int(time.time()) + 600},
-        {"iat": int(time.time()) + 600},
+        {"nbf": timedelta(hours=1)},
+        {"iat": timedelta(hours=1)},
         {"iss": "https://elsewhere.example"},
         {"iss": None},
         {"aud": "another"},

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
+import selectors
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local import triggers
 from local.pool import FunctionError
 from local.template import Function, Queue, Template, read
 from local.triggers import Triggers
@@ -21,8 +21,29 @@ def _template(**function: Any) -> Template:
     return Template({"Worker": worker._replace(**function)}, {"Jobs": QUEUE}, "", "")
 
 
+class _Leaping(selectors.DefaultSelector):
+    """Adds up the time that it should wait, and does not wait."""
+
+    passed = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.passed += timeout or 0
+        return super().select(0)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose clock moves only while it waits, and then at once."""
+
+    def __init__(self) -> None:
+        self._leaping = _Leaping()
+        super().__init__(self._leaping)
+
+    def time(self) -> float:
+        return self._leaping.passed
+
+
 def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[Any]:
-    """The events that the function got until nothing had happened for a while."""
+    """The events that the function got within 30 seconds of the loop's clock."""
     events = []
 
     async def invoke(_name: str, event: Any) -> Any:
@@ -34,16 +55,11 @@ def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[A
         for body in sent:
             running.send("Jobs", body)
         running.start()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(30)
         await running.stop()
 
-    asyncio.run(run())
+    asyncio.run(run(), loop_factory=_Loop)
     return events
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triggers, "RETRY_SECONDS", 0.01)
 
 
 def _bodies(events: list[Any]) -> list[list[str]]:

@@ -15,13 +15,12 @@ from synaxis_billing.invalidations import outbox
 from synaxis_billing.rates import rates
 from tests.conftest import Database
 
-NOW = datetime.now(UTC)
 BASE = {"EUR": Decimal("0.92"), "BRL": Decimal("5.75"), "GBP": Decimal("0.79")}
 
 
 def fetched(hours: float = 0, source: str = "ecb", **changes: str) -> rates.Fetch:
     """What a source said some hours from now."""
-    at = NOW + timedelta(hours=hours)
+    at = datetime.now(UTC) + timedelta(hours=hours)
     changed = {name: Decimal(rate) for name, rate in changes.items()}
     return rates.Fetch(id=uuid4(), source=source, as_of=at, fetched_at=at, rates=BASE | changed)
 
@@ -36,12 +35,13 @@ def read(database: Database, cache: Cache | None = None) -> dict[str, rates.Rate
 def test_what_was_stored_last_is_read_with_its_source_and_time(database: Database) -> None:
     with database.connect() as db:
         rates.store_rates(db, fetched(-1))
-        stored = rates.store_rates(db, fetched(EUR="0.925", source="exchangerate-api"))
+        last = fetched(EUR="0.925", source="exchangerate-api")
+        stored = rates.store_rates(db, last)
     assert stored.stored == ["BRL", "EUR", "GBP"]
     assert stored.held == []
     euro = read(database)["EUR"]
     assert (euro.rate, euro.source, euro.stale) == (Decimal("0.925"), "exchangerate-api", False)
-    assert euro.as_of == NOW
+    assert euro.as_of == last.as_of
     assert read(database)["USD"].rate == 1
 
 

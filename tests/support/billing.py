@@ -18,26 +18,30 @@ from synaxis_billing.rates.rates import Rate
 from tests.support.steps import PLATFORM, new_key
 
 ISSUER = Issuer(Party(name="Synaxis GmbH", tax_id="DE123456789"))
-NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
-TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def today() -> datetime:
+    """The last midnight, in UTC."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def rates(euro: str = "0.92", **others: str) -> list[Rate]:
     of = {"USD": "1", "EUR": euro, "BRL": "5.75", "GBP": "0.79"} | others
-    return [Rate(name, Decimal(rate), NOW, "ecb", False) for name, rate in of.items()]
+    now = datetime.now(UTC)
+    return [Rate(name, Decimal(rate), now, "ecb", False) for name, rate in of.items()]
 
 
 def draft(
     db: psycopg.Connection,
     organization_id: UUID,
-    start: datetime = TODAY - DAY,
+    start: datetime | None = None,
     end: datetime | None = None,
     at: list[Rate] | None = None,
 ) -> invoices.Invoice:
     period = InvoicePeriod.model_validate(
         {
-            "period_start": start.isoformat(),
+            "period_start": (start or today() - DAY).isoformat(),
             "period_end": (end or datetime.now(UTC)).isoformat(),
         }
     )

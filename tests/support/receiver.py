@@ -23,7 +23,8 @@ class Received(NamedTuple):
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """`status` is what it answers; it sends a header's letter each `trickles` seconds."""
+    """`status` is what it answers; with `trickles`, it sends a letter of a long header each
+    so many seconds, and `trickled` says whether it came to the end."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -31,6 +32,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.status = 204
         self.headers: dict[str, str] = {}
         self.trickles: float | None = None
+        self.trickled = False
 
     @property
     def url(self) -> str:
@@ -57,6 +59,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             for letter in b"HTTP/1.1 200 OK\r\nx-slow: " + b"z" * 1000:
                 self.wfile.write(bytes([letter]))
                 time.sleep(seconds)
+            self.server.trickled = True
 
     def log_message(self, *_: object) -> None:
         pass

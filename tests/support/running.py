@@ -16,6 +16,10 @@ import httpx
 
 from local.template import ROOT
 
+# Ends a test that hangs, on a busy machine too. No test may depend on it.
+PATIENCE_SECONDS = 120
+# A pause between polls leaves the core to the process under test.
+POLL_SECONDS = 0.02
 EVERYTHING = "billing:platform billing:admin billing:read billing:charge billing:topup"
 
 
@@ -28,11 +32,11 @@ class Client:
         asked = {"scope": scope}
         if organization_id is not None:
             asked["organization_id"] = str(organization_id)
-        issued = httpx.post(f"{url}/_local/token", json=asked).raise_for_status().json()
+        issued = httpx.post(f"{url}/_local/token", json=asked, timeout=PATIENCE_SECONDS)
         self.http = httpx.Client(
             base_url=url,
-            headers={"authorization": f"Bearer {issued['access_token']}"},
-            timeout=30,
+            headers={"authorization": f"Bearer {issued.raise_for_status().json()['access_token']}"},
+            timeout=PATIENCE_SECONDS,
         )
 
     def other(self, scope: str, organization_id: object = None) -> "Client":
@@ -81,27 +85,29 @@ def start(state: Path, **environment: str) -> "subprocess.Popen[str]":
     )
 
 
-def wait_until_ready(process: "subprocess.Popen[str]", state: Path, seconds: float = 30) -> str:
+def wait_until_ready(process: "subprocess.Popen[str]", state: Path) -> str:
     """The URL that it answers on."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         with contextlib.suppress(FileNotFoundError, ValueError, httpx.TransportError):
             url: str = json.loads((state / "run.json").read_text())["url"]
-            httpx.get(f"{url}/health")
+            httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS)
             return url
+        time.sleep(POLL_SECONDS)
     raise AssertionError("it did not start in time")
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(POLL_SECONDS)
 
 
 def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
     process.terminate()
-    return process.communicate(timeout=20)
+    return process.communicate(timeout=PATIENCE_SECONDS)
 
 
 @contextlib.contextmanager
@@ -112,12 +118,12 @@ def serving(command: list[str], port: int, log: Path, **environment: str) -> Ite
             command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **environment}
         )
     try:
-        wait_until(lambda: _listens(port) or process.poll() is not None, seconds=60)
+        wait_until(lambda: _listens(port) or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE_SECONDS)
 
 
 def _listens(port: int) -> bool:

@@ -4,20 +4,14 @@ import functools
 import json
 import os
 import subprocess
+import sys
 from typing import Any
-
-import pytest
 
 from local.template import ROOT
 from tests.support.nesting import Template, merge
 
 Resources = dict[str, dict[str, Any]]
 _NOTHING = {"Ref": "AWS::NoValue"}
-SAM = ROOT / ".venv-sam/bin/python"
-if not SAM.exists():
-    pytest.skip("what SAM makes of the template needs it: make check", allow_module_level=True)
-
-
 TEMPLATE = (ROOT / "template.yaml").read_text()
 
 
@@ -26,7 +20,7 @@ def separate(*uploaded: str, text: str = TEMPLATE) -> tuple[Template, dict[str, 
     """The template as CloudFormation gets it, and those of the stacks below it by the name of their
     resource; the resources named were uploaded anew."""
     made = subprocess.run(
-        [SAM, ROOT / "tests/support/transform.py", *uploaded],
+        [sys.executable, ROOT / "tests/support/transform.py", *uploaded],
         input=text,
         cwd=ROOT,
         env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},

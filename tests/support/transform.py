@@ -1,6 +1,7 @@
 """Print what `sam deploy` makes of the template on standard input as JSON: the template, and those
 of the stacks below it by the name of their resource. Resources named on the command line were
-uploaded anew. Run by SAM's own Python, in the project's folder."""
+uploaded anew. Run in a process of its own, in the
+project's folder, because its imports are slow."""
 
 import json
 import sys
