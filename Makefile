@@ -37,7 +37,7 @@ check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy shared local tests bench
-	@for function in functions/*/; do $(PYTHON) -m mypy $${function}app.py || exit 1; done
+	@for file in functions/*/*.py; do $(PYTHON) -m mypy $$file || exit 1; done
 	$(validate)
 	.venv-sam/bin/cfn-lint stacks/*.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml

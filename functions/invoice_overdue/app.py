@@ -1,4 +1,4 @@
-"""Marks unpaid invoices as overdue, hourly, when their due date has passed where the customer is."""
+"""Marks unpaid invoices as overdue, hourly, once their due date has passed at the customer."""
 
 from typing import Any
 

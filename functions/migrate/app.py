@@ -41,7 +41,8 @@ def _migrate_for_cloudformation(event: dict[str, Any]) -> dict[str, Any]:
     if event["RequestType"] != "Delete":
         try:
             data = _migrate()
-        except Exception as error:
+        # CloudFormation must learn of any failure.
+        except Exception as error:  # noqa: BLE001
             logger.exception("migration failed")
             status, reason = "FAILED", f"{type(error).__name__}: {error}"
     report = {

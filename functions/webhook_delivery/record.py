@@ -1,4 +1,4 @@
-"""Records the results of sent webhooks, from where the database can be reached: a queue's worker."""
+"""Records the results of sent webhooks, where the database can be reached: a queue's worker."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ def format_money(amount: Decimal) -> str:
 
 
 def format_amounts(value: Any) -> Any:
-    """Return JSON with its amounts and rates, known by their names, as format_money() writes them."""
+    """Return JSON with its amounts and rates, known by name, as format_money() writes them."""
     if isinstance(value, list):
         return [format_amounts(item) for item in value]
     if not isinstance(value, dict):

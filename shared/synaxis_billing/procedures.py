@@ -21,7 +21,7 @@ def call(connection: psycopg.Connection, function: str, **arguments: Any) -> Any
 
     `arguments` are the function's parameters without their prefix `p_`.
     """
-    # The names are always literals of ours. As plain bytes, psycopg parses them once and keeps that.
+    # The names are always literals of ours. psycopg parses plain bytes once and keeps the result.
     names = ", ".join(f"p_{name} => %s" for name in arguments)
     statement = f"SELECT billing.{function}({names})".encode()
     row = connection.execute(statement, list(arguments.values())).fetchone()

@@ -32,8 +32,9 @@ _used_at = 0.0
 def connection() -> psycopg.Connection:
     """Return the open connection, or a new one. Raises psycopg.OperationalError.
 
-    Each statement is a transaction of its own, one round trip, and leaves nothing in the session, so
-    a pooling proxy can share it. A statement is never sent twice: the client retries with its key.
+    Each statement is a transaction of its own, one round trip, and leaves nothing in the session,
+    so a pooling proxy can share it. A statement is never sent twice: the client retries with its
+    key.
     """
     global _connection, _used_at
     if _connection is not None and not _alive(_connection, time.time() - _used_at):

@@ -1,5 +1,7 @@
-"""Residency: each organization's rows are in the database of one region. The other regions know only
-its id and that region's name."""
+"""Residency: each organization's rows are in the database of one region.
+
+The other regions know only its id and that region's name.
+"""
 
 from collections.abc import Mapping
 from uuid import UUID

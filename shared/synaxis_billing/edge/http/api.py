@@ -1,4 +1,4 @@
-"""The routes of a function: each event of an HTTP API becomes one call of the core and an answer."""
+"""Routes of a function: each event of an HTTP API becomes one call of the core and an answer."""
 
 import functools
 import re
@@ -99,7 +99,7 @@ class Api:
 
         return register
 
-    def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
+    def __call__(self, event: Event, _context: LambdaContext) -> dict[str, Any]:
         """Answer a request: every refusal is a problem, every request one line of metrics."""
         try:
             require_request(event)
@@ -216,27 +216,39 @@ def _arguments(route: Route, event: Event, caller: Caller) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     for parameter in route.parameters:
-        place: tuple[str, ...] = (parameter.place, parameter.name)
-        if parameter.place == "caller":
-            value: Any = caller
-        elif parameter.place == "body":
-            value, place = json_body(event), ("body",)
-        else:
-            value = given[parameter.place].get(parameter.name)
-        if value is None:
-            if parameter.required:
-                errors.append({"type": "missing", "loc": place})
-            continue
-        try:
-            arguments[parameter.argument] = parameter.values.validate_python(value)
-        except ValidationError as error:
-            errors += [
-                {**found, "loc": (*place, *found["loc"])}
-                for found in error.errors(include_url=False, include_input=False)
-            ]
+        value = _value(parameter, given, event, caller)
+        if value is not None:
+            try:
+                arguments[parameter.argument] = parameter.values.validate_python(value)
+            except ValidationError as error:
+                errors += _errors(parameter, error)
+        elif parameter.required:
+            errors.append({"type": "missing", "loc": _place(parameter)})
     if errors:
         raise invalid_request(errors)
     return arguments
+
+
+def _value(
+    parameter: Parameter, given: dict[str, Any], event: Event, caller: Caller
+) -> object | None:
+    if parameter.place == "caller":
+        return caller
+    if parameter.place == "body":
+        return json_body(event)
+    value: object | None = given[parameter.place].get(parameter.name)
+    return value
+
+
+def _place(parameter: Parameter) -> tuple[str, ...]:
+    return ("body",) if parameter.place == "body" else (parameter.place, parameter.name)
+
+
+def _errors(parameter: Parameter, error: ValidationError) -> list[dict[str, Any]]:
+    return [
+        {**found, "loc": (*_place(parameter), *found["loc"])}
+        for found in error.errors(include_url=False, include_input=False)
+    ]
 
 
 def _drain() -> None:
