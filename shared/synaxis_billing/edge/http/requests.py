@@ -19,7 +19,9 @@ def require_request(event: Event) -> None:
             "rawPath": str(),
             "requestContext": {"requestId": str(), "http": {"method": str()}},
         }:
-            event["headers"] = event.get("headers") or {}
+            # API Gateway sends the names in lower case; `sam local` does not.
+            headers = event.get("headers") or {}
+            event["headers"] = {name.lower(): value for name, value in headers.items()}
         case _:
             raise InvalidRequest(
                 "The event is not an API Gateway HTTP API request (payload version 2.0)."
