@@ -393,7 +393,7 @@ def cluster_url(folders: Callable[[str], Path]) -> Iterator[str]:
 
 
 def template_access() -> list[str]:
-    found = re.search(r"AccessString: (.+)", (ROOT / "template.yaml").read_text())
+    found = re.search(r"AccessString: (.+)", (ROOT / "stacks" / "data.yaml").read_text())
     assert found
     return found[1].split()
 

@@ -253,10 +253,12 @@ def test_a_balance_beyond_the_column_is_refused(api: Client) -> None:
 
 def test_nothing_refused_here_has_changed_anything(api: Client, organization: str) -> None:
     listed = api.get(f"{organization}/transactions", limit=100).json()["items"]
-    assert {(one["transaction_type"], one["amount_usd"]) for one in listed} == {
+    # The charges are those of the cursors' test, which another worker may run.
+    assert {(one["transaction_type"], one["amount_usd"]) for one in listed} <= {
         ("topup", "10.00"),
         ("charge", "-0.01"),
     }
+    assert listed
 
 
 @pytest.mark.parametrize(

@@ -33,5 +33,5 @@ Accept = Annotated[str, Header("accept")]
 
 From = Annotated[Instant | None, Query("from")]
 To = Annotated[Instant | None, Query("to")]
-Limit = Annotated[int, BeforeValidator(_number), Field(ge=1, le=LARGEST_LIMIT), Query()]
+Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT), BeforeValidator(_number), Query()]
 Cursor = Annotated[str | None, Query()]
