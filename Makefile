@@ -36,8 +36,7 @@ sam-api: .venv .venv-sam  ## the running product's API in containers, by `sam lo
 check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy shared local tests bench
-	@for file in functions/*/*.py; do $(PYTHON) -m mypy $$file || exit 1; done
+	$(PYTHON) -m mypy shared functions local tests bench
 	$(validate)
 	.venv-sam/bin/cfn-lint stacks/*.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
