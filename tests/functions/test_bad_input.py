@@ -110,6 +110,13 @@ def test_another_media_type_is_refused_by_name(api: Client, organization: str) -
             headers={"content-type": kind, "idempotency-key": "bad"},
         )
         _refused(answer, "", "Content-Type: application/json")
+    # A route that needs no body refuses it too.
+    released = api.http.post(
+        f"{organization}/holds/{uuid.uuid4()}/release",
+        content="text",
+        headers={"content-type": "text/plain", "idempotency-key": "bad"},
+    )
+    _refused(released, "", "Content-Type: application/json")
     for kind in ("application/json; charset=utf-8", "Application/JSON"):
         answer = api.http.post(
             f"{organization}/spend-logs",

@@ -60,8 +60,6 @@ def _answer_file(file: File) -> dict[str, Any]:
     # Not at the top: most functions send no files.
     import base64
 
-    text = isinstance(file.content, str)
-    content = file.content if isinstance(file.content, str) else base64.b64encode(file.content)
     return {
         "statusCode": 200,
         "headers": {
@@ -69,6 +67,10 @@ def _answer_file(file: File) -> dict[str, Any]:
             "content-disposition": f'attachment; filename="{file.name}"',
             "vary": "Accept",
         },
-        "body": content if isinstance(content, str) else content.decode(),
-        "isBase64Encoded": not text,
+        "body": (
+            file.content
+            if isinstance(file.content, str)
+            else base64.b64encode(file.content).decode()
+        ),
+        "isBase64Encoded": isinstance(file.content, bytes),
     }

@@ -114,9 +114,9 @@ class Api:
 
     def _answer(self, event: Event, request_id: str) -> dict[str, Any]:
         try:
-            route = self._route(event)
-            caller = _authorize(route, event)
-            reply = _serve(route, event, caller)
+            route, path = self._match(event)
+            caller = _authorize(route, event, path)
+            reply = _serve(route, event, path, caller)
             if route.invalidates:
                 _drain()
             return answer(reply, route.status)
@@ -129,20 +129,21 @@ class Api:
             logger.warning("database failed", sqlstate=error.sqlstate, request_id=request_id)
             return problem(_unavailable(), request_id)
 
-    def _route(self, event: Event) -> Route:
-        """Return the route whose scope is checked and which is served: the event's key, path and
-        parameters must agree. Raises NotFound."""
+    def _match(self, event: Event) -> tuple[Route, dict[str, str]]:
+        """Return the route whose scope is checked and which is served, and its path's parameters:
+        the event's key, path and parameters must agree. Raises NotFound."""
         route = self.routes.get(event["routeKey"])
         if route is None:
             raise NotFound
         method = event["requestContext"]["http"]["method"]
         found = _pattern(route.key).fullmatch(f"{method} {event['rawPath']}")
         given = event.get("pathParameters") or {}
-        if found is None or {name: unquote(value) for name, value in found.groupdict().items()} != {
-            name: unquote(str(value)) for name, value in given.items()
+        path = {name: unquote(str(value)) for name, value in given.items()}
+        if found is None or path != {
+            name: unquote(value) for name, value in found.groupdict().items()
         }:
             raise NotFound
-        return route
+        return route, path
 
 
 @functools.cache
@@ -179,32 +180,25 @@ def _source(key: str, argument: str, hint: Any) -> tuple[str, str]:
     raise TypeError(f"{key}: the argument {argument} has no source")
 
 
-def _authorize(route: Route, event: Event) -> Caller:
+def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     if route.scope is None:
         return Caller(tenant="")
-    return authorize(event, route.scope, _path(event).get("organization_id"))
+    return authorize(event, route.scope, path.get("organization_id"))
 
 
-def _serve(route: Route, event: Event, caller: Caller) -> Reply[Any]:
+def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any]:
     try:
-        return route.call(**_arguments(route, event, caller))
+        return route.call(**_arguments(route, event, path, caller))
     except OrganizationNotFound:
         # Another region may hold it: then that region is named.
         others = settings().other_regions
-        organization_id = _path(event).get("organization_id")
-        if others and organization_id:
-            residency.check_home(
-                database.connection(), caller.tenant, UUID(organization_id), others
-            )
+        if others and "organization_id" in path:
+            organization_id = UUID(path["organization_id"])
+            residency.check_home(database.connection(), caller.tenant, organization_id, others)
         raise
 
 
-def _path(event: Event) -> dict[str, str]:
-    given = event.get("pathParameters") or {}
-    return {name: unquote(str(value)) for name, value in given.items()}
-
-
-def _arguments(route: Route, event: Event, caller: Caller) -> dict[str, Any]:
+def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller) -> dict[str, Any]:
     """Return a route's arguments, validated. Raises InvalidRequest."""
     query = event.get("queryStringParameters") or {}
     known = {parameter.name for parameter in route.parameters if parameter.place == "query"}
@@ -212,11 +206,17 @@ def _arguments(route: Route, event: Event, caller: Caller) -> dict[str, Any]:
         # A misspelt filter would otherwise be an answer to another question.
         if name not in known:
             raise invalid_field("query", f"/{name}", "is not a parameter here")
-    given = {"path": _path(event), "query": query, "header": event["headers"]}
+    given: dict[str, Any] = {
+        "caller": {"": caller},
+        "path": path,
+        "query": query,
+        "header": event["headers"],
+        "body": {"": json_body(event)},
+    }
     arguments: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     for parameter in route.parameters:
-        value = _value(parameter, given, event, caller)
+        value = given[parameter.place].get(parameter.name)
         if value is not None:
             try:
                 arguments[parameter.argument] = parameter.values.validate_python(value)
@@ -227,17 +227,6 @@ def _arguments(route: Route, event: Event, caller: Caller) -> dict[str, Any]:
     if errors:
         raise invalid_request(errors)
     return arguments
-
-
-def _value(
-    parameter: Parameter, given: dict[str, Any], event: Event, caller: Caller
-) -> object | None:
-    if parameter.place == "caller":
-        return caller
-    if parameter.place == "body":
-        return json_body(event)
-    value: object | None = given[parameter.place].get(parameter.name)
-    return value
 
 
 def _place(parameter: Parameter) -> tuple[str, ...]:
