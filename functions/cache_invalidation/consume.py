@@ -15,7 +15,7 @@ from synaxis_billing.invalidations import outbox
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take a batch from Kafka or from a queue. A message that cannot be read is reported, so that a
     queue keeps it among its dead letters. Raises Unreachable: then the batch is delivered again."""
-    batch = bus.received(event)
+    batch = bus.read_batch(event)
     for seconds in outbox.consume(cache(), settings().aws_region, batch.messages):
         metrics.add_metric("InvalidationDelay", MetricUnit.Seconds, seconds)
     metrics.add_metric("InvalidationsUnreadable", MetricUnit.Count, len(batch.unreadable))

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator
 
 from synaxis_billing.errors import NotFound
-from synaxis_billing.fields import shown
+from synaxis_billing.fields import json_schema
 
 
 class Currency(NamedTuple):
@@ -50,4 +50,4 @@ def currency_code(text: str) -> str:
 _ANY_CASE = "|".join(
     "".join(f"[{letter}{letter.lower()}]" for letter in code) for code in CURRENCIES
 )
-CurrencyCode = Annotated[str, AfterValidator(currency_code), shown(f"^({_ANY_CASE})$", "EUR")]
+CurrencyCode = Annotated[str, AfterValidator(currency_code), json_schema(f"^({_ANY_CASE})$", "EUR")]

@@ -1,4 +1,4 @@
-"""What the product refuses, and how it says so.
+"""Refusals of the product: each has a status, a code and a problem body.
 
 BillingError
 ├── InvalidRequest            400  a field breaks a rule; `errors` names each

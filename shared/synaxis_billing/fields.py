@@ -41,7 +41,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def spelled(pattern: str, rule: str) -> AfterValidator:
+def matching(pattern: str, rule: str) -> AfterValidator:
     """Refuses what the pattern does not match by a rule in words."""
 
     def check(text: str) -> str:
@@ -97,7 +97,7 @@ def _in_utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-def shown(pattern: str, example: str, **more: Any) -> WithJsonSchema:
+def json_schema(pattern: str, example: str, **more: Any) -> WithJsonSchema:
     """What the document says of a string whose rules are checked in words."""
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example], **more})
 
@@ -113,24 +113,24 @@ Usd = Annotated[
     BeforeValidator(parse_usd),
     AfterValidator(_positive),
     _AS_STRING,
-    shown(f"^{_AMOUNT}", "25.50", **_NO_ZERO),
+    json_schema(f"^{_AMOUNT}", "25.50", **_NO_ZERO),
 ]
 SignedUsd = Annotated[
     Decimal,
     BeforeValidator(parse_usd),
     AfterValidator(_not_zero),
     _AS_STRING,
-    shown(f"^-?{_AMOUNT}", "-25.50", **_NO_ZERO),
+    json_schema(f"^-?{_AMOUNT}", "-25.50", **_NO_ZERO),
 ]
 UsdOrZero = Annotated[
     Decimal,
     BeforeValidator(parse_usd),
     AfterValidator(_not_negative),
     _AS_STRING,
-    shown(f"^{_AMOUNT}", "25.50"),
+    json_schema(f"^{_AMOUNT}", "25.50"),
 ]
 # An amount, or a rate, in an answer.
-Money = Annotated[Decimal, _AS_STRING, shown(r"^-?[0-9]+(\.[0-9]+)?$", "25.50")]
+Money = Annotated[Decimal, _AS_STRING, json_schema(r"^-?[0-9]+(\.[0-9]+)?$", "25.50")]
 
 # PostgreSQL's text holds any character but NUL.
 _NO_NUL = r"^[^\x00]*$"

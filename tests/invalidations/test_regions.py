@@ -149,7 +149,7 @@ def test_a_change_here_is_forgotten_there(
     assert here.drain(db, bus.publisher()) == 2
     assert here.name_of(db, acme) == "Acme Inc"
     assert there.name_of(db, acme) == "Acme"
-    batch = bus.received(broker.event(2))
+    batch = bus.read_batch(broker.event(2))
     # Two renamings are one message, and the creation another.
     assert len(batch.messages) == 2
     assert [message.tenant for message in batch.messages] == [acme, acme]
@@ -215,7 +215,7 @@ def test_when_kafka_is_gone_this_region_knows_and_the_others_are_told_later(
     back = Broker()
     no_bus.setenv("KAFKA_BROKERS", back.url)
     assert here.drain(db, bus.publisher()) == 1
-    there.consume(bus.received(back.event(1)).messages)
+    there.consume(bus.read_batch(back.event(1)).messages)
     assert there.name_of(db, acme) == "Acme Ltd"
     back.end()
 
@@ -271,12 +271,12 @@ def test_what_cannot_be_read_is_named_and_stops_nothing() -> None:
         {"offset": offset, "value": base64.b64encode(of.encode()).decode()}
         for offset, of in enumerate(values)
     ]
-    batch = bus.received({"records": {"cache-invalidation-3": [*records, {"offset": 9}]}})
+    batch = bus.read_batch({"records": {"cache-invalidation-3": [*records, {"offset": 9}]}})
     assert batch.messages == [message]
     assert batch.unreadable == [
         f"cache-invalidation-3:{offset}" for offset in (1, 2, 3, 4, 5, 6, 9)
     ]
-    queued = bus.received(
+    queued = bus.read_batch(
         {"Records": [{"messageId": str(number), "body": of} for number, of in enumerate(values)]}
     )
     assert queued.messages == [message]
@@ -322,7 +322,7 @@ def test_without_kafka_the_same_message_goes_over_sns_to_each_regions_queue(
     here.drain(db, bus.publisher())
     received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
     records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in received]
-    there.consume(bus.received({"Records": records}).messages)
+    there.consume(bus.read_batch({"Records": records}).messages)
     assert there.name_of(db, acme) == "Acme Ltd"
     no_bus.setenv("INVALIDATION_TOPIC_ARN", topic.replace("cache-invalidation", "gone"))
     here.rename(db, acme, "Acme Inc")

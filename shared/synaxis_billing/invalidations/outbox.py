@@ -1,9 +1,9 @@
-"""What caches must forget: written by the change that makes it stale, told to every region.
+"""Outbox of cache invalidations: a change writes a row in its own transaction.
 
-A change leaves a row in its own transaction. After the commit its handler drains the rows: this
-region's Redis is told, then the others are, then the row goes. What a killed handler leaves, the
-next one drains, or a schedule. So each is told at least once, and being told twice, late or out of
-order does no harm.
+After the commit, the change's handler drains the rows: it sends them to this region's Redis, then
+to the other regions, then deletes them. The next handler or a schedule drains the rows that a
+killed handler left. So each invalidation is sent at least once; one that arrives twice, late or out
+of order does no harm.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ MOST_NAMES = 500
 
 
 class Message(Answer):
-    """What the regions tell each other: names and row versions, never values. `keys`, `tags` and
+    """Message between regions: names and row versions, never values. `keys`, `tags` and
     `families` map names to versions; a version, if not 0, is the oldest that may be cached."""
 
     id: UUID
@@ -64,8 +64,8 @@ Publish = Callable[[Sequence[Message]], None]
 
 
 class Forget(Request):
-    """What to forget of an organization: keys, a pattern, tags, or without any of them all of it.
-    `global` tells every region."""
+    """Cached values of an organization to invalidate: keys, a pattern, tags, or all of them when
+    none is named. `global` includes every region."""
 
     organization_id: UUID | None = None
     keys: tuple[str, ...] = Field((), max_length=1000)

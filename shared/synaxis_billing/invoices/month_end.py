@@ -9,7 +9,7 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Answer, shown, spelled
+from synaxis_billing.fields import Answer, json_schema, matching
 from synaxis_billing.invoices.invoices import Issuer, terms
 from synaxis_billing.rates.rates import Rate
 
@@ -19,8 +19,8 @@ MOST_FAILURES = 100
 _MONTH = "^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
 Month = Annotated[
     str,
-    spelled(_MONTH, "must be a month such as 2026-02"),
-    shown(_MONTH, "2026-02"),
+    matching(_MONTH, "must be a month such as 2026-02"),
+    json_schema(_MONTH, "2026-02"),
 ]
 
 

@@ -22,8 +22,8 @@ from synaxis_billing.fields import (
     Text,
     Time,
     UsdOrZero,
-    shown,
-    spelled,
+    json_schema,
+    matching,
 )
 from synaxis_billing.money import parse_usd
 
@@ -37,12 +37,14 @@ def _percentage(text: str) -> str:
 
 # https://www.rfc-editor.org/info/bcp47, the part that names languages, scripts and regions.
 _LOCALE = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
-Locale = Annotated[str, spelled(_LOCALE, "must be a locale such as pt-BR"), shown(_LOCALE, "pt-BR")]
+Locale = Annotated[
+    str, matching(_LOCALE, "must be a locale such as pt-BR"), json_schema(_LOCALE, "pt-BR")
+]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
-    shown(r"^0{0,37}([0-9]{1,2}(\.[0-9]{1,8})?|100(\.0{1,8})?)$", "20"),
+    json_schema(r"^0{0,37}([0-9]{1,2}(\.[0-9]{1,8})?|100(\.0{1,8})?)$", "20"),
 ]
 
 

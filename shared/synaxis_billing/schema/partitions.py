@@ -1,4 +1,4 @@
-"""What the database needs done on a schedule."""
+"""Monthly partitions of the ledger's tables, created ahead."""
 
 import psycopg
 
@@ -6,7 +6,7 @@ MONTHS_AHEAD = 12
 
 
 def ensure_partitions(connection: psycopg.Connection) -> list[str]:
-    """Make what is missing of the monthly partitions ahead, and return the names of the new."""
+    """Create the missing partitions of the months ahead; return the names of the new ones."""
     row = connection.execute("SELECT billing.ensure_partitions(%s)", [MONTHS_AHEAD]).fetchone()
     made: list[str] = row[0] if row else []
     return made

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, NotFound, invalid_field
-from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, shown
+from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, json_schema
 from synaxis_billing.money import format_amounts
 from synaxis_billing.paging import Page, paginate
 from synaxis_billing.webhooks.addresses import is_public, parse_url
@@ -49,7 +49,7 @@ Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000, pattern=r"^[\x21-\x7e]*$"),
     AfterValidator(_web_address),
-    shown(
+    json_schema(
         rf"^https://[A-Za-z0-9.-]+(:{_PORT})?([/?][!-\"$-~]*)?$",
         "https://example.com/billing",
         maxLength=2000,

@@ -80,8 +80,8 @@ def publish_to_sns(messages: Sequence[Message]) -> None:
             raise Undelivered(type(error).__name__) from error
 
 
-def received(event: dict[str, Any]) -> Received:
-    """The messages of a batch from Kafka or from a queue."""
+def read_batch(event: dict[str, Any]) -> Received:
+    """Read the messages of a batch from Kafka or from a queue."""
     batch = Received([], [])
     for record_id, body in _bodies(event):
         try:

@@ -1,4 +1,4 @@
-"""What AWS itself is asked for: secrets, and URLs signed by the function's own role."""
+"""Secrets of Secrets Manager, and URLs signed by the function's own role."""
 
 from synaxis_billing.edge.settings import settings
 
