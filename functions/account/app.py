@@ -1,5 +1,6 @@
 """Organizations and their balance, exchange rates, and the product's own state."""
 
+from typing import Annotated
 from uuid import UUID
 
 from synaxis_billing.caller import Caller
@@ -9,9 +10,12 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http import health
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.http.parameters import Cursor, Limit, Query
 from synaxis_billing.edge.settings import settings
+from synaxis_billing.fields import ClientId, Name
 from synaxis_billing.invalidations import outbox
 from synaxis_billing.organizations import balance, profile, residency
+from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.rates import rates
 
 handler = api = Api()
@@ -32,12 +36,24 @@ def create_organization(
     return Reply(profile.create_organization(connection(), caller, body))
 
 
+@api.endpoint("GET /v1/organizations", "billing:read")
+def list_organizations(
+    caller: Caller,
+    external_id: Annotated[ClientId | None, Query()] = None,
+    q: Annotated[Name | None, Query()] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[profile.OrganizationWithBalance]]:
+    page = (external_id, q, limit, cursor)
+    return Reply(profile.list_organizations(connection(), caller, *page))
+
+
 @api.endpoint(f"GET {ORGANIZATION}", "billing:read")
 def get_organization(caller: Caller, organization_id: UUID) -> Reply[profile.Organization]:
     return Reply(profile.get_organization(connection, cache(), caller, organization_id))
 
 
-@api.endpoint(f"PATCH {ORGANIZATION}", "billing:admin", invalidates=True)
+@api.endpoint(f"PATCH {ORGANIZATION}", "billing:admin", refuses=(409,), invalidates=True)
 def update_organization(
     caller: Caller, organization_id: UUID, body: profile.OrganizationChange
 ) -> Reply[profile.Organization]:

@@ -1,4 +1,4 @@
-"""An organization's transactions, its spend logs, and the sums of its spending."""
+"""An organization's transactions, holds and spend logs, and the sums of its spending."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,9 +9,11 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import Cursor, From, Limit, Query, To
-from synaxis_billing.ledger import transactions
+from synaxis_billing.fields import Name
+from synaxis_billing.ledger import holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.usage import spend_logs, spending
+from synaxis_billing.usage.dimensions import UsageFilter
 
 handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
@@ -21,26 +23,55 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 def list_transactions(
     caller: Caller,
     organization_id: UUID,
+    usage: Annotated[UsageFilter, Query()],
     transaction_type: Annotated[transactions.TransactionType | None, Query("type")] = None,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[transactions.Transaction]]:
-    page = (transaction_type, start, end, limit, cursor)
+    page = (transaction_type, usage, start, end, limit, cursor)
     return Reply(transactions.list_transactions(connection(), caller, organization_id, *page))
+
+
+@api.endpoint(f"GET {ORGANIZATION}/transactions/{{transaction_id}}", "billing:read")
+def get_transaction(
+    caller: Caller, organization_id: UUID, transaction_id: UUID
+) -> Reply[transactions.Transaction]:
+    return Reply(
+        transactions.get_transaction(connection(), caller, organization_id, transaction_id)
+    )
+
+
+@api.endpoint(f"GET {ORGANIZATION}/holds", "billing:read")
+def list_holds(
+    caller: Caller,
+    organization_id: UUID,
+    status: Annotated[holds.Status | None, Query()] = None,
+    request_id: Annotated[Name | None, Query()] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[holds.Hold]]:
+    page = (status, request_id, limit, cursor)
+    return Reply(holds.list_holds(connection(), caller, organization_id, *page))
+
+
+@api.endpoint(f"GET {ORGANIZATION}/holds/{{hold_id}}", "billing:read")
+def get_hold(caller: Caller, organization_id: UUID, hold_id: UUID) -> Reply[holds.Hold]:
+    return Reply(holds.get_hold(connection(), caller, organization_id, hold_id))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/spend-logs", "billing:read")
 def list_spend_logs(
     caller: Caller,
     organization_id: UUID,
+    usage: Annotated[UsageFilter, Query()],
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[spend_logs.SpendLog]]:
-    page = (start, end, limit, cursor)
+    page = (usage, start, end, limit, cursor)
     return Reply(spend_logs.list_spend_logs(connection(), caller, organization_id, *page))
 
 

@@ -10,6 +10,7 @@ BillingError
 ├── PayloadTooLarge           413
 ├── Misdirected               421  another region holds the organization
 ├── Unprocessable             422
+├── TooManyRequests           429  this organization alone has too much under way
 └── TemporarilyUnavailable    503  nothing was changed, or a retry with the same key tells
 
 A refusal with a code of its own is a subclass beside its noun, such as `HoldNotFound` in
@@ -103,6 +104,13 @@ class Unprocessable(BillingError):
     """The request contradicts what the ledger holds."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TooManyRequests(BillingError):
+    """This organization has too many requests under way. Retry with the same Idempotency-Key."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_requests"
 
 
 class TemporarilyUnavailable(BillingError):

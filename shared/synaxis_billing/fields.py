@@ -103,9 +103,10 @@ def json_schema(pattern: str, example: str, **more: Any) -> WithJsonSchema:
 
 
 _AS_STRING = PlainSerializer(format_money, return_type=str)
-# What parse_usd() takes: 40 digits, of which the last 10 may be other than zero.
-_AMOUNT = r"0{0,30}[0-9]{1,10}(\.[0-9]{1,8})?$"
-_NO_ZERO = {"not": {"pattern": r"^-?[0.]*$"}}
+# What parse_usd() takes: 40 digits, of which the last 10 may be other than zero; or what languages print
+# for small decimals.
+_AMOUNT = r"(0{0,30}[0-9]{1,10}(\.[0-9]{1,8})?|[0-9](\.[0-9]{1,3})?[eE]-0?[1-5])$"
+_NO_ZERO = {"not": {"pattern": r"^-?[0.]*([eE].*)?$"}}
 
 # An amount in a request, in US dollars.
 Usd = Annotated[
@@ -138,6 +139,12 @@ Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL),
     Field(examples=["a name"]),
+]
+# The client's own name of a team, a key or a user; a UUID is one.
+ClientId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128, pattern=_NO_NUL),
+    Field(examples=["team-7"]),
 ]
 Text = Annotated[
     str,

@@ -11,21 +11,22 @@ DECIMALS = 8
 INTEGER_DIGITS = 10
 LARGEST_USD = Decimal(10) ** INTEGER_DIGITS - Decimal(1).scaleb(-DECIMALS)
 _AMOUNTS = ("_usd", "_billing_currency", "exchange_rate")
-_PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
+# With an exponent, as languages print small decimals.
+_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
 
 
 def parse_usd(text: object) -> Decimal:
     """The amount that a request's string says.
 
-    Raises ValueError, whose message completes "<field> ...", for a number, an exponent, more than
-    8 decimals or more than the column holds.
+    Raises ValueError, whose message completes "<field> ...", for a number, more than 8 decimals or
+    more than the column holds.
     """
     if not isinstance(text, str):
         raise ValueError('must be a string holding a decimal, such as "25.50"; a number is refused')
-    if not _PLAIN_DECIMAL.fullmatch(text):
-        raise ValueError('must hold a plain decimal, such as "25.50"')
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError('must hold a decimal, such as "25.50"')
     amount = Decimal(text)
-    if len(text.partition(".")[2]) > DECIMALS:
+    if len(f"{amount:f}".partition(".")[2]) > DECIMALS:
         raise ValueError(f"must have at most {DECIMALS} decimals")
     if abs(amount) > LARGEST_USD:
         raise ValueError(f"must be at most {LARGEST_USD}")

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from synaxis_billing.errors import invalid_field
@@ -12,6 +12,8 @@ from synaxis_billing.fields import Answer
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
+# Searched for one page of a filtered list, within the time that a statement has.
+SEARCHED_ROWS = 20_000
 
 
 class Dated(Protocol):
@@ -32,19 +34,25 @@ def paginate[Item: Dated](
     limit: int,
     cursor: str | None,
     end: datetime | None,
-    fetch: Callable[[datetime | None, int], list[Item]],
+    fetch: Callable[[datetime | None, int], tuple[list[Item], datetime | None]],
 ) -> tuple[list[Item], str | None]:
-    """At most `limit` items before `end` and `cursor`, and the cursor of those that follow.
+    """Return at most `limit` items before `end` and `cursor`, and the cursor of those that follow.
 
-    `fetch(end, limit)` lists newest first. No two items of one list have the same instant. Raises
-    InvalidRequest for a cursor of another list or organization.
+    `fetch(end, limit)` lists newest first, with the instant that its search reached before the end
+    of the list, or None. No two items of one list have the same instant. Raises InvalidRequest for
+    a cursor of another list or organization.
     """
     reached = reached_by(cursor, listed, organization_id) if cursor is not None else None
     ends = [instant for instant in (end, reached) if instant is not None]
-    items = fetch(min(ends, default=None), limit + 1)
-    if len(items) <= limit:
-        return items, None
-    return items[:limit], cursor_at(listed, organization_id, items[limit - 1].created_at)
+    items, searched = fetch(min(ends, default=None), limit + 1)
+    if len(items) > limit:
+        items, searched = items[:limit], items[limit - 1].created_at
+    return items, searched and cursor_at(listed, organization_id, searched)
+
+
+def reached(value: dict[str, Any]) -> datetime | None:
+    """Return the instant that a database's search of a list reached; None at the list's end."""
+    return value["reached"] and datetime.fromisoformat(value["reached"])
 
 
 def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:

@@ -28,6 +28,15 @@ def call(connection: psycopg.Connection, function: str, **arguments: Any) -> Any
     return row[0] if row else None
 
 
+def call_procedure(connection: psycopg.Connection, procedure: str, **arguments: Any) -> Any:
+    """Return the answer of a procedure of the schema `billing`: one round trip, which commits
+    within. `connection` is in autocommit mode."""
+    names = ", ".join(f"p_{name} => %s" for name in arguments)
+    statement = f"CALL billing.{procedure}(p_answer => NULL, {names})".encode()
+    row = connection.execute(statement, list(arguments.values())).fetchone()
+    return row[0] if row else None
+
+
 def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
     """Return the value of an outcome, and whether it is an earlier answer replayed.
 

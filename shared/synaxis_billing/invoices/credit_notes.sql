@@ -64,7 +64,7 @@ BEGIN
         t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
             format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
         -- Keys of clients are ASCII, so no key equals this one.
-        PERFORM billing.store_credit(
+        PERFORM billing.store_transaction(
             o, t, format('credit note № %s', n.credit_note_number), p_fingerprint);
     ELSE
         PERFORM billing.save_organization(o);
@@ -79,7 +79,8 @@ BEGIN
         n.total_amount_billing_currency, t.id, p_key, p_fingerprint, o.changed_at
     ) RETURNING * INTO n;
     IF n.total_amount_usd = rest.total_amount_usd THEN
-        UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at WHERE id = i.id;
+        UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
+        WHERE organization_id = o.id AND id = i.id;
     END IF;
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;
@@ -114,7 +115,7 @@ BEGIN
         i.total_amount_billing_currency - coalesce(sum(total_amount_billing_currency), 0)
     INTO n.subtotal_usd, n.tax_usd, n.total_amount_usd, n.subtotal_billing_currency,
         n.tax_billing_currency, n.total_amount_billing_currency
-    FROM billing.credit_notes WHERE invoice_id = i.id;
+    FROM billing.credit_notes WHERE organization_id = i.organization_id AND invoice_id = i.id;
     RETURN n;
 END $$;
 
@@ -133,5 +134,6 @@ BEGIN
     END IF;
     RETURN billing.outcome('found', (
         SELECT coalesce(json_agg(billing.credit_note_json(n) ORDER BY n.created_at), '[]')
-        FROM billing.credit_notes AS n WHERE n.invoice_id = p_invoice_id));
+        FROM billing.credit_notes AS n
+        WHERE n.organization_id = p_organization_id AND n.invoice_id = p_invoice_id));
 END $$;

@@ -196,7 +196,7 @@ def list_invoices(
 ) -> Page[Invoice]:
     """List the invoices, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
 
-    def fetch(before: datetime | None, most: int) -> list[Invoice]:
+    def fetch(before: datetime | None, most: int) -> tuple[list[Invoice], None]:
         outcome = procedures.call(
             db,
             "invoices",
@@ -206,7 +206,7 @@ def list_invoices(
             before=before,
             limit=most,
         )
-        return [Invoice.model_validate(row) for row in procedures.accepted(outcome)[0]]
+        return [Invoice.model_validate(row) for row in procedures.accepted(outcome)[0]], None
 
     items, following = paginate("invoices", organization_id, limit, cursor, None, fetch)
     return Page[Invoice](items=items, next_cursor=following)

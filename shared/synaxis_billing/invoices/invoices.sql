@@ -169,7 +169,7 @@ BEGIN
         i.tax_billing_currency, i.total_amount_billing_currency, i.tax, i.seller, i.customer, i.locale,
         i.payment_terms_days, i.issued_at, i.due_date, i.paid_at, i.created_at, i.updated_at
     )
-    ON CONFLICT (id) DO UPDATE SET
+    ON CONFLICT (organization_id, id) DO UPDATE SET
         invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
         billing_currency = i.billing_currency, minor_units = i.minor_units,
         exchange_rate = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of,
@@ -258,7 +258,7 @@ BEGIN
     END IF;
     UPDATE billing.invoices
     SET status = 'paid', paid_at = coalesce(p_paid_at, o.changed_at), updated_at = o.changed_at
-    WHERE id = i.id RETURNING * INTO i;
+    WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
@@ -281,7 +281,7 @@ BEGIN
             'The invoice is %s: only a credit note takes it back.', i.status));
     END IF;
     UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
-    WHERE id = i.id RETURNING * INTO i;
+    WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
@@ -295,13 +295,13 @@ DECLARE
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     WITH due AS (
-        SELECT id FROM billing.invoices
+        SELECT organization_id, id FROM billing.invoices
         WHERE status = 'issued' AND due_date <= (v_now AT TIME ZONE 'UTC')::date
             AND due_date < (v_now AT TIME ZONE timezone)::date
         ORDER BY due_date LIMIT p_limit FOR UPDATE SKIP LOCKED
     )
     UPDATE billing.invoices AS i SET status = 'overdue', updated_at = v_now
-    FROM due WHERE i.id = due.id;
+    FROM due WHERE i.organization_id = due.organization_id AND i.id = due.id;
     GET DIAGNOSTICS v_marked = ROW_COUNT;
     RETURN v_marked;
 END $$;
@@ -369,7 +369,7 @@ BEGIN
               = to_jsonb(OLD) - ARRAY['status', 'paid_at', 'updated_at']
             AND (NEW.status <> 'cancelled' OR NEW.total_amount_usd = (
                 SELECT coalesce(sum(total_amount_usd), 0) FROM billing.credit_notes
-                WHERE invoice_id = NEW.id))
+                WHERE organization_id = NEW.organization_id AND invoice_id = NEW.id))
         THEN
             RETURN NEW;
         END IF;

@@ -23,7 +23,7 @@ BEGIN
     SELECT p_month, o.id FROM billing.organizations AS o
     WHERE o.id = ANY (v_ids)
         AND o.created_at < billing.month_start(billing.next_month(p_month), o.timezone)
-    ON CONFLICT (month, organization_id) DO NOTHING;
+    ON CONFLICT (organization_id, month) DO NOTHING;
     RETURN billing.outcome('found', json_build_object(
         'organization_ids', (
             SELECT coalesce(json_agg(organization_id ORDER BY organization_id), '[]')
@@ -51,7 +51,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     INSERT INTO billing.month_end_items (month, organization_id) VALUES (p_month, o.id)
-    ON CONFLICT (month, organization_id) DO NOTHING;
+    ON CONFLICT (organization_id, month) DO NOTHING;
     SELECT * INTO m FROM billing.month_end_items WHERE month = p_month AND organization_id = o.id;
     IF m.status IN ('issued', 'empty') THEN
         RETURN billing.outcome('replayed', to_json(m));

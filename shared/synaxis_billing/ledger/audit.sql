@@ -43,7 +43,21 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     FROM billing.credit_transactions AS t
     WHERE t.hash <> billing.transaction_hash(t)
         OR t.personal_salt IS NOT NULL
-        AND t.personal_digest <> billing.personal_digest(t.personal_salt, t.description, t.initiated_by)
+        AND t.personal_digest <> billing.personal_digest(
+            t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata)
+    UNION ALL
+    SELECT t.organization_id, 'a transaction has the time of its id', format('transaction %s', t.id)
+    FROM billing.credit_transactions AS t
+    WHERE t.created_at < uuid_extract_timestamp(t.id) - interval '1 second'
+        OR t.created_at >= uuid_extract_timestamp(t.id) + interval '11 seconds'
+    UNION ALL
+    SELECT t.organization_id, 'no transaction lies in the future', format('transaction %s', t.id)
+    FROM billing.credit_transactions AS t WHERE t.created_at > billing.now() + interval '1 minute'
+    UNION ALL
+    SELECT o.id, 'credit is not overdrawn', format('balance %s, held %s, limit %s, allowed to %s',
+        o.balance_usd, o.held_usd, o.credit_limit_usd, o.floor_usd)
+    FROM billing.organizations AS o
+    WHERE o.held_usd < 0 OR o.balance_usd - o.held_usd < least(o.floor_usd, -o.credit_limit_usd)
     UNION ALL
     SELECT t.organization_id, 'a transaction belongs to an organization', format('transaction %s', t.id)
     FROM billing.credit_transactions AS t
@@ -73,25 +87,30 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     FULL JOIN (
         SELECT f.organization_id, f.charge_id, sum(f.amount_usd) AS refunded_usd
         FROM billing.credit_transactions AS f WHERE f.transaction_type = 'refund' GROUP BY 1, 2
-    ) AS t ON t.charge_id = r.charge_id
+    ) AS t ON t.organization_id = r.organization_id AND t.charge_id = r.charge_id
     LEFT JOIN billing.credit_transactions AS c ON c.id = coalesce(r.charge_id, t.charge_id)
         AND c.transaction_type = 'charge'
     WHERE r.refunded_usd IS DISTINCT FROM t.refunded_usd OR r.charged_usd IS DISTINCT FROM -c.amount_usd
         OR r.refunded_usd > r.charged_usd
 $$;
 
--- One key for each transaction.
+-- One key for each transaction, and the LLM request of each in its key's row.
 CREATE OR REPLACE FUNCTION billing.audit_keys()
 RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
     SELECT coalesce(k.organization_id, t.organization_id), 'a transaction has one key',
         format('transaction %s, key %s', t.id, k.key)
-    FROM (SELECT * FROM billing.idempotency WHERE kind = 'key' AND result_type = 'transaction') AS k
+    FROM (SELECT * FROM billing.idempotency WHERE result_type = 'transaction') AS k
     FULL JOIN billing.credit_transactions AS t ON t.id = k.result_id
         AND t.organization_id = k.organization_id AND t.created_at = k.created_at
-    WHERE k.key IS NULL OR t.id IS NULL
+    WHERE k.key IS NULL OR t.id IS NULL OR k.request_id IS DISTINCT FROM t.request_id
     UNION ALL
-    SELECT t.organization_id, 'a transaction has one key', format('transaction %s has %s', t.id, count(*))
-    FROM billing.credit_transactions AS t
-    JOIN billing.idempotency AS k ON k.result_id = t.id AND k.kind = 'key'
-    GROUP BY t.organization_id, t.id HAVING count(*) > 1
+    SELECT k.organization_id, 'a transaction has one key', format('transaction %s has %s', k.result_id, count(*))
+    FROM billing.idempotency AS k WHERE k.result_type = 'transaction'
+    GROUP BY k.organization_id, k.result_id HAVING count(*) > 1
+    UNION ALL
+    SELECT p.organization_id, 'a payment is one top-up', format('reference %s', to_json(p.reference_id))
+    FROM billing.credited_payments AS p
+    LEFT JOIN billing.credit_transactions AS t ON t.organization_id = p.organization_id
+        AND t.id = p.transaction_id AND t.transaction_type = 'topup' AND t.reference_id = p.reference_id
+    WHERE t.id IS NULL
 $$;

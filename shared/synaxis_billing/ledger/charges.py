@@ -10,8 +10,9 @@ from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
-from synaxis_billing.fields import Answer, Key, Request, Text, Usd
+from synaxis_billing.fields import Answer, Key, Request, Text, UsdOrZero
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.ledger.turns import spend
 from synaxis_billing.usage.dimensions import Usage, usage_arguments
 from synaxis_billing.validation import invalid_request
 
@@ -19,7 +20,7 @@ LARGEST_BATCH = 1000
 
 
 class ChargeRequest(Usage):
-    amount_usd: Usd
+    amount_usd: UsdOrZero
     description: Text
 
 
@@ -64,20 +65,26 @@ def charge(
 ) -> tuple[Transaction, bool]:
     """Charge an organization; return the transaction, and whether it is an earlier one replayed.
 
-    Raises InsufficientCredits, OrganizationNotFound, Conflict (request_id was counted before),
-    IdempotencyKeyReused.
+    Raises InsufficientCredits, OrganizationSuspended, OrganizationNotFound, Conflict (request_id was
+    counted before), IdempotencyKeyReused, TooManyRequests.
     """
-    arguments = usage_arguments(
-        "charge", caller, request, organization_id=str(organization_id), idempotency_key=key
-    )
+    arguments = usage_arguments("charge", caller, request, idempotency_key=key)
     try:
-        outcome = procedures.call(db, "charge", tenant=caller.tenant, charge=Jsonb(arguments))
+        outcome = spend(db, "charge", caller, organization_id, arguments)
     except psycopg.errors.UniqueViolation:
-        # The LLM request was counted under another key; the batch tells which.
+        # The LLM request was counted under another key, or another call with this key was quicker;
+        # the batch tells.
+        arguments["organization_id"] = str(organization_id)
         [outcome] = procedures.call(
             db, "charge_batch", tenant=caller.tenant, charges=Jsonb([arguments])
         )
-    return accepted_transaction(outcome)
+    # A new charge's answer leaves out what is known here.
+    known = {name: arguments.get(name) for name in Transaction.model_fields} | {
+        "organization_id": organization_id,
+        "transaction_type": "charge",
+        "amount_usd": -request.amount_usd,
+    }
+    return accepted_transaction(outcome, known)
 
 
 def charge_batch(

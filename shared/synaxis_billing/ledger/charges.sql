@@ -1,80 +1,69 @@
--- Charges for usage, one or a batch. A charge is one transaction, one spend log, its rollup and its
--- idempotency rows, all stored by one statement; no charge takes more than the available credit.
+-- Charges for usage, one or a batch. A charge is one transaction, which is its spend log too, its rollup and
+-- its idempotency row, all stored by one statement; no charge takes more than the available credit.
 
--- Charge for usage. Nearly every charge is new and paid for, which is decided here; what is refused
--- or repeated, the batch of one tells why.
+-- Charge for usage. Nearly every charge is new and paid for: one UPDATE locks the organization, sees that the
+-- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
+-- find, the batch of one decides. The clock is read before the lock, so each writer of the organization's row
+-- moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
+-- a unique violation. The answer has what the caller does not know.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_charge jsonb) RETURNS json
+CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_charge);
-    o billing.organizations := billing.lock_organization(p_tenant, u.organization_id);
-    v_answer json;
+    v_tenant text := set_config('billing.tenant',
+        CASE p_tenant WHEN '*' THEN p_organization_id::text ELSE p_tenant END, true);
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
+    v_now timestamptz := billing.now();
+    v_id uuid := billing.new_id(v_now);
+    v_salt uuid := gen_random_uuid();
+    v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
+    t record;
 BEGIN
-    IF u.amount_usd <= o.balance_usd - o.held_usd THEN
-        v_answer := billing.store_charge(o, u);
-    END IF;
-    RETURN coalesce(v_answer, (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1]);
-END $$;
-
--- Charge for usage that the caller has found credit for, whole; NULL when the key is used already,
--- and nothing is done. An LLM request that is counted already is a unique violation. One statement,
--- for speed: it is the part of a charge that others of the organization wait for.
-CREATE OR REPLACE FUNCTION billing.store_charge(
-    o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL
-) RETURNS json LANGUAGE plpgsql AS $$
-DECLARE
-    t billing.credit_transactions := billing.next_transaction(
-        o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by, p_hold_id);
-BEGIN
-    WITH once AS (
-        INSERT INTO billing.idempotency
-            (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-        VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'transaction', t.id, t.created_at)
-        ON CONFLICT (organization_id, kind, key) DO NOTHING
-        RETURNING 1
-    ), request AS (
-        INSERT INTO billing.idempotency
-            (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-        SELECT o.id, 'request', u.request_id, u.fingerprint, 'transaction', t.id, t.created_at
-        FROM once WHERE u.request_id IS NOT NULL
-    ), entry AS (
-        INSERT INTO billing.credit_transactions
-            (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
-            balance_after_usd, description, reference_id, initiated_by, hold_id, charge_id, personal_salt,
-            personal_digest, previous_hash, hash, created_at)
-        SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
-            t.balance_after_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
-            t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
-        FROM once
-    ), log AS (
-        INSERT INTO billing.spend_logs
-            (id, organization_id, transaction_id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, bucket_start, created_at)
-        SELECT uuidv7(), o.id, t.id, u.team_id, u.virtual_key_id, u.request_id, u.amount_usd, u.model,
-            u.provider, coalesce(u.tokens, 0), u.region, o.day_start, t.created_at
-        FROM once
-    ), head AS (
-        UPDATE billing.organizations SET balance_usd = t.balance_after_usd, held_usd = o.held_usd,
-            floor_usd = 0, version = t.version, head_hash = t.hash, changed_at = t.created_at,
-            day_start = o.day_start, day_end = o.day_end
-        FROM once WHERE id = o.id
-    )
-    INSERT INTO billing.spend_rollups AS r
-        (organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id, region,
-        charged, amount_usd, tokens, requests)
-    SELECT o.id, o.day_start, o.day_end, u.model, u.provider, u.team_id, u.virtual_key_id, u.region,
-        true, u.amount_usd, coalesce(u.tokens, 0), 1
-    FROM once
-    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
-    DO UPDATE SET
-        amount_usd = r.amount_usd + excluded.amount_usd,
-        tokens = r.tokens + excluded.tokens,
-        requests = r.requests + excluded.requests;
+    UPDATE billing.organizations AS o SET
+        balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
+        changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
+        head_hash = sha256(o.head_hash || convert_to(concat('["', v_id, '", "', o.id, '", "', o.version + 1,
+            '", "charge", "', -u.amount_usd, '", "', o.balance_usd, '", "', o.balance_usd - u.amount_usd, '", ',
+            coalesce(to_json(u.reference_id)::text, 'null'), ', null, null, "', encode(v_digest, 'hex'), '", "',
+            (date_part('epoch', greatest(v_now, o.changed_at + interval '1 microsecond')) * 1000000)::bigint,
+            '"]'), 'UTF8'))
+    WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
+        AND greatest(v_now, o.changed_at + interval '1 microsecond') < o.fast_until
+        -- After the clock was set back, the id takes its time from changed_at.
+        AND o.changed_at < v_now + interval '10 seconds'
+        AND NOT EXISTS (SELECT FROM billing.idempotency
+            WHERE organization_id = p_organization_id AND key = u.idempotency_key)
+    RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,
+        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low
+    INTO t;
     IF NOT FOUND THEN
-        RETURN NULL;
+        RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
+            p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
     END IF;
-    RETURN billing.outcome('created', billing.transaction_json(t));
+    IF t.after < t.low AND t.before >= t.low THEN
+        PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
+    END IF;
+    UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd,
+        tokens = r.tokens + coalesce(u.tokens, 0), requests = r.requests + 1
+    WHERE organization_id = p_organization_id AND bucket_start = t.day_start AND dimensions =
+        billing.dimensions(u.model, u.provider, u.team_id, u.virtual_key_id, u.region, true);
+    IF NOT FOUND THEN
+        PERFORM billing.add_to_rollup(p_organization_id, t.day_start, t.day_end, u, true);
+    END IF;
+    INSERT INTO billing.idempotency
+        (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
+    VALUES (p_organization_id, u.idempotency_key, u.request_id, u.fingerprint, 'transaction', v_id, t.changed_at);
+    INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
+        balance_before_usd, balance_after_usd, description, reference_id, initiated_by, request_id, team_id,
+        virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, personal_salt,
+        personal_digest, previous_hash, hash, created_at)
+    VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, u.description,
+        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
+        u.provider, u.tokens, u.region, u.metadata, t.day_start, v_salt, v_digest, t.previous_hash, t.hash,
+        t.changed_at);
+    RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
+        '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
+        '", "created_at": ', to_json(t.changed_at), '}}')::json;
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
@@ -96,16 +85,19 @@ BEGIN
     ORDER BY id FOR NO KEY UPDATE;
     b := billing.decide_batch(v_requests);
     IF b.transactions IS NOT NULL THEN
-        PERFORM billing.store_batch(b.transactions, b.usages, b.day_starts, b.day_ends);
+        PERFORM billing.store_transactions(b.transactions);
+        PERFORM billing.store_keys(b.transactions, b.usages);
+        PERFORM billing.add_to_rollups(b.transactions, b.day_ends);
     END IF;
     RETURN b.results;
 END $$;
 
 -- Decide the items of a batch one after the other, and write their organizations back: each item's
--- outcome, and side by side the transactions to store, their usages and the local days that count them.
+-- outcome, and side by side the transactions to store, their usages and the ends of the local days that
+-- count them.
 CREATE OR REPLACE FUNCTION billing.decide_batch(
     p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[],
-    OUT usages billing.usage_request[], OUT day_starts timestamptz[], OUT day_ends timestamptz[]
+    OUT usages billing.usage_request[], OUT day_ends timestamptz[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_repeats boolean := billing.repeats(p_requests);
@@ -131,17 +123,19 @@ BEGIN
         IF o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats THEN
             v_result := billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen);
         END IF;
-        IF v_result IS NULL AND u.amount_usd > o.balance_usd - o.held_usd AND o.held_usd > 0 THEN
+        IF v_result IS NULL AND o.status <> 'active' THEN
+            v_result := billing.outcome('organization_suspended');
+        END IF;
+        IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
             o := billing.expire_holds(billing.advance_clock(o));
             v_dirty := true;
         END IF;
-        IF v_result IS NULL AND u.amount_usd > o.balance_usd - o.held_usd THEN
+        IF v_result IS NULL AND billing.exceeds_credit(o, u.amount_usd) THEN
             v_result := billing.insufficient_credits(o, u.amount_usd);
         END IF;
         IF v_result IS NULL THEN
             o := billing.advance_clock(o);
-            t := billing.next_transaction(
-                o, 'charge', -u.amount_usd, u.description, u.reference_id, u.initiated_by);
+            t := billing.charge_of(o, u);
             o.balance_usd := t.balance_after_usd;
             o.version := t.version;
             o.head_hash := t.hash;
@@ -149,7 +143,6 @@ BEGIN
             v_accepted := v_accepted + 1;
             transactions[v_accepted] := t;
             usages[v_accepted] := u;
-            day_starts[v_accepted] := o.day_start;
             day_ends[v_accepted] := o.day_end;
             IF v_repeats THEN
                 v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
@@ -177,10 +170,10 @@ CREATE OR REPLACE FUNCTION billing.batch_items(p_requests billing.usage_request[
 RETURNS TABLE (ordinal int, past billing.idempotency, counted text) LANGUAGE sql STABLE AS $$
     SELECT r.ordinality::int, (
             SELECT k FROM billing.idempotency AS k
-            WHERE k.organization_id = r.organization_id AND k.kind = 'key' AND k.key = r.idempotency_key
+            WHERE k.organization_id = r.organization_id AND k.key = r.idempotency_key
         ), (
-            SELECT k.key FROM billing.idempotency AS k
-            WHERE k.organization_id = r.organization_id AND k.kind = 'request' AND k.key = r.request_id
+            SELECT k.request_id FROM billing.idempotency AS k
+            WHERE k.organization_id = r.organization_id AND k.request_id = r.request_id
         )
     FROM unnest(p_requests) WITH ORDINALITY AS r
     ORDER BY r.organization_id, r.ordinality
@@ -224,57 +217,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Store the transactions of a batch, each with the usage that it charges and the local day that counts it.
-CREATE OR REPLACE FUNCTION billing.store_batch(
-    p_transactions billing.credit_transactions[],
-    p_usages billing.usage_request[],
-    p_day_starts timestamptz[],
-    p_day_ends timestamptz[]
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO billing.credit_transactions
-        (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
-        balance_after_usd, description, reference_id, initiated_by, hold_id, charge_id, personal_salt,
-        personal_digest, previous_hash, hash, created_at)
-    SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
-        t.balance_after_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
-        t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
-    FROM unnest(p_transactions) AS t;
-    WITH charged AS MATERIALIZED (
-        SELECT t.organization_id, t.id, t.created_at, d.day_start, d.day_end, u.idempotency_key,
-            u.fingerprint, u.amount_usd, u.request_id, u.team_id, u.virtual_key_id, u.model, u.provider,
-            coalesce(u.tokens, 0) AS tokens, u.region
-        FROM unnest(p_transactions) WITH ORDINALITY AS t
-        JOIN unnest(p_usages) WITH ORDINALITY AS u USING (ordinality)
-        JOIN unnest(p_day_starts, p_day_ends) WITH ORDINALITY AS d (day_start, day_end, ordinality)
-            USING (ordinality)
-    ), once AS (
-        INSERT INTO billing.idempotency
-            (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-        SELECT organization_id, 'key'::billing.once_per, idempotency_key, fingerprint,
-            'transaction'::billing.result_type, id, created_at
-        FROM charged
-        UNION ALL
-        SELECT organization_id, 'request', request_id, fingerprint, 'transaction', id, created_at
-        FROM charged WHERE request_id IS NOT NULL
-    ), log AS (
-        INSERT INTO billing.spend_logs
-            (id, organization_id, transaction_id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, bucket_start, created_at)
-        SELECT uuidv7(), organization_id, id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, day_start, created_at
-        FROM charged
-    )
-    INSERT INTO billing.spend_rollups AS r
-        (organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id, region,
-        charged, amount_usd, tokens, requests)
-    SELECT organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region, true,
-        sum(amount_usd), sum(tokens), count(*)
-    FROM charged
-    GROUP BY organization_id, day_start, day_end, model, provider, team_id, virtual_key_id, region
-    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
-    DO UPDATE SET
-        amount_usd = r.amount_usd + excluded.amount_usd,
-        tokens = r.tokens + excluded.tokens,
-        requests = r.requests + excluded.requests;
-END $$;
+-- Store the keys of a batch's transactions, which lie side by side with their usages.
+CREATE OR REPLACE FUNCTION billing.store_keys(
+    p_transactions billing.credit_transactions[], p_usages billing.usage_request[]
+) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO billing.idempotency
+        (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
+    SELECT t.organization_id, u.idempotency_key, u.request_id, u.fingerprint,
+        'transaction'::billing.result_type, t.id, t.created_at
+    FROM unnest(p_transactions) WITH ORDINALITY AS t
+    JOIN unnest(p_usages) WITH ORDINALITY AS u USING (ordinality)
+$$;

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import NotFound, Unprocessable
+from synaxis_billing.errors import Unprocessable
 from synaxis_billing.fields import Name, Request, SignedUsd, Text, Usd
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
@@ -37,12 +37,6 @@ class AdjustmentRequest(Request):
     amount_usd: SignedUsd
     description: Text
     allow_negative_balance: Annotated[bool, Field(strict=True)] = False
-
-
-class TransactionNotFound(NotFound):
-    """The transaction does not exist in this organization."""
-
-    code = "transaction_not_found"
 
 
 class RefundExceedsCharge(Unprocessable):

@@ -17,18 +17,17 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    SELECT result_id INTO v_earlier FROM billing.idempotency
-    WHERE organization_id = o.id AND kind = 'payment' AND key = p_reference_id;
+    SELECT transaction_id INTO v_earlier FROM billing.credited_payments
+    WHERE organization_id = o.id AND reference_id = p_reference_id;
     IF FOUND THEN
         RETURN billing.invalid_state(format('reference_id %s was already credited by transaction %s',
             to_json(p_reference_id), v_earlier));
     END IF;
     t := billing.next_transaction(o, 'topup', p_amount_usd, p_description, p_reference_id, p_initiated_by);
-    PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
+    PERFORM billing.store_transaction(o, t, p_key, p_fingerprint);
     IF p_reference_id IS NOT NULL THEN
-        INSERT INTO billing.idempotency
-            (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-        VALUES (o.id, 'payment', p_reference_id, p_fingerprint, 'transaction', t.id, o.changed_at);
+        INSERT INTO billing.credited_payments (organization_id, reference_id, transaction_id)
+        VALUES (o.id, p_reference_id, t.id);
     END IF;
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
@@ -51,12 +50,8 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    -- The time in the id finds the partition.
-    SELECT * INTO c FROM billing.credit_transactions
-    WHERE id = p_charge_id AND organization_id = o.id
-        AND created_at >= uuid_extract_timestamp(p_charge_id) - interval '1 day'
-        AND created_at < uuid_extract_timestamp(p_charge_id) + interval '1 day';
-    IF NOT FOUND THEN
+    c := billing.transaction_by_id(o.id, p_charge_id);
+    IF c.id IS NULL THEN
         RETURN billing.outcome('transaction_not_found');
     END IF;
     IF c.transaction_type <> 'charge' THEN
@@ -64,18 +59,19 @@ BEGIN
             c.id, c.transaction_type));
     END IF;
     v_left_usd := -c.amount_usd - coalesce(
-        (SELECT refunded_usd FROM billing.charge_refunds WHERE charge_id = c.id), 0);
+        (SELECT refunded_usd FROM billing.charge_refunds
+        WHERE organization_id = o.id AND charge_id = c.id), 0);
     v_amount_usd := coalesce(p_amount_usd, v_left_usd);
     IF v_amount_usd > v_left_usd OR v_left_usd = 0 THEN
         RETURN billing.outcome('refund_exceeds_charge', json_build_object(
             'refundable_usd', v_left_usd::text, 'required_usd', v_amount_usd::text));
     END IF;
-    INSERT INTO billing.charge_refunds AS r (charge_id, organization_id, charged_usd, refunded_usd)
-    VALUES (c.id, o.id, -c.amount_usd, v_amount_usd)
-    ON CONFLICT (charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
+    INSERT INTO billing.charge_refunds AS r (organization_id, charge_id, charged_usd, refunded_usd)
+    VALUES (o.id, c.id, -c.amount_usd, v_amount_usd)
+    ON CONFLICT (organization_id, charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
     t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
         p_initiated_by, p_charge_id => c.id);
-    PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
+    PERFORM billing.store_transaction(o, t, p_key, p_fingerprint);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 
@@ -94,37 +90,16 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    IF p_amount_usd < 0 AND o.balance_usd - o.held_usd + p_amount_usd < 0 THEN
+    IF p_amount_usd < 0 AND billing.exceeds_credit(o, -p_amount_usd) THEN
         o := billing.expire_holds(o);
         IF p_allow_negative_balance THEN
             o.floor_usd := least(o.floor_usd, o.balance_usd - o.held_usd + p_amount_usd);
-        ELSIF o.balance_usd - o.held_usd + p_amount_usd < 0 THEN
+        ELSIF billing.exceeds_credit(o, -p_amount_usd) THEN
             PERFORM billing.save_organization(o);
             RETURN billing.insufficient_credits(o, -p_amount_usd);
         END IF;
     END IF;
     t := billing.next_transaction(o, 'adjustment', p_amount_usd, p_description, NULL, p_initiated_by);
-    PERFORM billing.store_credit(o, t, p_key, p_fingerprint);
+    PERFORM billing.store_transaction(o, t, p_key, p_fingerprint);
     RETURN billing.outcome('created', billing.transaction_json(t));
-END $$;
-
--- Store a change of credit that is not spend, with its key.
-CREATE OR REPLACE FUNCTION billing.store_credit(
-    o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO billing.idempotency
-        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-    VALUES (o.id, 'key', p_key, p_fingerprint, 'transaction', t.id, o.changed_at);
-    INSERT INTO billing.credit_transactions
-        (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
-        balance_after_usd, description, reference_id, initiated_by, hold_id, charge_id, personal_salt,
-        personal_digest, previous_hash, hash, created_at)
-    VALUES (t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
-        t.balance_after_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
-        t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at);
-    o.balance_usd := t.balance_after_usd;
-    o.version := t.version;
-    o.head_hash := t.hash;
-    PERFORM billing.save_organization(o);
 END $$;

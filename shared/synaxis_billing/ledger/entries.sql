@@ -7,13 +7,15 @@ BEGIN
         USING ERRCODE = 'restrict_violation';
 END $$;
 
--- An erasure may empty the personal fields of a transaction; nothing may change anything else.
+-- An erasure may empty the personal fields of a row; nothing may change anything else.
 CREATE OR REPLACE FUNCTION billing.refuse_change_but_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_personal text[] := ARRAY['description', 'initiated_by', 'end_user', 'metadata', 'personal_salt'];
 BEGIN
-    IF current_user = 'synaxis_eraser'
-        AND NEW.description IS NULL AND NEW.initiated_by IS NULL AND NEW.personal_salt IS NULL
-        AND to_jsonb(NEW) - ARRAY['description', 'initiated_by', 'personal_salt']
-          = to_jsonb(OLD) - ARRAY['description', 'initiated_by', 'personal_salt']
+    IF current_user = 'synaxis_eraser' AND to_jsonb(NEW) - v_personal = to_jsonb(OLD) - v_personal
+        AND NOT EXISTS (
+            SELECT FROM jsonb_each(to_jsonb(NEW)) AS field
+            WHERE field.key = ANY (v_personal) AND field.value <> 'null')
     THEN
         RETURN NEW;
     END IF;
@@ -21,10 +23,21 @@ BEGIN
         USING ERRCODE = 'restrict_violation';
 END $$;
 
+-- A time-ordered id of a row written at p_instant (UUIDv7, RFC 9562 section 5.7): rows are found again by the
+-- time in their id. uuidv7() takes the server's clock, which may have been ahead of p_instant before.
+CREATE OR REPLACE FUNCTION billing.new_id(p_instant timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT encode(set_bit(set_bit(overlay(
+        uuid_send(gen_random_uuid())
+        PLACING substring(int8send(floor(extract(epoch FROM p_instant) * 1000)::bigint) FROM 3) FROM 1
+    ), 52, 1), 53, 1), 'hex')::uuid
+$$;
+
 -- The digest that stands for the personal fields in the hash chain.
-CREATE OR REPLACE FUNCTION billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text)
-RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(json_build_array(p_salt, p_description, p_initiated_by)::text, 'UTF8'))
+CREATE OR REPLACE FUNCTION billing.personal_digest(
+    p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb
+) RETURNS bytea LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(json_build_array(
+        p_salt, p_description, p_initiated_by, p_end_user, p_metadata)::text, 'UTF8'))
 $$;
 
 -- SHA-256 of the previous row's hash and of this row's content as a JSON array of text: decimals
@@ -38,33 +51,108 @@ RETURNS bytea LANGUAGE sql STABLE AS $$
     )::text, 'UTF8'))
 $$;
 
--- The transaction that follows the organization's newest one, not yet stored.
-CREATE OR REPLACE FUNCTION billing.next_transaction(
-    o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text,
-    p_reference_id text, p_initiated_by text, p_hold_id uuid DEFAULT NULL, p_charge_id uuid DEFAULT NULL
-) RETURNS billing.credit_transactions LANGUAGE plpgsql AS $$
-DECLARE
-    t billing.credit_transactions;
+-- The transaction, which says what it is for, as the one that follows the organization's newest: numbered,
+-- chained, not yet stored.
+CREATE OR REPLACE FUNCTION billing.chained(o billing.organizations, t billing.credit_transactions)
+RETURNS billing.credit_transactions LANGUAGE plpgsql AS $$
 BEGIN
-    t.id := uuidv7();
+    t.id := billing.new_id(o.changed_at);
     t.organization_id := o.id;
     t.version := o.version + 1;
-    t.transaction_type := p_type;
-    t.amount_usd := p_amount_usd;
     t.balance_before_usd := o.balance_usd;
-    t.balance_after_usd := o.balance_usd + p_amount_usd;
-    t.description := p_description;
-    t.reference_id := p_reference_id;
-    t.initiated_by := p_initiated_by;
-    t.hold_id := p_hold_id;
-    t.charge_id := p_charge_id;
+    t.balance_after_usd := o.balance_usd + t.amount_usd;
     t.personal_salt := gen_random_uuid();
-    t.personal_digest := billing.personal_digest(t.personal_salt, p_description, p_initiated_by);
+    t.personal_digest := billing.personal_digest(
+        t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata);
     t.previous_hash := o.head_hash;
     t.created_at := o.changed_at;
     t.hash := billing.transaction_hash(t);
     RETURN t;
 END $$;
+
+-- The transaction that changes the organization's credit, and is not spend, not yet stored.
+CREATE OR REPLACE FUNCTION billing.next_transaction(
+    o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text,
+    p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL
+) RETURNS billing.credit_transactions LANGUAGE plpgsql AS $$
+DECLARE
+    t billing.credit_transactions;
+BEGIN
+    t.transaction_type := p_type;
+    t.amount_usd := p_amount_usd;
+    t.description := p_description;
+    t.reference_id := p_reference_id;
+    t.initiated_by := p_initiated_by;
+    t.charge_id := p_charge_id;
+    RETURN billing.chained(o, t);
+END $$;
+
+-- The transaction that charges usage, not yet stored.
+CREATE OR REPLACE FUNCTION billing.charge_of(
+    o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL
+) RETURNS billing.credit_transactions LANGUAGE plpgsql AS $$
+DECLARE
+    t billing.credit_transactions;
+BEGIN
+    t.transaction_type := 'charge';
+    t.amount_usd := -u.amount_usd;
+    t.description := u.description;
+    t.reference_id := u.reference_id;
+    t.initiated_by := u.initiated_by;
+    t.hold_id := p_hold_id;
+    t.request_id := u.request_id;
+    t.team_id := u.team_id;
+    t.virtual_key_id := u.virtual_key_id;
+    t.end_user := u.end_user;
+    t.model := u.model;
+    t.provider := u.provider;
+    t.tokens := u.tokens;
+    t.region := u.region;
+    t.metadata := u.metadata;
+    t.bucket_start := o.day_start;
+    RETURN billing.chained(o, t);
+END $$;
+
+-- Store transactions as they are.
+CREATE OR REPLACE FUNCTION billing.store_transactions(p_transactions billing.credit_transactions[]) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO billing.credit_transactions
+        (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
+        balance_after_usd, description, reference_id, initiated_by, hold_id, charge_id, request_id, team_id,
+        virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, personal_salt,
+        personal_digest, previous_hash, hash, created_at)
+    SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
+        t.balance_after_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
+        t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region,
+        t.metadata, t.bucket_start, t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
+    FROM unnest(p_transactions) AS t
+$$;
+
+-- Store a transaction with its key, and write the organization back.
+CREATE OR REPLACE FUNCTION billing.store_transaction(
+    o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO billing.idempotency
+        (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
+    VALUES (o.id, p_key, t.request_id, p_fingerprint, 'transaction', t.id, t.created_at);
+    PERFORM billing.store_transactions(ARRAY[t]);
+    o.balance_usd := t.balance_after_usd;
+    o.version := t.version;
+    o.head_hash := t.hash;
+    PERFORM billing.save_organization(o);
+END $$;
+
+-- The organization's transaction with this id, which is found by the time in it: a charge that waits for the
+-- lock is at most ten seconds later than its id.
+CREATE OR REPLACE FUNCTION billing.transaction_by_id(p_organization_id uuid, p_id uuid)
+RETURNS billing.credit_transactions LANGUAGE sql STABLE AS $$
+    SELECT * FROM billing.credit_transactions
+    WHERE organization_id = p_organization_id AND id = p_id
+        AND created_at >= uuid_extract_timestamp(p_id) - interval '1 second'
+        AND created_at < uuid_extract_timestamp(p_id) + interval '11 seconds'
+    ORDER BY created_at LIMIT 1
+$$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_json(t billing.credit_transactions) RETURNS json
@@ -82,15 +170,32 @@ LANGUAGE sql STABLE AS $$
         'initiated_by', t.initiated_by,
         'hold_id', t.hold_id,
         'refunded_transaction_id', t.charge_id,
+        'request_id', t.request_id,
+        'team_id', t.team_id,
+        'virtual_key_id', t.virtual_key_id,
+        'end_user', t.end_user,
+        'model', t.model,
+        'provider', t.provider,
+        'tokens', t.tokens,
+        'region', t.region,
+        'metadata', t.metadata,
         'hash', encode(t.hash, 'hex'),
         'created_at', t.created_at
     )
 $$;
 
+-- The credit that a new charge or hold may take.
+CREATE OR REPLACE FUNCTION billing.available(o billing.organizations) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$ SELECT o.balance_usd + o.credit_limit_usd - o.held_usd $$;
+
+-- Whether the credit does not cover an amount. What costs nothing needs no credit.
+CREATE OR REPLACE FUNCTION billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT p_amount_usd > greatest(billing.available(o), 0) $$;
+
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
 RETURNS json LANGUAGE sql STABLE AS $$
     SELECT billing.outcome('insufficient_credits', json_build_object(
-        'available_usd', (o.balance_usd - o.held_usd)::text,
+        'available_usd', billing.available(o)::text,
         'required_usd', p_required_usd::text,
-        'deficit_usd', (p_required_usd - (o.balance_usd - o.held_usd))::text))
+        'deficit_usd', (p_required_usd - billing.available(o))::text))
 $$;

@@ -4,23 +4,27 @@ A hold is not a transaction: the balance stays, the available credit shrinks. A 
 itself; after that it can still be captured if the credit is still available.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import psycopg
-from psycopg.types.json import Jsonb
 from pydantic import Field
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
-from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
+from synaxis_billing.fields import UNNAMED, Money, Request, Text, Time, Usd, UsdOrZero
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
-from synaxis_billing.usage.dimensions import Usage, usage_arguments
+from synaxis_billing.ledger.turns import spend
+from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.usage.dimensions import Usage, Used, usage_arguments
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
+Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)]
+Status = Literal["held", "captured", "released", "expired"]
 
 
 class HoldRequest(Usage):
@@ -28,40 +32,39 @@ class HoldRequest(Usage):
 
     amount_usd: Usd
     description: Text | None = None
-    expires_in_seconds: Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)] = (
-        DEFAULT_SECONDS
-    )
+    expires_in_seconds: Seconds = DEFAULT_SECONDS
+
+
+class HoldChange(Request):
+    """Changes the fields that it names. `expires_in_seconds` counts from now."""
+
+    amount_usd: Usd = UNNAMED
+    expires_in_seconds: Seconds = UNNAMED
 
 
 class CaptureRequest(Usage):
-    """`amount_usd` is the call's real cost, at most the held amount."""
+    """`amount_usd` is the call's real cost: at most the held amount, unless `overrun` is "charge",
+    which charges the whole cost whatever credit there is, since the call was made."""
 
-    amount_usd: Usd
+    amount_usd: UsdOrZero
     description: Text | None = None
+    overrun: Literal["refuse", "charge"] = "refuse"
 
 
 class ReleaseRequest(Request):
     hold_id: UUID
 
 
-class Hold(Answer):
+class Hold(Used):
     id: UUID
     organization_id: UUID
     amount_usd: Money
-    status: Literal["held", "captured", "released", "expired"]
+    status: Status
     expires_at: Time
     captured_usd: Money | None
     transaction_id: UUID | None
     description: str | None
-    reference_id: str | None
     initiated_by: str | None
-    request_id: str | None
-    team_id: UUID | None
-    virtual_key_id: UUID | None
-    model: str | None
-    provider: str | None
-    tokens: int | None
-    region: str | None
     created_at: Time
 
 
@@ -82,17 +85,11 @@ def hold(
 ) -> tuple[Hold, bool]:
     """Reserve credit; return the hold, and whether it is an earlier one replayed.
 
-    Raises OrganizationNotFound, InsufficientCredits, IdempotencyKeyReused.
+    Raises OrganizationNotFound, InsufficientCredits, OrganizationSuspended, IdempotencyKeyReused,
+    TooManyRequests.
     """
-    outcome = procedures.call(
-        db,
-        "hold",
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        request=Jsonb(usage_arguments("hold", caller, request, idempotency_key=key)),
-        expires_in_seconds=request.expires_in_seconds,
-    )
-    return _accepted_hold(outcome)
+    arguments = usage_arguments("hold", caller, request, idempotency_key=key)
+    return _accepted_hold(spend(db, "hold", caller, organization_id, arguments))
 
 
 def capture(
@@ -107,35 +104,80 @@ def capture(
 
     Raises OrganizationNotFound, HoldNotFound, Conflict (captured or released before),
     CaptureExceedsHold, InsufficientCredits (the hold has expired and the credit is spent),
-    IdempotencyKeyReused.
+    IdempotencyKeyReused, TooManyRequests.
     """
-    arguments = usage_arguments(f"capture {hold_id}", caller, request, idempotency_key=key)
-    outcome = procedures.call(
-        db,
-        "capture_hold",
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        hold_id=hold_id,
-        request=Jsonb(arguments),
+    arguments = usage_arguments(
+        f"capture {hold_id}", caller, request, idempotency_key=key, hold_id=str(hold_id)
     )
-    return accepted_transaction(outcome)
+    return accepted_transaction(spend(db, "capture_hold", caller, organization_id, arguments))
 
 
 def release(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, hold_id: UUID, key: str
 ) -> tuple[Hold, bool]:
     """Free all of a hold. Raises OrganizationNotFound, HoldNotFound, Conflict,
-    IdempotencyKeyReused."""
-    outcome = procedures.call(
-        db,
-        "release_hold",
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        hold_id=hold_id,
-        key=key,
-        fingerprint=fingerprint("release", ReleaseRequest(hold_id=hold_id)),
-    )
-    return _accepted_hold(outcome)
+    IdempotencyKeyReused, TooManyRequests."""
+    arguments = {
+        "idempotency_key": key,
+        "fingerprint": "\\x" + fingerprint("release", ReleaseRequest(hold_id=hold_id)).hex(),
+        "hold_id": str(hold_id),
+    }
+    return _accepted_hold(spend(db, "release_hold", caller, organization_id, arguments))
+
+
+def change(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    hold_id: UUID,
+    request: HoldChange,
+) -> Hold:
+    """Change how much an open hold reserves, and for how long from now.
+
+    Raises OrganizationNotFound, HoldNotFound, Conflict (the hold has ended), InsufficientCredits,
+    OrganizationSuspended, TooManyRequests.
+    """
+    arguments = request.model_dump(mode="json", exclude_unset=True) | {"hold_id": str(hold_id)}
+    return _accepted_hold(spend(db, "change_hold", caller, organization_id, arguments))[0]
+
+
+def get_hold(db: psycopg.Connection, caller: Caller, organization_id: UUID, hold_id: UUID) -> Hold:
+    """Return one hold. Raises OrganizationNotFound, HoldNotFound."""
+    return _accepted_hold(
+        procedures.call(
+            db, "hold_of", tenant=caller.tenant, organization_id=organization_id, hold_id=hold_id
+        )
+    )[0]
+
+
+def list_holds(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    status: Status | None,
+    request_id: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[Hold]:
+    """List holds, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
+
+    def fetch(before: datetime | None, most: int) -> tuple[list[Hold], datetime | None]:
+        outcome = procedures.call(
+            db,
+            "holds",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            status=status,
+            request_id=request_id,
+            before=before,
+            limit=most,
+            scan=SEARCHED_ROWS if status or request_id else most,
+        )
+        value, _ = procedures.accepted(outcome)
+        return [Hold.model_validate(row) for row in value["items"]], reached(value)
+
+    items, following = paginate("holds", organization_id, limit, cursor, None, fetch)
+    return Page[Hold](items=items, next_cursor=following)
 
 
 def _accepted_hold(outcome: dict[str, Any]) -> tuple[Hold, bool]:

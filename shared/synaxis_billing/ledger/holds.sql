@@ -17,15 +17,18 @@ LANGUAGE sql STABLE AS $$
         'request_id', h.request_id,
         'team_id', h.team_id,
         'virtual_key_id', h.virtual_key_id,
+        'end_user', h.end_user,
         'model', h.model,
         'provider', h.provider,
         'tokens', h.tokens,
         'region', h.region,
+        'metadata', h.metadata,
         'created_at', h.created_at
     )
 $$;
 
--- Expire the organization's holds that are due, and return it with their credit free again.
+-- Expire the organization's holds that are due, and return it with their credit free again. The clock
+-- decides, not changed_at, which stays ahead of a clock that was set back.
 CREATE OR REPLACE FUNCTION billing.expire_holds(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
@@ -33,7 +36,7 @@ DECLARE
 BEGIN
     WITH expired AS (
         UPDATE billing.holds SET status = 'expired'
-        WHERE organization_id = o.id AND status = 'held' AND expires_at <= o.changed_at
+        WHERE organization_id = o.id AND status = 'held' AND expires_at <= billing.now()
         RETURNING amount_usd
     )
     SELECT coalesce(sum(amount_usd), 0) INTO v_freed_usd FROM expired;
@@ -43,9 +46,8 @@ END $$;
 
 -- Reserve credit for a call whose cost is not known yet.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.hold(
-    p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds int
-) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
@@ -55,27 +57,30 @@ BEGIN
     v_settled := billing.settled(o, u.idempotency_key, u.fingerprint);
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
+    ELSIF o.status <> 'active' THEN
+        RETURN billing.outcome('organization_suspended');
     END IF;
-    IF u.amount_usd > o.balance_usd - o.held_usd THEN
+    IF billing.exceeds_credit(o, u.amount_usd) THEN
         o := billing.expire_holds(o);
     END IF;
-    IF u.amount_usd > o.balance_usd - o.held_usd THEN
+    IF billing.exceeds_credit(o, u.amount_usd) THEN
         PERFORM billing.save_organization(o);
         RETURN billing.insufficient_credits(o, u.amount_usd);
     END IF;
     INSERT INTO billing.holds (
-        id, organization_id, amount_usd, expires_at, description, reference_id, initiated_by, team_id,
-        virtual_key_id, request_id, model, provider, tokens, region, created_at
+        id, organization_id, amount_usd, expires_at, description, reference_id, initiated_by, request_id,
+        team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, created_at
     ) VALUES (
-        uuidv7(), o.id, u.amount_usd, o.changed_at + make_interval(secs => p_expires_in_seconds),
-        u.description, u.reference_id, u.initiated_by, u.team_id, u.virtual_key_id, u.request_id,
-        u.model, u.provider, u.tokens, u.region, o.changed_at
+        billing.new_id(o.changed_at), o.id, u.amount_usd,
+        billing.now() + make_interval(secs => u.expires_in_seconds), u.description, u.reference_id,
+        u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens,
+        u.region, u.metadata, o.changed_at
     ) RETURNING * INTO h;
     o.held_usd := o.held_usd + h.amount_usd;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
-        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-    VALUES (o.id, 'key', u.idempotency_key, u.fingerprint, 'hold', h.id, o.changed_at);
+        (organization_id, key, fingerprint, result_type, result_id, created_at)
+    VALUES (o.id, u.idempotency_key, u.fingerprint, 'hold', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
 END $$;
 
@@ -88,42 +93,37 @@ BEGIN
     u.request_id := coalesce(u.request_id, h.request_id);
     u.team_id := coalesce(u.team_id, h.team_id);
     u.virtual_key_id := coalesce(u.virtual_key_id, h.virtual_key_id);
+    u.end_user := coalesce(u.end_user, h.end_user);
     u.model := coalesce(u.model, h.model);
     u.provider := coalesce(u.provider, h.provider);
     u.tokens := coalesce(u.tokens, h.tokens);
     u.region := coalesce(u.region, h.region);
+    u.metadata := coalesce(u.metadata, h.metadata);
     RETURN u;
 END $$;
 
 -- Charge a hold's real cost and free the rest. An expired hold is charged like any other usage: if the
--- credit is still available.
+-- credit is still available. A request that charges its overrun is charged whole, whatever there is: the call
+-- was made.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.capture_hold(
-    p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb
-) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.capture_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
-    v_settled json;
+    t billing.credit_transactions;
     v_refusal json;
-    v_answer json;
 BEGIN
-    v_settled := billing.settled(o, u.idempotency_key, u.fingerprint);
-    IF v_settled IS NOT NULL THEN
-        RETURN v_settled;
+    v_refusal := billing.settled(o, u.idempotency_key, u.fingerprint);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     END IF;
     -- The charge copies fields of the hold, so an erasure of the hold comes before the charge or after it.
-    SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN billing.outcome('hold_not_found');
-    END IF;
-    IF h.status IN ('captured', 'released') THEN
-        RETURN billing.invalid_state(format('hold %s is already %s', h.id, h.status));
-    END IF;
-    IF u.amount_usd > h.amount_usd THEN
-        RETURN billing.outcome('capture_exceeds_hold', json_build_object(
-            'held_usd', h.amount_usd::text, 'required_usd', u.amount_usd::text));
+    SELECT * INTO h FROM billing.holds WHERE organization_id = o.id AND id = u.hold_id FOR NO KEY UPDATE;
+    v_refusal := billing.capture_refused(h, u);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     END IF;
     u := billing.with_hold_defaults(u, h);
     v_refusal := billing.request_already_counted(o.id, u.request_id);
@@ -132,58 +132,164 @@ BEGIN
     END IF;
 
     o := billing.expire_holds(o);
-    SELECT status INTO h.status FROM billing.holds WHERE id = h.id;
-    IF h.status = 'held' THEN
-        o.held_usd := o.held_usd - h.amount_usd;
-    END IF;
-    IF u.amount_usd > o.balance_usd - o.held_usd THEN
-        IF h.status = 'held' THEN
-            o.held_usd := o.held_usd + h.amount_usd;
+    SELECT status INTO h.status FROM billing.holds WHERE organization_id = o.id AND id = h.id;
+    o.held_usd := o.held_usd - CASE h.status WHEN 'held' THEN h.amount_usd ELSE 0 END;
+    IF billing.exceeds_credit(o, u.amount_usd) THEN
+        IF u.overrun IS DISTINCT FROM 'charge' THEN
+            o.held_usd := o.held_usd + CASE h.status WHEN 'held' THEN h.amount_usd ELSE 0 END;
+            PERFORM billing.save_organization(o);
+            RETURN billing.insufficient_credits(o, u.amount_usd);
         END IF;
-        PERFORM billing.save_organization(o);
-        RETURN billing.insufficient_credits(o, u.amount_usd);
+        o.floor_usd := least(o.floor_usd, o.balance_usd - o.held_usd - u.amount_usd);
     END IF;
-    v_answer := billing.store_charge(o, u, h.id);
-    UPDATE billing.holds SET status = 'captured', captured_usd = u.amount_usd,
-        transaction_id = (v_answer -> 'value' ->> 'id')::uuid
-    WHERE id = h.id AND status IN ('held', 'expired');
+    t := billing.charge_of(o, u, h.id);
+    PERFORM billing.store_transaction(o, t, u.idempotency_key, u.fingerprint);
+    PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, true);
+    UPDATE billing.holds SET status = 'captured', captured_usd = u.amount_usd, transaction_id = t.id
+    WHERE organization_id = o.id AND id = h.id AND status IN ('held', 'expired');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'hold % changed under its organization''s lock', h.id;
     END IF;
-    RETURN v_answer;
+    RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
+
+-- The refusal of a capture that its hold does not allow; NULL when it does.
+CREATE OR REPLACE FUNCTION billing.capture_refused(h billing.holds, u billing.usage_request) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN h.id IS NULL THEN billing.outcome('hold_not_found')
+        WHEN h.status IN ('captured', 'released') THEN
+            billing.invalid_state(format('hold %s is already %s', h.id, h.status))
+        WHEN u.amount_usd > h.amount_usd AND u.overrun IS DISTINCT FROM 'charge' THEN
+            billing.outcome('capture_exceeds_hold', json_build_object(
+                'held_usd', h.amount_usd::text, 'required_usd', u.amount_usd::text))
+        END
+$$;
 
 -- Free all of a hold. An expired hold that was released can no longer be captured.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.release_hold(
-    p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea
-) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.release_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
     v_settled json;
     v_was billing.hold_status;
 BEGIN
-    v_settled := billing.settled(o, p_key, p_fingerprint);
+    v_settled := billing.settled(o, u.idempotency_key, u.fingerprint);
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
-    SELECT * INTO h FROM billing.holds WHERE id = p_hold_id AND organization_id = o.id;
+    SELECT * INTO h FROM billing.holds WHERE organization_id = o.id AND id = u.hold_id;
     IF NOT FOUND THEN
         RETURN billing.outcome('hold_not_found');
     END IF;
     v_was := h.status;
     UPDATE billing.holds SET status = 'released'
-    WHERE id = h.id AND status IN ('held', 'expired') RETURNING * INTO h;
+    WHERE organization_id = o.id AND id = h.id AND status IN ('held', 'expired') RETURNING * INTO h;
     IF NOT FOUND THEN
-        RETURN billing.invalid_state(format('hold %s is already %s', p_hold_id, v_was));
+        RETURN billing.invalid_state(format('hold %s is already %s', u.hold_id, v_was));
     END IF;
     IF v_was = 'held' THEN
         o.held_usd := o.held_usd - h.amount_usd;
     END IF;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
-        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-    VALUES (o.id, 'key', p_key, p_fingerprint, 'release', h.id, o.changed_at);
+        (organization_id, key, fingerprint, result_type, result_id, created_at)
+    VALUES (o.id, u.idempotency_key, u.fingerprint, 'release', h.id, o.changed_at);
     RETURN billing.outcome('created', billing.hold_json(h));
+END $$;
+
+-- Change how much an open hold reserves, and how long from now. More needs the credit.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.change_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
+    u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
+    h billing.holds;
+BEGIN
+    IF o.id IS NULL THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    o := billing.expire_holds(o);
+    SELECT * INTO h FROM billing.holds WHERE organization_id = o.id AND id = u.hold_id;
+    IF NOT FOUND OR h.status <> 'held' THEN
+        PERFORM billing.save_organization(o);
+        RETURN CASE WHEN h.id IS NULL THEN billing.outcome('hold_not_found')
+            ELSE billing.invalid_state(format('hold %s is already %s', h.id, h.status)) END;
+    ELSIF u.amount_usd > h.amount_usd AND o.status <> 'active' THEN
+        RETURN billing.outcome('organization_suspended');
+    ELSIF billing.exceeds_credit(o, u.amount_usd - h.amount_usd) THEN
+        PERFORM billing.save_organization(o);
+        RETURN billing.insufficient_credits(o, u.amount_usd - h.amount_usd);
+    END IF;
+    o.held_usd := o.held_usd + coalesce(u.amount_usd - h.amount_usd, 0);
+    UPDATE billing.holds SET
+        first_amount_usd = coalesce(first_amount_usd, amount_usd),
+        first_expires_at = coalesce(first_expires_at, expires_at),
+        amount_usd = coalesce(u.amount_usd, amount_usd),
+        expires_at = coalesce(billing.now() + make_interval(secs => u.expires_in_seconds), expires_at)
+    WHERE organization_id = o.id AND id = h.id RETURNING * INTO h;
+    PERFORM billing.save_organization(o);
+    RETURN billing.outcome('found', billing.hold_json(h));
+END $$;
+
+-- One hold. It is expired from its instant on, also when no statement has marked it yet.
+-- api
+CREATE OR REPLACE FUNCTION billing.hold_of(p_tenant text, p_organization_id uuid, p_hold_id uuid) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    h billing.holds;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    SELECT * INTO h FROM billing.holds WHERE organization_id = p_organization_id AND id = p_hold_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('hold_not_found');
+    END IF;
+    RETURN billing.outcome('found', billing.hold_json(billing.as_of_now(h)));
+END $$;
+
+-- api helper
+CREATE OR REPLACE FUNCTION billing.as_of_now(h billing.holds) RETURNS billing.holds LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF h.status = 'held' AND h.expires_at <= billing.now() THEN
+        h.status := 'expired';
+    END IF;
+    RETURN h;
+END $$;
+
+-- List holds, newest first, before an instant (exclusive): the first p_limit that match among the newest
+-- p_scan, and the time that the search reached, NULL at the end.
+-- api
+CREATE OR REPLACE FUNCTION billing.holds(
+    p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamptz, p_limit int,
+    p_scan int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_value json;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    WITH scanned AS MATERIALIZED (
+        SELECT * FROM billing.holds
+        WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
+        ORDER BY created_at DESC LIMIT p_scan
+    ), found AS (
+        SELECT h FROM scanned AS s CROSS JOIN LATERAL (SELECT (billing.as_of_now(s::billing.holds)).*) AS h
+        WHERE (p_status IS NULL OR h.status::text = p_status)
+            AND (p_request_id IS NULL OR h.request_id = p_request_id)
+        ORDER BY h.created_at DESC LIMIT p_limit
+    )
+    SELECT json_build_object(
+        'items', (SELECT coalesce(json_agg(billing.hold_json(h::billing.holds)), '[]') FROM found),
+        'reached', (SELECT min(created_at) FROM scanned HAVING count(*) = p_scan))
+    INTO v_value;
+    RETURN billing.outcome('found', v_value);
 END $$;

@@ -11,8 +11,7 @@ BEGIN
     IF o.id IS NULL THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
-    SELECT * INTO v_past FROM billing.idempotency
-    WHERE organization_id = o.id AND kind = 'key' AND key = p_key;
+    SELECT * INTO v_past FROM billing.idempotency WHERE organization_id = o.id AND key = p_key;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -31,14 +30,21 @@ BEGIN
     IF p_past.result_type = 'transaction' THEN
         RETURN billing.outcome('replayed', (
             SELECT billing.transaction_json(t) FROM billing.credit_transactions AS t
-            WHERE t.id = p_past.result_id AND t.created_at = p_past.created_at));
+            WHERE t.organization_id = p_past.organization_id AND t.created_at = p_past.created_at));
     ELSIF p_past.result_type = 'spend_log' THEN
         RETURN billing.outcome('replayed', (
             SELECT billing.spend_log_json(s) FROM billing.spend_logs AS s
             WHERE s.organization_id = p_past.organization_id AND s.created_at = p_past.created_at));
     END IF;
-    SELECT * INTO STRICT h FROM billing.holds WHERE id = p_past.result_id;
-    h.status := CASE p_past.result_type WHEN 'hold' THEN 'held' ELSE 'released' END;
+    SELECT * INTO STRICT h FROM billing.holds
+    WHERE organization_id = p_past.organization_id AND id = p_past.result_id;
+    IF p_past.result_type = 'hold' THEN
+        h.status := 'held';
+        h.amount_usd := coalesce(h.first_amount_usd, h.amount_usd);
+        h.expires_at := coalesce(h.first_expires_at, h.expires_at);
+    ELSE
+        h.status := 'released';
+    END IF;
     h.captured_usd := NULL;
     h.transaction_id := NULL;
     RETURN billing.outcome('replayed', billing.hold_json(h));
@@ -50,5 +56,5 @@ RETURNS json LANGUAGE sql STABLE AS $$
     SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',
         to_json(p_request_id), replace(result_type::text, '_', ' '), result_id))
     FROM billing.idempotency
-    WHERE organization_id = p_organization_id AND kind = 'request' AND key = p_request_id
+    WHERE organization_id = p_organization_id AND request_id = p_request_id
 $$;

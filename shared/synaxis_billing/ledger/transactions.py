@@ -5,12 +5,14 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import PaymentRequired
-from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.paging import Page, paginate
+from synaxis_billing.errors import NotFound, PaymentRequired
+from synaxis_billing.fields import Money, Time
+from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.usage.dimensions import UsageFilter, Used
 
 TransactionType = Literal["topup", "charge", "refund", "adjustment"]
 
@@ -21,7 +23,19 @@ class InsufficientCredits(PaymentRequired):
     code = "insufficient_credits"
 
 
-class Transaction(Answer):
+class OrganizationSuspended(PaymentRequired):
+    """The organization is suspended or closed: it takes no new charges and holds."""
+
+    code = "organization_suspended"
+
+
+class TransactionNotFound(NotFound):
+    """The transaction does not exist in this organization."""
+
+    code = "transaction_not_found"
+
+
+class Transaction(Used):
     """`amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd."""
 
     id: UUID
@@ -32,7 +46,6 @@ class Transaction(Answer):
     balance_after_usd: Money
     version: int
     description: str | None
-    reference_id: str | None
     initiated_by: str | None
     hold_id: UUID | None
     refunded_transaction_id: UUID | None
@@ -40,10 +53,30 @@ class Transaction(Answer):
     created_at: Time
 
 
-def accepted_transaction(outcome: dict[str, Any]) -> tuple[Transaction, bool]:
-    """Return the transaction of an outcome, and whether it is replayed. Raises its refusal."""
+def accepted_transaction(
+    outcome: dict[str, Any], known: dict[str, Any] | None = None
+) -> tuple[Transaction, bool]:
+    """Return the transaction of an outcome, and whether it is replayed. Raises its refusal.
+
+    `known` are the fields that the outcome may leave out.
+    """
     value, replayed = procedures.accepted(outcome)
-    return Transaction.model_validate(value), replayed
+    return Transaction.model_validate({**(known or {}), **value}), replayed
+
+
+def get_transaction(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID, transaction_id: UUID
+) -> Transaction:
+    """Return one transaction. Raises OrganizationNotFound, TransactionNotFound."""
+    return accepted_transaction(
+        procedures.call(
+            db,
+            "transaction",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            transaction_id=transaction_id,
+        )
+    )[0]
 
 
 def list_transactions(
@@ -51,28 +84,34 @@ def list_transactions(
     caller: Caller,
     organization_id: UUID,
     transaction_type: TransactionType | None,
+    usage: UsageFilter,
     start: datetime | None,
     end: datetime | None,
     limit: int,
     cursor: str | None,
 ) -> Page[Transaction]:
-    """List the transactions of a half-open period, newest first.
+    """List the transactions of a half-open period that the filter matches, newest first. A page of
+    rare ones may have few, or none, and still a cursor.
 
     Raises OrganizationNotFound, InvalidRequest (cursor).
     """
+    filtered = usage.model_dump(mode="json", exclude_none=True)
 
-    def fetch(before: datetime | None, most: int) -> list[Transaction]:
+    def fetch(before: datetime | None, most: int) -> tuple[list[Transaction], datetime | None]:
         outcome = procedures.call(
             db,
             "transactions",
             tenant=caller.tenant,
             organization_id=organization_id,
             type=transaction_type,
+            filter=Jsonb(filtered),
             start=start,
             end=before,
             limit=most,
+            scan=SEARCHED_ROWS if filtered or transaction_type else most,
         )
-        return [Transaction.model_validate(row) for row in procedures.accepted(outcome)[0]]
+        value, _ = procedures.accepted(outcome)
+        return [Transaction.model_validate(row) for row in value["items"]], reached(value)
 
     items, following = paginate("transactions", organization_id, limit, cursor, end, fetch)
     return Page[Transaction](items=items, next_cursor=following)

@@ -14,11 +14,14 @@ from synaxis_billing.rates import rates
 
 
 class Balance(Answer):
-    """available_usd = balance_usd - held_usd; `balance` is balance_usd in the billing currency."""
+    """available_usd = balance_usd + credit_limit_usd - held_usd; `balance` is balance_usd in the
+    billing currency."""
 
     balance_usd: Money
     held_usd: Money
     available_usd: Money
+    credit_limit_usd: Money
+    debt_usd: Money
     billing_currency: str
     balance: Money
     exchange_rate: Money
@@ -46,6 +49,8 @@ def get_balance(
         balance_usd=value["balance_usd"],
         held_usd=value["held_usd"],
         available_usd=value["available_usd"],
+        credit_limit_usd=value["credit_limit_usd"],
+        debt_usd=value["debt_usd"],
         billing_currency=rate.currency,
         balance=rate.convert(Decimal(value["balance_usd"])),
         exchange_rate=rate.rate,

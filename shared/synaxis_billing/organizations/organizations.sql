@@ -2,13 +2,18 @@
 -- (changed_at) never repeats an instant, so rows of one organization are ordered by time.
 
 -- Lock the organization for this transaction and advance its clock; NULL when the tenant has none of
--- that id.
+-- that id. From here on the transaction sees this organization alone, also for the platform's own machine.
 CREATE OR REPLACE FUNCTION billing.lock_organization(p_tenant text, p_organization_id uuid)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
-    v_tenant text := set_config('billing.tenant', p_tenant, true);
+    v_tenant text := set_config('billing.tenant',
+        CASE p_tenant WHEN '*' THEN p_organization_id::text ELSE p_tenant END, true);
     o billing.organizations;
 BEGIN
+    IF billing.take_place(p_organization_id) IS NULL THEN
+        RAISE EXCEPTION 'organization % has too many calls under way', p_organization_id
+            USING ERRCODE = 'SB429';
+    END IF;
     SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id FOR NO KEY UPDATE;
     IF FOUND THEN
         o := billing.advance_clock(o);
@@ -25,14 +30,31 @@ BEGIN
         o.day_start := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date, o.timezone);
         o.day_end := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date + 1, o.timezone);
     END IF;
+    o.fast_until := CASE o.status WHEN 'active' THEN o.day_end ELSE '-infinity' END;
     RETURN o;
 END $$;
 
--- Write the locked organization back.
+-- Write the locked organization back, and record when its balance falls below the threshold, whichever of
+-- them moved.
 CREATE OR REPLACE FUNCTION billing.save_organization(o billing.organizations) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_became_low boolean;
 BEGIN
     UPDATE billing.organizations SET
+        external_id = o.external_id,
+        name = o.name,
+        email = o.email,
+        status = o.status,
+        billing_currency = o.billing_currency,
+        timezone = o.timezone,
+        region = o.region,
+        low_balance_threshold_usd = o.low_balance_threshold_usd,
+        tax = o.tax,
+        address = o.address,
+        locale = o.locale,
+        payment_terms_days = o.payment_terms_days,
+        credit_limit_usd = o.credit_limit_usd,
         balance_usd = o.balance_usd,
         held_usd = o.held_usd,
         -- New credit raises the floor again, never above zero.
@@ -41,6 +63,12 @@ BEGIN
         head_hash = o.head_hash,
         changed_at = o.changed_at,
         day_start = o.day_start,
-        day_end = o.day_end
-    WHERE id = o.id;
+        day_end = o.day_end,
+        fast_until = o.fast_until
+    WHERE id = o.id
+    RETURNING new.balance_usd < new.low_balance_threshold_usd
+        AND (old.balance_usd < old.low_balance_threshold_usd) IS NOT TRUE INTO v_became_low;
+    IF v_became_low THEN
+        PERFORM billing.balance_low(o.id, o.balance_usd, o.low_balance_threshold_usd, o.version);
+    END IF;
 END $$;

@@ -25,41 +25,41 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
-    SELECT max(created_at) INTO v_from FROM (
-        (SELECT created_at FROM billing.credit_transactions
-        WHERE organization_id = p_organization_id AND created_at < v_before
-        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
-        UNION ALL
-        (SELECT created_at FROM billing.holds
-        WHERE organization_id = p_organization_id AND created_at < v_before
-        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
-    ) AS oldest;
+    v_from := billing.erased_until(p_organization_id, v_before, p_limit);
     SELECT array_agg(id) INTO v_wanted FROM billing.holds
     WHERE organization_id = p_organization_id
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
-        AND (description IS NOT NULL OR initiated_by IS NOT NULL);
+        AND num_nonnulls(description, initiated_by, end_user, metadata) > 0;
     WITH emptied AS (
-        UPDATE billing.holds SET description = NULL, initiated_by = NULL
-        WHERE id = ANY (ARRAY(
-            SELECT id FROM billing.holds WHERE id = ANY (v_wanted) FOR NO KEY UPDATE SKIP LOCKED))
+        UPDATE billing.holds
+        SET description = NULL, initiated_by = NULL, end_user = NULL, metadata = NULL
+        WHERE organization_id = p_organization_id AND id = ANY (ARRAY(
+            SELECT id FROM billing.holds WHERE organization_id = p_organization_id AND id = ANY (v_wanted)
+            FOR NO KEY UPDATE SKIP LOCKED))
         RETURNING transaction_id
     )
     SELECT count(*), array_agg(transaction_id) FILTER (WHERE transaction_id IS NOT NULL)
     INTO v_holds, v_captured FROM emptied;
     -- One statement for each condition: joined by OR they would read all newer rows.
-    UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    UPDATE billing.credit_transactions
+    SET description = NULL, initiated_by = NULL, end_user = NULL, metadata = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND id = ANY (v_captured);
     GET DIAGNOSTICS v_of_holds = ROW_COUNT;
-    UPDATE billing.credit_transactions SET description = NULL, initiated_by = NULL, personal_salt = NULL
+    UPDATE billing.credit_transactions
+    SET description = NULL, initiated_by = NULL, end_user = NULL, metadata = NULL, personal_salt = NULL
     WHERE organization_id = p_organization_id AND personal_salt IS NOT NULL
         AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
     GET DIAGNOSTICS v_own = ROW_COUNT;
+    -- Spend that was only logged has no initiator.
+    UPDATE billing.logged_spend SET end_user = NULL, metadata = NULL
+    WHERE p_initiated_by IS NULL AND organization_id = p_organization_id
+        AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
+        AND num_nonnulls(end_user, metadata) > 0;
     IF p_before IS NULL OR v_own + v_of_holds + v_holds > 0 THEN
-        INSERT INTO billing.erasures
-            (organization_id, initiated_by_digest, reason, transactions, holds, erased_by)
+        INSERT INTO billing.erasures (organization_id, initiated_by_digest, reason, transactions, holds, erased_by)
         VALUES (p_organization_id, sha256(convert_to(p_initiated_by, 'UTF8')), p_reason,
             v_own + v_of_holds, v_holds, coalesce(p_erased_by, session_user));
     END IF;
@@ -67,6 +67,25 @@ BEGIN
         'transactions', v_own + v_of_holds, 'holds', v_holds, 'reached', v_from,
         'busy', v_holds < coalesce(cardinality(v_wanted), 0)));
 END $$;
+
+-- The time of the last of the newest p_limit transactions, holds or logs before an instant, whichever is the
+-- latest; NULL when there are fewer of each.
+CREATE OR REPLACE FUNCTION billing.erased_until(p_organization_id uuid, p_before timestamptz, p_limit int)
+RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT max(created_at) FROM (
+        (SELECT created_at FROM billing.credit_transactions
+        WHERE organization_id = p_organization_id AND created_at < p_before
+        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+        UNION ALL
+        (SELECT created_at FROM billing.holds
+        WHERE organization_id = p_organization_id AND created_at < p_before
+        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+        UNION ALL
+        (SELECT created_at FROM billing.logged_spend
+        WHERE organization_id = p_organization_id AND created_at < p_before
+        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+    ) AS last
+$$;
 
 -- Empty the customer's fields in the profile, drafts and cancelled drafts; p_name replaces the name. Issued
 -- documents do not change.
@@ -81,7 +100,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     UPDATE billing.organizations
-    SET name = p_name, address = NULL, tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
+    SET name = p_name, email = NULL, address = NULL, tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
     WHERE id = o.id;
     UPDATE billing.invoices SET
         customer = jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL),
@@ -147,7 +166,7 @@ BEGIN
                 AND created_at >= coalesce(v_from, '-infinity')
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by OR EXISTS (
                     SELECT FROM billing.holds AS h
-                    WHERE h.id = t.hold_id AND h.initiated_by = p_initiated_by))
+                    WHERE h.organization_id = t.organization_id AND h.id = t.hold_id AND h.initiated_by = p_initiated_by))
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'hold' THEN
         SELECT json_agg(billing.hold_json(r)), count(*), min(created_at)
@@ -159,10 +178,11 @@ BEGIN
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
         EXECUTE format(
-            'SELECT json_agg(billing.%I(r)), count(*), min(created_at) FROM (
-                SELECT * FROM billing.%I WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
+            'SELECT json_agg(billing.%s(r)), count(*), min(created_at) FROM (
+                SELECT * FROM billing.%s WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
                 ORDER BY created_at DESC LIMIT $3) AS r',
-            p_kind || '_json', p_kind || 's',
+            p_kind || '_json', CASE p_kind
+                WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
             CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;

@@ -1,7 +1,9 @@
 """Profiles: who is billed, in which currency, time zone and language."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -16,6 +18,7 @@ from synaxis_billing.errors import Conflict, Forbidden, invalid_field
 from synaxis_billing.fields import (
     UNNAMED,
     Answer,
+    ClientId,
     Money,
     Name,
     Request,
@@ -26,6 +29,7 @@ from synaxis_billing.fields import (
     matching,
 )
 from synaxis_billing.money import parse_usd
+from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 
 
 def _percentage(text: str) -> str:
@@ -57,10 +61,22 @@ class Tax(Request):
     reverse_charge: Annotated[bool, Field(strict=True)] = False
 
 
+# https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address, in short: who it is and where.
+_EMAIL = r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}$"
+Email = Annotated[
+    str, matching(_EMAIL, "must be an e-mail address"), json_schema(_EMAIL, "billing@example.com")
+]
+Status = Literal["active", "suspended", "closed"]
+
+
 class NewOrganization(Request):
-    """An `id` chosen by the client makes the creation safe to retry."""
+    """An `id` chosen by the client makes the creation safe to retry. `credit_limit_usd` is how far
+    charges may take the balance below zero."""
 
     name: Name
+    external_id: ClientId | None = None
+    email: Email | None = None
+    credit_limit_usd: UsdOrZero = Decimal(0)
     billing_currency: CurrencyCode
     id: UUID | None = None
     timezone: Name = "UTC"
@@ -76,6 +92,10 @@ class OrganizationChange(Request):
     """Changes the fields that it names, and no others; null clears a field that may be absent."""
 
     name: Name = UNNAMED
+    external_id: ClientId | None = UNNAMED
+    email: Email | None = UNNAMED
+    status: Status = UNNAMED
+    credit_limit_usd: UsdOrZero = UNNAMED
     billing_currency: CurrencyCode = UNNAMED
     timezone: Name = UNNAMED
     region: Name | None = UNNAMED
@@ -88,7 +108,11 @@ class OrganizationChange(Request):
 
 class Organization(Answer):
     id: UUID
+    external_id: str | None
     name: str
+    email: str | None
+    status: Status
+    credit_limit_usd: Money
     billing_currency: str
     timezone: str
     region: str | None
@@ -101,6 +125,8 @@ class Organization(Answer):
 
 
 PROFILES = Family("organization", Organization, absent_seconds=60)
+# Stands in the cursor of a list that belongs to no organization.
+NO_ORGANIZATION = UUID(int=0)
 # Marks cached values that were computed from the profile.
 PROFILE_TAG = "profile"
 
@@ -111,13 +137,27 @@ class OrganizationExists(Conflict):
     code = "organization_exists"
 
 
+class ExternalIdExists(Conflict):
+    """Another organization has this external id."""
+
+    code = "external_id_exists"
+
+
+class OrganizationWithBalance(Organization):
+    """An organization in the platform's list, with its credit now."""
+
+    balance_usd: Money
+    held_usd: Money
+    available_usd: Money
+
+
 def create_organization(
     db: psycopg.Connection, caller: Caller, request: NewOrganization
 ) -> Organization:
     """Create an organization.
 
-    Raises OrganizationExists, Forbidden (a tenant may create only itself), InvalidRequest (unknown
-    time zone).
+    Raises OrganizationExists, ExternalIdExists, Forbidden (a tenant may create only itself),
+    InvalidRequest (unknown time zone).
     """
     profile = request.model_dump(mode="json", exclude_none=True)
     if caller.tenant != "*" and profile.setdefault("id", caller.tenant) != caller.tenant:
@@ -132,7 +172,7 @@ def update_organization(
 ) -> Organization:
     """Change the named fields of a profile.
 
-    Raises OrganizationNotFound, InvalidRequest (unknown time zone).
+    Raises OrganizationNotFound, ExternalIdExists, InvalidRequest (unknown time zone).
     """
     return _organization(
         procedures.call(
@@ -167,6 +207,38 @@ def get_organization(
         if found is not None and found.id == organization_id:
             return found
     raise OrganizationNotFound
+
+
+def list_organizations(
+    db: psycopg.Connection,
+    caller: Caller,
+    external_id: str | None,
+    name: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[OrganizationWithBalance]:
+    """List the platform's organizations, newest first: those with this external id, or with a name
+    that contains `name`. Raises Forbidden (a tenant's token), InvalidRequest (cursor)."""
+
+    def fetch(
+        before: datetime | None, most: int
+    ) -> tuple[list[OrganizationWithBalance], datetime | None]:
+        outcome = procedures.call(
+            db,
+            "organizations_page",
+            tenant=caller.tenant,
+            external_id=external_id,
+            name=name,
+            before=before,
+            limit=most,
+            scan=SEARCHED_ROWS if name else most,
+        )
+        value, _ = procedures.accepted(outcome)
+        found = [OrganizationWithBalance.model_validate(row) for row in value["items"]]
+        return found, reached(value)
+
+    items, following = paginate("organizations", NO_ORGANIZATION, limit, cursor, None, fetch)
+    return Page[OrganizationWithBalance](items=items, next_cursor=following)
 
 
 def _organization(outcome: dict[str, Any]) -> Organization:

@@ -6,10 +6,14 @@ CREATE OR REPLACE FUNCTION billing.organization_json(o billing.organizations) RE
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
         'id', o.id,
+        'external_id', o.external_id,
         'name', o.name,
+        'email', o.email,
+        'status', o.status,
         'billing_currency', o.billing_currency,
         'timezone', o.timezone,
         'region', o.region,
+        'credit_limit_usd', o.credit_limit_usd::text,
         'low_balance_threshold_usd', o.low_balance_threshold_usd::text,
         'tax', o.tax,
         'address', o.address,
@@ -31,22 +35,43 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
         RETURN billing.outcome('unknown_timezone');
     END IF;
-    INSERT INTO billing.organizations
-        (id, name, billing_currency, timezone, region, low_balance_threshold_usd, tax, address, locale,
-        payment_terms_days)
-    VALUES (coalesce(p.id, uuidv7()), p.name, p.billing_currency, p.timezone, p.region,
-        p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days)
-    ON CONFLICT (id) DO NOTHING
-    RETURNING * INTO o;
-    IF o.id IS NULL THEN
-        RETURN billing.outcome('organization_exists');
-    END IF;
+    BEGIN
+        INSERT INTO billing.organizations
+            (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd, tax,
+            address, locale, payment_terms_days, credit_limit_usd)
+        VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
+            p.region, p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
+            p.credit_limit_usd)
+        RETURNING * INTO o;
+        INSERT INTO billing.external_ids (external_id, organization_id)
+        SELECT o.external_id, o.id WHERE o.external_id IS NOT NULL;
+    EXCEPTION WHEN unique_violation THEN
+        RETURN billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_exists' ELSE 'external_id_exists' END);
+    END;
     PERFORM billing.profile_changed(o);
     RETURN billing.outcome('created', billing.organization_json(o));
 END $$;
 
+-- Give the organization an external id in place of an old one; false when another organization has it.
+CREATE OR REPLACE FUNCTION billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_new IS NOT DISTINCT FROM p_old THEN
+        RETURN true;
+    END IF;
+    IF p_new IS NOT NULL THEN
+        INSERT INTO billing.external_ids (external_id, organization_id) VALUES (p_new, p_organization_id)
+        ON CONFLICT (external_id) DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END IF;
+    DELETE FROM billing.external_ids WHERE external_id = p_old AND organization_id = p_organization_id;
+    RETURN true;
+END $$;
+
 -- Change the fields that p_profile contains. A new time zone cuts the open day's buckets, so that each
--- bucket lies within one local day of the time zone that counted it.
+-- bucket lies within one local day of the time zone that counted it. A lower credit limit takes nothing back.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_organization(
     p_tenant text, p_organization_id uuid, p_profile jsonb
@@ -68,20 +93,12 @@ BEGIN
         p.day_start := p.changed_at;
         p.day_end := billing.day_start((p.changed_at AT TIME ZONE p.timezone)::date + 1, p.timezone);
     END IF;
-    UPDATE billing.organizations SET
-        name = p.name,
-        billing_currency = p.billing_currency,
-        timezone = p.timezone,
-        region = p.region,
-        low_balance_threshold_usd = p.low_balance_threshold_usd,
-        tax = p.tax,
-        address = p.address,
-        locale = p.locale,
-        payment_terms_days = p.payment_terms_days,
-        changed_at = p.changed_at,
-        day_start = p.day_start,
-        day_end = p.day_end
-    WHERE id = o.id;
+    IF NOT billing.claim_external_id(o.id, o.external_id, p.external_id) THEN
+        RETURN billing.outcome('external_id_exists');
+    END IF;
+    p.fast_until := CASE p.status WHEN 'active' THEN p.day_end ELSE '-infinity' END;
+    p.floor_usd := least(p.floor_usd, p.balance_usd - p.held_usd);
+    PERFORM billing.save_organization(p);
     PERFORM billing.profile_changed(p);
     RETURN billing.outcome('found', billing.organization_json(p));
 END $$;
@@ -106,3 +123,35 @@ LANGUAGE sql AS $$
     INSERT INTO billing.invalidations (tenant, keys, tags, version)
     VALUES (o.id, ARRAY['organization'], ARRAY['profile'], billing.version_of(o.changed_at))
 $$;
+
+-- List the platform's organizations, newest first, before an instant (exclusive), each with its balance: the
+-- first p_limit with this external id, or whose name contains p_name, among the newest p_scan, and the time
+-- that the search reached, NULL at the end. Those of one instant come on one page.
+-- api
+CREATE OR REPLACE FUNCTION billing.organizations_page(
+    p_tenant text, p_external_id text, p_name text, p_before timestamptz, p_limit int, p_scan int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    v_value json;
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    WITH scanned AS MATERIALIZED (
+        SELECT o FROM billing.organizations AS o
+        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = (
+            SELECT organization_id FROM billing.external_ids WHERE external_id = p_external_id))
+        ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
+    ), found AS (
+        SELECT o FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0
+        ORDER BY (o).created_at DESC FETCH FIRST p_limit ROWS WITH TIES
+    )
+    SELECT json_build_object(
+        'items', (SELECT coalesce(json_agg(
+            billing.organization_json(o)::jsonb || billing.credit_of(o, v_now)::jsonb), '[]') FROM found),
+        'reached', (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan))
+    INTO v_value;
+    RETURN billing.outcome('found', v_value);
+END $$;

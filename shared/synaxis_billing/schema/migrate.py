@@ -24,7 +24,9 @@ ADMINISTRATOR = "administrator"
 _HERE = Path(__file__).parent
 _REPLACED = ("functions", "triggers")
 _MARK = re.compile(
-    r"^-- api(?: helper| as (\w+))?\nCREATE OR REPLACE FUNCTION billing\.(\w+)\(", re.MULTILINE
+    r"^-- api(?: helper| as (\w+))?\nCREATE OR REPLACE (?:FUNCTION|PROCEDURE)"
+    r" billing\.(\w+)\(",
+    re.MULTILINE,
 )
 
 
@@ -158,7 +160,7 @@ def _drop_functions(connection: psycopg.Connection) -> list[_Function]:
     ).fetchall()
     old = [_Function(*row) for row in rows]
     for function in old:
-        connection.execute(sql.SQL("DROP FUNCTION {}").format(sql.SQL(function.signature)))
+        connection.execute(sql.SQL("DROP ROUTINE {}").format(sql.SQL(function.signature)))
     return old
 
 
@@ -171,13 +173,13 @@ def _keep(connection: psycopg.Connection, old: list[_Function]) -> None:
             continue
         connection.execute(function.definition.encode())
         connection.execute(
-            sql.SQL(
-                "COMMENT ON FUNCTION {0} IS {1}; REVOKE ALL ON FUNCTION {0} FROM PUBLIC"
-            ).format(signature, sql.Literal(KEPT))
+            sql.SQL("COMMENT ON ROUTINE {0} IS {1}; REVOKE ALL ON ROUTINE {0} FROM PUBLIC").format(
+                signature, sql.Literal(KEPT)
+            )
         )
         if function.owner != ERASER:
             connection.execute(
-                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(
+                sql.SQL("GRANT EXECUTE ON ROUTINE {} TO {}").format(
                     signature, sql.Identifier(LEDGER)
                 )
             )
@@ -195,10 +197,10 @@ def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None])
     statements = [sql.SQL("GRANT CREATE ON SCHEMA billing TO {}").format(owners)]
     for name, owner in functions.items():
         function = sql.SQL(name if "(" in name else f"billing.{name}")
-        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO synaxis_app").format(function))
+        statements.append(sql.SQL("GRANT EXECUTE ON ROUTINE {} TO synaxis_app").format(function))
         if owner and owner != ADMINISTRATOR:
             statements.append(
-                sql.SQL("ALTER FUNCTION {} OWNER TO {}").format(function, sql.Identifier(owner))
+                sql.SQL("ALTER ROUTINE {} OWNER TO {}").format(function, sql.Identifier(owner))
             )
     statements.append(sql.SQL("REVOKE CREATE ON SCHEMA billing FROM {}").format(owners))
     connection.execute(sql.SQL(";").join(statements))

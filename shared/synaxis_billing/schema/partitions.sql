@@ -1,4 +1,4 @@
--- Monthly partitions of transactions and spend logs, made ahead. A missing partition is never an outage:
+-- Monthly partitions of transactions and logged spend, made ahead. A missing partition is never an outage:
 -- its rows wait in the default partition.
 
 -- Make the monthly partitions from this month on, and those of every month that has rows in a default
@@ -15,7 +15,7 @@ DECLARE
     v_made text[] := '{}';
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('billing.ensure_partitions'));
-    FOREACH v_parent IN ARRAY ARRAY['credit_transactions', 'spend_logs'] LOOP
+    FOREACH v_parent IN ARRAY ARRAY['credit_transactions', 'logged_spend'] LOOP
         EXECUTE format(
             'SELECT array(
                  SELECT generate_series(date_trunc(''month'', billing.now() AT TIME ZONE ''UTC''),

@@ -1,12 +1,6 @@
 -- The triggers: they keep stored rows unchanged, also for an administrator, and record webhook events. Their
 -- functions are beside their nouns. Monthly partitions get theirs when they are made.
 
--- Fires when the balance becomes less than the threshold, whichever of them moved, not while it stays so.
-CREATE OR REPLACE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd
-    ON billing.organizations FOR EACH ROW WHEN (NEW.balance_usd < NEW.low_balance_threshold_usd
-        AND (OLD.balance_usd < OLD.low_balance_threshold_usd) IS NOT TRUE)
-    EXECUTE FUNCTION billing.balance_event();
-
 CREATE OR REPLACE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
 CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_transactions
@@ -22,12 +16,19 @@ CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.idem
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.idempotency
     EXECUTE FUNCTION billing.refuse_change();
 
-CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.spend_logs
+CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.credited_payments
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
-CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credited_payments
     EXECUTE FUNCTION billing.refuse_change();
 
-CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs_default
+CREATE OR REPLACE TRIGGER immutable_update BEFORE UPDATE ON billing.logged_spend
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
+CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.logged_spend
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend
+    EXECUTE FUNCTION billing.refuse_change();
+
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend_default
     EXECUTE FUNCTION billing.refuse_change();
 
 CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.erasures

@@ -8,29 +8,22 @@ from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Answer, Money, Time, Usd
-from synaxis_billing.paging import Page, paginate
-from synaxis_billing.usage.dimensions import Usage, usage_arguments
+from synaxis_billing.fields import Money, Time, UsdOrZero
+from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.usage.dimensions import Usage, UsageFilter, Used, usage_arguments
 
 
 class SpendLogRequest(Usage):
-    amount_usd: Usd
+    amount_usd: UsdOrZero
 
 
-class SpendLog(Answer):
+class SpendLog(Used):
     """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
 
     id: UUID
     organization_id: UUID
     transaction_id: UUID | None
-    request_id: str | None
     amount_usd: Money
-    team_id: UUID | None
-    virtual_key_id: UUID | None
-    model: str | None
-    provider: str | None
-    tokens: int
-    region: str | None
     created_at: Time
 
 
@@ -62,27 +55,34 @@ def list_spend_logs(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
+    usage: UsageFilter,
     start: datetime | None,
     end: datetime | None,
     limit: int,
     cursor: str | None,
 ) -> Page[SpendLog]:
-    """List the spend logs of a half-open period, newest first.
+    """List the spend logs of a half-open period that the filter matches, newest first. A page of
+    rare ones may have few, or none, and still a cursor.
 
     Raises OrganizationNotFound, InvalidRequest (cursor).
     """
 
-    def fetch(before: datetime | None, most: int) -> list[SpendLog]:
+    filtered = usage.model_dump(mode="json", exclude_none=True)
+
+    def fetch(before: datetime | None, most: int) -> tuple[list[SpendLog], datetime | None]:
         outcome = procedures.call(
             db,
             "spend_logs",
             tenant=caller.tenant,
             organization_id=organization_id,
+            filter=Jsonb(filtered),
             start=start,
             end=before,
             limit=most,
+            scan=SEARCHED_ROWS if filtered else most,
         )
-        return [SpendLog.model_validate(row) for row in procedures.accepted(outcome)[0]]
+        value, _ = procedures.accepted(outcome)
+        return [SpendLog.model_validate(row) for row in value["items"]], reached(value)
 
     items, following = paginate("spend-logs", organization_id, limit, cursor, end, fetch)
     return Page[SpendLog](items=items, next_cursor=following)

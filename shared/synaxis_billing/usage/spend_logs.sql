@@ -7,14 +7,17 @@ LANGUAGE sql STABLE AS $$
         'id', s.id,
         'organization_id', s.organization_id,
         'transaction_id', s.transaction_id,
-        'request_id', s.request_id,
         'amount_usd', s.amount_usd::text,
+        'reference_id', s.reference_id,
+        'request_id', s.request_id,
         'team_id', s.team_id,
         'virtual_key_id', s.virtual_key_id,
+        'end_user', s.end_user,
         'model', s.model,
         'provider', s.provider,
         'tokens', s.tokens,
         'region', s.region,
+        'metadata', s.metadata,
         'created_at', s.created_at
     )
 $$;
@@ -36,66 +39,106 @@ BEGIN
         RETURN v_settled;
     END IF;
     SELECT * INTO v_past FROM billing.idempotency
-    WHERE organization_id = o.id AND kind = 'request' AND key = u.request_id;
+    WHERE organization_id = o.id AND request_id = u.request_id;
     IF FOUND THEN
         RETURN CASE WHEN v_past.fingerprint = u.fingerprint
             THEN billing.replay_of(v_past, u.fingerprint)
             ELSE billing.request_already_counted(o.id, u.request_id) END;
     END IF;
-    s.id := uuidv7();
-    s.organization_id := o.id;
-    s.team_id := u.team_id;
-    s.virtual_key_id := u.virtual_key_id;
-    s.request_id := u.request_id;
-    s.amount_usd := u.amount_usd;
-    s.model := u.model;
-    s.provider := u.provider;
-    s.tokens := coalesce(u.tokens, 0);
-    s.region := u.region;
-    s.bucket_start := o.day_start;
-    s.created_at := o.changed_at;
     PERFORM billing.save_organization(o);
-    INSERT INTO billing.idempotency
-        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
-    SELECT o.id, kind, key, u.fingerprint, 'spend_log', s.id, o.changed_at
-    FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
-    WHERE key IS NOT NULL;
-    INSERT INTO billing.spend_logs
-        (id, organization_id, transaction_id, team_id, virtual_key_id, request_id, amount_usd, model,
-        provider, tokens, region, bucket_start, created_at)
-    VALUES (s.id, s.organization_id, s.transaction_id, s.team_id, s.virtual_key_id, s.request_id, s.amount_usd,
-        s.model, s.provider, s.tokens, s.region, s.bucket_start, s.created_at);
-    INSERT INTO billing.spend_rollups AS r
-        (organization_id, bucket_start, bucket_end, model, provider, team_id, virtual_key_id, region,
-        charged, amount_usd, tokens, requests)
-    VALUES (o.id, o.day_start, o.day_end, s.model, s.provider, s.team_id, s.virtual_key_id, s.region,
-        false, s.amount_usd, s.tokens, 1)
-    ON CONFLICT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
-    DO UPDATE SET
-        amount_usd = r.amount_usd + excluded.amount_usd,
-        tokens = r.tokens + excluded.tokens,
-        requests = r.requests + excluded.requests;
+    INSERT INTO billing.logged_spend
+        (id, organization_id, amount_usd, reference_id, request_id, team_id, virtual_key_id, end_user, model,
+        provider, tokens, region, metadata, bucket_start, created_at)
+    VALUES (billing.new_id(o.changed_at), o.id, u.amount_usd, u.reference_id, u.request_id, u.team_id,
+        u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens, u.region, u.metadata, o.day_start,
+        o.changed_at);
+    SELECT * INTO s FROM billing.spend_logs WHERE organization_id = o.id AND created_at = o.changed_at;
+    IF coalesce(u.idempotency_key, u.request_id) IS NOT NULL THEN
+        INSERT INTO billing.idempotency
+            (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
+        VALUES (o.id, u.idempotency_key, u.request_id, u.fingerprint, 'spend_log', s.id, s.created_at);
+    END IF;
+    PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, false);
     RETURN billing.outcome('created', billing.spend_log_json(s));
 END $$;
 
--- Spend logs, newest first, before an instant (exclusive) that an earlier page ended at.
+-- A charge as the spend log that it is.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.log_of_charge(t billing.credit_transactions) RETURNS billing.spend_logs
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ROW(t.id, t.organization_id, t.id, -t.amount_usd, t.reference_id, t.request_id, t.team_id,
+        t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region, t.metadata, t.bucket_start,
+        t.created_at)::billing.spend_logs
+$$;
+
+-- The newest spend logs of a half-open period: what the view would sort, read from its tables in order.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.newest_spend_logs(
+    p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_limit int
+) RETURNS SETOF billing.spend_logs LANGUAGE sql STABLE AS $$
+    SELECT (s).* FROM (
+        SELECT billing.log_of_charge(t) AS s, created_at FROM (
+            SELECT * FROM billing.credit_transactions
+            WHERE organization_id = p_organization_id AND transaction_type = 'charge'
+                AND created_at >= p_start AND created_at < p_end
+            ORDER BY created_at DESC LIMIT p_limit
+        ) AS t
+        UNION ALL
+        SELECT ROW(l.id, l.organization_id, NULL::uuid, l.amount_usd, l.reference_id, l.request_id, l.team_id,
+            l.virtual_key_id, l.end_user, l.model, l.provider, l.tokens, l.region, l.metadata,
+            l.bucket_start, l.created_at)::billing.spend_logs, created_at
+        FROM (
+            SELECT * FROM billing.logged_spend
+            WHERE organization_id = p_organization_id AND created_at >= p_start AND created_at < p_end
+            ORDER BY created_at DESC LIMIT p_limit
+        ) AS l
+        ORDER BY created_at DESC LIMIT p_limit
+    ) AS newest
+$$;
+
+-- Whether a row has every field that the filter names.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.matches(
+    f billing.usage_request, p_request_id text, p_reference_id text, p_team_id text, p_virtual_key_id text,
+    p_end_user text, p_model text, p_provider text
+) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (f.request_id IS NULL OR p_request_id = f.request_id)
+        AND (f.reference_id IS NULL OR p_reference_id = f.reference_id)
+        AND (f.team_id IS NULL OR p_team_id = f.team_id)
+        AND (f.virtual_key_id IS NULL OR p_virtual_key_id = f.virtual_key_id)
+        AND (f.end_user IS NULL OR p_end_user = f.end_user)
+        AND (f.model IS NULL OR p_model = f.model)
+        AND (f.provider IS NULL OR p_provider = f.provider)
+$$;
+
+-- List spend logs of a half-open period, newest first: the first p_limit that match p_filter (an object with
+-- fields of billing.usage_request) among the newest p_scan, and the time that the search reached, NULL at the
+-- end.
 -- api
 CREATE OR REPLACE FUNCTION billing.spend_logs(
-    p_tenant text, p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_limit int
+    p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamptz, p_end timestamptz, p_limit int,
+    p_scan int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    f billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_filter);
+    v_value json;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
-    RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.spend_log_json(s)), '[]')
-        FROM (
-            SELECT * FROM billing.spend_logs
-            WHERE organization_id = p_organization_id
-                AND created_at >= coalesce(p_start, '-infinity')
-                AND created_at < coalesce(p_end, 'infinity')
-            ORDER BY created_at DESC LIMIT p_limit
-        ) AS s
-    ));
+    WITH scanned AS MATERIALIZED (
+        SELECT s FROM billing.newest_spend_logs(p_organization_id, coalesce(p_start, '-infinity'),
+            coalesce(p_end, 'infinity'), p_scan) AS s
+    ), found AS (
+        SELECT s FROM scanned
+        WHERE billing.matches(f, (s).request_id, (s).reference_id, (s).team_id, (s).virtual_key_id,
+            (s).end_user, (s).model, (s).provider)
+        ORDER BY (s).created_at DESC LIMIT p_limit
+    )
+    SELECT json_build_object(
+        'items', (SELECT coalesce(json_agg(billing.spend_log_json(s)), '[]') FROM found),
+        'reached', (SELECT min((s).created_at) FROM scanned HAVING count(*) = p_scan))
+    INTO v_value;
+    RETURN billing.outcome('found', v_value);
 END $$;

@@ -24,8 +24,8 @@ BEGIN
         AND next_attempt_at <= v_now;
     WITH due AS (
         SELECT d.* FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
-            SELECT event_id, endpoint_id FROM billing.webhook_deliveries
-            WHERE endpoint_id = e.id AND status = 'pending' AND next_attempt_at <= v_now
+            SELECT organization_id, event_id, endpoint_id FROM billing.webhook_deliveries
+            WHERE organization_id = e.organization_id AND endpoint_id = e.id AND status = 'pending' AND next_attempt_at <= v_now
             ORDER BY next_attempt_at LIMIT p_each FOR UPDATE SKIP LOCKED
         ) AS d
         WHERE e.disabled_at IS NULL
@@ -33,8 +33,9 @@ BEGIN
         UPDATE billing.webhook_deliveries AS d
         SET attempts = d.attempts + 1, lease = gen_random_uuid(), next_attempt_at = v_now + p_lease,
             attempted_at = v_now
-        FROM due WHERE d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-        RETURNING d.event_id, d.endpoint_id, d.lease
+        FROM due WHERE d.organization_id = due.organization_id AND d.event_id = due.event_id
+            AND d.endpoint_id = due.endpoint_id
+        RETURNING d.organization_id, d.event_id, d.endpoint_id, d.lease
     )
     SELECT json_agg(json_build_object(
         'lease', c.lease,
@@ -48,8 +49,8 @@ BEGIN
         'data', v.data))
     INTO v_claimed
     FROM claimed AS c
-    JOIN billing.webhook_events AS v ON v.id = c.event_id
-    JOIN billing.webhook_endpoints AS e ON e.id = c.endpoint_id;
+    JOIN billing.webhook_events AS v ON v.organization_id = c.organization_id AND v.id = c.event_id
+    JOIN billing.webhook_endpoints AS e ON e.organization_id = c.organization_id AND e.id = c.endpoint_id;
     RETURN coalesce(v_claimed, '[]');
 END $$;
 
@@ -81,16 +82,16 @@ BEGIN
     END IF;
     IF p_error IS NULL THEN
         UPDATE billing.webhook_endpoints SET failing_since = NULL
-        WHERE id = d.endpoint_id AND failing_since IS NOT NULL;
+        WHERE organization_id = d.organization_id AND id = d.endpoint_id AND failing_since IS NOT NULL;
         RETURN 'delivered';
     END IF;
     UPDATE billing.webhook_endpoints SET failing_since = coalesce(failing_since, d.attempted_at)
-    WHERE id = d.endpoint_id RETURNING * INTO e;
+    WHERE organization_id = d.organization_id AND id = d.endpoint_id RETURNING * INTO e;
     IF e.disabled_at IS NULL AND (p_status_code = 410 OR e.failing_since <= v_now - p_patience) THEN
         UPDATE billing.webhook_endpoints SET disabled_at = v_now,
             disabled_because = CASE p_status_code WHEN 410 THEN 'it answered 410, gone'
                 ELSE format('only failures since %s', billing.instant(e.failing_since)) END
-        WHERE id = e.id;
+        WHERE organization_id = e.organization_id AND id = e.id;
         RETURN 'disabled';
     END IF;
     RETURN CASE d.status WHEN 'failed' THEN 'failed' ELSE 'retried' END;
@@ -121,7 +122,7 @@ BEGIN
     SELECT e.id, v.id, o.id FROM billing.webhook_events AS v
     WHERE v.organization_id = o.id AND (v.id = p_event_id
         OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
-    ON CONFLICT (event_id, endpoint_id) DO UPDATE
+    ON CONFLICT (organization_id, event_id, endpoint_id) DO UPDATE
     SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = billing.now()
     WHERE d.status = 'failed' OR d.event_id = p_event_id;
     GET DIAGNOSTICS v_replayed = ROW_COUNT;

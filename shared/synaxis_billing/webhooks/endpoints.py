@@ -301,7 +301,7 @@ def list_events(
     Raises OrganizationNotFound, InvalidRequest (cursor).
     """
 
-    def fetch(before: datetime | None, most: int) -> list[Event]:
+    def fetch(before: datetime | None, most: int) -> tuple[list[Event], None]:
         outcome = procedures.call(
             db,
             "webhook_events",
@@ -311,9 +311,8 @@ def list_events(
             before=before,
             limit=most,
         )
-        return [
-            Event.model_validate(format_amounts(row)) for row in procedures.accepted(outcome)[0]
-        ]
+        rows, _ = procedures.accepted(outcome)
+        return [Event.model_validate(format_amounts(row)) for row in rows], None
 
     items, following = paginate("webhook-events", organization_id, limit, cursor, None, fetch)
     return Page[Event](items=items, next_cursor=following)

@@ -87,7 +87,7 @@ BEGIN
     END IF;
     UPDATE billing.webhook_endpoints SET url = e.url, types = e.types, failing_since = e.failing_since,
         disabled_at = e.disabled_at, disabled_because = e.disabled_because
-    WHERE id = e.id;
+    WHERE organization_id = o.id AND id = e.id;
     RETURN billing.outcome('found', billing.webhook_endpoint_json(e));
 END $$;
 

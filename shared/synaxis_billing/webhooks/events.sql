@@ -44,7 +44,8 @@ CREATE OR REPLACE FUNCTION billing.credit_note_event() RETURNS trigger LANGUAGE 
 DECLARE
     i billing.invoices;
 BEGIN
-    SELECT * INTO STRICT i FROM billing.invoices WHERE id = NEW.invoice_id;
+    SELECT * INTO STRICT i FROM billing.invoices
+    WHERE organization_id = NEW.organization_id AND id = NEW.invoice_id;
     PERFORM billing.record_event(NEW.organization_id, 'credit_note.issued', jsonb_build_object(
         'credit_note_id', NEW.id,
         'credit_note_number', NEW.credit_note_number,
@@ -58,14 +59,15 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.balance_event() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM billing.record_event(NEW.id, 'balance.low', jsonb_build_object(
-        'balance_usd', NEW.balance_usd::text,
-        'low_balance_threshold_usd', NEW.low_balance_threshold_usd::text,
-        'version', NEW.version));
-    RETURN NULL;
-END $$;
+-- Record that the balance fell below the threshold: once, not while it stays so.
+CREATE OR REPLACE FUNCTION billing.balance_low(
+    p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint
+) RETURNS void LANGUAGE sql AS $$
+    SELECT billing.record_event(p_organization_id, 'balance.low', jsonb_build_object(
+        'balance_usd', p_balance_usd::text,
+        'low_balance_threshold_usd', p_threshold_usd::text,
+        'version', p_version))
+$$;
 
 CREATE OR REPLACE FUNCTION billing.webhook_event_json(e billing.webhook_events) RETURNS json
 LANGUAGE sql STABLE AS $$
@@ -89,7 +91,8 @@ BEGIN
                 SELECT coalesce(json_agg(d ORDER BY d.endpoint_id), '[]') FROM (
                     SELECT endpoint_id, status, attempts, attempted_at, status_code, error,
                         CASE status WHEN 'pending' THEN next_attempt_at END AS next_attempt_at
-                    FROM billing.webhook_deliveries WHERE event_id = e.id
+                    FROM billing.webhook_deliveries
+                    WHERE organization_id = e.organization_id AND event_id = e.id
                 ) AS d) AS deliveries
             FROM billing.webhook_events AS e
             WHERE organization_id = p_organization_id AND (p_type IS NULL OR type = p_type)

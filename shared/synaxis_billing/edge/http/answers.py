@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from synaxis_billing.errors import BillingError, TemporarilyUnavailable
+from synaxis_billing.errors import BillingError, TemporarilyUnavailable, TooManyRequests
 
 RETRY_AFTER_SECONDS = 1
 
@@ -46,7 +46,7 @@ def answer(reply: Reply[Any], status: int) -> dict[str, Any]:
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:
     """Return a refusal in payload format 2.0."""
     headers = {"content-type": "application/problem+json"}
-    if isinstance(error, TemporarilyUnavailable):
+    if isinstance(error, (TemporarilyUnavailable, TooManyRequests)):
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
     return {
         "statusCode": int(error.status),

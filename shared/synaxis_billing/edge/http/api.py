@@ -26,18 +26,23 @@ from synaxis_billing.errors import (
     InvalidRequest,
     NotFound,
     TemporarilyUnavailable,
+    TooManyRequests,
     invalid_field,
 )
 from synaxis_billing.organizations import residency
 from synaxis_billing.validation import invalid_request
 
 Endpoint = Callable[..., Reply[Any]]
+# How billing.lock_organization() says that too many calls of an organization wait.
+TOO_MANY = "SB429"
 
 
 class Parameter(NamedTuple):
-    """An argument of a route: where it comes from, by which name, and what may be sent."""
+    """An argument of a route, or a field of one that groups the query's: where it comes from, by
+    which name, and what may be sent."""
 
     argument: str
+    group: type[BaseModel] | None
     place: str
     name: str
     required: bool
@@ -122,12 +127,8 @@ class Api:
             return answer(reply, route.status)
         except BillingError as error:
             return problem(error, request_id)
-        except psycopg.errors.NumericValueOutOfRange:
-            return problem(_beyond_the_column(), request_id)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
-            database.discard()
-            logger.warning("database failed", sqlstate=error.sqlstate, request_id=request_id)
-            return problem(_unavailable(), request_id)
+        except psycopg.Error as error:
+            return problem(_refusal_of(error, request_id), request_id)
 
     def _match(self, event: Event) -> tuple[Route, dict[str, str]]:
         """Return the route whose scope is checked and which is served, and its path's parameters:
@@ -157,12 +158,22 @@ def _parameters(key: str, call: Endpoint) -> list[Parameter]:
     del hints["return"]
     defaults = len(call.__defaults__ or ())
     optional = set(list(hints)[len(hints) - defaults :]) if defaults else set()
-    return [
-        Parameter(
-            argument, *_source(key, argument, hint), argument not in optional, TypeAdapter(hint)
-        )
-        for argument, hint in hints.items()
-    ]
+    parameters = []
+    for argument, hint in hints.items():
+        place, name = _source(key, argument, hint)
+        kind = get_args(hint)[0] if place == "query" else None
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            parameters += [
+                Parameter(argument, kind, place, field, False, TypeAdapter(annotation))
+                for field, annotation in get_type_hints(kind, include_extras=True).items()
+                if field in kind.model_fields
+            ]
+        else:
+            values = TypeAdapter(hint)
+            parameters.append(
+                Parameter(argument, None, place, name, argument not in optional, values)
+            )
+    return parameters
 
 
 def _source(key: str, argument: str, hint: Any) -> tuple[str, str]:
@@ -214,19 +225,24 @@ def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller)
         "body": {"": json_body(event)},
     }
     arguments: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
     errors: list[dict[str, Any]] = []
     for parameter in route.parameters:
+        values, name = arguments, parameter.argument
+        if parameter.group is not None:
+            values, name = groups.setdefault(parameter.argument, {}), parameter.name
+            arguments.setdefault(parameter.argument, parameter.group)
         value = given[parameter.place].get(parameter.name)
         if value is not None:
             try:
-                arguments[parameter.argument] = parameter.values.validate_python(value)
+                values[name] = parameter.values.validate_python(value)
             except ValidationError as error:
                 errors += _errors(parameter, error)
         elif parameter.required:
             errors.append({"type": "missing", "loc": _place(parameter)})
     if errors:
         raise invalid_request(errors)
-    return arguments
+    return arguments | {name: arguments[name](**values) for name, values in groups.items()}
 
 
 def _place(parameter: Parameter) -> tuple[str, ...]:
@@ -247,8 +263,27 @@ def _drain() -> None:
     drain()
 
 
-def _beyond_the_column() -> InvalidRequest:
-    return invalid_field("body", "/amount_usd", "is too much for this balance")
+# Classes of SQLSTATE (PostgreSQL, appendix A). What a retry can mend: a lost connection, a deadlock, no
+# resources, a lock that was not had, an operator's intervention, a failing system.
+_TEMPORARY = {"08", "40", "53", "55", "57", "58"}
+# What no retry can mend: data that cannot be stored, a limit of the server's.
+_NEVER = {"22", "54"}
+
+
+def _refusal_of(error: psycopg.Error, request_id: str) -> BillingError:
+    """Return what the database's error is to the client. Raises the error if it is our mistake."""
+    state = error.sqlstate or ""
+    if state == TOO_MANY:
+        return TooManyRequests()
+    if isinstance(error, psycopg.errors.NumericValueOutOfRange):
+        return invalid_field("body", "/amount_usd", "is too much for this balance")
+    if state[:2] in _NEVER:
+        return InvalidRequest("The request has a value that cannot be stored.")
+    if state and state[:2] not in _TEMPORARY:
+        raise error
+    database.discard()
+    logger.warning("database failed", sqlstate=error.sqlstate, request_id=request_id)
+    return _unavailable()
 
 
 def _unavailable() -> TemporarilyUnavailable:

@@ -1,17 +1,26 @@
 -- The tables, types and indexes, in the order in which they refer to each other. Every table of one
 -- organization's rows has row-level security; without a policy of schema/privileges.sql it shows none.
 -- Money is US dollars in numeric(18,8); times are stored as instants.
--- A CHECK costs every statement that writes its table a few microseconds: those on the hot tables guard
--- money.
+-- Every key begins with organization_id, so that an organization's rows can be stored together on one of
+-- several servers.
+-- PostgreSQL parses a CHECK and a trigger's WHEN again in every statement that writes the table: the tables of
+-- the charge path have restrictive policies in their place (schema/privileges.sql).
 
 -- The clock of every function and default. Tests replace it in their own database.
 CREATE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE RETURN clock_timestamp();
 
 -- Organizations
 
+-- Suspended and closed organizations are refused new charges and holds.
+CREATE TYPE billing.organization_status AS ENUM ('active', 'suspended', 'closed');
+
 CREATE TABLE billing.organizations (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
+    -- The client's own name of it.
+    external_id text,
     name text NOT NULL,
+    email text,
+    status billing.organization_status NOT NULL DEFAULT 'active',
     billing_currency text NOT NULL,
     timezone text NOT NULL DEFAULT 'UTC',
     region text,
@@ -24,7 +33,9 @@ CREATE TABLE billing.organizations (
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- Credit reserved by holds; counts expired holds until a statement that needs credit clears them.
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
-    -- How far below zero an explicit adjustment has let the available credit fall.
+    -- How far below zero charges may take the balance.
+    credit_limit_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- How far an explicit rule has let the balance, less what is held, fall below zero and the limit.
     floor_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- The number and the hash of the newest transaction.
     version bigint NOT NULL DEFAULT 0,
@@ -34,9 +45,17 @@ CREATE TABLE billing.organizations (
     -- The local day of the open rollup buckets.
     day_start timestamptz NOT NULL DEFAULT '-infinity',
     day_end timestamptz NOT NULL DEFAULT '-infinity',
-    created_at timestamptz NOT NULL DEFAULT billing.now(),
-    CONSTRAINT credit_is_not_overdrawn CHECK (balance_usd - held_usd >= floor_usd AND held_usd >= 0)
+    -- Until then a charge needs nothing but the credit: no new day, no other rule.
+    fast_until timestamptz NOT NULL DEFAULT '-infinity',
+    created_at timestamptz NOT NULL DEFAULT billing.now()
 ) WITH (fillfactor = 50);
+CREATE INDEX organizations_newest ON billing.organizations (created_at, id);
+
+-- The organization of each external id.
+CREATE TABLE billing.external_ids (
+    external_id text PRIMARY KEY,
+    organization_id uuid NOT NULL
+);
 
 -- Organizations that another region holds. This region stores their ids and that region's name alone.
 CREATE TABLE billing.organization_homes (
@@ -62,62 +81,82 @@ CREATE TABLE billing.credit_transactions (
     -- The hold that a charge captured; the charge that a refund gives back.
     hold_id uuid,
     charge_id uuid,
+    -- What a charge was for, and the rollup bucket that contains it.
+    request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
+    model text,
+    provider text,
+    tokens bigint,
+    region text,
+    metadata jsonb,
+    bucket_start timestamptz,
     -- Personal fields enter the hash chain as this digest: erasing them leaves the chain valid.
     personal_salt uuid,
     personal_digest bytea NOT NULL,
     previous_hash bytea NOT NULL,
     hash bytea NOT NULL,
     created_at timestamptz NOT NULL,
-    PRIMARY KEY (id, created_at),
-    UNIQUE (organization_id, created_at),
-    CONSTRAINT balance_follows_amount CHECK (
-        balance_after_usd = balance_before_usd + amount_usd
-        AND (transaction_type <> 'charge' OR balance_after_usd >= 0)
-    )
+    PRIMARY KEY (organization_id, created_at)
 ) PARTITION BY RANGE (created_at);
 
 -- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
 CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
 
--- A key of the client, an LLM request or a payment: each has one effect.
-CREATE TYPE billing.once_per AS ENUM ('key', 'request', 'payment');
-
 CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log');
 
--- Keys, requests and payments that have had their effect, with the fingerprint of the API request.
+-- Keys of the client, and LLM requests, that have had their effect, with the fingerprint of the API request.
 CREATE TABLE billing.idempotency (
     organization_id uuid NOT NULL,
-    kind billing.once_per NOT NULL,
-    key text NOT NULL,
-    fingerprint bytea,
-    -- The resulting transaction, hold or spend log; its time finds its partition.
+    key text,
+    request_id text,
+    fingerprint bytea NOT NULL,
+    -- The resulting transaction, hold or spend log; its time finds it.
     result_type billing.result_type NOT NULL,
     result_id uuid NOT NULL,
-    created_at timestamptz NOT NULL,
-    PRIMARY KEY (organization_id, kind, key)
+    created_at timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX idempotency_key ON billing.idempotency (organization_id, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX idempotency_request ON billing.idempotency (organization_id, request_id)
+    WHERE request_id IS NOT NULL;
+
+-- Payments that were credited, by their reference.
+CREATE TABLE billing.credited_payments (
+    organization_id uuid NOT NULL,
+    reference_id text NOT NULL,
+    transaction_id uuid NOT NULL,
+    PRIMARY KEY (organization_id, reference_id)
 );
 
 CREATE TYPE billing.hold_status AS ENUM ('held', 'captured', 'released', 'expired');
 
 CREATE TABLE billing.holds (
-    id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
     amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
     status billing.hold_status NOT NULL DEFAULT 'held',
     expires_at timestamptz NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
-    team_id uuid,
-    virtual_key_id uuid,
     request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
     model text,
     provider text,
-    tokens bigint CHECK (tokens >= 0),
+    tokens bigint,
     region text,
-    captured_usd numeric(18, 8) CHECK (captured_usd > 0 AND captured_usd <= amount_usd),
+    metadata jsonb,
+    -- More than the held amount when the capture asked to charge an overrun.
+    captured_usd numeric(18, 8) CHECK (captured_usd >= 0),
     transaction_id uuid,
+    -- As the hold was made, when it was changed after that.
+    first_amount_usd numeric(18, 8),
+    first_expires_at timestamptz,
     created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
     CONSTRAINT captured_by_charge CHECK (
         (status = 'captured') = (transaction_id IS NOT NULL AND captured_usd IS NOT NULL)
     )
@@ -127,10 +166,11 @@ CREATE INDEX holds_newest ON billing.holds (organization_id, created_at);
 
 -- The refunded part of each charge.
 CREATE TABLE billing.charge_refunds (
-    charge_id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    charge_id uuid NOT NULL,
     charged_usd numeric(18, 8) NOT NULL,
     refunded_usd numeric(18, 8) NOT NULL CHECK (refunded_usd > 0),
+    PRIMARY KEY (organization_id, charge_id),
     CONSTRAINT refund_within_charge CHECK (refunded_usd <= charged_usd)
 );
 
@@ -146,67 +186,87 @@ CREATE TYPE billing.usage_request AS (
     reference_id text,
     initiated_by text,
     request_id text,
-    team_id uuid,
-    virtual_key_id uuid,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
     model text,
     provider text,
     tokens bigint,
-    region text
+    region text,
+    metadata jsonb,
+    -- Of a hold, its change and its capture.
+    hold_id uuid,
+    expires_in_seconds int,
+    overrun text
 );
 
-CREATE TABLE billing.spend_logs (
+-- Spend that was logged for analytics and not charged.
+CREATE TABLE billing.logged_spend (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
-    -- The charge that paid for this spend; NULL when it was logged for analytics alone.
-    transaction_id uuid,
-    team_id uuid,
-    virtual_key_id uuid,
-    request_id text,
     amount_usd numeric(18, 8) NOT NULL,
+    reference_id text,
+    request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
     model text,
     provider text,
-    tokens bigint NOT NULL,
+    tokens bigint,
     region text,
+    metadata jsonb,
     -- The rollup bucket that contains it.
     bucket_start timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, created_at)
 ) PARTITION BY RANGE (created_at);
 
-CREATE TABLE billing.spend_logs_default PARTITION OF billing.spend_logs DEFAULT;
+CREATE TABLE billing.logged_spend_default PARTITION OF billing.logged_spend DEFAULT;
 
--- Spend per local day of the organization and mix of dimensions. Buckets of one organization never
--- overlap: a change of its time zone cuts the open one.
+-- Every LLM call that cost something: the charges, and the spend that was only logged. The caller's policies
+-- bind it.
+CREATE VIEW billing.spend_logs WITH (security_invoker = true) AS
+SELECT id, organization_id, id AS transaction_id, -amount_usd AS amount_usd, reference_id, request_id, team_id,
+    virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, created_at
+FROM billing.credit_transactions WHERE transaction_type = 'charge'
+UNION ALL
+SELECT id, organization_id, NULL::uuid, amount_usd::numeric, reference_id, request_id, team_id,
+    virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, created_at
+FROM billing.logged_spend;
+
+-- Spend per local day of the organization and mix of dimensions, which are found by their digest. Buckets of
+-- one organization never overlap: a change of its time zone cuts the open one.
 CREATE TABLE billing.spend_rollups (
     organization_id uuid NOT NULL,
     bucket_start timestamptz NOT NULL,
+    dimensions bytea NOT NULL,
     bucket_end timestamptz NOT NULL,
     model text,
     provider text,
-    team_id uuid,
-    virtual_key_id uuid,
+    team_id text,
+    virtual_key_id text,
     region text,
     charged boolean NOT NULL,
     amount_usd numeric(28, 8) NOT NULL,
     tokens bigint NOT NULL,
     requests bigint NOT NULL,
-    UNIQUE NULLS NOT DISTINCT
-        (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged)
+    PRIMARY KEY (organization_id, bucket_start, dimensions)
 ) WITH (fillfactor = 70);
 
 -- Personal data
 
 -- The record that personal fields were erased, kept for as long as the ledger.
 CREATE TABLE billing.erasures (
-    id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL DEFAULT uuidv7(),
     initiated_by_digest bytea,
     reason text NOT NULL CHECK (reason <> ''),
     transactions bigint NOT NULL,
     holds bigint NOT NULL DEFAULT 0,
     profile boolean NOT NULL DEFAULT false,
     erased_by text NOT NULL DEFAULT session_user,
-    created_at timestamptz NOT NULL DEFAULT billing.now()
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (organization_id, id)
 );
 
 -- Exchange rates
@@ -232,15 +292,17 @@ CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_
 -- Cache entries to drop, written by the change itself, deleted after every region has received them.
 -- The version is the microsecond of the change; older values must not be cached any more.
 CREATE TABLE billing.invalidations (
-    id uuid PRIMARY KEY DEFAULT uuidv7(),
     tenant uuid NOT NULL,
+    id uuid NOT NULL DEFAULT uuidv7(),
     keys text[] NOT NULL DEFAULT '{}',
     tags text[] NOT NULL DEFAULT '{}',
     families text[] NOT NULL DEFAULT '{}',
     everything boolean NOT NULL DEFAULT false,
     version bigint NOT NULL DEFAULT 0 CHECK (version >= 0),
-    created_at timestamptz NOT NULL DEFAULT billing.now()
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (tenant, id)
 );
+CREATE INDEX invalidations_oldest ON billing.invalidations (id);
 
 -- Invoices, credit notes, month end
 
@@ -248,9 +310,9 @@ CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue'
 
 -- Amounts in the billing currency have its minor units and follow from one exchange rate.
 CREATE TABLE billing.invoices (
-    id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
-    invoice_number text UNIQUE,
+    id uuid NOT NULL DEFAULT uuidv7(),
+    invoice_number text,
     status billing.invoice_status NOT NULL DEFAULT 'draft',
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
@@ -277,6 +339,8 @@ CREATE TABLE billing.invoices (
     paid_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, invoice_number),
     CONSTRAINT period_is_not_empty CHECK (period_start < period_end),
     CONSTRAINT totals_add_up CHECK (
         total_amount_usd = subtotal_usd + tax_usd
@@ -298,10 +362,10 @@ CREATE INDEX invoices_due ON billing.invoices (due_date) WHERE status = 'issued'
 
 -- Each takes back a part of an issued invoice, together at most all of it.
 CREATE TABLE billing.credit_notes (
-    id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
-    invoice_id uuid NOT NULL REFERENCES billing.invoices,
-    credit_note_number text NOT NULL UNIQUE,
+    id uuid NOT NULL DEFAULT uuidv7(),
+    invoice_id uuid NOT NULL,
+    credit_note_number text NOT NULL,
     reason text NOT NULL CHECK (reason <> ''),
     subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd > 0),
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
@@ -314,14 +378,17 @@ CREATE TABLE billing.credit_notes (
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
     created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, credit_note_number),
     UNIQUE (organization_id, idempotency_key),
+    FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices,
     CONSTRAINT totals_add_up CHECK (
         total_amount_usd = subtotal_usd + tax_usd
         AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
     )
 );
 CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes (organization_id, created_at);
-CREATE INDEX credit_notes_of_invoice ON billing.credit_notes (invoice_id);
+CREATE INDEX credit_notes_of_invoice ON billing.credit_notes (organization_id, invoice_id);
 
 -- The last number of each series and year, taken in the transaction that uses it: a rollback leaves no gap.
 CREATE TABLE billing.document_counters (
@@ -333,30 +400,31 @@ CREATE TABLE billing.document_counters (
 
 -- The organizations to bill for a month, and the result of each.
 CREATE TABLE billing.month_end_items (
-    month text NOT NULL CHECK (month ~ '^\d{4}-(0[1-9]|1[0-2])$'),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    month text NOT NULL CHECK (month ~ '^\d{4}-(0[1-9]|1[0-2])$'),
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'issued', 'empty', 'failed')),
     -- The billed period, also when nothing was used in it; the next period begins at its end.
     period_start timestamptz,
     period_end timestamptz,
-    invoice_id uuid REFERENCES billing.invoices,
+    invoice_id uuid,
     error text,
     updated_at timestamptz NOT NULL DEFAULT billing.now(),
-    PRIMARY KEY (month, organization_id),
+    PRIMARY KEY (organization_id, month),
+    FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices,
     CONSTRAINT done_has_a_period CHECK (
         (status IN ('issued', 'empty')) = (period_end IS NOT NULL)
         AND (period_start IS NULL) = (period_end IS NULL)
         AND (status = 'issued') = (invoice_id IS NOT NULL) AND (status = 'failed') = (error IS NOT NULL)
     )
 );
-CREATE INDEX month_end_items_of ON billing.month_end_items (organization_id);
+CREATE INDEX month_end_items_of ON billing.month_end_items (month, organization_id);
 
 -- Webhooks
 
 -- Where an organization receives events. After a rotation both secrets sign until the old one ends.
 CREATE TABLE billing.webhook_endpoints (
-    id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL DEFAULT uuidv7(),
     url text NOT NULL CHECK (url ~ '^https?://'),
     -- Empty means all types.
     types text[] NOT NULL DEFAULT '{}',
@@ -368,25 +436,27 @@ CREATE TABLE billing.webhook_endpoints (
     disabled_at timestamptz,
     disabled_because text,
     created_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, url),
     CONSTRAINT disabled_has_a_reason CHECK ((disabled_at IS NULL) = (disabled_because IS NULL)),
     CONSTRAINT old_secret_ends CHECK ((old_secret IS NULL) = (old_secret_ends_at IS NULL))
 );
 
 CREATE TABLE billing.webhook_events (
-    id uuid PRIMARY KEY DEFAULT uuidv7(),
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL DEFAULT uuidv7(),
     type text NOT NULL,
     data jsonb NOT NULL,
     created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, created_at)
 );
 
 -- One event to one endpoint. An attempt holds the lease until next_attempt_at; then it counts as lost.
 CREATE TABLE billing.webhook_deliveries (
-    endpoint_id uuid NOT NULL REFERENCES billing.webhook_endpoints ON DELETE CASCADE,
-    event_id uuid NOT NULL REFERENCES billing.webhook_events,
     organization_id uuid NOT NULL REFERENCES billing.organizations,
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
     attempts int NOT NULL DEFAULT 0,
     lease uuid,
@@ -395,9 +465,11 @@ CREATE TABLE billing.webhook_deliveries (
     -- The endpoint's answer to the last attempt, or the reason why there was none.
     status_code int,
     error text,
-    PRIMARY KEY (event_id, endpoint_id)
+    PRIMARY KEY (organization_id, event_id, endpoint_id),
+    FOREIGN KEY (organization_id, endpoint_id) REFERENCES billing.webhook_endpoints ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, event_id) REFERENCES billing.webhook_events
 );
-CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries (endpoint_id, next_attempt_at)
+CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries (organization_id, endpoint_id, next_attempt_at)
     WHERE status = 'pending';
 
 -- Row-level security
@@ -406,9 +478,11 @@ ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
-ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
