@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from local import servers
 from local.database import prepare
+from synaxis_billing import procedures
 from synaxis_billing.cache import connections, l2
 from synaxis_billing.edge import settings as edge_settings
 from synaxis_billing.ledger.audit import Audit, audit
@@ -58,6 +59,7 @@ def _patience() -> Iterator[None]:
         for name in SHIPPED_DEADLINES:
             patch.setattr(connections, name, PATIENCE_SECONDS)
         patch.setattr(l2, "LEASE_MILLISECONDS", PATIENCE_SECONDS * 1000)
+        patch.setattr(procedures, "PATIENCE_SECONDS", PATIENCE_SECONDS)
         yield
 
 

@@ -103,8 +103,8 @@ def json_schema(pattern: str, example: str, **more: Any) -> WithJsonSchema:
 
 
 _AS_STRING = PlainSerializer(format_money, return_type=str)
-# What parse_usd() takes: 40 digits, of which the last 10 may be other than zero; or what languages print
-# for small decimals.
+# What parse_usd() takes: 40 digits, of which the last 10 may be other than zero; or what languages
+# print for small decimals.
 _AMOUNT = r"(0{0,30}[0-9]{1,10}(\.[0-9]{1,8})?|[0-9](\.[0-9]{1,3})?[eE]-0?[1-5])$"
 _NO_ZERO = {"not": {"pattern": r"^-?[0.]*([eE].*)?$"}}
 

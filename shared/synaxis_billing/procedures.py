@@ -1,15 +1,23 @@
 """Calls of the database's functions, which make every change of the ledger."""
 
+import random
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 
-from synaxis_billing.errors import refusals
+from synaxis_billing.errors import TooManyRequests, refusals
 from synaxis_billing.money import format_money
 
 # How a function says that it did what it was asked, or had done it before.
 _SUCCESSES = ("created", "found", "replayed")
+# The SQLSTATE of billing.lock_organization() when too many calls of an organization wait.
+_TOO_MANY = "SB429"
+# How long a call waits outside of the database, where it takes no connection from others.
+PATIENCE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 0.04
 
 
 class UnknownOutcome(Exception):
@@ -19,22 +27,20 @@ class UnknownOutcome(Exception):
 def call(connection: psycopg.Connection, function: str, **arguments: Any) -> Any:
     """Return the answer of a function of the schema `billing`: one round trip, one transaction.
 
-    `arguments` are the function's parameters without their prefix `p_`.
+    `arguments` are the function's parameters without their prefix `p_`. Raises TooManyRequests.
     """
     # The names are always literals of ours. psycopg parses plain bytes once and keeps the result.
     names = ", ".join(f"p_{name} => %s" for name in arguments)
     statement = f"SELECT billing.{function}({names})".encode()
-    row = connection.execute(statement, list(arguments.values())).fetchone()
-    return row[0] if row else None
+    return _in_turn(lambda: _value(connection, statement, arguments))
 
 
 def call_procedure(connection: psycopg.Connection, procedure: str, **arguments: Any) -> Any:
     """Return the answer of a procedure of the schema `billing`: one round trip, which commits
-    within. `connection` is in autocommit mode."""
+    within. `connection` is in autocommit mode. Raises TooManyRequests."""
     names = ", ".join(f"p_{name} => %s" for name in arguments)
     statement = f"CALL billing.{procedure}(p_answer => NULL, {names})".encode()
-    row = connection.execute(statement, list(arguments.values())).fetchone()
-    return row[0] if row else None
+    return _in_turn(lambda: _value(connection, statement, arguments))
 
 
 def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
@@ -53,3 +59,26 @@ def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
         for name, fact in (value or {}).items()
     }
     raise kind(facts.pop("detail", None), **facts)
+
+
+def _value(connection: psycopg.Connection, statement: bytes, arguments: dict[str, Any]) -> Any:
+    row = connection.execute(statement, list(arguments.values())).fetchone()
+    return row[0] if row else None
+
+
+def _in_turn(attempt: Callable[[], Any]) -> Any:
+    """Repeat an attempt while its organization's places are taken."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            value = attempt()
+        except psycopg.Error as error:
+            if error.sqlstate != _TOO_MANY:
+                raise
+        else:
+            if not (isinstance(value, dict) and value.get("outcome") == TooManyRequests.code):
+                return value
+        if time.monotonic() >= ends:
+            raise TooManyRequests
+        # Of random length, so that those who wait do not come back together.
+        time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))

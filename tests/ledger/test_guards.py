@@ -18,15 +18,30 @@ from synaxis_billing.organizations import balance
 from tests.conftest import Database
 from tests.support import billing, steps
 
-IMMUTABLE = ["credit_transactions", "spend_logs", "idempotency", "erasures", "credit_notes"]
+IMMUTABLE = [
+    "credit_transactions",
+    "logged_spend",
+    "idempotency",
+    "credited_payments",
+    "erasures",
+    "credit_notes",
+]
 
 
 @pytest.fixture
 def used(database: Database) -> UUID:
     """An organization that has a row in every table."""
     with database.connect() as db:
-        organization_id = steps.new_organization(db, "100")
-        charged = steps.charge(db, organization_id, "3", model="gpt-4o", request_id="r-1")
+        organization_id = steps.new_organization(db)
+        steps.top_up(db, organization_id, "100", reference_id="pi_1")
+        charged = steps.charge(
+            db,
+            organization_id,
+            "3",
+            model="gpt-4o",
+            request_id="r-1",
+            metadata={"is": "é", "a": "b"},
+        )
         steps.refund(db, charged, "1")
         steps.capture(db, steps.hold(db, organization_id, "2"), "1.5")
         steps.hold(db, organization_id, "2")
@@ -84,6 +99,7 @@ def test_a_statement_that_names_no_tenant_sees_nothing(database: Database, used:
             "organizations",
             "credit_transactions",
             "spend_logs",
+            "logged_spend",
             "spend_rollups",
             "holds",
         ):
@@ -121,16 +137,33 @@ def test_a_tenant_sees_and_changes_its_own_rows_alone(database: Database, used: 
 def test_the_tables_refuse_money_that_does_not_add_up(database: Database) -> None:
     with database.admin() as admin:
         for statement in (
-            "UPDATE billing.organizations SET balance_usd = -1",
-            "UPDATE billing.organizations SET held_usd = balance_usd + 1",
             "UPDATE billing.charge_refunds SET refunded_usd = charged_usd + 1",
             "UPDATE billing.holds SET status = 'captured', transaction_id = NULL",
-            "INSERT INTO billing.credit_transactions SELECT (jsonb_populate_record(t,"
-            " jsonb_build_object('amount_usd', 7, 'created_at', now()))).*"
-            " FROM billing.credit_transactions AS t LIMIT 1",
         ):
             with pytest.raises(psycopg.errors.CheckViolation):
                 admin.execute(statement.encode())
+
+
+@pytest.mark.usefixtures("used")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE billing.organizations SET balance_usd = -1",
+        "UPDATE billing.organizations SET held_usd = balance_usd + 1",
+        "UPDATE billing.organizations SET held_usd = -1",
+        "INSERT INTO billing.credit_transactions SELECT (jsonb_populate_record(t,"
+        " jsonb_build_object('amount_usd', 7, 'created_at', now()))).*"
+        " FROM billing.credit_transactions AS t LIMIT 1",
+    ],
+)
+def test_the_ledger_itself_cannot_write_money_that_does_not_add_up(
+    database: Database, statement: str
+) -> None:
+    with database.admin() as admin:
+        admin.execute("SET ROLE synaxis_ledger")
+        admin.execute("SELECT set_config('billing.tenant', '*', false)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            admin.execute(statement.encode())
 
 
 # Each way around the guards, and the promise that the audit then finds broken.
@@ -147,11 +180,19 @@ TAMPERING = {
     "each transaction follows the one before": "DELETE FROM credit_transactions WHERE version = 2",
     "held credit is the sum of the open holds": "UPDATE organizations SET held_usd = held_usd + 1",
     "a captured hold is one charge": "UPDATE holds SET captured_usd = 1 WHERE status = 'captured'",
-    "a charge is one spend log": "DELETE FROM spend_logs WHERE model = 'gpt-4o'",
     "rollups are the sums of the spend logs": "UPDATE spend_rollups SET tokens = tokens + 1",
+    "a rollup is found by its dimensions": "UPDATE spend_rollups SET dimensions = dimensions || 'x'",
+    "credit is not overdrawn": "UPDATE organizations SET held_usd = 101",
+    "a payment is one top-up": "UPDATE credited_payments SET reference_id = 'pi_2'",
+    "a transaction has the time of its id": (
+        "UPDATE credit_transactions SET created_at = created_at + interval '1 minute'"
+    ),
+    "no transaction lies in the future": (
+        "UPDATE credit_transactions SET created_at = created_at + interval '5 minutes'"
+    ),
     "a spend log lies in its bucket": "UPDATE spend_rollups SET bucket_end = bucket_start",
     "refunds stay within their charge": "UPDATE charge_refunds SET refunded_usd = 2",
-    "a transaction has one key": "DELETE FROM idempotency WHERE kind = 'key'",
+    "a transaction has one key": "DELETE FROM idempotency",
     "the application cannot rewrite the ledger": "GRANT UPDATE ON organizations TO synaxis_app",
     "a tenant sees its own rows alone": "ALTER TABLE holds DISABLE ROW LEVEL SECURITY",
     "an invoice is its lines": "UPDATE invoices SET subtotal_usd = 1, total_amount_usd = 1",
@@ -160,7 +201,7 @@ TAMPERING = {
         " period_end = period_end - interval '9 days'"
     ),
     "numbers have no gap": "UPDATE document_counters SET last = 2",
-    "what was written is never changed": "ALTER TABLE spend_logs DISABLE TRIGGER immutable_rows",
+    "what was written is never changed": "ALTER TABLE logged_spend DISABLE TRIGGER immutable_update",
 }
 
 
@@ -190,7 +231,10 @@ def test_the_hash_chain_can_be_checked_without_the_database(database: Database, 
     rows = _chain(database, used)
     assert len(rows) == 5
     for row in rows:
-        personal = [str(row["personal_salt"]), row["description"], row["initiated_by"]]
+        personal = [
+            str(row["personal_salt"]),
+            *(row[name] for name in ("description", "initiated_by", "end_user", "metadata")),
+        ]
         assert row["personal_digest"] == hashlib.sha256(_json(personal)).digest()
         content = [
             str(row["id"]),
@@ -211,7 +255,7 @@ def test_the_hash_chain_can_be_checked_without_the_database(database: Database, 
         previous = row["hash"]
 
 
-def _json(values: list[str | None]) -> bytes:
+def _json(values: list[Any]) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode()
 
 

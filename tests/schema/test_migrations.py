@@ -102,25 +102,27 @@ def test_rows_of_a_month_without_a_partition_are_kept_and_move_when_it_is_made(
             "UPDATE billing.organizations SET changed_at = '2031-05-31 23:59:59.999999+00'"
         )
         charged = steps.charge(db, organization_id, "1", "k")
+        steps.log_spend(db, organization_id, "1")
         stray = "SELECT tableoid::regclass::text FROM billing.credit_transactions WHERE id = %s"
         assert admin.execute(stray, [charged.id]).fetchone() == (
             "billing.credit_transactions_default",
         )
-        assert ensure_partitions(db) == ["credit_transactions_2031_06", "spend_logs_2031_06"]
+        assert ensure_partitions(db) == ["credit_transactions_2031_06", "logged_spend_2031_06"]
         assert admin.execute(stray, [charged.id]).fetchone() == (
             "billing.credit_transactions_2031_06",
         )
         assert steps.charge(db, organization_id, "1", "k") == charged
         with pytest.raises(psycopg.errors.RestrictViolation):
-            admin.execute("TRUNCATE billing.spend_logs_2031_06")
+            admin.execute("TRUNCATE billing.logged_spend_2031_06")
         assert ensure_partitions(db) == []
+        move_clock(admin, datetime(2031, 6, 1, 1, tzinfo=UTC) - datetime.now(UTC))
     assert database.audit().whole
 
 
 def test_partitions_are_there_a_year_ahead(database: Database) -> None:
     with database.admin() as admin:
         count = admin.execute(
-            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'billing.spend_logs'::regclass"
+            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'billing.logged_spend'::regclass"
         ).fetchone()
     assert count == (1 + 13,)
 

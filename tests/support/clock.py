@@ -10,8 +10,7 @@ def move_clock(admin: psycopg.Connection, by: timedelta) -> None:
     """Move billing.now() of this database, again from where an earlier call has moved it to.
 
     `admin` is the administrator's connection. The database is the test's own, since the function
-    itself is replaced. Ids (uuidv7) keep the real time; a refund finds its charge within a day of
-    the charge's id, so no refund of a charge that was made after a move of a day or more works.
+    itself is replaced.
     """
     row = admin.execute("SELECT billing.now() - clock_timestamp()").fetchone()
     assert row

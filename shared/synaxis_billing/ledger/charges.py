@@ -65,8 +65,8 @@ def charge(
 ) -> tuple[Transaction, bool]:
     """Charge an organization; return the transaction, and whether it is an earlier one replayed.
 
-    Raises InsufficientCredits, OrganizationSuspended, OrganizationNotFound, Conflict (request_id was
-    counted before), IdempotencyKeyReused, TooManyRequests.
+    Raises InsufficientCredits, OrganizationSuspended, OrganizationNotFound, Conflict (request_id
+    was counted before), IdempotencyKeyReused, TooManyRequests.
     """
     arguments = usage_arguments("charge", caller, request, idempotency_key=key)
     try:

@@ -65,6 +65,7 @@ class Hold(Used):
     transaction_id: UUID | None
     description: str | None
     initiated_by: str | None
+    tokens: int | None
     created_at: Time
 
 

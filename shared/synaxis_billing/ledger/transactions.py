@@ -49,6 +49,7 @@ class Transaction(Used):
     initiated_by: str | None
     hold_id: UUID | None
     refunded_transaction_id: UUID | None
+    tokens: int | None
     hash: str
     created_at: Time
 

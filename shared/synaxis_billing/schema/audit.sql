@@ -5,6 +5,8 @@ CREATE OR REPLACE FUNCTION billing.audit()
 RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
     SELECT * FROM billing.audit_entries()
     UNION ALL
+    SELECT * FROM billing.audit_guarded()
+    UNION ALL
     SELECT * FROM billing.audit_holds()
     UNION ALL
     SELECT * FROM billing.audit_keys()

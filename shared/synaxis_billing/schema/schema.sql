@@ -19,10 +19,10 @@ CREATE TYPE billing.invoice_status AS ENUM (
     'cancelled'
 );
 
-CREATE TYPE billing.once_per AS ENUM (
-    'key',
-    'request',
-    'payment'
+CREATE TYPE billing.organization_status AS ENUM (
+    'active',
+    'suspended',
+    'closed'
 );
 
 CREATE TYPE billing.result_type AS ENUM (
@@ -48,17 +48,56 @@ CREATE TYPE billing.usage_request AS (
 	reference_id text,
 	initiated_by text,
 	request_id text,
-	team_id uuid,
-	virtual_key_id uuid,
+	team_id text,
+	virtual_key_id text,
+	end_user text,
 	model text,
 	provider text,
 	tokens bigint,
-	region text
+	region text,
+	metadata jsonb,
+	hold_id uuid,
+	expires_in_seconds integer,
+	overrun text
 );
+
+CREATE TABLE billing.credit_transactions (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    version bigint NOT NULL,
+    transaction_type billing.transaction_type NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    balance_before_usd numeric(18,8) NOT NULL,
+    balance_after_usd numeric(18,8) NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    hold_id uuid,
+    charge_id uuid,
+    request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
+    model text,
+    provider text,
+    tokens bigint,
+    region text,
+    metadata jsonb,
+    bucket_start timestamp with time zone,
+    personal_salt uuid,
+    personal_digest bytea NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+)
+PARTITION BY RANGE (created_at);
 
 CREATE TABLE billing.organizations (
     id uuid DEFAULT uuidv7() NOT NULL,
+    external_id text,
     name text NOT NULL,
+    email text,
+    status billing.organization_status DEFAULT 'active'::billing.organization_status NOT NULL,
     billing_currency text NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
@@ -69,31 +108,60 @@ CREATE TABLE billing.organizations (
     payment_terms_days integer DEFAULT 30 NOT NULL,
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
     floor_usd numeric(18,8) DEFAULT 0 NOT NULL,
     version bigint DEFAULT 0 NOT NULL,
     head_hash bytea DEFAULT sha256('\x'::bytea) NOT NULL,
     changed_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     day_start timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
-    CONSTRAINT credit_is_not_overdrawn CHECK ((((balance_usd - held_usd) >= floor_usd) AND (held_usd >= (0)::numeric))),
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365)))
 )
 WITH (fillfactor='50');
 
+CREATE TABLE billing.holds (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    status billing.hold_status DEFAULT 'held'::billing.hold_status NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    description text,
+    reference_id text,
+    initiated_by text,
+    request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
+    model text,
+    provider text,
+    tokens bigint,
+    region text,
+    metadata jsonb,
+    captured_usd numeric(18,8),
+    transaction_id uuid,
+    first_amount_usd numeric(18,8),
+    first_expires_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT captured_by_charge CHECK (((status = 'captured'::billing.hold_status) = ((transaction_id IS NOT NULL) AND (captured_usd IS NOT NULL)))),
+    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
+    CONSTRAINT holds_captured_usd_check CHECK ((captured_usd >= (0)::numeric))
+);
+
 CREATE TABLE billing.idempotency (
     organization_id uuid NOT NULL,
-    kind billing.once_per NOT NULL,
-    key text NOT NULL,
-    fingerprint bytea,
+    key text,
+    request_id text,
+    fingerprint bytea NOT NULL,
     result_type billing.result_type NOT NULL,
     result_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE billing.invoices (
-    id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
     invoice_number text,
     status billing.invoice_status DEFAULT 'draft'::billing.invoice_status NOT NULL,
     period_start timestamp with time zone NOT NULL,
@@ -143,8 +211,8 @@ END),
 );
 
 CREATE TABLE billing.credit_notes (
-    id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
     invoice_id uuid NOT NULL,
     credit_note_number text NOT NULL,
     reason text NOT NULL,
@@ -164,31 +232,9 @@ CREATE TABLE billing.credit_notes (
     CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency))))
 );
 
-CREATE TABLE billing.credit_transactions (
-    id uuid NOT NULL,
-    organization_id uuid NOT NULL,
-    version bigint NOT NULL,
-    transaction_type billing.transaction_type NOT NULL,
-    amount_usd numeric(18,8) NOT NULL,
-    balance_before_usd numeric(18,8) NOT NULL,
-    balance_after_usd numeric(18,8) NOT NULL,
-    description text,
-    reference_id text,
-    initiated_by text,
-    hold_id uuid,
-    charge_id uuid,
-    personal_salt uuid,
-    personal_digest bytea NOT NULL,
-    previous_hash bytea NOT NULL,
-    hash bytea NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT balance_follows_amount CHECK (((balance_after_usd = (balance_before_usd + amount_usd)) AND ((transaction_type <> 'charge'::billing.transaction_type) OR (balance_after_usd >= (0)::numeric))))
-)
-PARTITION BY RANGE (created_at);
-
 CREATE TABLE billing.erasures (
-    id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
     initiated_by_digest bytea,
     reason text NOT NULL,
     transactions bigint NOT NULL,
@@ -199,51 +245,90 @@ CREATE TABLE billing.erasures (
     CONSTRAINT erasures_reason_check CHECK ((reason <> ''::text))
 );
 
-CREATE TABLE billing.holds (
+CREATE TABLE billing.logged_spend (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
     amount_usd numeric(18,8) NOT NULL,
-    status billing.hold_status DEFAULT 'held'::billing.hold_status NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    description text,
     reference_id text,
-    initiated_by text,
-    team_id uuid,
-    virtual_key_id uuid,
     request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
     model text,
     provider text,
     tokens bigint,
     region text,
-    captured_usd numeric(18,8),
-    transaction_id uuid,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT captured_by_charge CHECK (((status = 'captured'::billing.hold_status) = ((transaction_id IS NOT NULL) AND (captured_usd IS NOT NULL)))),
-    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
-    CONSTRAINT holds_check CHECK (((captured_usd > (0)::numeric) AND (captured_usd <= amount_usd))),
-    CONSTRAINT holds_tokens_check CHECK ((tokens >= 0))
-);
-
-CREATE TABLE billing.spend_logs (
-    id uuid NOT NULL,
-    organization_id uuid NOT NULL,
-    transaction_id uuid,
-    team_id uuid,
-    virtual_key_id uuid,
-    request_id text,
-    amount_usd numeric(18,8) NOT NULL,
-    model text,
-    provider text,
-    tokens bigint NOT NULL,
-    region text,
+    metadata jsonb,
     bucket_start timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL
 )
 PARTITION BY RANGE (created_at);
 
+CREATE VIEW billing.spend_logs WITH (security_invoker='true') AS
+ SELECT credit_transactions.id,
+    credit_transactions.organization_id,
+    credit_transactions.id AS transaction_id,
+    (- credit_transactions.amount_usd) AS amount_usd,
+    credit_transactions.reference_id,
+    credit_transactions.request_id,
+    credit_transactions.team_id,
+    credit_transactions.virtual_key_id,
+    credit_transactions.end_user,
+    credit_transactions.model,
+    credit_transactions.provider,
+    credit_transactions.tokens,
+    credit_transactions.region,
+    credit_transactions.metadata,
+    credit_transactions.bucket_start,
+    credit_transactions.created_at
+   FROM billing.credit_transactions
+  WHERE (credit_transactions.transaction_type = 'charge'::billing.transaction_type)
+UNION ALL
+ SELECT logged_spend.id,
+    logged_spend.organization_id,
+    NULL::uuid AS transaction_id,
+    (logged_spend.amount_usd)::numeric AS amount_usd,
+    logged_spend.reference_id,
+    logged_spend.request_id,
+    logged_spend.team_id,
+    logged_spend.virtual_key_id,
+    logged_spend.end_user,
+    logged_spend.model,
+    logged_spend.provider,
+    logged_spend.tokens,
+    logged_spend.region,
+    logged_spend.metadata,
+    logged_spend.bucket_start,
+    logged_spend.created_at
+   FROM billing.logged_spend;
+
+CREATE PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_place int := billing.take_place(p_organization_id);
+BEGIN
+    IF v_place IS NULL THEN
+        p_answer := billing.outcome('too_many_requests');
+        RETURN;
+    END IF;
+    p_answer := CASE p_operation
+        WHEN 'charge' THEN billing.charge(p_tenant, p_organization_id, p_request)
+        WHEN 'hold' THEN billing.hold(p_tenant, p_organization_id, p_request)
+        WHEN 'capture_hold' THEN billing.capture_hold(p_tenant, p_organization_id, p_request)
+        WHEN 'release_hold' THEN billing.release_hold(p_tenant, p_organization_id, p_request)
+        WHEN 'change_hold' THEN billing.change_hold(p_tenant, p_organization_id, p_request) END;
+    IF v_place > 0 OR NOT pg_try_advisory_xact_lock(uuid_hash_extended(p_organization_id, 1)) THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        COMMIT;
+        -- Its commit is synchronous.
+        PERFORM pg_logical_emit_message(true, '', '');
+    END IF;
+END $$;
+
 CREATE TABLE billing.webhook_endpoints (
-    id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
     url text NOT NULL,
     types text[] DEFAULT '{}'::text[] NOT NULL,
     secret bytea NOT NULL,
@@ -259,16 +344,16 @@ CREATE TABLE billing.webhook_endpoints (
 );
 
 CREATE TABLE billing.webhook_events (
-    id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
     type text NOT NULL,
     data jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE billing.charge_refunds (
-    charge_id uuid NOT NULL,
     organization_id uuid NOT NULL,
+    charge_id uuid NOT NULL,
     charged_usd numeric(18,8) NOT NULL,
     refunded_usd numeric(18,8) NOT NULL,
     CONSTRAINT charge_refunds_refunded_usd_check CHECK ((refunded_usd > (0)::numeric)),
@@ -288,12 +373,27 @@ CREATE TABLE billing.credit_transactions_default (
     initiated_by text,
     hold_id uuid,
     charge_id uuid,
+    request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
+    model text,
+    provider text,
+    tokens bigint,
+    region text,
+    metadata jsonb,
+    bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
     previous_hash bytea CONSTRAINT credit_transactions_previous_hash_not_null NOT NULL,
     hash bytea CONSTRAINT credit_transactions_hash_not_null NOT NULL,
-    created_at timestamp with time zone CONSTRAINT credit_transactions_created_at_not_null NOT NULL,
-    CONSTRAINT balance_follows_amount CHECK (((balance_after_usd = (balance_before_usd + amount_usd)) AND ((transaction_type <> 'charge'::billing.transaction_type) OR (balance_after_usd >= (0)::numeric))))
+    created_at timestamp with time zone CONSTRAINT credit_transactions_created_at_not_null NOT NULL
+);
+
+CREATE TABLE billing.credited_payments (
+    organization_id uuid NOT NULL,
+    reference_id text NOT NULL,
+    transaction_id uuid NOT NULL
 );
 
 CREATE TABLE billing.document_counters (
@@ -317,9 +417,14 @@ CREATE TABLE billing.exchange_rates (
     CONSTRAINT exchange_rates_source_check CHECK ((source <> ''::text))
 );
 
+CREATE TABLE billing.external_ids (
+    external_id text NOT NULL,
+    organization_id uuid NOT NULL
+);
+
 CREATE TABLE billing.invalidations (
-    id uuid DEFAULT uuidv7() NOT NULL,
     tenant uuid NOT NULL,
+    id uuid DEFAULT uuidv7() NOT NULL,
     keys text[] DEFAULT '{}'::text[] NOT NULL,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     families text[] DEFAULT '{}'::text[] NOT NULL,
@@ -329,6 +434,24 @@ CREATE TABLE billing.invalidations (
     CONSTRAINT invalidations_version_check CHECK ((version >= 0))
 );
 
+CREATE TABLE billing.logged_spend_default (
+    id uuid CONSTRAINT logged_spend_id_not_null NOT NULL,
+    organization_id uuid CONSTRAINT logged_spend_organization_id_not_null NOT NULL,
+    amount_usd numeric(18,8) CONSTRAINT logged_spend_amount_usd_not_null NOT NULL,
+    reference_id text,
+    request_id text,
+    team_id text,
+    virtual_key_id text,
+    end_user text,
+    model text,
+    provider text,
+    tokens bigint,
+    region text,
+    metadata jsonb,
+    bucket_start timestamp with time zone CONSTRAINT logged_spend_bucket_start_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT logged_spend_created_at_not_null NOT NULL
+);
+
 CREATE TABLE billing.migrations (
     name text NOT NULL,
     checksum text NOT NULL,
@@ -336,8 +459,8 @@ CREATE TABLE billing.migrations (
 );
 
 CREATE TABLE billing.month_end_items (
-    month text NOT NULL,
     organization_id uuid NOT NULL,
+    month text NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL,
     period_start timestamp with time zone,
     period_end timestamp with time zone,
@@ -355,30 +478,15 @@ CREATE TABLE billing.organization_homes (
     CONSTRAINT organization_homes_region_check CHECK ((region <> ''::text))
 );
 
-CREATE TABLE billing.spend_logs_default (
-    id uuid CONSTRAINT spend_logs_id_not_null NOT NULL,
-    organization_id uuid CONSTRAINT spend_logs_organization_id_not_null NOT NULL,
-    transaction_id uuid,
-    team_id uuid,
-    virtual_key_id uuid,
-    request_id text,
-    amount_usd numeric(18,8) CONSTRAINT spend_logs_amount_usd_not_null NOT NULL,
-    model text,
-    provider text,
-    tokens bigint CONSTRAINT spend_logs_tokens_not_null NOT NULL,
-    region text,
-    bucket_start timestamp with time zone CONSTRAINT spend_logs_bucket_start_not_null NOT NULL,
-    created_at timestamp with time zone CONSTRAINT spend_logs_created_at_not_null NOT NULL
-);
-
 CREATE TABLE billing.spend_rollups (
     organization_id uuid NOT NULL,
     bucket_start timestamp with time zone NOT NULL,
+    dimensions bytea NOT NULL,
     bucket_end timestamp with time zone NOT NULL,
     model text,
     provider text,
-    team_id uuid,
-    virtual_key_id uuid,
+    team_id text,
+    virtual_key_id text,
     region text,
     charged boolean NOT NULL,
     amount_usd numeric(28,8) NOT NULL,
@@ -388,9 +496,9 @@ CREATE TABLE billing.spend_rollups (
 WITH (fillfactor='70');
 
 CREATE TABLE billing.webhook_deliveries (
+    organization_id uuid NOT NULL,
     endpoint_id uuid NOT NULL,
     event_id uuid NOT NULL,
-    organization_id uuid NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     lease uuid,
@@ -403,61 +511,64 @@ CREATE TABLE billing.webhook_deliveries (
 
 ALTER TABLE ONLY billing.credit_transactions ATTACH PARTITION billing.credit_transactions_default DEFAULT;
 
-ALTER TABLE ONLY billing.spend_logs ATTACH PARTITION billing.spend_logs_default DEFAULT;
+ALTER TABLE ONLY billing.logged_spend ATTACH PARTITION billing.logged_spend_default DEFAULT;
 
 ALTER TABLE ONLY billing.charge_refunds
-    ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (charge_id);
+    ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
 
 ALTER TABLE ONLY billing.credit_notes
-    ADD CONSTRAINT credit_notes_credit_note_number_key UNIQUE (credit_note_number);
+    ADD CONSTRAINT credit_notes_organization_id_credit_note_number_key UNIQUE (organization_id, credit_note_number);
 
 ALTER TABLE ONLY billing.credit_notes
     ADD CONSTRAINT credit_notes_organization_id_idempotency_key_key UNIQUE (organization_id, idempotency_key);
 
 ALTER TABLE ONLY billing.credit_notes
-    ADD CONSTRAINT credit_notes_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT credit_notes_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.credit_transactions
-    ADD CONSTRAINT credit_transactions_organization_id_created_at_key UNIQUE (organization_id, created_at);
+    ADD CONSTRAINT credit_transactions_pkey PRIMARY KEY (organization_id, created_at);
 
 ALTER TABLE ONLY billing.credit_transactions_default
-    ADD CONSTRAINT credit_transactions_default_organization_id_created_at_key UNIQUE (organization_id, created_at);
+    ADD CONSTRAINT credit_transactions_default_pkey PRIMARY KEY (organization_id, created_at);
 
-ALTER TABLE ONLY billing.credit_transactions
-    ADD CONSTRAINT credit_transactions_pkey PRIMARY KEY (id, created_at);
-
-ALTER TABLE ONLY billing.credit_transactions_default
-    ADD CONSTRAINT credit_transactions_default_pkey PRIMARY KEY (id, created_at);
+ALTER TABLE ONLY billing.credited_payments
+    ADD CONSTRAINT credited_payments_pkey PRIMARY KEY (organization_id, reference_id);
 
 ALTER TABLE ONLY billing.document_counters
     ADD CONSTRAINT document_counters_pkey PRIMARY KEY (series, year);
 
 ALTER TABLE ONLY billing.erasures
-    ADD CONSTRAINT erasures_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.exchange_rates
     ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (fetch_id, currency);
 
-ALTER TABLE ONLY billing.holds
-    ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY billing.external_ids
+    ADD CONSTRAINT external_ids_pkey PRIMARY KEY (external_id);
 
-ALTER TABLE ONLY billing.idempotency
-    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (organization_id, kind, key);
+ALTER TABLE ONLY billing.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.invalidations
-    ADD CONSTRAINT invalidations_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT invalidations_pkey PRIMARY KEY (tenant, id);
 
 ALTER TABLE ONLY billing.invoices
-    ADD CONSTRAINT invoices_invoice_number_key UNIQUE (invoice_number);
+    ADD CONSTRAINT invoices_organization_id_invoice_number_key UNIQUE (organization_id, invoice_number);
 
 ALTER TABLE ONLY billing.invoices
-    ADD CONSTRAINT invoices_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT invoices_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY billing.logged_spend
+    ADD CONSTRAINT logged_spend_pkey PRIMARY KEY (organization_id, created_at);
+
+ALTER TABLE ONLY billing.logged_spend_default
+    ADD CONSTRAINT logged_spend_default_pkey PRIMARY KEY (organization_id, created_at);
 
 ALTER TABLE ONLY billing.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY billing.month_end_items
-    ADD CONSTRAINT month_end_items_pkey PRIMARY KEY (month, organization_id);
+    ADD CONSTRAINT month_end_items_pkey PRIMARY KEY (organization_id, month);
 
 ALTER TABLE ONLY billing.organization_homes
     ADD CONSTRAINT organization_homes_pkey PRIMARY KEY (organization_id);
@@ -465,33 +576,27 @@ ALTER TABLE ONLY billing.organization_homes
 ALTER TABLE ONLY billing.organizations
     ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY billing.spend_logs
-    ADD CONSTRAINT spend_logs_pkey PRIMARY KEY (organization_id, created_at);
-
-ALTER TABLE ONLY billing.spend_logs_default
-    ADD CONSTRAINT spend_logs_default_pkey PRIMARY KEY (organization_id, created_at);
-
 ALTER TABLE ONLY billing.spend_rollups
-    ADD CONSTRAINT spend_rollups_organization_id_bucket_start_model_provider_t_key UNIQUE NULLS NOT DISTINCT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged);
+    ADD CONSTRAINT spend_rollups_pkey PRIMARY KEY (organization_id, bucket_start, dimensions);
 
 ALTER TABLE ONLY billing.webhook_deliveries
-    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (event_id, endpoint_id);
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (organization_id, event_id, endpoint_id);
 
 ALTER TABLE ONLY billing.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_organization_id_url_key UNIQUE (organization_id, url);
 
 ALTER TABLE ONLY billing.webhook_endpoints
-    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.webhook_events
     ADD CONSTRAINT webhook_events_organization_id_created_at_key UNIQUE (organization_id, created_at);
 
 ALTER TABLE ONLY billing.webhook_events
-    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (organization_id, id);
 
 CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes USING btree (organization_id, created_at);
 
-CREATE INDEX credit_notes_of_invoice ON billing.credit_notes USING btree (invoice_id);
+CREATE INDEX credit_notes_of_invoice ON billing.credit_notes USING btree (organization_id, invoice_id);
 
 CREATE INDEX exchange_rates_latest ON billing.exchange_rates USING btree (currency, fetched_at DESC, fetch_id) WHERE (NOT held);
 
@@ -499,27 +604,31 @@ CREATE INDEX holds_newest ON billing.holds USING btree (organization_id, created
 
 CREATE INDEX holds_open ON billing.holds USING btree (organization_id, expires_at) WHERE (status = 'held'::billing.hold_status);
 
+CREATE UNIQUE INDEX idempotency_key ON billing.idempotency USING btree (organization_id, key) WHERE (key IS NOT NULL);
+
+CREATE UNIQUE INDEX idempotency_request ON billing.idempotency USING btree (organization_id, request_id) WHERE (request_id IS NOT NULL);
+
+CREATE INDEX invalidations_oldest ON billing.invalidations USING btree (id);
+
 CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (status = 'issued'::billing.invoice_status);
 
 CREATE UNIQUE INDEX invoices_newest ON billing.invoices USING btree (organization_id, created_at);
 
 CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE (status <> 'cancelled'::billing.invoice_status);
 
-CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (organization_id);
+CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, organization_id);
 
-CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
+CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
-ALTER INDEX billing.credit_transactions_organization_id_created_at_key ATTACH PARTITION billing.credit_transactions_default_organization_id_created_at_key;
+CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (organization_id, endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
 
 ALTER INDEX billing.credit_transactions_pkey ATTACH PARTITION billing.credit_transactions_default_pkey;
 
-ALTER INDEX billing.spend_logs_pkey ATTACH PARTITION billing.spend_logs_default_pkey;
+ALTER INDEX billing.logged_spend_pkey ATTACH PARTITION billing.logged_spend_default_pkey;
 
 CREATE TRIGGER event AFTER INSERT ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.credit_note_event();
 
 CREATE TRIGGER event AFTER INSERT OR UPDATE OF status ON billing.invoices FOR EACH ROW WHEN ((new.invoice_number IS NOT NULL)) EXECUTE FUNCTION billing.invoice_event();
-
-CREATE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd ON billing.organizations FOR EACH ROW WHEN (((new.balance_usd < new.low_balance_threshold_usd) AND ((old.balance_usd < old.low_balance_threshold_usd) IS NOT TRUE))) EXECUTE FUNCTION billing.balance_event();
 
 CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON billing.invoices FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
 
@@ -531,17 +640,21 @@ CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_transactions FOR
 
 CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.logged_spend FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.credited_payments FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
 CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.erasures FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.idempotency FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
-
-CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.spend_logs FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_notes FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_transactions FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_transactions_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credited_payments FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.erasures FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
@@ -551,20 +664,22 @@ CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.idempotency FOR EACH S
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
-CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
-CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
+
+CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.logged_spend FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
 
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.credit_notes
-    ADD CONSTRAINT credit_notes_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES billing.invoices(id);
+    ADD CONSTRAINT credit_notes_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.credit_notes
-    ADD CONSTRAINT credit_notes_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+    ADD CONSTRAINT credit_notes_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
 
 ALTER TABLE ONLY billing.erasures
     ADD CONSTRAINT erasures_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
@@ -576,16 +691,16 @@ ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.month_end_items
-    ADD CONSTRAINT month_end_items_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES billing.invoices(id);
-
-ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
-ALTER TABLE ONLY billing.webhook_deliveries
-    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES billing.webhook_endpoints(id) ON DELETE CASCADE;
+ALTER TABLE ONLY billing.month_end_items
+    ADD CONSTRAINT month_end_items_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
-    ADD CONSTRAINT webhook_deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES billing.webhook_events(id);
+    ADD CONSTRAINT webhook_deliveries_organization_id_endpoint_id_fkey FOREIGN KEY (organization_id, endpoint_id) REFERENCES billing.webhook_endpoints(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY billing.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_organization_id_event_id_fkey FOREIGN KEY (organization_id, event_id) REFERENCES billing.webhook_events(organization_id, id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
@@ -596,17 +711,23 @@ ALTER TABLE ONLY billing.webhook_endpoints
 ALTER TABLE ONLY billing.webhook_events
     ADD CONSTRAINT webhook_events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE FOR INSERT TO synaxis_ledger WITH CHECK ((balance_after_usd = (balance_before_usd + amount_usd)));
+
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY erasure ON billing.credit_transactions TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.erasures TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.holds TO synaxis_eraser USING (true);
+
+CREATE POLICY erasure ON billing.logged_spend TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.organizations TO synaxis_eraser USING (true);
 
@@ -616,51 +737,59 @@ CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app
 
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY not_overdrawn ON billing.organizations AS RESTRICTIVE FOR UPDATE TO synaxis_ledger USING (true) WITH CHECK (((held_usd >= (0)::numeric) AND ((balance_usd - held_usd) >= LEAST(floor_usd, (- credit_limit_usd)))));
 
 ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.credit_notes TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.credit_notes TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.credit_transactions TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.credit_transactions TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.erasures TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.credited_payments TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.erasures TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.external_ids TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.organization_homes TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.logged_spend TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.spend_logs TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.organization_homes TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USING ((((id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 
@@ -672,18 +801,6 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app;
 GRANT USAGE ON SCHEMA billing TO synaxis_ledger;
 GRANT USAGE ON SCHEMA billing TO synaxis_eraser;
 
-GRANT SELECT ON TABLE billing.organizations TO synaxis_app;
-GRANT SELECT,INSERT,UPDATE ON TABLE billing.organizations TO synaxis_ledger;
-GRANT SELECT ON TABLE billing.organizations TO synaxis_eraser;
-
-GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
-
-GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
-GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
-
-GRANT SELECT ON TABLE billing.credit_notes TO synaxis_app;
-GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
-
 GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_transactions TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_eraser;
@@ -692,10 +809,15 @@ GRANT UPDATE(description) ON TABLE billing.credit_transactions TO synaxis_eraser
 
 GRANT UPDATE(initiated_by) ON TABLE billing.credit_transactions TO synaxis_eraser;
 
+GRANT UPDATE(end_user) ON TABLE billing.credit_transactions TO synaxis_eraser;
+
+GRANT UPDATE(metadata) ON TABLE billing.credit_transactions TO synaxis_eraser;
+
 GRANT UPDATE(personal_salt) ON TABLE billing.credit_transactions TO synaxis_eraser;
 
-GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
-GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
+GRANT SELECT ON TABLE billing.organizations TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.organizations TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.organizations TO synaxis_eraser;
 
 GRANT SELECT ON TABLE billing.holds TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.holds TO synaxis_ledger;
@@ -705,14 +827,43 @@ GRANT UPDATE(description) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT UPDATE(initiated_by) ON TABLE billing.holds TO synaxis_eraser;
 
+GRANT UPDATE(end_user) ON TABLE billing.holds TO synaxis_eraser;
+
+GRANT UPDATE(metadata) ON TABLE billing.holds TO synaxis_eraser;
+
+GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.credit_notes TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
+GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.logged_spend TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.logged_spend TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.logged_spend TO synaxis_eraser;
+
+GRANT UPDATE(end_user) ON TABLE billing.logged_spend TO synaxis_eraser;
+
+GRANT UPDATE(metadata) ON TABLE billing.logged_spend TO synaxis_eraser;
+
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
-GRANT SELECT,INSERT ON TABLE billing.spend_logs TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.spend_logs TO synaxis_ledger;
+
+REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) FROM PUBLIC;
+GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
+GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.charge_refunds TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.credited_payments TO synaxis_ledger;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
 
@@ -722,6 +873,8 @@ GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
 GRANT UPDATE(held) ON TABLE billing.exchange_rates TO synaxis_ledger;
 
 GRANT UPDATE(stored_at) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
@@ -738,6 +891,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 
 -- billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.add_to_rollup(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, u billing.usage_request, p_charged boolean)
+--     RETURNS void, for synaxis_ledger
+-- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_day_ends timestamp with time zone[])
+--     RETURNS void, for synaxis_ledger
 -- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
@@ -746,9 +903,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
+-- billing.as_of_now(h billing.holds)
+--     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text)
 -- billing.audit_entries()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_guarded()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_guards()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -760,22 +921,34 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_usage()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.available(o billing.organizations)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.balance(p_tenant text, p_organization_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.balance_event()
---     RETURNS trigger, for synaxis_ledger
+-- billing.balance_low(p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint)
+--     RETURNS void, for synaxis_ledger
 -- billing.batch_items(p_requests billing.usage_request[])
 --     RETURNS TABLE(ordinal integer, past billing.idempotency, counted text), for synaxis_ledger
 -- billing.bill_month(p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.cancel_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.capture_hold(p_tenant text, p_organization_id uuid, p_hold_id uuid, p_request jsonb)
+-- billing.capture_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charge(p_tenant text, p_charge jsonb)
+-- billing.capture_refused(h billing.holds, u billing.usage_request)
+--     RETURNS json, for synaxis_ledger
+-- billing.chained(o billing.organizations, t billing.credit_transactions)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.change_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge_batch(p_tenant text, p_charges jsonb)
 --     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
@@ -792,14 +965,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
--- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_starts timestamp with time zone[], OUT day_ends timestamp with time zone[])
+-- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
 --     RETURNS record, for synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delivered_invalidations(p_tenant text, p_ids uuid[])
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.dimensions(p_model text, p_provider text, p_team_id text, p_virtual_key_id text, p_region text, p_charged boolean)
+--     RETURNS bytea, for synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
@@ -808,18 +987,26 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.erased_until(p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
+--     RETURNS timestamp with time zone, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
 --     RETURNS json, for synaxis_ledger
+-- billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.exchange_rates(p_tenant text, p_currencies text[])
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
--- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb, p_expires_in_seconds integer)
+-- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.hold_json(h billing.holds)
 --     RETURNS json, for synaxis_ledger
+-- billing.hold_of(p_tenant text, p_organization_id uuid, p_hold_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.holds(p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.home(p_tenant text, p_organization_id uuid)
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
@@ -846,21 +1033,29 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.log_of_charge(t billing.credit_transactions)
+--     RETURNS billing.spend_logs, for synaxis_app, synaxis_ledger
 -- billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.mark_overdue(p_tenant text, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.matches(f billing.usage_request, p_request_id text, p_reference_id text, p_team_id text, p_virtual_key_id text, p_end_user text, p_model text, p_provider text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.month_end(p_tenant text, p_month text, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.month_start(p_month text, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_ledger
+-- billing.new_id(p_instant timestamp with time zone)
+--     RETURNS uuid, for synaxis_ledger
+-- billing.newest_spend_logs(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
+--     RETURNS SETOF billing.spend_logs, for synaxis_app, synaxis_ledger
 -- billing.next_month(p_month text)
 --     RETURNS text, for synaxis_ledger
 -- billing.next_number(p_series text, p_instant timestamp with time zone)
 --     RETURNS text, for synaxis_ledger
--- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_hold_id uuid DEFAULT NULL::uuid, p_charge_id uuid DEFAULT NULL::uuid)
+-- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -871,6 +1066,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.organization(p_tenant text, p_organization_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
@@ -884,7 +1081,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_data(p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text)
+-- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -900,7 +1097,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS trigger, for synaxis_ledger
 -- billing.refuse_change_but_erasure()
 --     RETURNS trigger, for synaxis_ledger
--- billing.release_hold(p_tenant text, p_organization_id uuid, p_hold_id uuid, p_key text, p_fingerprint bytea)
+-- billing.release_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
@@ -924,33 +1121,41 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)
 --     RETURNS json, for synaxis_ledger
+-- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
+--     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
---     RETURNS TABLE(local_day date, model text, provider text, team_id uuid, virtual_key_id uuid, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
+--     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
 -- billing.spend_log_json(s billing.spend_logs)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.spend_logs(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
+-- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.store_batch(p_transactions billing.credit_transactions[], p_usages billing.usage_request[], p_day_starts timestamp with time zone[], p_day_ends timestamp with time zone[])
---     RETURNS void, for synaxis_ledger
--- billing.store_charge(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
---     RETURNS json, for synaxis_ledger
--- billing.store_credit(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
---     RETURNS void, for synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_invoice(i billing.invoices, o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
+--     RETURNS void, for synaxis_ledger
+-- billing.store_transaction(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
+--     RETURNS void, for synaxis_ledger
+-- billing.store_transactions(p_transactions billing.credit_transactions[])
+--     RETURNS void, for synaxis_ledger
+-- billing.take_place(p_organization_id uuid)
+--     RETURNS integer, for synaxis_app, synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.transaction(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.transaction_by_id(p_organization_id uuid, p_id uuid)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.transaction_hash(t billing.credit_transactions)
 --     RETURNS bytea, for synaxis_ledger
 -- billing.transaction_json(t billing.credit_transactions)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.transactions(p_tenant text, p_organization_id uuid, p_type text, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
+-- billing.transactions(p_tenant text, p_organization_id uuid, p_type text, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.uncredited(i billing.invoices)
 --     RETURNS billing.credit_notes, for synaxis_ledger

@@ -46,7 +46,7 @@ class Usage(Request):
 
 
 class Used(Answer):
-    """The fields of Usage, as an answer has them."""
+    """The fields of Usage, as an answer has them; its tokens may be a number always."""
 
     reference_id: str | None
     request_id: str | None
@@ -55,7 +55,6 @@ class Used(Answer):
     end_user: str | None
     model: str | None
     provider: str | None
-    tokens: int | None
     region: str | None
     metadata: dict[str, str] | None
 

@@ -24,6 +24,7 @@ class SpendLog(Used):
     organization_id: UUID
     transaction_id: UUID | None
     amount_usd: Money
+    tokens: int
     created_at: Time
 
 

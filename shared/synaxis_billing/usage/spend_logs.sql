@@ -15,7 +15,7 @@ LANGUAGE sql STABLE AS $$
         'end_user', s.end_user,
         'model', s.model,
         'provider', s.provider,
-        'tokens', s.tokens,
+        'tokens', coalesce(s.tokens, 0),
         'region', s.region,
         'metadata', s.metadata,
         'created_at', s.created_at

@@ -26,15 +26,12 @@ from synaxis_billing.errors import (
     InvalidRequest,
     NotFound,
     TemporarilyUnavailable,
-    TooManyRequests,
     invalid_field,
 )
 from synaxis_billing.organizations import residency
 from synaxis_billing.validation import invalid_request
 
 Endpoint = Callable[..., Reply[Any]]
-# How billing.lock_organization() says that too many calls of an organization wait.
-TOO_MANY = "SB429"
 
 
 class Parameter(NamedTuple):
@@ -263,8 +260,8 @@ def _drain() -> None:
     drain()
 
 
-# Classes of SQLSTATE (PostgreSQL, appendix A). What a retry can mend: a lost connection, a deadlock, no
-# resources, a lock that was not had, an operator's intervention, a failing system.
+# Classes of SQLSTATE (PostgreSQL, appendix A). What a retry can mend: a lost connection, a deadlock,
+# no resources, a lock that was not had, an operator's intervention, a failing system.
 _TEMPORARY = {"08", "40", "53", "55", "57", "58"}
 # What no retry can mend: data that cannot be stored, a limit of the server's.
 _NEVER = {"22", "54"}
@@ -273,8 +270,6 @@ _NEVER = {"22", "54"}
 def _refusal_of(error: psycopg.Error, request_id: str) -> BillingError:
     """Return what the database's error is to the client. Raises the error if it is our mistake."""
     state = error.sqlstate or ""
-    if state == TOO_MANY:
-        return TooManyRequests()
     if isinstance(error, psycopg.errors.NumericValueOutOfRange):
         return invalid_field("body", "/amount_usd", "is too much for this balance")
     if state[:2] in _NEVER:
