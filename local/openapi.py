@@ -17,7 +17,7 @@ _ABOUT = (
     ' 404, 413, 429 and 503, with `{"message": ...}`.'
 )
 # What every route can refuse; then those with a token, with a name in the path, of organizations.
-_OF_ALL = (400, 413, 503)
+_OF_ALL = (400, 413, 429, 503)
 _OF_TOKENS = (401, 403)
 _OF_NAMES = (404,)
 _OF_ORGANIZATIONS = (421,)
@@ -160,7 +160,7 @@ def _refusals(route: Route) -> dict[str, Any]:
         str(status): {
             "description": HTTPStatus(status).phrase,
             "content": problem,
-            **({"headers": _RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}),
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
         }
         for status in sorted(statuses)
     }

@@ -16,9 +16,7 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
 
 
-@api.endpoint(
-    f"POST {ORGANIZATION}/charges", "billing:charge", status=201, refuses=(402, 409, 422, 429)
-)
+@api.endpoint(f"POST {ORGANIZATION}/charges", "billing:charge", status=201, refuses=(402, 409, 422))
 def create_charge(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
 ) -> Reply[Transaction]:
@@ -31,21 +29,21 @@ def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.
     return Reply(charges.BatchAnswer(results=results))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/holds", "billing:charge", status=201, refuses=(402, 422, 429))
+@api.endpoint(f"POST {ORGANIZATION}/holds", "billing:charge", status=201, refuses=(402, 422))
 def create_hold(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
 ) -> Reply[holds.Hold]:
     return Reply(*holds.hold(connection(), caller, organization_id, key, body))
 
 
-@api.endpoint(f"PATCH {HOLD}", "billing:charge", refuses=(402, 409, 429))
+@api.endpoint(f"PATCH {HOLD}", "billing:charge", refuses=(402, 409))
 def update_hold(
     caller: Caller, organization_id: UUID, hold_id: UUID, body: holds.HoldChange
 ) -> Reply[holds.Hold]:
     return Reply(holds.change(connection(), caller, organization_id, hold_id, body))
 
 
-@api.endpoint(f"POST {HOLD}/capture", "billing:charge", status=201, refuses=(402, 409, 422, 429))
+@api.endpoint(f"POST {HOLD}/capture", "billing:charge", status=201, refuses=(402, 409, 422))
 def capture_hold(
     caller: Caller,
     organization_id: UUID,
@@ -56,7 +54,7 @@ def capture_hold(
     return Reply(*holds.capture(connection(), caller, organization_id, hold_id, key, body))
 
 
-@api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(409, 422, 429))
+@api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(409, 422))
 def release_hold(
     caller: Caller, organization_id: UUID, hold_id: UUID, key: IdempotencyKey
 ) -> Reply[holds.Hold]:

@@ -181,7 +181,9 @@ TAMPERING = {
     "held credit is the sum of the open holds": "UPDATE organizations SET held_usd = held_usd + 1",
     "a captured hold is one charge": "UPDATE holds SET captured_usd = 1 WHERE status = 'captured'",
     "rollups are the sums of the spend logs": "UPDATE spend_rollups SET tokens = tokens + 1",
-    "a rollup is found by its dimensions": "UPDATE spend_rollups SET dimensions = dimensions || 'x'",
+    "a rollup is found by its dimensions": (
+        "UPDATE spend_rollups SET dimensions = sha256(dimensions)"
+    ),
     "credit is not overdrawn": "UPDATE organizations SET held_usd = 101",
     "a payment is one top-up": "UPDATE credited_payments SET reference_id = 'pi_2'",
     "a transaction has the time of its id": (
@@ -201,7 +203,9 @@ TAMPERING = {
         " period_end = period_end - interval '9 days'"
     ),
     "numbers have no gap": "UPDATE document_counters SET last = 2",
-    "what was written is never changed": "ALTER TABLE logged_spend DISABLE TRIGGER immutable_update",
+    "what was written is never changed": (
+        "ALTER TABLE logged_spend DISABLE TRIGGER immutable_update"
+    ),
 }
 
 

@@ -145,6 +145,7 @@ END $$;
 
 -- The organization's transaction with this id, which is found by the time in it: a charge that waits for the
 -- lock is at most ten seconds later than its id.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_by_id(p_organization_id uuid, p_id uuid)
 RETURNS billing.credit_transactions LANGUAGE sql STABLE AS $$
     SELECT * FROM billing.credit_transactions

@@ -1,6 +1,7 @@
 -- Holds reserve credit for a call whose cost is not known yet. An expired hold does not count, whether or
 -- not a statement has marked it; a capture never exceeds its hold.
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.hold_json(h billing.holds) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -278,18 +279,20 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     WITH scanned AS MATERIALIZED (
-        SELECT * FROM billing.holds
-        WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
-        ORDER BY created_at DESC LIMIT p_scan
+        SELECT billing.as_of_now(h) AS h FROM (
+            SELECT * FROM billing.holds
+            WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
+            ORDER BY created_at DESC LIMIT p_scan
+        ) AS h
     ), found AS (
-        SELECT h FROM scanned AS s CROSS JOIN LATERAL (SELECT (billing.as_of_now(s::billing.holds)).*) AS h
-        WHERE (p_status IS NULL OR h.status::text = p_status)
-            AND (p_request_id IS NULL OR h.request_id = p_request_id)
-        ORDER BY h.created_at DESC LIMIT p_limit
+        SELECT h FROM scanned
+        WHERE (p_status IS NULL OR (h).status = p_status::billing.hold_status)
+            AND (p_request_id IS NULL OR (h).request_id = p_request_id)
+        ORDER BY (h).created_at DESC LIMIT p_limit
     )
     SELECT json_build_object(
-        'items', (SELECT coalesce(json_agg(billing.hold_json(h::billing.holds)), '[]') FROM found),
-        'reached', (SELECT min(created_at) FROM scanned HAVING count(*) = p_scan))
+        'items', (SELECT coalesce(json_agg(billing.hold_json(h)), '[]') FROM found),
+        'reached', (SELECT min((h).created_at) FROM scanned HAVING count(*) = p_scan))
     INTO v_value;
     RETURN billing.outcome('found', v_value);
 END $$;

@@ -29,7 +29,7 @@ from synaxis_billing.fields import (
     matching,
 )
 from synaxis_billing.money import parse_usd
-from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.paging import SEARCHED_ROWS, Page, cursor_at, reached, reached_by
 
 
 def _percentage(text: str) -> str:
@@ -218,27 +218,26 @@ def list_organizations(
     cursor: str | None,
 ) -> Page[OrganizationWithBalance]:
     """List the platform's organizations, newest first: those with this external id, or with a name
-    that contains `name`. Raises Forbidden (a tenant's token), InvalidRequest (cursor)."""
+    that contains `name`. A page has a few more than `limit` when they were made at one instant.
 
-    def fetch(
-        before: datetime | None, most: int
-    ) -> tuple[list[OrganizationWithBalance], datetime | None]:
-        outcome = procedures.call(
-            db,
-            "organizations_page",
-            tenant=caller.tenant,
-            external_id=external_id,
-            name=name,
-            before=before,
-            limit=most,
-            scan=SEARCHED_ROWS if name else most,
-        )
-        value, _ = procedures.accepted(outcome)
-        found = [OrganizationWithBalance.model_validate(row) for row in value["items"]]
-        return found, reached(value)
-
-    items, following = paginate("organizations", NO_ORGANIZATION, limit, cursor, None, fetch)
-    return Page[OrganizationWithBalance](items=items, next_cursor=following)
+    Raises Forbidden (a tenant's token), InvalidRequest (cursor).
+    """
+    outcome = procedures.call(
+        db,
+        "organizations_page",
+        tenant=caller.tenant,
+        external_id=external_id,
+        name=name,
+        before=cursor and reached_by(cursor, "organizations", NO_ORGANIZATION),
+        limit=limit,
+        scan=SEARCHED_ROWS if name else limit,
+    )
+    value, _ = procedures.accepted(outcome)
+    ends = reached(value)
+    return Page[OrganizationWithBalance](
+        items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
+        next_cursor=ends and cursor_at("organizations", NO_ORGANIZATION, ends),
+    )
 
 
 def _organization(outcome: dict[str, Any]) -> Organization:

@@ -126,7 +126,7 @@ $$;
 
 -- List the platform's organizations, newest first, before an instant (exclusive), each with its balance: the
 -- first p_limit with this external id, or whose name contains p_name, among the newest p_scan, and the time
--- that the search reached, NULL at the end. Those of one instant come on one page.
+-- that the page reached, NULL at the end. Those of one instant come on one page.
 -- api
 CREATE OR REPLACE FUNCTION billing.organizations_page(
     p_tenant text, p_external_id text, p_name text, p_before timestamptz, p_limit int, p_scan int
@@ -151,7 +151,9 @@ BEGIN
     SELECT json_build_object(
         'items', (SELECT coalesce(json_agg(
             billing.organization_json(o)::jsonb || billing.credit_of(o, v_now)::jsonb), '[]') FROM found),
-        'reached', (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan))
+        'reached', coalesce(
+            (SELECT min((o).created_at) FROM found HAVING count(*) >= p_limit),
+            (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan)))
     INTO v_value;
     RETURN billing.outcome('found', v_value);
 END $$;

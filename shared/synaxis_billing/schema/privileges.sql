@@ -55,7 +55,8 @@ REVOKE ALL ON SCHEMA billing FROM PUBLIC;
 GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 
 -- The application reads.
-GRANT SELECT ON billing.organizations, billing.organization_homes, billing.credit_transactions,
+GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
+    billing.credit_transactions,
     billing.holds, billing.spend_logs, billing.logged_spend, billing.spend_rollups, billing.exchange_rates, billing.invoices,
     billing.credit_notes, billing.month_end_items TO synaxis_app;
 
