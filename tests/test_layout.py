@@ -43,8 +43,7 @@ NOUNS: dict[str, set[str]] = {
 EDGE_ONLY = {"os", "boto3", "botocore", "aws_lambda_powertools", "confluent_kafka"}
 # What a function's files may import beside the core.
 FUNCTION_ROOTS = {PACKAGE, "aws_lambda_powertools", "psycopg", "pydantic", "datetime", "typing"}
-# The migration reports to CloudFormation by HTTP.
-FUNCTION_ROOTS |= {"uuid", "json", "functools", "pathlib", "collections", "urllib"}
+FUNCTION_ROOTS |= {"uuid", "json", "functools", "pathlib", "collections"}
 
 
 def imports(source: str) -> set[str]:

@@ -149,9 +149,9 @@ def test_a_wrong_answer_is_refused_with_its_reason_and_the_next_source_is_asked(
     [
         ({"status": 500}, "it answered 500"),
         ({"status": 403}, "it answered 403"),
-        ({"promised": 10_000}, "it was cut off"),
-        ({"body": b" " * (1024 * 1024 + 1)}, "it is larger than 1 MB"),
-        ({"hangs_up": True}, "it could not be reached"),
+        ({"promised": 10_000}, "its response was cut off, or is not valid HTTP"),
+        ({"body": b" " * (1024 * 1024 + 1)}, "its response is larger than 1048576 bytes"),
+        ({"hangs_up": True}, "its response was cut off, or is not valid HTTP"),
     ],
 )
 def test_a_provider_that_misbehaves_is_passed_over(
@@ -159,18 +159,6 @@ def test_a_provider_that_misbehaves_is_passed_over(
 ) -> None:
     vars(provider).update({"body": api_json().encode()} | behaviour)
     with pytest.raises(NoRates, match=f"exchangerate-api: {reason}"):
-        fetch([sources.exchangerate_api(provider.url)], NOW)
-
-
-def test_a_silent_provider_is_given_up_in_time(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "PAUSE_SECONDS", 0.1)
-    provider.body, provider.promised = b"{", 100
-    with pytest.raises(NoRates, match=r"it was cut off|could not be reached"):
-        fetch([sources.exchangerate_api(provider.url)], NOW)
-    monkeypatch.setattr(sources, "ANSWER_SECONDS", 0)
-    with pytest.raises(NoRates, match="it took longer than"):
         fetch([sources.exchangerate_api(provider.url)], NOW)
 
 

@@ -2,24 +2,19 @@
 
 import json
 import random
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
+from synaxis_billing import web
 from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.rates.rates import Fetch
 
-# For connecting and for each pause in an answer, and for all of the answer.
-PAUSE_SECONDS, ANSWER_SECONDS = 5, 10
 LARGEST_ANSWER_BYTES = 1024 * 1024
 # No currency of the world is outside of these.
 SMALLEST_RATE, LARGEST_RATE = Decimal("0.000001"), Decimal("10000000")
@@ -28,6 +23,7 @@ OLDEST = timedelta(days=7)
 # Enough for any conversion: the column keeps twelve.
 RATE_DECIMALS = Decimal("0.000000000001")
 _ECB = "{http://www.ecb.int/vocabulary/2002-08-01/eurofxref}"
+_HEADERS = {"User-Agent": "synaxis-billing", "Accept": "*/*"}
 SIMULATED_SWING = Decimal("0.02")
 
 
@@ -174,34 +170,17 @@ def _time_of(answer: dict[str, Any]) -> datetime:
 
 
 def _get(url: str) -> bytes:
-    # A reason never shows the URL, which may hold a key.
-    if not url.startswith(("https://", "http://")):
-        raise Refused("its address is not one of the web")
+    # The reason never contains the URL, which may contain a key.
     try:
-        request = Request(url, headers={"User-Agent": "synaxis-billing", "Accept": "*/*"})
-        with urlopen(request, timeout=PAUSE_SECONDS) as answer:
-            body = _read(answer)
-            promised = answer.headers.get("Content-Length", "")
-    except HTTPError as error:
-        raise Refused(f"it answered {error.code}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise Refused(f"it could not be reached ({type(error).__name__})") from None
-    if promised.isdigit() and len(body) < int(promised):
-        raise Refused("it was cut off")
+        status, body = web.request("GET", url, headers=_HEADERS, most_bytes=LARGEST_ANSWER_BYTES)
+    except ValueError:
+        raise Refused("its address is not a URL of http or https") from None
+    except web.NoResponse as reason:
+        raise Refused(str(reason)) from None
+    if status != 200:
+        raise Refused(f"it answered {status}")
     if not body:
         raise Refused("it is empty")
-    return body
-
-
-def _read(answer: HTTPResponse) -> bytes:
-    ends = time.monotonic() + ANSWER_SECONDS
-    body = b""
-    while chunk := answer.read1(64 * 1024):
-        body += chunk
-        if len(body) > LARGEST_ANSWER_BYTES:
-            raise Refused("it is larger than 1 MB")
-        if time.monotonic() > ends:
-            raise Refused(f"it took longer than {ANSWER_SECONDS} seconds")
     return body
 
 

@@ -21,7 +21,8 @@ from synaxis_billing.errors import Conflict, NotFound, invalid_field
 from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, json_schema
 from synaxis_billing.money import format_amounts
 from synaxis_billing.paging import Page, paginate
-from synaxis_billing.webhooks.addresses import is_public, parse_url
+from synaxis_billing.web import parse_url
+from synaxis_billing.webhooks.addresses import is_public
 
 MOST_ENDPOINTS = 20
 SECRET_BYTES = 32
