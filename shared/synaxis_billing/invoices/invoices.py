@@ -67,8 +67,8 @@ class LineItem(Answer):
 
 
 class Invoice(Answer):
-    """`exchange_rate` is in units of the billing currency per US dollar; every amount in that
-    currency is an amount in US dollars at this rate, rounded half-up to `minor_units` decimals."""
+    """`exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are
+    rounded half-up to the currency's minor units; the lines add up to the subtotal."""
 
     id: UUID
     organization_id: UUID

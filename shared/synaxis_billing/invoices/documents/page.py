@@ -171,7 +171,7 @@ def _grounds(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[No
     if invoice.reverse_charge:
         notes.append(_note(labels["reverse_charge"], _reverse_charge(invoice, labels)))
     if not _in_dollars(invoice):
-        notes.append(_note(labels["rate"], _rate(invoice, where, labels)))
+        notes.append(_note(labels["rate"], [_rate(invoice, where, labels)]))
     return notes
 
 
@@ -190,16 +190,12 @@ def _reverse_charge(invoice: InvoiceDocument, labels: Labels) -> list[str]:
     ]
 
 
-def _rate(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[str]:
+def _rate(invoice: InvoiceDocument, where: Locale, labels: Labels) -> str:
     names = RATE_SOURCES | {"static_fallback": labels["fixed_rate"]}
     source = names.get(invoice.rate_source, writing.line(invoice.rate_source))
     rate = writing.usd(invoice.exchange_rate, where)
     as_of = writing.moment(invoice.rate_as_of, where)
-    text = [f"1 USD = {rate} {invoice.billing_currency}, {source}, {as_of}"]
-    lines = sum(item.amount_billing_currency for item in invoice.line_items)
-    if lines != invoice.subtotal_billing_currency:
-        text.append(labels["rounding"])
-    return text
+    return f"1 USD = {rate} {invoice.billing_currency}, {source}, {as_of}"
 
 
 def _terms(days: int, labels: Labels) -> str:
