@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from synaxis_billing.currencies import CURRENCIES
+from synaxis_billing.edge.settings import FxSource
 from synaxis_billing.rates import sources
 from synaxis_billing.rates.rates import LARGEST_JUMP
 from synaxis_billing.rates.sources import NoRates, Refused, Source, fetch, simulated
@@ -248,7 +249,7 @@ def test_the_first_source_that_can_be_believed_is_the_last_that_is_asked() -> No
 
 
 def test_sources_are_chosen_by_name_and_in_order() -> None:
-    chosen = sources.chain(["ecb", "simulated"], api_url="a", ecb_url="b", seed="")
-    assert [source.name for source in chosen] == ["ecb", "simulated"]
-    with pytest.raises(ValueError, match=r"'bank'.*exchangerate-api, ecb, simulated"):
-        sources.chain(["ecb", "bank"], api_url="a", ecb_url="b", seed="")
+    # Every name that the setting FX_SOURCES takes.
+    for names in itertools.permutations(get_args(FxSource)):
+        chosen = sources.chain(names, api_url="a", ecb_url="b", seed="")
+        assert tuple(source.name for source in chosen) == names
