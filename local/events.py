@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 from local.template import Route
 
 Event = dict[str, Any]
+_HOST = "127.0.0.1"
 _TEXT = re.compile(r"text/|application/(json|xml|javascript)\b|application/[\w.-]+\+(json|xml)\b")
 
 
@@ -65,26 +66,13 @@ def to_event(
     claims: dict[str, str] | None,
     request_id: str,
 ) -> Event:
-    """The event that API Gateway would send for the request; what is empty is left out."""
-    headers: dict[str, str] = {}
-    cookies = []
-    for name, value in request.headers:
-        if name == "cookie":
-            cookies += [cookie.strip() for cookie in value.split(";")]
-        else:
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-    host = headers.get("host", "127.0.0.1")
-    headers |= {
-        "x-forwarded-for": request.source_ip,
-        "x-forwarded-port": host.rpartition(":")[2] if ":" in host else "80",
-        "x-forwarded-proto": "http",
-        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]}",
-    }
+    """Return the event that API Gateway would send for the request; empty fields are left out."""
+    headers, cookies = _event_headers(request, request_id)
     path = unquote(request.path)
     context: Event = {
         "accountId": "000000000000",
         "apiId": "local",
-        "domainName": host,
+        "domainName": headers.get("host", _HOST),
         "domainPrefix": "local",
         "http": {
             "method": request.method,
@@ -118,6 +106,25 @@ def to_event(
         "body": body,
     }
     return event | {name: value for name, value in optional.items() if value}
+
+
+def _event_headers(request: HttpRequest, request_id: str) -> tuple[dict[str, str], list[str]]:
+    """Return the headers, those that API Gateway adds among them, and the cookies."""
+    headers: dict[str, str] = {}
+    cookies = []
+    for name, value in request.headers:
+        if name == "cookie":
+            cookies += [cookie.strip() for cookie in value.split(";")]
+        else:
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    host = headers.get("host", _HOST)
+    headers |= {
+        "x-forwarded-for": request.source_ip,
+        "x-forwarded-port": host.rpartition(":")[2] if ":" in host else "80",
+        "x-forwarded-proto": "http",
+        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]}",
+    }
+    return headers, cookies
 
 
 def _query(text: str) -> dict[str, str]:

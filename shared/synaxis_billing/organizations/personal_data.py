@@ -146,8 +146,7 @@ def erase_personal_data(
     person = hashlib.sha256((request.initiated_by or "").encode()).hexdigest()
     erasing = f"erasure-{person}"
     before = reached_by(cursor, erasing, organization_id) if cursor is not None else None
-    ends = time.monotonic() + ERASING_SECONDS
-    record = {"reason": request.reason, "erased_by": caller.subject}
+    reason = {"reason": request.reason, "erased_by": caller.subject}
     profile = request.profile and cursor is None
     if profile:
         outcome = procedures.call(
@@ -156,20 +155,34 @@ def erase_personal_data(
             tenant=caller.tenant,
             organization_id=organization_id,
             name=ERASED_NAME,
-            **record,
+            **reason,
         )
         procedures.accepted(outcome)
+    whose = {
+        "tenant": caller.tenant,
+        "organization_id": organization_id,
+        "initiated_by": request.initiated_by,
+    }
+    transactions, held, following = _erase_rows(db, before, {**whose, **reason})
+    return Erasure(
+        organization_id=organization_id,
+        transactions=transactions,
+        holds=held,
+        profile=profile,
+        next_cursor=cursor_at(erasing, organization_id, following) if following else None,
+    )
+
+
+def _erase_rows(
+    db: psycopg.Connection, before: datetime | None, arguments: dict[str, Any]
+) -> tuple[int, int, datetime | None]:
+    """Erase batch by batch for ERASING_SECONDS. Return the numbers of transactions and of holds,
+    and the time before which the erasure goes on; None when it is complete."""
     transactions, held = 0, 0
+    ends = time.monotonic() + ERASING_SECONDS
     while True:
         outcome = procedures.call(
-            db,
-            "erase_personal_data",
-            tenant=caller.tenant,
-            organization_id=organization_id,
-            initiated_by=request.initiated_by,
-            before=before,
-            limit=BATCH,
-            **record,
+            db, "erase_personal_data", before=before, limit=BATCH, **arguments
         )
         erased, _ = procedures.accepted(outcome)
         transactions += erased["transactions"]
@@ -180,11 +193,4 @@ def erase_personal_data(
         else:
             before = datetime.fromisoformat(erased["reached"]) if erased["reached"] else None
         if before is None or time.monotonic() >= ends:
-            break
-    return Erasure(
-        organization_id=organization_id,
-        transactions=transactions,
-        holds=held,
-        profile=profile,
-        next_cursor=cursor_at(erasing, organization_id, before) if before else None,
-    )
+            return transactions, held, before
