@@ -139,8 +139,8 @@ def _left(ends: float) -> float:
 
 def _exchange(channel: _Channel, start: h11.Request, body: bytes, most: int | None) -> Response:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEADER_BYTES)
-    for event in (start, h11.Data(data=body), h11.EndOfMessage()):
-        channel.send(connection.send(event) or b"")
+    events = (start, h11.Data(data=body), h11.EndOfMessage())
+    channel.send(b"".join(connection.send(event) or b"" for event in events))
     status, received = 0, bytearray()
     for answer in _events(connection, channel):
         match answer:

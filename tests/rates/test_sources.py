@@ -31,16 +31,23 @@ BOMB = """<!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;&lol;
 HISTORY = list(
     csv.DictReader((Path(__file__).parents[1] / "data/ecb_rates.csv").read_text().splitlines())
 )
+# Of the currencies that no test names.
+OTHERS = {
+    name: str(of.fallback_rate)
+    for name, of in CURRENCIES.items()
+    if name not in ("USD", "EUR", "BRL", "GBP")
+}
 
 
 def ecb_xml(day: str = "2026-02-27", **per_euro: str) -> str:
-    rates = {"USD": "1.1", "GBP": "0.85", "BRL": "6.05"} | per_euro
+    rates = OTHERS | {"USD": "1.1", "GBP": "0.85", "BRL": "6.05"} | per_euro
     cubes = (f"<Cube currency='{name}' rate='{rate}'/>" for name, rate in rates.items() if rate)
     return ECB.format(day=day, rates="".join(cubes))
 
 
 def api_json(**more: Any) -> str:
-    rates = {"USD": 1, "EUR": 0.92, "BRL": 5.75, "GBP": 0.79} | more.pop("rates", {})
+    rates: dict[str, Any] = {"USD": 1, "EUR": 0.92, "BRL": 5.75, "GBP": 0.79, **OTHERS}
+    rates |= more.pop("rates", {})
     time = int(NOW.timestamp())
     answer = {"result": "success", "base_code": "USD", "time_last_update_unix": time}
     return json.dumps(answer | {"conversion_rates": rates} | more)
@@ -181,7 +188,7 @@ def test_an_address_where_nothing_is_is_passed_over_and_never_told(url: str) -> 
             {
                 "base": "USD",
                 "date": "2026-02-27",
-                "rates": {"EUR": 0.92, "BRL": "5.75", "GBP": 0.79, "XAU": 1},
+                "rates": {"EUR": 0.92, "BRL": "5.75", "GBP": 0.79, "XAU": 1, **OTHERS},
             }
         ),
     ],
@@ -190,7 +197,8 @@ def test_rates_of_an_api_are_taken_exactly(body: str, provider: Provider) -> Non
     provider.body = body.encode()
     fetched = fetch([sources.exchangerate_api(provider.url), simulated()], NOW)
     assert fetched.source == "exchangerate-api"
-    assert fetched.rates == {"EUR": Decimal("0.92"), "BRL": Decimal("5.75"), "GBP": Decimal("0.79")}
+    taken = {"EUR": "0.92", "BRL": "5.75", "GBP": "0.79", **OTHERS}
+    assert fetched.rates == {name: Decimal(rate) for name, rate in taken.items()}
     assert fetched.refused == ()
 
 
@@ -199,13 +207,13 @@ def test_the_european_central_banks_history_is_read_as_units_per_dollar(
 ) -> None:
     last: dict[str, Decimal] = {}
     for day in reversed(HISTORY):
-        per_euro = {name: day[name] for name in ("USD", "GBP", "BRL")}
+        per_euro = {name: day[name] for name in CURRENCIES if name != "EUR"}
         provider.body = ecb_xml(day["Date"], **per_euro).encode()
         now = datetime.fromisoformat(day["Date"]).replace(tzinfo=UTC) + timedelta(hours=16)
         rates = fetch([sources.ecb(provider.url)], now).rates
         # Back in euros, each is what the bank published.
         assert abs(1 / rates["EUR"] - Decimal(day["USD"])) < Decimal("1e-11")
-        for name in ("GBP", "BRL"):
+        for name in per_euro.keys() - {"USD"}:
             assert abs(rates[name] / rates["EUR"] - Decimal(day[name])) < Decimal("1e-9")
         # What is held back as a jump has not happened in these years.
         assert all(abs(rates[name] / last[name] - 1) < LARGEST_JUMP for name in last)

@@ -1,6 +1,7 @@
 """A server that speaks the bytes it is given, right or wrong, over TCP or TLS."""
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 class Speaker:
     """`script` is sent part by part to each connection after its request, with `pause_seconds`
-    between the parts; `requests` are the heads of the requests, `names` those of the TLS
+    between the parts; `requests` are the whole requests, `names` those of the TLS
     handshakes, and `finished` is set once a script has been sent to its end."""
 
     def __init__(self, certificate: tuple[Path, Path] | None) -> None:
@@ -51,15 +52,20 @@ class Speaker:
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
             with connection:
-                head = b""
-                while b"\r\n\r\n" not in head and (more := connection.recv(65536)):
-                    head += more
-                self.requests.append(head.decode("latin-1"))
+                self.requests.append(_request(connection))
                 for part in self.script:
                     connection.sendall(part)
                     if self._closing.wait(self.pause_seconds):
                         return
                 self.finished.set()
+
+
+def _request(connection: socket.socket) -> str:
+    with connection.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n"))
+        length = re.search(rb"content-length: (\d+)", head, re.I)
+        body = stream.read(int(length[1])) if length else b""
+    return (head + b"\r\n" + body).decode("latin-1")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """What an LLM call used, and who used it: the one list of these fields.
 
-A field here is a field of charges, holds, captures and spend logs. Its SQL is the type
-`billing.usage_request`.
+A field of Usage is a field of charges, holds, captures and spend logs; its SQL is the type
+`billing.usage_request`. A field of Group is one by which spending can be grouped.
 """
 
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Name, Request
+from synaxis_billing.fields import Answer, Name, Request
 from synaxis_billing.idempotency import fingerprint
 
 Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000, examples=[418])]
@@ -25,6 +25,18 @@ class Usage(Request):
     provider: Name | None = None
     tokens: Tokens | None = None
     region: Name | None = None
+
+
+class Group(Answer):
+    """The dimensions of a sum of spend; `day` and `month` are local."""
+
+    day: str | None = None
+    month: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    team_id: str | None = None
+    virtual_key_id: str | None = None
+    region: str | None = None
 
 
 def usage_arguments(
