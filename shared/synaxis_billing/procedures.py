@@ -9,7 +9,7 @@ from synaxis_billing.errors import refusals
 from synaxis_billing.money import format_money
 
 # How a function says that it did what it was asked, or had done it before.
-_SUCCESSES = ("created", "found", "replayed")
+SUCCESSES = ("created", "found", "replayed")
 
 
 class UnknownOutcome(Exception):
@@ -34,7 +34,7 @@ def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
     Raises the BillingError that has the outcome's code, and UnknownOutcome for any other.
     """
     code, value = outcome["outcome"], outcome["value"]
-    if code in _SUCCESSES:
+    if code in SUCCESSES:
         return value, code == "replayed"
     kind = next((kind for kind in refusals() if kind.code == code), None)
     if kind is None:
