@@ -1,7 +1,7 @@
-"""In front of an API's function in a container of `sam local start-api`, which checks no token: the
-local issuer does, and the function is told the claims as the JWT authorizer tells it.
+"""The handler in front of an API's function in a container of `sam local start-api`, which verifies
+no token: the local issuer does, and the function gets the claims as from the JWT authorizer.
 
-There it lies beside the function's app.py; it is no part of what `sam build` packs.
+local/sam.py puts it beside the function's app.py; `sam build` does not pack it.
 """
 
 import importlib

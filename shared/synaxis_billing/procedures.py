@@ -8,7 +8,7 @@ import psycopg
 from synaxis_billing.errors import refusals
 from synaxis_billing.money import format_money
 
-# How a function says that it did what it was asked, or had done it before.
+# The outcomes of a function that did what the call asked, now or before.
 SUCCESSES = ("created", "found", "replayed")
 
 

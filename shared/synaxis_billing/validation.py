@@ -1,4 +1,4 @@
-"""What pydantic found wrong, told in the product's own words."""
+"""Errors of pydantic in the product's own words."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from synaxis_billing.errors import InvalidRequest, invalid_fields
 from synaxis_billing.idempotency import IdempotencyKeyRequired
 
 _KEY = ("/idempotency-key", "/idempotency_key")
-# Where pydantic's own words would speak of Python.
+# In place of messages of pydantic that name Python's types.
 _RULES = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
@@ -31,7 +31,8 @@ _RULES = {
 
 
 def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
-    """The refusal that names each bad field by JSON pointer (RFC 6901) and the rule it breaks."""
+    """Return the refusal that names each bad field by JSON pointer (RFC 6901) and the rule it
+    breaks."""
     found = [_field_error(error) for error in errors]
     if any(error["pointer"].endswith(_KEY) and error["detail"] == "is required" for error in found):
         return IdempotencyKeyRequired(errors=found)
@@ -51,5 +52,5 @@ def rule(error: Mapping[str, Any]) -> str:
 
 
 def pointer(path: Sequence[object]) -> str:
-    """RFC 6901's text for a path of names and positions."""
+    """Return the JSON pointer (RFC 6901) of a path of names and positions."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -112,21 +112,21 @@ WRONG = {
     "a word": ("exchangerate-api", api_json(rates={"EUR": "high"}), "its EUR is not a number"),
     "true": ("exchangerate-api", api_json(rates={"EUR": True}), "its EUR is not a number"),
     "null": ("exchangerate-api", api_json(rates={"EUR": None}), "its EUR is not a number"),
-    "old": ("exchangerate-api", api_json(time_last_update_unix=1_500_000_000), "it is of 2017"),
+    "old": ("exchangerate-api", api_json(time_last_update_unix=1_500_000_000), "its rates are of 2017"),
     "from the future": (
         "exchangerate-api",
         api_json(time_last_update_unix=4_000_000_000),
-        "it is of 2096",
+        "its rates are of 2096",
     ),
     "timeless": (
         "exchangerate-api",
         api_json(time_last_update_unix=None),
-        "it does not say of when it is",
+        "it has no valid date",
     ),
     "beyond time": (
         "exchangerate-api",
         api_json(time_last_update_unix=10**30),
-        "it does not say of when it is",
+        "it has no valid date",
     ),
     "a missing currency": ("ecb", ecb_xml(BRL=""), "it has no BRL"),
     "no dollar": ("ecb", ecb_xml(USD=""), "its USD is None"),
@@ -136,7 +136,7 @@ WRONG = {
     "an XML bomb": ("ecb", BOMB, "it is not the daily XML"),
     "no day": ("ecb", "<Envelope/>", "it has no day's rates"),
     "no such day": ("ecb", ecb_xml(day="2026-02-30"), "it is not the daily XML"),
-    "last month's": ("ecb", ecb_xml(day="2026-01-27"), "it is of 2026-01-27"),
+    "last month's": ("ecb", ecb_xml(day="2026-01-27"), "its rates are of 2026-01-27"),
 }
 
 

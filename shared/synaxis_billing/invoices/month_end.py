@@ -37,7 +37,8 @@ class Failure(Answer):
 
 
 class Progress(Answer):
-    """`empty` are organizations that were charged nothing; the first failures are listed."""
+    """The progress of a month. `empty` counts the organizations without a charge; `failures` are
+    the first ones."""
 
     month: str
     organizations: int
@@ -49,12 +50,13 @@ class Progress(Answer):
 
 
 def month_before(scheduled: datetime) -> str:
-    """The month that a schedule's time ends, never that of now: a late retry bills the same."""
+    """Return the month that ends before a schedule's time; a late retry gets the same month."""
     return (scheduled.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
 
 
 def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
-    """Pages of what is still to be billed of a month; planned again, what is left of it."""
+    """Iterate over pages of jobs that remain to be billed for a month. Planned again, it returns
+    those that are left."""
     last = None
     while True:
         outcome = procedures.call(
@@ -68,8 +70,8 @@ def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
 
 
 def bill_month(db: psycopg.Connection, job: Job, rates: Iterable[Rate], issuer: Issuer) -> str:
-    """Issue the invoice, in one transaction: "issued", or "empty" when there is nothing to bill.
-    What was done before stays. Raises BillingError."""
+    """Issue the invoice, in one transaction; return "issued", or "empty" when nothing was charged.
+    An organization that was billed before stays as it is. Raises BillingError."""
     outcome = procedures.call(
         db,
         "bill_month",
@@ -82,7 +84,7 @@ def bill_month(db: psycopg.Connection, job: Job, rates: Iterable[Rate], issuer: 
 
 
 def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
-    """Record why an organization could not be billed; it stays to be done."""
+    """Record why an organization could not be billed; the next run bills it."""
     procedures.call(
         db,
         "month_failed",
@@ -94,7 +96,7 @@ def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
 
 
 def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> Progress:
-    """Raises Forbidden for a tenant's token."""
+    """Return the progress of a month. Raises Forbidden for a tenant's token."""
     outcome = procedures.call(
         db, "month_end", tenant=caller.tenant, month=month, limit=MOST_FAILURES
     )

@@ -38,7 +38,7 @@ class Rate(NamedTuple):
     stale: bool
 
     def convert(self, amount_usd: Decimal) -> Decimal:
-        """The amount in the currency, rounded half-up to its minor unit."""
+        """Return the amount in the currency, rounded half-up to its minor unit."""
         return convert(amount_usd, self.rate, CURRENCIES[self.currency].minor_units)
 
 
@@ -55,7 +55,8 @@ class StoredRates(Answer):
 
 
 class Fetch(Answer):
-    """What a source said, in units per US dollar, and why those before it were passed over."""
+    """The rates of one source, in units per US dollar, and the reasons why earlier sources were
+    passed over."""
 
     id: UUID
     source: str
@@ -66,7 +67,7 @@ class Fetch(Answer):
 
 
 class Stored(Answer):
-    """The currencies whose rates are used from now on, and those whose rates are held back."""
+    """The currencies whose new rates are in use, and those whose new rates are held back."""
 
     fetch_id: UUID
     stored: list[str]

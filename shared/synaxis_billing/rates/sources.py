@@ -1,4 +1,4 @@
-"""Where exchange rates come from: providers in an order, none believed before it is checked."""
+"""Sources of exchange rates, asked in order; each answer is checked before it is used."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.rates.rates import Fetch
 
 LARGEST_ANSWER_BYTES = 1024 * 1024
-# No currency of the world is outside of these.
+# Every currency's rate is within these.
 SMALLEST_RATE, LARGEST_RATE = Decimal("0.000001"), Decimal("10000000")
 # Reference rates are not published on weekends and holidays.
 OLDEST = timedelta(days=7)
@@ -28,15 +28,15 @@ SIMULATED_SWING = Decimal("0.02")
 
 
 class Refused(Exception):
-    """Why an answer is not believed, or why there is none."""
+    """The reason why an answer is not used, or why there is none."""
 
 
 class NoRates(Exception):
-    """No source had an answer that can be believed; the reasons of all."""
+    """No source had a plausible answer; the message has the reason of each."""
 
 
 class Quote(NamedTuple):
-    """Units per US dollar, of at least the supported currencies."""
+    """Units per US dollar, for at least the supported currencies."""
 
     rates: dict[str, Decimal]
     as_of: datetime
@@ -48,7 +48,7 @@ class Source(NamedTuple):
 
 
 def fetch(sources: Sequence[Source], now: datetime) -> Fetch:
-    """The answer of the first source that can be believed. Raises NoRates."""
+    """Return the answer of the first source whose answer is plausible. Raises NoRates."""
     refused = []
     for source in sources:
         try:
@@ -68,9 +68,9 @@ def fetch(sources: Sequence[Source], now: datetime) -> Fetch:
 
 
 def checked(quote: Quote, now: datetime) -> Quote:
-    """The supported currencies of a quote. Raises Refused."""
+    """Return the supported currencies of a quote, checked. Raises Refused."""
     if not now - OLDEST <= quote.as_of <= now + timedelta(days=1):
-        raise Refused(f"it is of {quote.as_of:%Y-%m-%d}")
+        raise Refused(f"its rates are of {quote.as_of:%Y-%m-%d}")
     rates = {}
     for currency in CURRENCIES:
         if currency == "USD":
@@ -85,7 +85,8 @@ def checked(quote: Quote, now: datetime) -> Quote:
 
 
 def exchangerate_api(url: str) -> Source:
-    """exchangerate-api.com and what answers like it: JSON, base USD."""
+    """Return exchangerate-api.com, or a source that answers like it, as a source: JSON, base
+    USD."""
     return Source("exchangerate-api", lambda _now: parse_json(_get(url)))
 
 
@@ -98,7 +99,8 @@ def ecb(url: str) -> Source:
 
 
 def simulated(seed: str = "") -> Source:
-    """Made up, and named so: each hour anew within 2 % of the base rates."""
+    """Return a source of made-up rates, which change every hour within 2 % of the fallback
+    rates."""
 
     def quote(now: datetime) -> Quote:
         hour = now.replace(minute=0, second=0, microsecond=0)
@@ -166,7 +168,7 @@ def _time_of(answer: dict[str, Any]) -> datetime:
             return datetime.fromtimestamp(int(answer["time_last_update_unix"]), UTC)
         return datetime.fromisoformat(answer["date"]).replace(tzinfo=UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-        raise Refused("it does not say of when it is") from error
+        raise Refused("it has no valid date") from error
 
 
 def _get(url: str) -> bytes:

@@ -11,7 +11,7 @@ _INNER_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 
 
 def is_public(host: str) -> bool:
-    """Whether a host may be on the public internet, as far as its name or number tells."""
+    """Say whether a host may be on the public internet, as far as its name or number tells."""
     try:
         return is_public_ip(ip_address(host))
     except ValueError:

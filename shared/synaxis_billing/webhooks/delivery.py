@@ -1,7 +1,7 @@
-"""Webhooks on their way: claimed from the database, signed, sent, and what came of it.
+"""Delivery of webhooks: claimed from the database, signed, sent, and their results recorded.
 
-Whoever sends reaches the internet and not the database, so a signed request goes to it as a message
-and its result comes back as one. An attempt that is not heard of again is made anew.
+The sender reaches the internet and not the database, so a signed request comes to it as a message,
+and its result goes back as one. An attempt without a result is repeated.
 """
 
 import base64
@@ -19,7 +19,7 @@ from synaxis_billing.fields import Answer
 from synaxis_billing.money import format_amounts
 from synaxis_billing.webhooks.addresses import is_public_ip
 
-# One endpoint's share of what is sent at once.
+# The deliveries of one endpoint in a page.
 MOST_OF_AN_ENDPOINT = 100
 # Longer than a message and its result wait in their queues.
 LEASE = timedelta(minutes=15)
@@ -28,7 +28,8 @@ PATIENCE = timedelta(days=3)
 
 
 class Signed(Answer):
-    """A request that is ready to be sent, within the minutes that its signature's time allows."""
+    """A request that is ready to be sent while its signature's time is accepted, for a few
+    minutes."""
 
     event_id: UUID
     endpoint_id: UUID
@@ -39,7 +40,7 @@ class Signed(Answer):
 
 
 class Attempt(Answer):
-    """What came of sending: `error` says why it was no success."""
+    """The result of sending; `error` is the reason of a failure."""
 
     event_id: UUID
     endpoint_id: UUID
@@ -49,7 +50,7 @@ class Attempt(Answer):
 
 
 def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
-    """What is due, signed."""
+    """Claim the deliveries that are due, and iterate over pages of them, signed."""
     while claimed := procedures.call(
         db, "claim_webhooks", tenant="*", each=MOST_OF_AN_ENDPOINT, lease=LEASE
     ):
@@ -57,7 +58,10 @@ def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
 
 
 def sign(claimed: dict[str, Any], now: datetime) -> Signed:
-    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+    """Return the signed request of a claimed delivery.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
     created_at = datetime.fromisoformat(claimed["created_at"]).astimezone(UTC)
     body = json.dumps(
         {
@@ -111,8 +115,8 @@ def send(request: Signed, *, private: bool) -> Attempt:
 
 
 def record(db: psycopg.Connection, attempt: Attempt) -> str:
-    """What follows from an attempt: delivered, retried, failed (it was the last) or disabled (the
-    endpoint is); or forgotten, when the attempt had been given up."""
+    """Record an attempt and return its outcome: delivered, retried, failed (it was the last),
+    disabled (the endpoint is), or forgotten (the attempt had been given up)."""
     outcome = procedures.call(
         db,
         "webhook_attempted",

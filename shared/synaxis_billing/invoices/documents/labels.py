@@ -1,4 +1,4 @@
-"""What a page says around the facts, in each language that it is translated to."""
+"""Labels of the page, in each language that it is translated to."""
 
 # Greek letters are no Latin ones by mistake.
 # ruff: noqa: RUF001
