@@ -112,7 +112,11 @@ WRONG = {
     "a word": ("exchangerate-api", api_json(rates={"EUR": "high"}), "its EUR is not a number"),
     "true": ("exchangerate-api", api_json(rates={"EUR": True}), "its EUR is not a number"),
     "null": ("exchangerate-api", api_json(rates={"EUR": None}), "its EUR is not a number"),
-    "old": ("exchangerate-api", api_json(time_last_update_unix=1_500_000_000), "its rates are of 2017"),
+    "old": (
+        "exchangerate-api",
+        api_json(time_last_update_unix=1_500_000_000),
+        "its rates are of 2017",
+    ),
     "from the future": (
         "exchangerate-api",
         api_json(time_last_update_unix=4_000_000_000),
