@@ -44,7 +44,7 @@ console = Console()
 
 
 class Call(NamedTuple):
-    """One LLM call, and who made it."""
+    """One LLM call and its caller."""
 
     path: str
     body: dict[str, Any]
@@ -57,7 +57,7 @@ class Call(NamedTuple):
 
 
 class Tally:
-    """What the API said it charged, and refused."""
+    """The sums that the API reported as charged and as refused."""
 
     def __init__(self) -> None:
         self.charged: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
@@ -100,7 +100,7 @@ def _options() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _product() -> Iterator[dict[str, str]]:
-    """The product that runs from this folder, or one started for the demo alone."""
+    """Return the product that runs from this folder, or one that is started for the demo alone."""
     file = Path(os.environ.get("STATE", ROOT / ".local")) / "run.json"
     if file.exists():
         yield json.loads(file.read_text())
@@ -143,7 +143,7 @@ def _organization(
 
 
 def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]) -> Iterator[Call]:
-    """Each request of the trace, given to a customer, a team, a key and a model."""
+    """Return each request of the trace, assigned to a customer, a team, a key and a model."""
     chance = random.Random(2023)
     teams = {path: [str(uuid.uuid4()) for _ in range(3)] for path in paths}
     keys = {team: [str(uuid.uuid4()) for _ in range(2)] for of in teams.values() for team in of}
@@ -201,7 +201,7 @@ def _send(http: httpx.Client, job: list[Call]) -> list[int]:
         return [_hold_and_capture(http, call)]
     statuses = [_post(http, f"{call.path}/charges", call.body, call.key).status_code]
     if call.how == "retried":
-        # The answer got lost: the same again must charge nothing more.
+        # The answer was lost: the retry must charge nothing more.
         statuses.append(_post(http, f"{call.path}/charges", call.body, call.key).status_code)
     return statuses[-1:]
 

@@ -1,4 +1,5 @@
-"""HTTP to the events of an API Gateway HTTP API (payload 2.0), and a function's answer back.
+"""Conversion of HTTP to the events of an API Gateway HTTP API (payload 2.0), and of a function's
+answer back.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -19,7 +20,7 @@ _TEXT = re.compile(r"text/|application/(json|xml|javascript)\b|application/[\w.-
 
 
 class HttpRequest(NamedTuple):
-    """`path` is as it came, still percent-encoded; header names are lower-case."""
+    """A request. `path` is still percent-encoded; header names are lower-case."""
 
     method: str
     path: str
@@ -36,7 +37,7 @@ class HttpResponse(NamedTuple):
 
 
 class Routes:
-    """Which route a request takes: the most specific that fits, as API Gateway chooses."""
+    """The routes of an API. A request takes the most specific that matches, as at API Gateway."""
 
     def __init__(self, routes: dict[Route, str]) -> None:
         self._ranked = sorted(
@@ -45,7 +46,7 @@ class Routes:
         )
 
     def find(self, method: str, path: str) -> tuple[Route, str, dict[str, str]] | None:
-        """The route, its function's name and the path's parameters, decoded."""
+        """Return the route, its function's name and the decoded parameters of the path."""
         for pattern, route, name in self._ranked:
             if found := pattern.fullmatch(f"{method} {path}"):
                 return route, name, {key: unquote(of) for key, of in found.groupdict().items()}
@@ -144,7 +145,8 @@ def _event_body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def from_answer(answer: Any) -> HttpResponse:
-    """What API Gateway sends for a function's answer. Raises ValueError for a malformed one."""
+    """Return the response that API Gateway sends for a function's answer. Raises ValueError for a
+    malformed one."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         # Payload 2.0: anything else is the body of a 200.
         whole = answer if isinstance(answer, str) else json.dumps(answer)

@@ -25,7 +25,7 @@ from local.relay import relaying
 from local.servers import end_with_parent, write_private
 from local.template import ROOT, read
 
-# This machine, as containers name it.
+# The name of this machine in containers.
 HOST = "host.docker.internal"
 BUILD = ROOT / ".aws-sam" / "build"
 DERIVED = ROOT / ".aws-sam" / "start-api"

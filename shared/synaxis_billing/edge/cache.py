@@ -57,7 +57,8 @@ def cache() -> Cache:
 
 @functools.cache
 def container_id() -> uuid.UUID:
-    """Not at the top: containers that start from one snapshot would all have it."""
+    """Return an id of this container. Made at the first use: containers that start from one
+    snapshot would otherwise share it."""
     return uuid.uuid4()
 
 
@@ -122,5 +123,5 @@ def _wake() -> None:
     cache().wake()
 
 
-# Nothing is served from before a freeze, and the counts become metrics.
+# Values from before a freeze are not served, and the counts become metrics.
 invocation.register(begin=_wake, end=_measure)

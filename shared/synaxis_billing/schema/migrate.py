@@ -18,7 +18,7 @@ OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"
 LEDGER, ERASER = "synaxis_ledger", "synaxis_eraser"
 KEPT = "of the release before; the next migration drops it"
-# What a mark says of a function that stays the administrator's.
+# The mark of a function that the administrator owns.
 ADMINISTRATOR = "administrator"
 
 _HERE = Path(__file__).parent

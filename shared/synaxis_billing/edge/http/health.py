@@ -22,7 +22,7 @@ class Health(Answer):
 
 
 def check_health() -> Health:
-    """Ask the database and the cache now, and look at the rates that readers get."""
+    """Ask the database and the cache, and check the rates that readers get."""
     stale = any(rate.stale for rate in rates.current_rates(database.connection, cache()))
     return Health(
         database=_database(),
