@@ -224,6 +224,20 @@ CREATE TABLE billing.holds (
     CONSTRAINT holds_tokens_check CHECK ((tokens >= 0))
 );
 
+CREATE TABLE billing.exchange_rates (
+    fetch_id uuid NOT NULL,
+    currency text NOT NULL,
+    rate numeric(24,12) NOT NULL,
+    source text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    held boolean NOT NULL,
+    stored_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT exchange_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT exchange_rates_rate_check CHECK ((rate > (0)::numeric)),
+    CONSTRAINT exchange_rates_source_check CHECK ((source <> ''::text))
+);
+
 CREATE TABLE billing.spend_logs (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -301,20 +315,6 @@ CREATE TABLE billing.document_counters (
     year integer NOT NULL,
     last bigint NOT NULL,
     CONSTRAINT document_counters_last_check CHECK ((last > 0))
-);
-
-CREATE TABLE billing.exchange_rates (
-    fetch_id uuid NOT NULL,
-    currency text NOT NULL,
-    rate numeric(24,12) NOT NULL,
-    source text NOT NULL,
-    as_of timestamp with time zone NOT NULL,
-    fetched_at timestamp with time zone NOT NULL,
-    held boolean NOT NULL,
-    stored_at timestamp with time zone DEFAULT billing.now() NOT NULL,
-    CONSTRAINT exchange_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT exchange_rates_rate_check CHECK ((rate > (0)::numeric)),
-    CONSTRAINT exchange_rates_source_check CHECK ((source <> ''::text))
 );
 
 CREATE TABLE billing.invalidations (
@@ -705,6 +705,13 @@ GRANT UPDATE(description) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT UPDATE(initiated_by) ON TABLE billing.holds TO synaxis_eraser;
 
+GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT UPDATE(held) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT UPDATE(stored_at) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.spend_logs TO synaxis_ledger;
 
@@ -715,13 +722,6 @@ GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.charge_refunds TO synaxis_ledger;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
-
-GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
-GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
-
-GRANT UPDATE(held) ON TABLE billing.exchange_rates TO synaxis_ledger;
-
-GRANT UPDATE(stored_at) ON TABLE billing.exchange_rates TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
@@ -844,6 +844,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.last_rate(p_currency text)
+--     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
