@@ -37,8 +37,7 @@ class Failure(Answer):
 
 
 class Progress(Answer):
-    """The progress of a month. `empty` counts the organizations without a charge; `failures` are
-    the first ones."""
+    """`empty` are organizations that were charged nothing; the first failures are listed."""
 
     month: str
     organizations: int
