@@ -46,8 +46,8 @@ def update_organization(
 
 @api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin", refuses=(409,))
 def set_organization_home(
-    caller: Caller, organization_id: UUID, body: residency.NewHome
-) -> Reply[residency.Home]:
+    caller: Caller, organization_id: UUID, body: residency.NewOrganizationHome
+) -> Reply[residency.OrganizationHome]:
     others = settings().other_regions
     return Reply(residency.set_home(connection(), caller, organization_id, body, others))
 
@@ -68,12 +68,14 @@ def get_exchange_rate(currency: str) -> Reply[rates.ExchangeRate]:
 
 
 @api.endpoint("GET /v1/cache/statistics", "billing:admin")
-def get_cache_statistics() -> Reply[caching.Statistics]:
+def get_cache_statistics() -> Reply[caching.CacheStatistics]:
     return Reply(caching.statistics())
 
 
 @api.endpoint("POST /v1/cache/invalidate", "billing:admin", refuses=(404,), invalidates=True)
-def invalidate_cache(caller: Caller, body: outbox.Forget) -> Reply[outbox.Forgotten]:
+def invalidate_cache(
+    caller: Caller, body: outbox.CacheInvalidationRequest
+) -> Reply[outbox.CacheInvalidation]:
     return Reply(outbox.forget(connection(), cache(), caller, body))
 
 

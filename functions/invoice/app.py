@@ -37,7 +37,7 @@ def draft_invoice(
 def list_invoices(
     caller: Caller,
     organization_id: UUID,
-    status: Annotated[invoices.Status | None, Query()] = None,
+    status: Annotated[invoices.InvoiceStatus | None, Query()] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[invoices.Invoice]]:
@@ -65,7 +65,7 @@ def issue_invoice(
 
 @api.endpoint(f"POST {INVOICE}/pay", "billing:admin", refuses=(409,))
 def pay_invoice(
-    caller: Caller, organization_id: UUID, invoice_id: UUID, body: invoices.Payment
+    caller: Caller, organization_id: UUID, invoice_id: UUID, body: invoices.InvoicePayment
 ) -> Reply[invoices.Invoice]:
     return Reply(invoices.pay_invoice(connection(), caller, organization_id, invoice_id, body))
 

@@ -23,7 +23,7 @@ def export_personal_data(
     initiated_by: Annotated[Name | None, Query()] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Reply[personal_data.Export]:
+) -> Reply[personal_data.PersonalDataExport]:
     page = (initiated_by, limit, cursor)
     return Reply(personal_data.export_personal_data(connection(), caller, organization_id, *page))
 

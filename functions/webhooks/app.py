@@ -20,8 +20,8 @@ ENDPOINT = f"{ENDPOINTS}/{{endpoint_id}}"
 
 @api.endpoint(f"POST {ENDPOINTS}", "billing:admin", status=201, refuses=(409,))
 def create_webhook_endpoint(
-    caller: Caller, organization_id: UUID, body: endpoints.NewEndpoint
-) -> Reply[endpoints.EndpointWithSecret]:
+    caller: Caller, organization_id: UUID, body: endpoints.NewWebhookEndpoint
+) -> Reply[endpoints.WebhookEndpointWithSecret]:
     private = settings().webhooks_to_private
     return Reply(
         endpoints.create_endpoint(connection(), caller, organization_id, body, private=private)
@@ -29,14 +29,16 @@ def create_webhook_endpoint(
 
 
 @api.endpoint(f"GET {ENDPOINTS}", "billing:read")
-def list_webhook_endpoints(caller: Caller, organization_id: UUID) -> Reply[endpoints.Endpoints]:
+def list_webhook_endpoints(
+    caller: Caller, organization_id: UUID
+) -> Reply[endpoints.WebhookEndpoints]:
     return Reply(endpoints.list_endpoints(connection(), caller, organization_id))
 
 
 @api.endpoint(f"PATCH {ENDPOINT}", "billing:admin", refuses=(409,))
 def update_webhook_endpoint(
-    caller: Caller, organization_id: UUID, endpoint_id: UUID, body: endpoints.EndpointChange
-) -> Reply[endpoints.Endpoint]:
+    caller: Caller, organization_id: UUID, endpoint_id: UUID, body: endpoints.WebhookEndpointChange
+) -> Reply[endpoints.WebhookEndpoint]:
     endpoint = (organization_id, endpoint_id)
     private = settings().webhooks_to_private
     return Reply(endpoints.update_endpoint(connection(), caller, *endpoint, body, private=private))
@@ -45,21 +47,21 @@ def update_webhook_endpoint(
 @api.endpoint(f"DELETE {ENDPOINT}", "billing:admin")
 def delete_webhook_endpoint(
     caller: Caller, organization_id: UUID, endpoint_id: UUID
-) -> Reply[endpoints.Endpoint]:
+) -> Reply[endpoints.WebhookEndpoint]:
     return Reply(endpoints.delete_endpoint(connection(), caller, organization_id, endpoint_id))
 
 
 @api.endpoint(f"POST {ENDPOINT}/rotate-secret", "billing:admin")
 def rotate_webhook_secret(
     caller: Caller, organization_id: UUID, endpoint_id: UUID
-) -> Reply[endpoints.EndpointWithSecret]:
+) -> Reply[endpoints.WebhookEndpointWithSecret]:
     return Reply(endpoints.rotate_secret(connection(), caller, organization_id, endpoint_id))
 
 
 @api.endpoint(f"POST {ENDPOINT}/replay", "billing:admin", refuses=(409,))
 def replay_webhook_events(
-    caller: Caller, organization_id: UUID, endpoint_id: UUID, body: endpoints.Replay
-) -> Reply[endpoints.Replayed]:
+    caller: Caller, organization_id: UUID, endpoint_id: UUID, body: endpoints.WebhookReplay
+) -> Reply[endpoints.WebhooksReplayed]:
     return Reply(endpoints.replay_events(connection(), caller, organization_id, endpoint_id, body))
 
 
@@ -67,9 +69,9 @@ def replay_webhook_events(
 def list_webhook_events(
     caller: Caller,
     organization_id: UUID,
-    event_type: Annotated[endpoints.EventType | None, Query("type")] = None,
+    event_type: Annotated[endpoints.WebhookEventType | None, Query("type")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Reply[Page[endpoints.Event]]:
+) -> Reply[Page[endpoints.WebhookEvent]]:
     page = (event_type, limit, cursor)
     return Reply(endpoints.list_events(connection(), caller, organization_id, *page))

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from synaxis_billing.errors import invalid_field
@@ -20,10 +20,16 @@ class Dated(Protocol):
 
 
 class Page[Item](Answer):
-    """`next_cursor` is null on the last page."""
+    """A page of a list, newest first."""
 
     items: list[Item]
     next_cursor: str | None
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Return `SpendLogPage` for Page[SpendLog]: generated clients cannot write the brackets."""
+        [item] = params
+        return f"{item.__name__}Page"
 
 
 def paginate[Item: Dated](

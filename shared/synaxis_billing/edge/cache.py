@@ -18,7 +18,7 @@ from synaxis_billing.invalidations import outbox
 _measured: dict[str, Counts] = {}
 
 
-class FamilyStatistics(Answer):
+class CacheFamilyStatistics(Answer):
     l1_hits: int
     l2_hits: int
     misses: int
@@ -28,7 +28,7 @@ class FamilyStatistics(Answer):
     unreachable: int
 
 
-class Statistics(Answer):
+class CacheStatistics(Answer):
     """The counts of this container since it started; each container has its own."""
 
     container_id: uuid.UUID
@@ -43,7 +43,7 @@ class Statistics(Answer):
     l1_evictions: int
     redis_failures: int
     breaker_open: bool
-    families: dict[str, FamilyStatistics]
+    families: dict[str, CacheFamilyStatistics]
 
 
 @functools.cache
@@ -73,10 +73,10 @@ def drain() -> int:
         return 0
 
 
-def statistics() -> Statistics:
+def statistics() -> CacheStatistics:
     here = cache()
     total = sum(here.families.values(), Counts())
-    return Statistics(
+    return CacheStatistics(
         container_id=container_id(),
         region=settings().aws_region,
         l1_hits=total.l1_hits,
@@ -90,7 +90,7 @@ def statistics() -> Statistics:
         redis_failures=here.failures,
         breaker_open=here.breaker_open,
         families={
-            name: FamilyStatistics(**of.as_dict(), hit_ratio=of.hit_ratio)
+            name: CacheFamilyStatistics(**of.as_dict(), hit_ratio=of.hit_ratio)
             for name, of in here.families.items()
         },
     )

@@ -1,6 +1,6 @@
 """Credit notes: they reverse an issued invoice, whole or in part."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -55,6 +55,10 @@ class CreditExceedsInvoice(Unprocessable):
     """The credit note exceeds what is left of the invoice."""
 
     code = "credit_exceeds_invoice"
+    members: ClassVar = {
+        "requested_usd": "The net amount of the credit note.",
+        "creditable_usd": "What is left of the invoice to credit, net.",
+    }
 
 
 def credit_invoice(

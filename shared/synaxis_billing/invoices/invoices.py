@@ -22,7 +22,7 @@ from synaxis_billing.organizations.profile import Tax
 from synaxis_billing.paging import Page, paginate
 from synaxis_billing.rates.rates import Rate
 
-Status = Literal["draft", "issued", "paid", "overdue", "cancelled"]
+type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
 
 
 class Party(Answer):
@@ -50,7 +50,7 @@ class InvoicePeriod(Request):
     period_end: Instant
 
 
-class Payment(Request):
+class InvoicePayment(Request):
     """Without `paid_at`, the invoice was paid now."""
 
     paid_at: Instant | None = None
@@ -73,7 +73,7 @@ class Invoice(Answer):
     id: UUID
     organization_id: UUID
     invoice_number: str | None
-    status: Status
+    status: InvoiceStatus
     period_start: Time
     period_end: Time
     timezone: str
@@ -158,7 +158,7 @@ def pay_invoice(
     caller: Caller,
     organization_id: UUID,
     invoice_id: UUID,
-    payment: Payment,
+    payment: InvoicePayment,
 ) -> Invoice:
     """Mark an issued or overdue invoice as paid. Paying again changes nothing.
 
@@ -190,7 +190,7 @@ def list_invoices(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    status: Status | None,
+    status: InvoiceStatus | None,
     limit: int,
     cursor: str | None,
 ) -> Page[Invoice]:

@@ -31,12 +31,12 @@ class Job(Answer):
     organization_id: UUID
 
 
-class Failure(Answer):
+class MonthEndFailure(Answer):
     organization_id: UUID
     error: str
 
 
-class Progress(Answer):
+class MonthEndProgress(Answer):
     """`empty` are organizations that were charged nothing; the first failures are listed."""
 
     month: str
@@ -45,7 +45,7 @@ class Progress(Answer):
     issued: int
     empty: int
     failed: int
-    failures: list[Failure]
+    failures: list[MonthEndFailure]
 
 
 def month_before(scheduled: datetime) -> str:
@@ -93,9 +93,9 @@ def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
     )
 
 
-def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> Progress:
+def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> MonthEndProgress:
     """Raises Forbidden for a tenant's token."""
     outcome = procedures.call(
         db, "month_end", tenant=caller.tenant, month=month, limit=MOST_FAILURES
     )
-    return Progress.model_validate(procedures.accepted(outcome)[0])
+    return MonthEndProgress.model_validate(procedures.accepted(outcome)[0])

@@ -1,6 +1,6 @@
 """Credit that comes in or is put right: top-ups, refunds and adjustments."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -49,6 +49,10 @@ class RefundExceedsCharge(Unprocessable):
     """The refund exceeds what is left of the charge."""
 
     code = "refund_exceeds_charge"
+    members: ClassVar = {
+        "refundable_usd": "What is left of the charge to refund.",
+        "required_usd": "The amount of the refund.",
+    }
 
 
 def top_up(

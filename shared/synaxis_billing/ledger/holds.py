@@ -4,7 +4,7 @@ A hold is not a transaction: the balance stays, the available credit shrinks. A 
 itself; after that it can still be captured if the credit is still available.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import psycopg
@@ -21,6 +21,8 @@ from synaxis_billing.usage.dimensions import Usage, usage_arguments
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
+
+type HoldStatus = Literal["held", "captured", "released", "expired"]
 
 
 class HoldRequest(Usage):
@@ -48,7 +50,7 @@ class Hold(Answer):
     id: UUID
     organization_id: UUID
     amount_usd: Money
-    status: Literal["held", "captured", "released", "expired"]
+    status: HoldStatus
     expires_at: Time
     captured_usd: Money | None
     transaction_id: UUID | None
@@ -75,6 +77,10 @@ class CaptureExceedsHold(Unprocessable):
     """The capture exceeds the held amount."""
 
     code = "capture_exceeds_hold"
+    members: ClassVar = {
+        "held_usd": "The amount that is held.",
+        "required_usd": "The amount of the capture.",
+    }
 
 
 def hold(

@@ -1,7 +1,7 @@
 """Transactions: the changes of an organization's credit, each immutable."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 import psycopg
@@ -12,13 +12,18 @@ from synaxis_billing.errors import PaymentRequired
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import Page, paginate
 
-TransactionType = Literal["topup", "charge", "refund", "adjustment"]
+type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
 
 
 class InsufficientCredits(PaymentRequired):
     """The organization's available credit does not cover this amount."""
 
     code = "insufficient_credits"
+    members: ClassVar = {
+        "available_usd": "The credit that is available.",
+        "required_usd": "The credit that the request needs.",
+        "deficit_usd": "The credit that is missing: required_usd - available_usd.",
+    }
 
 
 class Transaction(Answer):

@@ -17,11 +17,11 @@ from synaxis_billing.fields import Answer, Name, Request
 Endpoints = Mapping[str, str]
 
 
-class NewHome(Request):
+class NewOrganizationHome(Request):
     region: Name
 
 
-class Home(Answer):
+class OrganizationHome(Answer):
     organization_id: UUID
     region: str
     endpoint: str
@@ -31,9 +31,9 @@ def set_home(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    request: NewHome,
+    request: NewOrganizationHome,
     endpoints: Endpoints,
-) -> Home:
+) -> OrganizationHome:
     """Record which other region holds an organization.
 
     Raises Forbidden (a tenant's token), InvalidRequest (an unknown region), Conflict (this region
@@ -50,7 +50,7 @@ def set_home(
         region=request.region,
     )
     procedures.accepted(outcome)
-    return Home(
+    return OrganizationHome(
         organization_id=organization_id,
         region=request.region,
         endpoint=endpoints[request.region],

@@ -16,8 +16,8 @@ from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, json_schema
 from synaxis_billing.organizations.profile import PROFILE_TAG
 
-Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+type Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension.__value__)
 _ANY = "|".join(DIMENSIONS)
 GroupBy = Annotated[str, json_schema(f"^({_ANY}|)(,({_ANY}|))*$", "model,day")]
 # An answer of this many groups still fits the 6 MB that a function may answer.
