@@ -200,7 +200,7 @@ def test_a_function_reads_like_a_table_of_contents(path: Path) -> None:
     roots = {name.split(".")[0] for name in names}
     assert roots <= FUNCTION_ROOTS
     assert not {part(name) for name in names} & {"procedures"}
-    assert len(path.read_text().splitlines()) <= 140
+    assert len(path.read_text().splitlines()) <= 180
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             assert len(node.body) <= 8, node.name

@@ -27,6 +27,10 @@ def list_transactions(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[transactions.Transaction]]:
+    """List the transactions of an organization.
+
+    Newest first, optionally of one type and of a period.
+    """
     page = (transaction_type, start, end, limit, cursor)
     return Reply(transactions.list_transactions(connection(), caller, organization_id, *page))
 
@@ -40,6 +44,10 @@ def list_spend_logs(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[spend_logs.SpendLog]]:
+    """List the spend logs of an organization.
+
+    Newest first, optionally of a period.
+    """
     page = (start, end, limit, cursor)
     return Reply(spend_logs.list_spend_logs(connection(), caller, organization_id, *page))
 
@@ -52,6 +60,11 @@ def get_spending(
     end: To = None,
     group_by: Annotated[spending.GroupBy | None, Query()] = None,
 ) -> Reply[spending.Spending]:
+    """Sum the spend of an organization.
+
+    Exact sums of a period by any mix of dimensions; without a period, of the current month in the
+    time zone of the organization. An answer has at most 10,000 groups.
+    """
     by = spending.parse_group_by(group_by)
     return Reply(
         spending.get_spending(connection, cache(), caller, organization_id, start, end, by)

@@ -23,6 +23,7 @@ class Page[Item](Answer):
     """A page of a list, newest first."""
 
     items: list[Item]
+    """The items of this page."""
     next_cursor: str | None
 
     @classmethod

@@ -70,10 +70,15 @@ class CacheInvalidationRequest(Request):
     none is named. `global` includes every region."""
 
     organization_id: UUID | None = None
+    """Id of the organization; the one that the keys or the pattern name if it is left out."""
     keys: tuple[str, ...] = Field((), max_length=1000)
+    """Keys such as tenant:{uuid}:organization."""
     pattern: str | None = None
+    """Pattern such as tenant:{uuid}:spending:*."""
     tags: tuple[str, ...] = Field((), max_length=100)
+    """Tags of values."""
     everywhere: bool = Field(False, alias="global", strict=True)
+    """Whether the values are invalidated in every region."""
 
 
 class CacheInvalidation(Answer):
@@ -81,6 +86,7 @@ class CacheInvalidation(Answer):
 
     organization_id: UUID
     scope: InvalidationScope
+    """`region`, or `global`: every region has been told or will be."""
 
 
 def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -> int:

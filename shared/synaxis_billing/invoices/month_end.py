@@ -32,20 +32,30 @@ class Job(Answer):
 
 
 class MonthEndFailure(Answer):
+    """An organization that could not be billed."""
+
     organization_id: UUID
     error: str
+    """Why the organization could not be billed."""
 
 
 class MonthEndProgress(Answer):
     """`empty` are organizations that were charged nothing; the first failures are listed."""
 
     month: str
+    """The month, such as 2026-02."""
     organizations: int
+    """Number of organizations to bill."""
     pending: int
+    """Number of organizations that are still to be billed."""
     issued: int
+    """Number of organizations that got an invoice."""
     empty: int
+    """Number of organizations that were charged nothing."""
     failed: int
+    """Number of organizations that could not be billed."""
     failures: list[MonthEndFailure]
+    """The first failures."""
 
 
 def month_before(scheduled: datetime) -> str:

@@ -29,34 +29,50 @@ class HoldRequest(Usage):
     """A capture takes over the usage that it does not state itself."""
 
     amount_usd: Usd
+    """The most that the call can cost, in US dollars."""
     description: Text | None = None
+    """What the hold is for; a capture takes it over."""
     expires_in_seconds: Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)] = (
         DEFAULT_SECONDS
     )
+    """Seconds after which the hold expires by itself."""
 
 
 class CaptureRequest(Usage):
     """`amount_usd` is the call's real cost, at most the held amount."""
 
     amount_usd: Usd
+    """The real cost of the call in US dollars, at most the held amount."""
     description: Text | None = None
+    """What the charge is for; that of the hold if it is left out."""
 
 
 class ReleaseRequest(Request):
+    """The release of a hold, as the fingerprint of its key."""
+
     hold_id: UUID
 
 
 class Hold(Answer):
+    """Credit that is reserved for a call whose cost is not known yet."""
+
     id: UUID
     organization_id: UUID
     amount_usd: Money
+    """Held amount in US dollars."""
     status: HoldStatus
+    """State of the hold; it is `expired` once `expires_at` has passed."""
     expires_at: Time
+    """Time at which the hold expires by itself."""
     captured_usd: Money | None
+    """Captured amount in US dollars; null until it is captured."""
     transaction_id: UUID | None
+    """Id of the charge that captured it; null until then."""
     description: str | None
+    """What the hold is for."""
     reference_id: str | None
     initiated_by: str | None
+    """Who asked for it: the `sub` of the token."""
     request_id: str | None
     team_id: UUID | None
     virtual_key_id: UUID | None

@@ -52,14 +52,18 @@ class PersonalDataRecord(Answer):
     """A row as it is held: of `data`, what its kind's own list or the contract says."""
 
     kind: RecordKind
+    """Kind of the row."""
     created_at: Time
+    """Time at which the row was written."""
     data: dict[str, Any]
+    """The row as it is held, by the names of its kind."""
 
 
 class PersonalDataExport(Answer):
     """Kind by kind, each newest first. A page may be empty; the last one has no `next_cursor`."""
 
     items: list[PersonalDataRecord]
+    """Rows of one kind, newest first."""
     next_cursor: str | None
 
 
@@ -76,8 +80,11 @@ class ErasureRequest(Request):
     )
 
     reason: Text
+    """Why the data is erased. It is kept, and should name nobody."""
     initiated_by: Name | None = None
+    """Whose data is erased; that of everybody if it is left out."""
     profile: Annotated[bool, Field(strict=True)] = False
+    """Whether the name, the address and the tax id of the organization are erased too."""
 
 
 class Erasure(Answer):
@@ -86,8 +93,11 @@ class Erasure(Answer):
 
     organization_id: UUID
     transactions: int
+    """Number of transactions that were emptied."""
     holds: int
+    """Number of holds that were emptied."""
     profile: bool
+    """Whether the profile was emptied."""
     next_cursor: str | None
 
 

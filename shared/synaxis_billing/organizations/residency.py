@@ -18,13 +18,20 @@ Endpoints = Mapping[str, str]
 
 
 class NewOrganizationHome(Request):
+    """The region that holds an organization."""
+
     region: Name
+    """Name of another region of this deployment."""
 
 
 class OrganizationHome(Answer):
+    """The other region that holds an organization, and its API."""
+
     organization_id: UUID
     region: str
+    """Region that holds the organization."""
     endpoint: str
+    """URL of that region's API."""
 
 
 def set_home(

@@ -28,15 +28,25 @@ class Spend(Answer):
     """The dimensions that were asked for, and what was spent on them."""
 
     day: str | None = None
+    """Day in the time zone of the organization, such as 2026-02-28."""
     month: str | None = None
+    """Month in the time zone of the organization, such as 2026-02."""
     model: str | None = None
+    """Name of the model."""
     provider: str | None = None
+    """Name of the provider."""
     team_id: str | None = None
+    """Id of the team that made the calls."""
     virtual_key_id: str | None = None
+    """Id of the virtual key that made the calls."""
     region: str | None = None
+    """Region in which the calls were made."""
     amount_usd: Money
+    """Sum of the spend in US dollars."""
     tokens: int
+    """Sum of the tokens."""
     requests: int
+    """Number of spend logs."""
 
     @model_serializer(mode="wrap")
     def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -47,10 +57,15 @@ class Spending(Answer):
     """Spend of the half-open period; days and months are those of `timezone`."""
 
     start: Time = Field(serialization_alias="from")
+    """Start of the period (inclusive)."""
     end: Time = Field(serialization_alias="to")
+    """End of the period (exclusive)."""
     timezone: str
+    """Time zone that days and months are in."""
     items: tuple[Spend, ...]
+    """One sum per group, of the dimensions that `group_by` names."""
     total: Spend
+    """The sum of all groups."""
 
 
 # Logs are written at their own time: what ended this long ago gets no more of them.

@@ -64,15 +64,20 @@ class NewWebhookEndpoint(Request):
     """Without `types`, every type of event is sent."""
 
     url: Url
+    """The https URL that webhooks are sent to."""
     types: Types = ()
+    """Types of events to send; every type if it is empty."""
 
 
 class WebhookEndpointChange(Request):
     """Changes the fields that it names, and no others."""
 
     url: Url = UNNAMED
+    """The https URL that webhooks are sent to."""
     types: Types = UNNAMED
+    """Types of events to send; every type if it is empty."""
     enabled: Annotated[bool, Field(strict=True)] = UNNAMED
+    """Whether webhooks are sent."""
 
 
 class WebhookReplay(Request):
@@ -91,7 +96,9 @@ class WebhookReplay(Request):
     )
 
     event_id: UUID | None = None
+    """Id of the event to send again."""
     since: Instant | None = None
+    """Time from which on events are sent again."""
 
 
 class WebhookEndpoint(Answer):
@@ -100,11 +107,17 @@ class WebhookEndpoint(Answer):
     id: UUID
     organization_id: UUID
     url: str
+    """The URL that webhooks are sent to."""
     types: list[str]
+    """Types of events that are sent; every type if it is empty."""
     enabled: bool
+    """Whether webhooks are sent."""
     failing_since: Time | None
+    """Time of the first failure since the last success."""
     disabled_at: Time | None
+    """Time at which it was disabled."""
     disabled_because: str | None
+    """Why it was disabled."""
     created_at: Time
 
 
@@ -112,38 +125,55 @@ class WebhookEndpointWithSecret(WebhookEndpoint):
     """`secret` is shown once, here."""
 
     secret: str
+    """The secret that signs the webhooks, shown once, here."""
 
 
 class WebhookEndpoints(Answer):
     """Oldest first."""
 
     items: list[WebhookEndpoint]
+    """The endpoints, oldest first."""
 
 
 class WebhooksReplayed(Answer):
     """`replayed` is the number of deliveries that were queued."""
 
     replayed: int
+    """Number of deliveries that were queued."""
 
 
 class WebhookDelivery(Answer):
     """The delivery of an event to an endpoint; `error` is why the last attempt failed."""
 
     endpoint_id: UUID
+    """Id of the endpoint."""
     status: WebhookDeliveryStatus
+    """State of the delivery."""
     attempts: int
+    """Number of attempts."""
     attempted_at: Time | None
+    """Time of the last attempt."""
     next_attempt_at: Time | None
+    """Time of the next attempt; null if there is none."""
     status_code: int | None
+    """HTTP status that the endpoint answered last."""
     error: str | None
+    """Why the last attempt failed."""
 
 
 class WebhookEvent(Answer):
+    """An event and its deliveries."""
+
     id: UUID
+    """Id of the event, which the header `webhook-id` carries."""
     type: str
+    """Type of the event."""
     created_at: Time
+    """Time of the change that caused the event."""
     data: dict[str, Any]
+    """What changed, as the webhook of this type carries it."""
     deliveries: list[WebhookDelivery]
+    """One delivery per endpoint."""
 
 
 class WebhookEndpointNotFound(NotFound):

@@ -47,8 +47,8 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
     route that needs no token. `other` is a second status with the same answer, `also` are the media
-    types that it answers beside JSON, `refuses` the statuses of refusals that most routes do not
-    have. `invalidates`: a success changes cached values, so what is pending is sent at once."""
+    types that it answers beside JSON, `refuses` the refusals that its key does not
+    imply. `invalidates`: a success changes cached values, so what is pending is sent at once."""
 
     key: str
     scope: str | None
@@ -56,7 +56,7 @@ class Route(NamedTuple):
     status: int
     other: int | None
     also: Sequence[str]
-    refuses: Sequence[int]
+    refuses: Sequence[type[BillingError]]
     invalidates: bool
 
     @property
@@ -84,7 +84,7 @@ class Api:
         status: int = 200,
         other: int | None = None,
         also: Sequence[str] = (),
-        refuses: Sequence[int] = (),
+        refuses: Sequence[type[BillingError]] = (),
         invalidates: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Serve a route by the decorated function; see Route.

@@ -17,8 +17,11 @@ class Health(Answer):
     `rates` are old or the static fallback."""
 
     database: HealthState
+    """Charges are accepted while it is ok."""
     cache: HealthState
+    """Without the cache, answers are slower."""
     rates: HealthState
+    """Degraded rates are old or the static fallback."""
 
 
 def check_health() -> Health:
