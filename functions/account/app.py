@@ -1,6 +1,9 @@
 """Organizations and their balance, exchange rates, and the product's own state."""
 
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import Field
 
 from synaxis_billing.caller import Caller, OrganizationNotFound
 from synaxis_billing.currencies import UnsupportedCurrency
@@ -90,7 +93,9 @@ def list_exchange_rates() -> Reply[rates.ExchangeRates]:
 
 
 @api.endpoint("GET /v1/exchange-rates/{currency}", "billing:read", refuses=(UnsupportedCurrency,))
-def get_exchange_rate(currency: str) -> Reply[rates.ExchangeRate]:
+def get_exchange_rate(
+    currency: Annotated[str, Field(description="ISO 4217 code, in any case.")],
+) -> Reply[rates.ExchangeRate]:
     """Get the exchange rate of one currency.
 
     The last known rate; `stale` tells that it is old or the static fallback.

@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
@@ -21,7 +23,11 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 def list_transactions(
     caller: Caller,
     organization_id: UUID,
-    transaction_type: Annotated[transactions.TransactionType | None, Query("type")] = None,
+    transaction_type: Annotated[
+        transactions.TransactionType | None,
+        Query("type"),
+        Field(description="Only transactions of this type."),
+    ] = None,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -58,7 +64,11 @@ def get_spending(
     organization_id: UUID,
     start: From = None,
     end: To = None,
-    group_by: Annotated[spending.GroupBy | None, Query()] = None,
+    group_by: Annotated[
+        spending.GroupBy | None,
+        Query(),
+        Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
+    ] = None,
 ) -> Reply[spending.Spending]:
     """Sum the spend of an organization.
 

@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.currencies import UnsupportedCurrency
 from synaxis_billing.edge.cache import cache
@@ -49,7 +51,9 @@ def draft_invoice(
 def list_invoices(
     caller: Caller,
     organization_id: UUID,
-    status: Annotated[invoices.InvoiceStatus | None, Query()] = None,
+    status: Annotated[
+        invoices.InvoiceStatus | None, Query(), Field(description="Only invoices in this state.")
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[invoices.Invoice]]:

@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
@@ -20,7 +22,9 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 def export_personal_data(
     caller: Caller,
     organization_id: UUID,
-    initiated_by: Annotated[Name | None, Query()] = None,
+    initiated_by: Annotated[
+        Name | None, Query(), Field(description="Only what this person initiated.")
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[personal_data.PersonalDataExport]:

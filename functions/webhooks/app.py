@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
@@ -109,7 +111,11 @@ def replay_webhook_events(
 def list_webhook_events(
     caller: Caller,
     organization_id: UUID,
-    event_type: Annotated[endpoints.WebhookEventType | None, Query("type")] = None,
+    event_type: Annotated[
+        endpoints.WebhookEventType | None,
+        Query("type"),
+        Field(description="Only events of this type."),
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[endpoints.WebhookEvent]]:

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from synaxis_billing.errors import invalid_field
@@ -25,12 +25,6 @@ class Page[Item](Answer):
     items: list[Item]
     """The items of this page."""
     next_cursor: str | None
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        """Return `SpendLogPage` for Page[SpendLog]: generated clients cannot write the brackets."""
-        [item] = params
-        return f"{item.__name__}Page"
 
 
 def paginate[Item: Dated](

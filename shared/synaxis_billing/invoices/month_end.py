@@ -20,7 +20,7 @@ _MONTH = "^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
 Month = Annotated[
     str,
     matching(_MONTH, "must be a month such as 2026-02"),
-    json_schema(_MONTH, "2026-02"),
+    json_schema(_MONTH, "2026-02", description="A calendar month."),
 ]
 
 
