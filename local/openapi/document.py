@@ -12,7 +12,7 @@ from local.openapi import examples
 from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
 from local.template import ROOT, Template, read
-from synaxis_billing.edge.http.api import Api, Parameter, Route
+from synaxis_billing.edge.http.api import Parameter, Route
 from synaxis_billing.webhooks import events
 
 PATH = ROOT / "docs/openapi.json"
@@ -107,7 +107,7 @@ def document(template: Template) -> dict[str, Any]:
     os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "local")
     os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "local")
     apis = [function.load().api for function in template.functions.values() if function.routes]
-    routes = [route for api in apis if isinstance(api, Api) for route in api.routes.values()]
+    routes = [route for api in apis for route in api.routes.values() if route.answers]
     references, schemas = _schemas(routes)
     refused = Problems()
     error = schemas["Refused"]["properties"]["error"]

@@ -105,4 +105,6 @@ def models_and_names(
     found, models = generator.generate_definitions(inputs)
     for name, schema in models.items():
         schema.setdefault("title", name)
-    return {key: schema for (key, _), schema in found.items()}, {str(name): of for name, of in models.items()}
+    return {key: schema for (key, _), schema in found.items()}, {
+        str(name): of for name, of in models.items()
+    }

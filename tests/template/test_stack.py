@@ -24,7 +24,7 @@ API = {
     for function in read({}).functions.values()
     if function.routes
 }
-UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction"}
+UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction", "ApiDocsFunction"}
 FUNCTIONS = of_type("AWS::Lambda::Function")
 QUEUES = of_type("AWS::SQS::Queue")
 

@@ -52,6 +52,9 @@ class Settings(BaseModel):
     # The URL at which each region's API answers, by the region's name.
     region_endpoints: Json[dict[str, str]] = {}
 
+    # Where clients get tokens, for the API's document; its own where this is empty.
+    oauth_endpoint: str = ""
+
     # JSON of `invoices.Party`.
     invoice_seller: str = "{}"
     invoice_series: str = "INV"
