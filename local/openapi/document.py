@@ -4,7 +4,7 @@ import json
 import os
 import tomllib
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -109,7 +109,7 @@ def document(template: Template) -> dict[str, Any]:
     apis = [function.load().api for function in template.functions.values() if function.routes]
     routes = [route for api in apis for route in api.routes.values() if route.answers]
     references, schemas = _schemas(routes)
-    refused = Problems()
+    refused = Problems(routes)
     error = schemas["Refused"]["properties"]["error"]
     schemas["Refused"]["properties"]["error"] = {
         "$ref": f"#/components/schemas/{PROBLEM}",
@@ -160,14 +160,15 @@ def _schemas(routes: list[Route]) -> tuple[_References, dict[str, Any]]:
             for parameter in route.parameters
             if parameter.place != "caller"
         ]
-        inputs.append(((route.key, "answer", ""), "serialization", TypeAdapter(route.answers)))
+        answers: TypeAdapter[Any] = TypeAdapter(cast(Any, route.answers))
+        inputs.append(((route.key, "answer", ""), "serialization", answers))
     inputs += [(name, "serialization", TypeAdapter(of)) for name, of in events.BODIES.items()]
     return models_and_names([(key, mode, of.core_schema) for key, mode, of in inputs])
 
 
 def _operation(route: Route, references: _References, refused: Problems) -> dict[str, Any]:
     summary, _, description = paragraphs(str(route.call.__doc__)).partition("\n\n")
-    identifier = _camel_case(route.call.__name__)
+    identifier = operation_id(route.call.__name__)
     example = examples.OPERATIONS[identifier]
     operation: dict[str, Any] = {
         "operationId": identifier,
@@ -273,6 +274,6 @@ def _words(name: str) -> str:
     return name.removesuffix("_id").replace("_", " ")
 
 
-def _camel_case(name: str) -> str:
+def operation_id(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)

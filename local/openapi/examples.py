@@ -1,29 +1,16 @@
-"""One example of each operation's request and answer, all of one organization's story."""
+"""One example of each operation's request and answer, and of each webhook."""
 
 from typing import Any, NamedTuple
 
-REQUEST_ID = "f4b1c1f0-7d3f-4a57-9a52-0d3f6c2b8e11"
-ORGANIZATION_ID = "3f1f8a52-6a0e-4c39-9d5a-0c8f1f4f7d10"
-_TOPUP_ID = "0b1c7e0e-3f59-4d0f-8a57-3c1a4e9f6b21"
-_CHARGE_ID = "5d2a9c44-1e7b-4f63-b0d8-92c64a7e3f32"
-_CAPTURE_ID = "a86e3f17-94c2-4b0d-8e35-71f0d9b2c643"
-_REFUND_ID = "c91d4b60-2f8a-4e17-a3c6-58e7b0d1f954"
-_HOLD_ID = "7e4c2d91-b5a3-4f08-9c16-e3d8a2f7b065"
-_INVOICE_ID = "d27f9e35-8c41-4a6b-b9e0-14f5c3a8d776"
-_NOTE_ID = "e58b1a70-6d93-4c2f-8f74-a0b9d6e2c187"
-_ENDPOINT_ID = "19c8e6d4-7b2f-4a50-9e83-f6d1c0a5b298"
-_EVENT_ID = "48a7d3f2-c5e1-4b96-8d0a-b7e4f9c2a3a9"
-_SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
-_TEAM_ID = "6c3f0d85-e9b7-4a21-9f48-d2a6c7e1b0cb"
-_KEY_ID = "b70d5e29-4f8c-4d13-8a96-e1c3f7b9d2dc"
+from local.openapi import story
 
 # Path parameters and headers.
 PARAMETERS = {
-    "organization_id": ORGANIZATION_ID,
-    "hold_id": _HOLD_ID,
-    "invoice_id": _INVOICE_ID,
-    "credit_note_id": _NOTE_ID,
-    "endpoint_id": _ENDPOINT_ID,
+    "organization_id": story.ORGANIZATION_ID,
+    "hold_id": story.HOLD_ID,
+    "invoice_id": story.INVOICE_ID,
+    "credit_note_id": story.NOTE_ID,
+    "endpoint_id": story.ENDPOINT_ID,
     "currency": "EUR",
     "month": "2026-02",
     "Idempotency-Key": "chatcmpl-B7xQ2",
@@ -59,272 +46,22 @@ class Example(NamedTuple):
     request: dict[str, Any] | None = None
 
 
-_USAGE = {
-    "request_id": "chatcmpl-B7xQ2",
-    "team_id": _TEAM_ID,
-    "virtual_key_id": _KEY_ID,
-    "model": "gpt-4o",
-    "provider": "openai",
-    "tokens": 1840,
-    "region": "eu-central-1",
-}
-_TAX = {
-    "label": "VAT",
-    "rate_percent": "19",
-    "tax_id": "DE123456789",
-    "reverse_charge": False,
-}
-_PROFILE = {
-    "name": "Acme GmbH",
-    "billing_currency": "EUR",
-    "timezone": "Europe/Berlin",
-    "region": "eu-central-1",
-    "low_balance_threshold_usd": "10.00",
-    "tax": _TAX,
-    "address": "Musterstraße 1, 10115 Berlin, Germany",
-    "locale": "de-DE",
-    "payment_terms_days": 30,
-}
-_ORGANIZATION = {"id": ORGANIZATION_ID, **_PROFILE, "created_at": "2026-02-01T08:00:00Z"}
-_TOPUP = {
-    "id": _TOPUP_ID,
-    "organization_id": ORGANIZATION_ID,
-    "transaction_type": "topup",
-    "amount_usd": "100.00",
-    "balance_before_usd": "0.00",
-    "balance_after_usd": "100.00",
-    "version": 1,
-    "description": "Prepaid credit",
-    "reference_id": "pi_3QxKf2",
-    "initiated_by": "anna@acme.example",
-    "hold_id": None,
-    "refunded_transaction_id": None,
-    "hash": "6f0e8b7c5d3a19284f7b6c0d9e1a3f5582c4d6e7f8091a2b3c4d5e6f70819203",
-    "created_at": "2026-02-01T08:05:00Z",
-}
-_CHARGE = {
-    **_TOPUP,
-    "id": _CHARGE_ID,
-    "transaction_type": "charge",
-    "amount_usd": "-0.0225",
-    "balance_before_usd": "100.00",
-    "balance_after_usd": "99.9775",
-    "version": 2,
-    "description": "Chat completion",
-    "reference_id": None,
-    "initiated_by": "gateway",
-    "hash": "1d9f2e8a7b6c5d4e3f20918273645546372819a0b1c2d3e4f5061728394a5b6c",
-    "created_at": "2026-02-01T08:10:00Z",
-}
-_CAPTURE = {
-    **_CHARGE,
-    "id": _CAPTURE_ID,
-    "amount_usd": "-0.015",
-    "balance_before_usd": "99.9775",
-    "balance_after_usd": "99.9625",
-    "version": 3,
-    "hold_id": _HOLD_ID,
-    "hash": "84c6a2e0f1b3d5978695a4b3c2d1e0f90817263544536271809f8e7d6c5b4a39",
-    "created_at": "2026-02-01T08:12:30Z",
-}
-_REFUND = {
-    **_CHARGE,
-    "id": _REFUND_ID,
-    "transaction_type": "refund",
-    "amount_usd": "0.0225",
-    "balance_before_usd": "99.9625",
-    "balance_after_usd": "99.985",
-    "version": 4,
-    "description": "The answer was empty",
-    "refunded_transaction_id": _CHARGE_ID,
-    "hash": "b5e7c9d1a3f50617283940516273849506a7b8c9d0e1f2031425364758697a8b",
-    "created_at": "2026-02-01T09:00:00Z",
-}
-_ADJUSTMENT = {
-    **_REFUND,
-    "id": "2a6d8f1b-5c93-4e70-8b4d-f7e0a9c3d6ed",
-    "transaction_type": "adjustment",
-    "amount_usd": "5.00",
-    "balance_before_usd": "99.985",
-    "balance_after_usd": "104.985",
-    "version": 5,
-    "description": "Goodwill after the outage of 1 February",
-    "refunded_transaction_id": None,
-    "hash": "c0d2e4f608192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3",
-    "created_at": "2026-02-02T10:00:00Z",
-}
-_HOLD = {
-    "id": _HOLD_ID,
-    "organization_id": ORGANIZATION_ID,
-    "amount_usd": "0.02",
-    "status": "held",
-    "expires_at": "2026-02-01T08:27:00Z",
-    "captured_usd": None,
-    "transaction_id": None,
-    "description": "Chat completion, streamed",
-    "reference_id": None,
-    "initiated_by": "gateway",
-    **_USAGE,
-    "tokens": None,
-    "created_at": "2026-02-01T08:12:00Z",
-}
-_SPEND_LOG = {
-    "id": _SPEND_LOG_ID,
-    "organization_id": ORGANIZATION_ID,
-    "transaction_id": None,
-    "amount_usd": "0.0225",
-    **_USAGE,
-    "created_at": "2026-02-01T08:10:00Z",
-}
-_CHARGE_REQUEST = {"amount_usd": "0.0225", "description": "Chat completion", **_USAGE}
-_RATE = {
-    "rate": "0.92",
-    "as_of": "2026-02-28T15:00:00Z",
-    "source": "ecb",
-    "stale": False,
-}
-_INVOICE = {
-    "id": _INVOICE_ID,
-    "organization_id": ORGANIZATION_ID,
-    "invoice_number": "INV-2026-000001",
-    "status": "issued",
-    "period_start": "2026-01-31T23:00:00Z",
-    "period_end": "2026-02-28T23:00:00Z",
-    "timezone": "Europe/Berlin",
-    "billing_currency": "EUR",
-    "minor_units": 2,
-    "exchange_rate": "0.92",
-    "rate_source": "ecb",
-    "rate_as_of": "2026-02-28T15:00:00Z",
-    "line_items": [
-        {
-            "description": "gpt-4o (openai)",
-            "model": "gpt-4o",
-            "provider": "openai",
-            "requests": 512,
-            "tokens": 941000,
-            "amount_usd": "12.50",
-            "amount_billing_currency": "11.50",
-        }
-    ],
-    "subtotal_usd": "12.50",
-    "tax_usd": "2.375",
-    "total_amount_usd": "14.875",
-    "subtotal_billing_currency": "11.50",
-    "tax_billing_currency": "2.19",
-    "total_amount_billing_currency": "13.69",
-    "tax": _TAX,
-    "seller": {
-        "name": "Synaxis GmbH",
-        "address": "Beispielweg 2, 20095 Hamburg, Germany",
-        "tax_id": "DE987654321",
-        "email": "billing@synaxis.example",
-        "payment_details": "IBAN DE02 1203 0000 0000 2020 51",
-    },
-    "customer": {
-        "name": "Acme GmbH",
-        "address": "Musterstraße 1, 10115 Berlin, Germany",
-        "tax_id": "DE123456789",
-        "email": None,
-        "payment_details": None,
-    },
-    "locale": "de-DE",
-    "payment_terms_days": 30,
-    "issued_at": "2026-03-01T13:00:00Z",
-    "due_date": "2026-03-31",
-    "paid_at": None,
-    "created_at": "2026-03-01T13:00:00Z",
-    "updated_at": "2026-03-01T13:00:00Z",
-}
-_DRAFT = {
-    **_INVOICE,
-    "invoice_number": None,
-    "status": "draft",
-    "issued_at": None,
-    "due_date": None,
-}
-_PAID = {
-    **_INVOICE,
-    "status": "paid",
-    "paid_at": "2026-03-20T09:30:00Z",
-    "updated_at": "2026-03-20T09:31:00Z",
-}
-_NOTE = {
-    "id": _NOTE_ID,
-    "organization_id": ORGANIZATION_ID,
-    "invoice_id": _INVOICE_ID,
-    "credit_note_number": "CN-2026-000001",
-    "reason": "Charged at last month's price",
-    "subtotal_usd": "6.25",
-    "tax_usd": "1.1875",
-    "total_amount_usd": "7.4375",
-    "subtotal_billing_currency": "5.75",
-    "tax_billing_currency": "1.09",
-    "total_amount_billing_currency": "6.84",
-    "transaction_id": None,
-    "created_at": "2026-03-05T10:00:00Z",
-}
-_ENDPOINT = {
-    "id": _ENDPOINT_ID,
-    "organization_id": ORGANIZATION_ID,
-    "url": "https://acme.example/billing-events",
-    "types": ["invoice.issued", "balance.low"],
-    "enabled": True,
-    "failing_since": None,
-    "disabled_at": None,
-    "disabled_because": None,
-    "created_at": "2026-02-01T08:20:00Z",
-}
-_SECRET = {"secret": "whsec_ZXhhbXBsZSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcw=="}
-_LOW_BALANCE = {
-    "organization_id": ORGANIZATION_ID,
-    "balance_usd": "9.9975",
-    "low_balance_threshold_usd": "10.00",
-    "version": 812,
-}
-_EVENT = {
-    "id": _EVENT_ID,
-    "type": "balance.low",
-    "created_at": "2026-02-20T17:45:00Z",
-    "data": _LOW_BALANCE,
-    "deliveries": [
-        {
-            "endpoint_id": _ENDPOINT_ID,
-            "status": "delivered",
-            "attempts": 1,
-            "attempted_at": "2026-02-20T17:45:31Z",
-            "next_attempt_at": None,
-            "status_code": 200,
-            "error": None,
-        }
-    ],
-}
-_FAMILY = {
-    "l1_hits": 940,
-    "l2_hits": 41,
-    "misses": 19,
-    "hit_ratio": 0.981,
-    "fenced": 2,
-    "stale": 0,
-    "unreachable": 0,
-}
-_SPEND = {"amount_usd": "12.50", "tokens": 941000, "requests": 512}
-
-
 def _page(item: dict[str, Any]) -> Example:
     return Example({"items": [item], "next_cursor": None})
 
 
 OPERATIONS = {
-    "createOrganization": Example(_ORGANIZATION, {"id": ORGANIZATION_ID, **_PROFILE}),
-    "getOrganization": Example(_ORGANIZATION),
+    "createOrganization": Example(
+        story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
+    ),
+    "getOrganization": Example(story.ORGANIZATION),
     "updateOrganization": Example(
-        {**_ORGANIZATION, "low_balance_threshold_usd": "25.00"},
+        {**story.ORGANIZATION, "low_balance_threshold_usd": "25.00"},
         {"low_balance_threshold_usd": "25.00"},
     ),
     "setOrganizationHome": Example(
         {
-            "organization_id": ORGANIZATION_ID,
+            "organization_id": story.ORGANIZATION_ID,
             "region": "eu-central-1",
             "endpoint": "https://eu.billing.example.com",
         },
@@ -343,33 +80,33 @@ OPERATIONS = {
             "rate_stale": False,
         }
     ),
-    "createCharge": Example(_CHARGE, _CHARGE_REQUEST),
+    "createCharge": Example(story.CHARGE, story.CHARGE_REQUEST),
     "createCharges": Example(
-        {"results": [{"status": 201, "transaction": _CHARGE, "replayed": False}]},
+        {"results": [{"status": 201, "transaction": story.CHARGE, "replayed": False}]},
         {
             "charges": [
                 {
-                    "organization_id": ORGANIZATION_ID,
+                    "organization_id": story.ORGANIZATION_ID,
                     "idempotency_key": "chatcmpl-B7xQ2",
-                    **_CHARGE_REQUEST,
+                    **story.CHARGE_REQUEST,
                 }
             ]
         },
     ),
     "createHold": Example(
-        _HOLD,
+        story.HOLD,
         {
             "amount_usd": "0.02",
             "description": "Chat completion, streamed",
-            **{name: of for name, of in _USAGE.items() if name != "tokens"},
+            **{name: of for name, of in story.USAGE.items() if name != "tokens"},
             "expires_in_seconds": 900,
         },
     ),
-    "captureHold": Example(_CAPTURE, {"amount_usd": "0.015", "tokens": 1227}),
-    "releaseHold": Example({**_HOLD, "status": "released"}),
-    "createSpendLog": Example(_SPEND_LOG, {"amount_usd": "0.0225", **_USAGE}),
+    "captureHold": Example(story.CAPTURE, {"amount_usd": "0.015", "tokens": 1227}),
+    "releaseHold": Example({**story.HOLD, "status": "released"}),
+    "createSpendLog": Example(story.SPEND_LOG, {"amount_usd": "0.0225", **story.USAGE}),
     "createTopup": Example(
-        _TOPUP,
+        story.TOPUP,
         {
             "amount_usd": "100.00",
             "description": "Prepaid credit",
@@ -378,37 +115,37 @@ OPERATIONS = {
         },
     ),
     "createRefund": Example(
-        _REFUND, {"transaction_id": _CHARGE_ID, "description": "The answer was empty"}
+        story.REFUND, {"transaction_id": story.CHARGE_ID, "description": "The answer was empty"}
     ),
     "createAdjustment": Example(
-        _ADJUSTMENT,
+        story.ADJUSTMENT,
         {"amount_usd": "5.00", "description": "Goodwill after the outage of 1 February"},
     ),
-    "listTransactions": _page(_CHARGE),
-    "listSpendLogs": _page({**_SPEND_LOG, "transaction_id": _CHARGE_ID}),
+    "listTransactions": _page(story.CHARGE),
+    "listSpendLogs": _page({**story.SPEND_LOG, "transaction_id": story.CHARGE_ID}),
     "getSpending": Example(
         {
             "from": "2026-01-31T23:00:00Z",
             "to": "2026-02-28T23:00:00Z",
             "timezone": "Europe/Berlin",
-            "items": [{"model": "gpt-4o", **_SPEND}],
-            "total": _SPEND,
+            "items": [{"model": "gpt-4o", **story.SPEND}],
+            "total": story.SPEND,
         }
     ),
     "draftInvoice": Example(
-        _DRAFT,
+        story.DRAFT,
         {"period_start": "2026-02-01T00:00:00+01:00", "period_end": "2026-03-01T00:00:00+01:00"},
     ),
-    "listInvoices": _page(_INVOICE),
-    "getInvoice": Example(_INVOICE),
-    "issueInvoice": Example(_INVOICE),
-    "payInvoice": Example(_PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
-    "cancelInvoice": Example({**_DRAFT, "status": "cancelled"}),
+    "listInvoices": _page(story.INVOICE),
+    "getInvoice": Example(story.INVOICE),
+    "issueInvoice": Example(story.INVOICE),
+    "payInvoice": Example(story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
+    "cancelInvoice": Example({**story.DRAFT, "status": "cancelled"}),
     "createCreditNote": Example(
-        _NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
+        story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
     ),
-    "listCreditNotes": Example({"items": [_NOTE]}),
-    "getCreditNote": Example(_NOTE),
+    "listCreditNotes": Example({"items": [story.NOTE]}),
+    "getCreditNote": Example(story.NOTE),
     "getMonthEnd": Example(
         {
             "month": "2026-02",
@@ -419,7 +156,7 @@ OPERATIONS = {
             "failed": 1,
             "failures": [
                 {
-                    "organization_id": ORGANIZATION_ID,
+                    "organization_id": story.ORGANIZATION_ID,
                     "error": "The organization's billing currency is no longer supported.",
                 }
             ],
@@ -429,27 +166,32 @@ OPERATIONS = {
         {
             "base": "USD",
             "rates": {"USD": "1.00", "EUR": "0.92", "BRL": "5.75", "GBP": "0.79"},
-            "as_of": _RATE["as_of"],
+            "as_of": story.RATE["as_of"],
             "source": "ecb",
             "stale": False,
         }
     ),
-    "getExchangeRate": Example({"base": "USD", "currency": "EUR", **_RATE}),
+    "getExchangeRate": Example({"base": "USD", "currency": "EUR", **story.RATE}),
     "createWebhookEndpoint": Example(
-        {**_ENDPOINT, **_SECRET}, {"url": _ENDPOINT["url"], "types": _ENDPOINT["types"]}
+        {**story.ENDPOINT, **story.SECRET},
+        {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},
     ),
-    "listWebhookEndpoints": Example({"items": [_ENDPOINT]}),
-    "updateWebhookEndpoint": Example(_ENDPOINT, {"enabled": True}),
-    "deleteWebhookEndpoint": Example(_ENDPOINT),
-    "rotateWebhookSecret": Example({**_ENDPOINT, **_SECRET}),
-    "replayWebhookEvents": Example({"replayed": 1}, {"event_id": _EVENT_ID}),
-    "listWebhookEvents": _page(_EVENT),
+    "listWebhookEndpoints": Example({"items": [story.ENDPOINT]}),
+    "updateWebhookEndpoint": Example(story.ENDPOINT, {"enabled": True}),
+    "deleteWebhookEndpoint": Example(story.ENDPOINT),
+    "rotateWebhookSecret": Example({**story.ENDPOINT, **story.SECRET}),
+    "replayWebhookEvents": Example({"replayed": 1}, {"event_id": story.EVENT_ID}),
+    "listWebhookEvents": _page(story.EVENT),
     "exportPersonalData": _page(
-        {"kind": "organization", "created_at": _ORGANIZATION["created_at"], "data": _ORGANIZATION}
+        {
+            "kind": "organization",
+            "created_at": story.ORGANIZATION["created_at"],
+            "data": story.ORGANIZATION,
+        }
     ),
     "erasePersonalData": Example(
         {
-            "organization_id": ORGANIZATION_ID,
+            "organization_id": story.ORGANIZATION_ID,
             "transactions": 12,
             "holds": 3,
             "profile": False,
@@ -461,49 +203,42 @@ OPERATIONS = {
         {
             "container_id": "f3c9a7e5-1b8d-4f62-a0d4-e5b7c2f9a8fe",
             "region": "eu-central-1",
-            **{name: of for name, of in _FAMILY.items() if name not in ("stale", "unreachable")},
+            **{
+                name: of
+                for name, of in story.FAMILY.items()
+                if name not in ("stale", "unreachable")
+            },
             "l1_entries": 37,
             "l1_bytes": 48211,
             "l1_evictions": 0,
             "redis_failures": 0,
             "breaker_open": False,
-            "families": {"organization": _FAMILY},
+            "families": {"organization": story.FAMILY},
         }
     ),
     "invalidateCache": Example(
-        {"organization_id": ORGANIZATION_ID, "scope": "global"},
-        {"organization_id": ORGANIZATION_ID, "global": True},
+        {"organization_id": story.ORGANIZATION_ID, "scope": "global"},
+        {"organization_id": story.ORGANIZATION_ID, "global": True},
     ),
     "getHealth": Example({"database": "ok", "cache": "ok", "rates": "ok"}),
 }
 
-_INVOICE_DATA = {
-    "organization_id": ORGANIZATION_ID,
-    "invoice_id": _INVOICE_ID,
-    **{
-        name: _INVOICE[name]
-        for name in (
-            *("invoice_number", "status", "period_start", "period_end", "total_amount_usd"),
-            *("billing_currency", "total_amount_billing_currency", "due_date", "paid_at"),
-        )
-    },
-}
 # The `data` of each webhook.
 WEBHOOKS: dict[str, dict[str, Any]] = {
-    "invoice.issued": _INVOICE_DATA,
-    "invoice.paid": {**_INVOICE_DATA, "status": "paid", "paid_at": _PAID["paid_at"]},
-    "invoice.overdue": {**_INVOICE_DATA, "status": "overdue"},
-    "invoice.cancelled": {**_INVOICE_DATA, "status": "cancelled"},
+    "invoice.issued": story.INVOICE_DATA,
+    "invoice.paid": {**story.INVOICE_DATA, "status": "paid", "paid_at": story.PAID["paid_at"]},
+    "invoice.overdue": {**story.INVOICE_DATA, "status": "overdue"},
+    "invoice.cancelled": {**story.INVOICE_DATA, "status": "cancelled"},
     "credit_note.issued": {
-        "organization_id": ORGANIZATION_ID,
-        "credit_note_id": _NOTE_ID,
-        "credit_note_number": _NOTE["credit_note_number"],
-        "invoice_id": _INVOICE_ID,
-        "invoice_number": _INVOICE["invoice_number"],
-        "total_amount_usd": _NOTE["total_amount_usd"],
+        "organization_id": story.ORGANIZATION_ID,
+        "credit_note_id": story.NOTE_ID,
+        "credit_note_number": story.NOTE["credit_note_number"],
+        "invoice_id": story.INVOICE_ID,
+        "invoice_number": story.INVOICE["invoice_number"],
+        "total_amount_usd": story.NOTE["total_amount_usd"],
         "billing_currency": "EUR",
-        "total_amount_billing_currency": _NOTE["total_amount_billing_currency"],
+        "total_amount_billing_currency": story.NOTE["total_amount_billing_currency"],
         "transaction_id": None,
     },
-    "balance.low": _LOW_BALANCE,
+    "balance.low": story.LOW_BALANCE,
 }

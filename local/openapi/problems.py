@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from local.openapi.examples import MEMBERS, PROBLEMS, REQUEST_ID
+from local.openapi.examples import MEMBERS, PROBLEMS
+from local.openapi.story import REQUEST_ID
 from synaxis_billing.caller import OrganizationNotFound
 from synaxis_billing.edge.http.api import Route
 from synaxis_billing.errors import (
@@ -16,7 +17,6 @@ from synaxis_billing.errors import (
     PayloadTooLarge,
     TemporarilyUnavailable,
     Unauthenticated,
-    refusals,
 )
 from synaxis_billing.idempotency import IdempotencyKeyRequired, IdempotencyKeyReused
 
@@ -97,13 +97,14 @@ def kinds_of(route: Route) -> list[Kind]:
 
 
 class Problems:
-    """The components of all refusals, as routes name them."""
+    """The components of all refusals of the routes."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Iterable[Route]) -> None:
         self.schemas: Schemas = {"FieldError": _FIELD_ERROR}
         self.responses: Schemas = {}
-        kinds = sorted(refusals(), key=lambda kind: (kind.status, kind.code))
-        self._define(PROBLEM, kinds, "A refusal (RFC 9457), of any kind.")
+        kinds = {kind for route in routes for kind in kinds_of(route)}
+        ordered = sorted(kinds, key=lambda kind: (kind.status, kind.code))
+        self._define(PROBLEM, ordered, "A refusal (RFC 9457), of any kind.")
 
     def responses_of(self, route: Route) -> dict[str, Any]:
         """Return a route's refusals by status, as references to components."""

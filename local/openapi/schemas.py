@@ -39,7 +39,8 @@ class Described(GenerateJsonSchema):
 
     def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
         """Show a model's own fields where its serializer only leaves some out."""
-        return None if schema["type"] == "function-wrap" else super().ser_schema(schema)
+        wraps: bool = schema["type"] == "function-wrap"
+        return None if wraps else super().ser_schema(schema)
 
     def normalize_name(self, name: str) -> str:
         """Return `SpendLogPage` for Page[SpendLog]: generated clients cannot write the brackets."""
@@ -67,7 +68,8 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     if len(kinds) != 1:
         return schema
-    return {name: of for name, of in schema.items() if name not in ("anyOf", "default")} | kinds[0]
+    others = {name: of for name, of in schema.items() if name not in ("anyOf", "default")}
+    return {**others, **kinds[0]}
 
 
 def _describe(model: type[BaseModel], name: str) -> str | None:
