@@ -8,7 +8,7 @@ function openOperation(document) {
   for (const path of Object.values({ ...document.paths, ...document.webhooks })) {
     for (const method of METHODS) {
       if (id && path[method] && path[method].operationId === id) {
-        const tag = path[method].tags[0].replaceAll(" ", "_");
+        const tag = path[method].tags[0].replaceAll(" ", "%20");
         history.replaceState(null, "", `#/${tag}/${id}`);
       }
     }

@@ -142,7 +142,7 @@ def test_a_problem_has_the_codes_that_are_possible_at_its_status(name: str) -> N
 
 @pytest.mark.parametrize("kind", list(refusals()), ids=lambda kind: kind.code)
 def test_a_problem_of_any_kind_fits_the_one_that_batches_answer(kind: type[BillingError]) -> None:
-    facts = {name: examples.MEMBERS.get(name, []) for name in kind.members}
+    facts: dict[str, Any] = {name: examples.MEMBERS.get(name, []) for name in kind.members}
     matches({"$ref": "#/components/schemas/Problem"}, kind(**facts).problem())
 
 
