@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from synaxis_billing.webhooks import events
+from synaxis_billing.webhooks.events import BODIES
 from tests.support.receiver import receiving
 from tests.support.running import Client, wait_until
 
@@ -58,8 +58,7 @@ def test_from_an_endpoint_to_what_it_is_told(api: Client) -> None:
 
 def assert_documented(told: dict[str, Any]) -> None:
     """Check the body of a webhook, which has exactly the members that the document names."""
-    model = events.BODIES[told["type"]]
-    assert model.model_validate(told).model_dump(mode="json") == told
+    BODIES[told["type"]].model_validate(told, extra="forbid")
 
 
 def test_what_is_wrong_with_an_endpoint_is_named(api: Client) -> None:

@@ -31,6 +31,7 @@ from synaxis_billing.webhooks.endpoints import (
     WebhookEvent,
     WebhookReplay,
 )
+from synaxis_billing.webhooks.events import BODIES
 from tests.conftest import Database
 from tests.support.billing import cancel, credit, draft, issue, pay
 from tests.support.certificates import certificate_of
@@ -131,6 +132,7 @@ def make_due(admin: psycopg.Connection) -> None:
 
 def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Connection) -> None:
     acme = new_organization(db, "10", billing_currency="EUR")
+    endpoint(db, acme)
     charge(db, acme, "4")
     invoice = issue(db, draft(db, acme))
     with database.admin() as admin:
@@ -165,6 +167,11 @@ def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Co
     assert cancelled.data["status"] == "cancelled"
     assert credited.data["credit_note_number"] == note.credit_note_number
     assert credited.data["transaction_id"] == str(note.transaction_id)
+    bodies = [json.loads(request.body) for request in claim(db)]
+    assert len(bodies) == 5
+    for body in bodies:
+        # Exactly what the document says.
+        BODIES[body["type"]].model_validate(body, extra="forbid")
 
 
 def test_a_draft_is_nobodys_news(db: psycopg.Connection) -> None:
