@@ -413,6 +413,14 @@ def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() 
         ]
 
 
+def test_a_public_route_of_the_reference_has_a_limit_of_its_own() -> None:
+    [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
+    limits = stage["Properties"]["RouteSettings"]
+    default = stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    assert limits.keys() == {"GET /openapi.json", "GET /docs", "GET /docs/{file}"}
+    assert all(of["ThrottlingRateLimit"] <= default / 100 for of in limits.values())
+
+
 def test_every_function_waits_for_the_migration() -> None:
     for name in FUNCTIONS:
         migration = properties(name)["Environment"]["Variables"]["MIGRATION"]

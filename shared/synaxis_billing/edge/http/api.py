@@ -90,7 +90,8 @@ class Api:
         """Serve a route by the decorated function; see Route.
 
         The function's arguments are the path's parameters by name, `caller`, `body`, and what
-        is marked by Query or Header.
+        is marked by Query or Header. Its docstring is the summary, and below it the description,
+        in the API's document, which leaves out a route that answers a File.
         """
 
         def register(call: Endpoint) -> Endpoint:

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from synaxis_billing.fields import Instant, Key
-from synaxis_billing.paging import LARGEST_LIMIT
+from synaxis_billing.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 
 
 class Query(NamedTuple):
@@ -39,7 +39,11 @@ From = Annotated[
 To = Annotated[Instant | None, Query("to"), Field(description="End of the period (exclusive).")]
 Limit = Annotated[
     int,
-    Field(ge=1, le=LARGEST_LIMIT, description="The most items of one page."),
+    Field(
+        ge=1,
+        le=LARGEST_LIMIT,
+        description=f"The most items of one page; {DEFAULT_LIMIT} if it is left out.",
+    ),
     BeforeValidator(_number),
     Query(),
 ]
