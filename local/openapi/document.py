@@ -18,8 +18,7 @@ from synaxis_billing.webhooks import events
 PATH = ROOT / "docs/openapi.json"
 TITLE = "Synaxis Billing"
 _ABOUT = """
-    Prepaid-credit billing for an LLM gateway. The guide for clients is at
-    [docs/integrate.md](docs/integrate.md).
+    The guide for clients is [docs/integrate.md](docs/integrate.md).
 
     All money is a string that holds a decimal, `"25.50"`; a JSON number is refused. Times are
     RFC 3339 with an offset. Periods are half-open: `from` is inclusive, `to` exclusive.
