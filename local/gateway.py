@@ -1,7 +1,5 @@
 """API Gateway's HTTP API in front of the functions, one for each region."""
 
-import asyncio
-import functools
 import json
 import logging
 import uuid
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from local import openapi
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
 from local.pool import FunctionError, Pool, Throttled
 from local.template import Template
@@ -54,7 +51,6 @@ class Gateway:
         self, template: Template, issuer: Issuer, logs: Path, region: str = "local"
     ) -> None:
         logs.mkdir(parents=True, exist_ok=True)
-        self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
         self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
         self._triggers = Triggers(template, self._invoke, region)
@@ -115,7 +111,7 @@ class Gateway:
             case "GET", ["_local", "claims"]:
                 return _json(self._claims(request))
             case "GET", _:
-                return await self._page(parts)
+                return self._page(parts)
             case "POST", ["_local", "token"]:
                 return _json(self._token(request))
             case "POST", ["_local", "invoke", name] if name in self._pools:
@@ -124,14 +120,8 @@ class Gateway:
                 return self._sqs(request)
         raise NotFound("There is no such route.")
 
-    async def _page(self, parts: list[str]) -> HttpResponse:
+    def _page(self, parts: list[str]) -> HttpResponse:
         match parts:
-            case ["docs"]:
-                return HttpResponse(200, [("content-type", "text/html")], openapi.page().encode())
-            case ["docs", asset] if asset in openapi.ASSETS:
-                return HttpResponse(200, *openapi.asset(asset))
-            case ["openapi.json"]:
-                return _json(await asyncio.to_thread(self._openapi))
             case ["_local", ".well-known", "openid-configuration"]:
                 return _json(self._issuer.discovery())
             case ["_local", ".well-known", "jwks.json"]:
@@ -222,7 +212,7 @@ class Regions:
 
 
 def _is_local(path: str) -> bool:
-    return path.startswith("/_local/") or path == "/openapi.json" or f"{path}/".startswith("/docs/")
+    return path.startswith("/_local/")
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:

@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
@@ -21,12 +23,20 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 def list_transactions(
     caller: Caller,
     organization_id: UUID,
-    transaction_type: Annotated[transactions.TransactionType | None, Query("type")] = None,
+    transaction_type: Annotated[
+        transactions.TransactionType | None,
+        Query("type"),
+        Field(description="Only transactions of this type."),
+    ] = None,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[transactions.Transaction]]:
+    """List the transactions of an organization.
+
+    Newest first, optionally of one type and of a period.
+    """
     page = (transaction_type, start, end, limit, cursor)
     return Reply(transactions.list_transactions(connection(), caller, organization_id, *page))
 
@@ -40,6 +50,10 @@ def list_spend_logs(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[spend_logs.SpendLog]]:
+    """List the spend logs of an organization.
+
+    Newest first, optionally of a period.
+    """
     page = (start, end, limit, cursor)
     return Reply(spend_logs.list_spend_logs(connection(), caller, organization_id, *page))
 
@@ -50,8 +64,17 @@ def get_spending(
     organization_id: UUID,
     start: From = None,
     end: To = None,
-    group_by: Annotated[spending.GroupBy | None, Query()] = None,
+    group_by: Annotated[
+        spending.GroupBy | None,
+        Query(),
+        Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
+    ] = None,
 ) -> Reply[spending.Spending]:
+    """Sum the spend of an organization.
+
+    Exact sums of a period by any mix of dimensions; without a period, of the current month in the
+    time zone of the organization. An answer has at most 10,000 groups.
+    """
     by = spending.parse_group_by(group_by)
     return Reply(
         spending.get_spending(connection, cache(), caller, organization_id, start, end, by)

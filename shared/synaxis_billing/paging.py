@@ -20,9 +20,10 @@ class Dated(Protocol):
 
 
 class Page[Item](Answer):
-    """`next_cursor` is null on the last page."""
+    """A page of a list, newest first."""
 
     items: list[Item]
+    """The items of this page."""
     next_cursor: str | None
 
 

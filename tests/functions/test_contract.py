@@ -233,15 +233,3 @@ def test_health_needs_no_token(api: Client) -> None:
     answer = api.http.get("/health", headers={"authorization": ""})
     assert answer.status_code == 200
     assert answer.json() == {"database": "ok", "cache": "ok", "rates": "ok"}
-
-
-def test_the_docs_describe_every_route_that_is_served(api: Client) -> None:
-    document = api.get("/openapi.json").json()
-    paths = {f"{method.upper()} {path}" for path, of in document["paths"].items() for method in of}
-    assert len(paths) == 41
-    charge = document["paths"]["/v1/organizations/{organization_id}/charges"]["post"]
-    assert "billing:charge" in charge["description"]
-    assert {"201", "402"} <= set(charge["responses"])
-    page = api.get("/docs")
-    assert "swagger-ui" in page.text
-    assert api.get("/docs/swagger-ui-bundle.min.js").status_code == 200

@@ -42,7 +42,7 @@ def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.Invoi
     return sorted(found, key=lambda one: one.period_start)
 
 
-def progress(db: psycopg.Connection, month: str = MONTH) -> month_end.Progress:
+def progress(db: psycopg.Connection, month: str = MONTH) -> month_end.MonthEndProgress:
     return month_end.get_progress(db, PLATFORM, month)
 
 

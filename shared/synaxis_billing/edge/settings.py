@@ -81,6 +81,9 @@ class Settings(BaseModel):
     # The URL at which each region's API answers, by the region's name.
     region_endpoints: Json[dict[str, WebUrl]] = {}
 
+    # Where clients get tokens, for the API's document; its own where this is empty.
+    oauth_endpoint: WebUrl = ""
+
     # JSON, which edge/invoicing.py validates.
     invoice_seller: str = '{"name": "Synaxis Billing"}'
     invoice_series: Series = "INV"

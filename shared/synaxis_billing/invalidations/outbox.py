@@ -8,7 +8,7 @@ of order does no harm.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID, uuid4
 
 import psycopg
@@ -62,23 +62,31 @@ class Message(Answer):
 
 Publish = Callable[[Sequence[Message]], None]
 
+type InvalidationScope = Literal["region", "global"]
 
-class Forget(Request):
+
+class CacheInvalidationRequest(Request):
     """Cached values of an organization to invalidate: keys, a pattern, tags, or all of them when
     none is named. `global` includes every region."""
 
     organization_id: UUID | None = None
+    """Id of the organization; the one that the keys or the pattern name if it is left out."""
     keys: tuple[str, ...] = Field((), max_length=1000)
+    """Keys such as tenant:{uuid}:organization."""
     pattern: str | None = None
+    """Pattern such as tenant:{uuid}:spending:*."""
     tags: tuple[str, ...] = Field((), max_length=100)
+    """Tags of values."""
     everywhere: bool = Field(False, alias="global", strict=True)
+    """Whether the values are invalidated in every region."""
 
 
-class Forgotten(Answer):
+class CacheInvalidation(Answer):
     """`scope` is "region", or "global": every region has been told or will be."""
 
     organization_id: UUID
-    scope: str
+    scope: InvalidationScope
+    """`region`, or `global`: every region has been told or will be."""
 
 
 def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -> int:
@@ -130,7 +138,9 @@ def consume(cache: Cache, region: str, messages: Iterable[Message]) -> list[floa
     return [(now - message.committed_at).total_seconds() for message in foreign.values()]
 
 
-def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget) -> Forgotten:
+def forget(
+    db: psycopg.Connection, cache: Cache, caller: Caller, request: CacheInvalidationRequest
+) -> CacheInvalidation:
     """Invalidate cached values at an operator's request.
 
     Raises InvalidRequest, OrganizationNotFound; TemporarilyUnavailable when the request is for this
@@ -150,7 +160,7 @@ def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget
             everything=everything,
         )
         procedures.accepted(outcome)
-        return Forgotten(organization_id=tenant, scope="global")
+        return CacheInvalidation(organization_id=tenant, scope="global")
     what = Invalidation.of(
         tenant,
         keys=dict.fromkeys(keys, 0),
@@ -162,10 +172,10 @@ def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget
         cache.invalidate([what])
     except Unreachable as error:
         raise TemporarilyUnavailable("Redis cannot be reached now.") from error
-    return Forgotten(organization_id=tenant, scope="region")
+    return CacheInvalidation(organization_id=tenant, scope="region")
 
 
-def _asked(caller: Caller, request: Forget) -> tuple[UUID, list[str], list[str]]:
+def _asked(caller: Caller, request: CacheInvalidationRequest) -> tuple[UUID, list[str], list[str]]:
     """Return the one tenant that a request is about, and the names of its keys and families."""
     tenants: set[UUID] = set()
     if request.organization_id is not None:

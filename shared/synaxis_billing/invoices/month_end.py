@@ -20,7 +20,7 @@ _MONTH = "^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
 Month = Annotated[
     str,
     matching(_MONTH, "must be a month such as 2026-02"),
-    json_schema(_MONTH, "2026-02"),
+    json_schema(_MONTH, "2026-02", description="A calendar month."),
 ]
 
 
@@ -31,21 +31,31 @@ class Job(Answer):
     organization_id: UUID
 
 
-class Failure(Answer):
+class MonthEndFailure(Answer):
+    """An organization that could not be billed."""
+
     organization_id: UUID
     error: str
+    """Why the organization could not be billed."""
 
 
-class Progress(Answer):
+class MonthEndProgress(Answer):
     """`empty` are organizations that were charged nothing; the first failures are listed."""
 
     month: str
+    """The month, such as 2026-02."""
     organizations: int
+    """Number of organizations to bill."""
     pending: int
+    """Number of organizations that are still to be billed."""
     issued: int
+    """Number of organizations that got an invoice."""
     empty: int
+    """Number of organizations that were charged nothing."""
     failed: int
-    failures: list[Failure]
+    """Number of organizations that could not be billed."""
+    failures: list[MonthEndFailure]
+    """The first failures."""
 
 
 def month_before(scheduled: datetime) -> str:
@@ -94,9 +104,9 @@ def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
     )
 
 
-def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> Progress:
+def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> MonthEndProgress:
     """Return the progress of a month. Raises Forbidden for a tenant's token."""
     outcome = procedures.call(
         db, "month_end", tenant=caller.tenant, month=month, limit=MOST_FAILURES
     )
-    return Progress.model_validate(procedures.accepted(outcome)[0])
+    return MonthEndProgress.model_validate(procedures.accepted(outcome)[0])

@@ -4,7 +4,7 @@ A hold is not a transaction: the balance stays, the available credit shrinks. A 
 itself; after that it can still be captured if the credit is still available.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import psycopg
@@ -22,39 +22,57 @@ from synaxis_billing.usage.dimensions import Usage, usage_arguments
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
 
+type HoldStatus = Literal["held", "captured", "released", "expired"]
+
 
 class HoldRequest(Usage):
     """A capture takes over the usage that it does not state itself."""
 
     amount_usd: Usd
+    """The most that the call can cost, in US dollars."""
     description: Text | None = None
+    """What the hold is for; a capture takes it over."""
     expires_in_seconds: Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)] = (
         DEFAULT_SECONDS
     )
+    """Seconds after which the hold expires by itself."""
 
 
 class CaptureRequest(Usage):
     """`amount_usd` is the call's real cost, at most the held amount."""
 
     amount_usd: Usd
+    """The real cost of the call in US dollars, at most the held amount."""
     description: Text | None = None
+    """What the charge is for; that of the hold if it is left out."""
 
 
 class ReleaseRequest(Request):
+    """The release of a hold, as the fingerprint of its key."""
+
     hold_id: UUID
 
 
 class Hold(Answer):
+    """Credit that is reserved for a call whose cost is not known yet."""
+
     id: UUID
     organization_id: UUID
     amount_usd: Money
-    status: Literal["held", "captured", "released", "expired"]
+    """Held amount in US dollars."""
+    status: HoldStatus
+    """State of the hold; it is `expired` once `expires_at` has passed."""
     expires_at: Time
+    """Time at which the hold expires by itself."""
     captured_usd: Money | None
+    """Captured amount in US dollars; null until it is captured."""
     transaction_id: UUID | None
+    """Id of the charge that captured it; null until then."""
     description: str | None
+    """What the hold is for."""
     reference_id: str | None
     initiated_by: str | None
+    """Who asked for it: the `sub` of the token."""
     request_id: str | None
     team_id: UUID | None
     virtual_key_id: UUID | None
@@ -75,6 +93,10 @@ class CaptureExceedsHold(Unprocessable):
     """The capture exceeds the held amount."""
 
     code = "capture_exceeds_hold"
+    members: ClassVar = {
+        "held_usd": "The amount that is held.",
+        "required_usd": "The amount of the capture.",
+    }
 
 
 def hold(

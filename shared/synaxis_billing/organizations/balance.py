@@ -17,14 +17,23 @@ class Balance(Answer):
     """available_usd = balance_usd - held_usd; `balance` is balance_usd in the billing currency."""
 
     balance_usd: Money
+    """Sum of all transactions in US dollars."""
     held_usd: Money
+    """Credit in US dollars that unexpired holds reserve."""
     available_usd: Money
+    """Credit in US dollars that can be charged: balance_usd - held_usd."""
     billing_currency: str
+    """ISO 4217 code of the billing currency."""
     balance: Money
+    """balance_usd in the billing currency, rounded half-up to its minor unit."""
     exchange_rate: Money
+    """Units of the billing currency per US dollar."""
     rate_as_of: Time
+    """Time of the exchange rate at its source."""
     rate_source: str
+    """Source of the exchange rate."""
     rate_stale: bool
+    """Whether the exchange rate is old or the static fallback."""
 
 
 def get_balance(

@@ -32,7 +32,7 @@ SCAN = 100_000
 _LATEST = datetime.max.replace(tzinfo=UTC)
 ERASED_NAME = "erased"
 
-Kind = Literal[
+type RecordKind = Literal[
     "organization",
     "transaction",
     "hold",
@@ -43,23 +43,27 @@ Kind = Literal[
     "webhook_event",
     "erasure",
 ]
-_KINDS: tuple[str, ...] = get_args(Kind)
+_KINDS: tuple[str, ...] = get_args(RecordKind.__value__)
 # What carries an initiator.
 _KINDS_OF_A_PERSON = ("transaction", "hold", "erasure")
 
 
-class Record(Answer):
+class PersonalDataRecord(Answer):
     """A row as it is held: of `data`, what its kind's own list or the contract says."""
 
-    kind: Kind
+    kind: RecordKind
+    """Kind of the row."""
     created_at: Time
+    """Time at which the row was written."""
     data: dict[str, Any]
+    """The row as it is held, by the names of its kind."""
 
 
-class Export(Answer):
+class PersonalDataExport(Answer):
     """Kind by kind, each newest first. A page may be empty; the last one has no `next_cursor`."""
 
-    items: list[Record]
+    items: list[PersonalDataRecord]
+    """Rows of one kind, newest first."""
     next_cursor: str | None
 
 
@@ -76,8 +80,11 @@ class ErasureRequest(Request):
     )
 
     reason: Text
+    """Why the data is erased. It is kept, and should name nobody."""
     initiated_by: Name | None = None
+    """Whose data is erased; that of everybody if it is left out."""
     profile: Annotated[bool, Field(strict=True)] = False
+    """Whether the name, the address and the tax id of the organization are erased too."""
 
 
 class Erasure(Answer):
@@ -86,8 +93,11 @@ class Erasure(Answer):
 
     organization_id: UUID
     transactions: int
+    """Number of transactions that were emptied."""
     holds: int
+    """Number of holds that were emptied."""
     profile: bool
+    """Whether the profile was emptied."""
     next_cursor: str | None
 
 
@@ -98,7 +108,7 @@ def export_personal_data(
     initiated_by: str | None,
     limit: int,
     cursor: str | None,
-) -> Export:
+) -> PersonalDataExport:
     """Return a page of what is held. Raises OrganizationNotFound, InvalidRequest (cursor)."""
     kinds = _KINDS if initiated_by is None else _KINDS_OF_A_PERSON
     kind, _, reached = (cursor or f"{kinds[0]}.").partition(".")
@@ -119,14 +129,16 @@ def export_personal_data(
     )
     found, _ = procedures.accepted(outcome)
     items = [
-        Record.model_validate({"kind": kind, "created_at": row["created_at"], "data": row})
+        PersonalDataRecord.model_validate(
+            {"kind": kind, "created_at": row["created_at"], "data": row}
+        )
         for row in format_amounts(found["rows"])
     ]
     if found["reached"] is not None:
         following = cursor_at(listed, organization_id, datetime.fromisoformat(found["reached"]))
-        return Export(items=items, next_cursor=f"{kind}.{following}")
+        return PersonalDataExport(items=items, next_cursor=f"{kind}.{following}")
     others = kinds[kinds.index(kind) + 1 :]
-    return Export(items=items, next_cursor=f"{others[0]}." if others else None)
+    return PersonalDataExport(items=items, next_cursor=f"{others[0]}." if others else None)
 
 
 def erase_personal_data(

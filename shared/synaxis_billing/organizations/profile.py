@@ -52,24 +52,38 @@ class Tax(Request):
     """How the organization's invoices are taxed, such as VAT at "20" percent."""
 
     label: Name
+    """Name of the tax as invoices print it, such as VAT."""
     rate_percent: Percentage
+    """Tax rate in percent, a decimal from "0" to "100"."""
     tax_id: Name | None = None
+    """Tax id of the organization, such as its VAT id."""
     reverse_charge: Annotated[bool, Field(strict=True)] = False
+    """Whether the organization owes the tax itself, so that invoices add none."""
 
 
 class NewOrganization(Request):
     """An `id` chosen by the client makes the creation safe to retry."""
 
     name: Name
+    """Name that invoices print."""
     billing_currency: CurrencyCode
+    """ISO 4217 code of the currency of invoices, in any case."""
     id: UUID | None = None
+    """Id of your choosing; the server makes one if it is left out."""
     timezone: Name = "UTC"
+    """IANA time zone, in which days, months and due dates are."""
     region: Name | None = None
+    """Region that is to hold the organization; the one that is asked if it is left out."""
     low_balance_threshold_usd: UsdOrZero | None = None
+    """Balance in US dollars below which the event `balance.low` is sent; none if it is null."""
     tax: Tax | None = None
+    """Tax of the invoices; none if it is null."""
     address: Text | None = None
+    """Address that invoices print."""
     locale: Locale = "en"
+    """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
+    """Days from the issue of an invoice to its due date."""
 
 
 class OrganizationChange(Request):
@@ -87,16 +101,28 @@ class OrganizationChange(Request):
 
 
 class Organization(Answer):
+    """The billing profile of an organization."""
+
     id: UUID
+    """Id of the organization."""
     name: str
+    """Name that invoices print."""
     billing_currency: str
+    """ISO 4217 code of the currency of invoices."""
     timezone: str
+    """IANA time zone, in which days, months and due dates are."""
     region: str | None
+    """Region that holds the organization, if it was given."""
     low_balance_threshold_usd: Money | None
+    """Balance in US dollars below which the event `balance.low` is sent."""
     tax: Tax | None
+    """Tax of the invoices."""
     address: str | None
+    """Address that invoices print."""
     locale: str
+    """Language and region of invoices."""
     payment_terms_days: int
+    """Days from the issue of an invoice to its due date."""
     created_at: Time
 
 

@@ -75,22 +75,35 @@ class Stored(Answer):
 
 
 class ExchangeRate(Answer):
+    """The exchange rate of one currency."""
+
     base: str = "USD"
+    """The currency that the rate is for one unit of: USD."""
     currency: str
+    """ISO 4217 code of the currency."""
     rate: Money
+    """Units of the currency per US dollar."""
     as_of: Time
+    """Time of the rate at its source."""
     source: str
+    """Source of the rate."""
     stale: bool
+    """Whether the rate is old or the static fallback."""
 
 
 class ExchangeRates(Answer):
     """`as_of` is that of the oldest rate, `source` names all of them, `stale` holds if any is."""
 
     base: str = "USD"
+    """The currency that the rates are for one unit of: USD."""
     rates: dict[str, Money]
+    """Units per US dollar, by the ISO 4217 code of the currency."""
     as_of: Time
+    """Time of the oldest rate at its source."""
     source: str
+    """The sources of the rates."""
     stale: bool
+    """Whether any rate is old or the static fallback."""
 
 
 _RATES = Family(

@@ -14,7 +14,10 @@ from synaxis_billing.usage.dimensions import Usage, usage_arguments
 
 
 class SpendLogRequest(Usage):
+    """Spend to count without charging it."""
+
     amount_usd: Usd
+    """Cost of the call in US dollars, which is counted and not charged."""
 
 
 class SpendLog(Answer):
@@ -23,13 +26,16 @@ class SpendLog(Answer):
     id: UUID
     organization_id: UUID
     transaction_id: UUID | None
+    """Id of the charge that paid; null for spend that was logged without a charge."""
     request_id: str | None
     amount_usd: Money
+    """Cost of the call in US dollars."""
     team_id: UUID | None
     virtual_key_id: UUID | None
     model: str | None
     provider: str | None
     tokens: int
+    """Number of tokens that the call used; 0 if it did not say."""
     region: str | None
     created_at: Time
 

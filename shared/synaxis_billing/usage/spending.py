@@ -28,8 +28,11 @@ class Spend(Group):
     """The dimensions that were asked for, and what was spent on them."""
 
     amount_usd: Money
+    """Sum of the spend in US dollars."""
     tokens: int
+    """Sum of the tokens."""
     requests: int
+    """Number of spend logs."""
 
     @model_serializer(mode="wrap")
     def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -40,10 +43,15 @@ class Spending(Answer):
     """Spend of the half-open period; days and months are those of `timezone`."""
 
     start: Time = Field(serialization_alias="from")
+    """Start of the period (inclusive)."""
     end: Time = Field(serialization_alias="to")
+    """End of the period (exclusive)."""
     timezone: str
+    """Time zone that days and months are in."""
     items: tuple[Spend, ...]
+    """One sum per group, of the dimensions that `group_by` names."""
     total: Spend
+    """The sum of all groups."""
 
 
 # Logs are written at their own time: what ended this long ago gets no more of them.

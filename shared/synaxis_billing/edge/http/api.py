@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from synaxis_billing.caller import Caller, OrganizationNotFound
 from synaxis_billing.edge import database
-from synaxis_billing.edge.http.answers import Reply, answer, problem
+from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, problem
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
 from synaxis_billing.edge.http.requests import Event, json_body, require_request
@@ -31,7 +31,7 @@ from synaxis_billing.errors import (
 from synaxis_billing.organizations import residency
 from synaxis_billing.validation import invalid_request
 
-Endpoint = Callable[..., Reply[Any]]
+Endpoint = Callable[..., Reply[Any] | File]
 
 
 class Parameter(NamedTuple):
@@ -47,8 +47,8 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
     route that needs no token. `other` is a second status with the same answer, `also` are the media
-    types that it answers beside JSON, `refuses` the statuses of refusals that most routes do not
-    have. `invalidates`: a success changes cached values, so what is pending is sent at once."""
+    types that it answers beside JSON, `refuses` the refusals that its key does not
+    imply. `invalidates`: a success changes cached values, so what is pending is sent at once."""
 
     key: str
     scope: str | None
@@ -56,7 +56,7 @@ class Route(NamedTuple):
     status: int
     other: int | None
     also: Sequence[str]
-    refuses: Sequence[int]
+    refuses: Sequence[type[BillingError]]
     invalidates: bool
 
     @property
@@ -64,10 +64,10 @@ class Route(NamedTuple):
         return _parameters(self.key, self.call)
 
     @property
-    def answers(self) -> type[BaseModel]:
-        """The model of the answer's body."""
-        [model] = get_args(get_type_hints(self.call)["return"])
-        return model  # type: ignore[no-any-return]
+    def answers(self) -> type[BaseModel] | None:
+        """The model of the answer's body; None for a route that answers files alone."""
+        models: tuple[type[BaseModel], ...] = get_args(get_type_hints(self.call)["return"])
+        return models[0] if models else None
 
 
 class Api:
@@ -84,13 +84,14 @@ class Api:
         status: int = 200,
         other: int | None = None,
         also: Sequence[str] = (),
-        refuses: Sequence[int] = (),
+        refuses: Sequence[type[BillingError]] = (),
         invalidates: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Serve a route by the decorated function; see Route.
 
         The function's arguments are the path's parameters by name, `caller`, `body`, and what
-        is marked by Query or Header.
+        is marked by Query or Header. Its docstring is the summary, and below it the description,
+        in the API's document, which leaves out a route that answers a File.
         """
 
         def register(call: Endpoint) -> Endpoint:
@@ -119,7 +120,9 @@ class Api:
             reply = _serve(route, event, path, caller)
             if route.invalidates:
                 _drain()
-            return answer(reply, route.status)
+            return (
+                answer_file(reply, {}) if isinstance(reply, File) else answer(reply, route.status)
+            )
         except BillingError as error:
             return problem(error, request_id)
         except psycopg.errors.NumericValueOutOfRange:
@@ -186,7 +189,7 @@ def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     return authorize(event, route.scope, path.get("organization_id"))
 
 
-def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any]:
+def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any] | File:
     try:
         return route.call(**_arguments(route, event, path, caller))
     except OrganizationNotFound:
