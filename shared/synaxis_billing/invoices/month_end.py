@@ -54,7 +54,10 @@ def month_before(scheduled: datetime) -> str:
 
 
 def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
-    """Pages of what is still to be billed of a month; planned again, what is left of it."""
+    """Yield pages of the organizations that the month is not billed for yet.
+
+    A repeated plan sets failures back to pending, so that only its own are counted.
+    """
     last = None
     while True:
         outcome = procedures.call(
