@@ -1,6 +1,7 @@
 """API Gateway's HTTP API in front of the functions, one for each region."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
@@ -27,6 +28,7 @@ from synaxis_billing.errors import (
     Unauthenticated,
 )
 
+DRAIN_SECONDS = 5
 LARGEST_REQUEST_BYTES = 10 * 1024 * 1024
 LARGEST_EVENT_BYTES = 6 * 1024 * 1024
 LARGEST_ANSWER_BYTES = 6 * 1024 * 1024
@@ -65,8 +67,13 @@ class Gateway:
     def start(self) -> None:
         self._triggers.start()
 
-    async def stop(self) -> None:
+    async def stop(self, drain_seconds: float = 0) -> None:
+        """Stop, and give the requests that are being served so much time to end."""
         await self._triggers.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                for pool in self._pools.values():
+                    await pool.drain()
         for pool in self._pools.values():
             await pool.close()
 
@@ -209,6 +216,14 @@ class Regions:
         elif scope["type"] == "http":
             gateway = self._gateways[scope["server"][1]]
             await _send(send, await gateway.answer(scope, receive))
+
+    async def replace(self, gateways: dict[int, Gateway]) -> None:
+        """Serve by other gateways; the replaced ones end what they serve, if they can soon."""
+        replaced, self._gateways = self._gateways, gateways
+        for gateway in gateways.values():
+            gateway.start()
+        for gateway in replaced.values():
+            await gateway.stop(DRAIN_SECONDS)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

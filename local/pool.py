@@ -75,6 +75,11 @@ class Pool:
             raise FunctionError(reason)
         return reply["answer"]
 
+    async def drain(self) -> None:
+        """Wait until no invocation runs; later ones wait for ever."""
+        for _ in range(LARGEST_POOL):
+            await self._free.acquire()
+
     async def close(self) -> None:
         for worker in list(self._all):
             await self._end(worker)
