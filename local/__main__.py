@@ -18,7 +18,8 @@ import uvicorn
 from rich.console import Console
 from rich.table import Column, Table
 
-from local import children, month_end, sam, servers, template
+from local import children, month_end, sam, servers, streams, template
+from local.connections import Complaints, Listener, Protocol
 from local.database import prepare
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
@@ -36,6 +37,7 @@ class CommandError(Exception):
 
 def run() -> None:
     """Serve the API until interrupted."""
+    streams.never_fail()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # A closed terminal ends it like a request to stop does.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -109,8 +111,13 @@ async def _serve(
     restarted: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve, and watch the servers, until interrupted. Raises ServerError."""
+    asyncio.get_running_loop().set_exception_handler(Complaints())
     config = uvicorn.Config(
-        application, log_level="warning", timeout_graceful_shutdown=5, server_header=False
+        application,
+        http=Protocol,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        server_header=False,
     )
     server = uvicorn.Server(config)
 
@@ -204,7 +211,7 @@ def _held(process: str) -> str:
 @contextlib.contextmanager
 def _listen(port: int) -> Iterator[socket.socket]:
     # Named TCP, or asyncio would leave answers waiting for the client's delayed acknowledgement.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+    with Listener(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
