@@ -119,7 +119,8 @@ async def watch(restarted: Callable[[], Awaitable[None]]) -> None:
 
     Raises ServerError for a server that does not stay alive.
     """
-    await asyncio.gather(*(_watch(child, restarted) for child in _running))
+    ever = asyncio.Event().wait()
+    await asyncio.gather(ever, *(_watch(child, restarted) for child in _running))
 
 
 async def _watch(child: Child, restarted: Callable[[], Awaitable[None]]) -> None:
