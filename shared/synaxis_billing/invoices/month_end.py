@@ -64,8 +64,10 @@ def month_before(scheduled: datetime) -> str:
 
 
 def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
-    """Iterate over pages of jobs that remain to be billed for a month. Planned again, it returns
-    those that are left."""
+    """Iterate over pages of jobs that remain to be billed for a month.
+
+    A repeated plan sets failures back to pending, so that only its own are counted.
+    """
     last = None
     while True:
         outcome = procedures.call(
