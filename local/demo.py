@@ -32,6 +32,7 @@ DATA = Path(__file__).parent / "demo_data"
 SCOPES = "billing:platform billing:admin billing:topup billing:charge billing:read"
 CLIENTS = 8
 BATCH = 20
+RETRY_SECONDS = (0.2, 1, 2, 4)
 CENT_FRACTION = Decimal("0.00000001")
 CUSTOMERS = [
     ("Aurora Labs", "USD", "America/New_York", "100"),
@@ -136,9 +137,7 @@ def _organization(
     created = http.post("/v1/organizations", json=body).raise_for_status().json()
     path = f"/v1/organizations/{created['id']}"
     payment = {"amount_usd": credit_usd, "reference_id": "first payment"}
-    http.post(
-        f"{path}/topups", json=payment, headers={"idempotency-key": "first"}
-    ).raise_for_status()
+    _post(http, f"{path}/topups", payment, "first").raise_for_status()
     return path
 
 
@@ -194,7 +193,7 @@ def _send(http: httpx.Client, job: list[Call]) -> list[int]:
             }
             for call in job
         ]
-        answer = http.post("/v1/charges/batch", json={"charges": items}).raise_for_status()
+        answer = _post(http, "/v1/charges/batch", {"charges": items}).raise_for_status()
         return [result["status"] for result in answer.json()["results"]]
     [call] = job
     if call.how == "hold":
@@ -215,8 +214,16 @@ def _hold_and_capture(http: httpx.Client, call: Call) -> int:
     return _post(http, capture, call.body, call.key).status_code
 
 
-def _post(http: httpx.Client, path: str, body: Any, key: str) -> httpx.Response:
-    return http.post(path, json=body, headers={"idempotency-key": key})
+def _post(http: httpx.Client, path: str, body: Any, key: str | None = None) -> httpx.Response:
+    """Send until the answer is no 5xx; the idempotency key, the batch's own too, stays the same."""
+    headers = {} if key is None else {"idempotency-key": key}
+    for delay_seconds in RETRY_SECONDS:
+        with contextlib.suppress(httpx.TransportError):
+            answer = http.post(path, json=body, headers=headers)
+            if not answer.is_server_error:
+                return answer
+        time.sleep(delay_seconds)
+    return http.post(path, json=body, headers=headers)
 
 
 def _report_models(http: httpx.Client, organizations: dict[str, Any], tally: Tally) -> None:
