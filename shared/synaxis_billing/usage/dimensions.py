@@ -40,10 +40,6 @@ class Usage(Request):
 class Group(Answer):
     """The dimensions of a sum of spend; `day` and `month` are local."""
 
-    day: str | None = None
-    """Day in the time zone of the organization, such as 2026-02-28."""
-    month: str | None = None
-    """Month in the time zone of the organization, such as 2026-02."""
     model: str | None = None
     """Name of the model."""
     provider: str | None = None
@@ -54,6 +50,10 @@ class Group(Answer):
     """Id of the virtual key that made the calls."""
     region: str | None = None
     """Region in which the calls were made."""
+    day: str | None = None
+    """Day in the time zone of the organization, such as 2026-02-28."""
+    month: str | None = None
+    """Month in the time zone of the organization, such as 2026-02."""
 
 
 def usage_arguments(
