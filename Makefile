@@ -19,6 +19,9 @@ month-end: .venv  ## bill a month for every organization of the running product 
 test: .venv  ## every test, a real PostgreSQL and a real Valkey for each core (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
+openapi: .venv  ## write docs/openapi.json, the API's document, from the routes
+	@$(PYTHON) -m local.openapi
+
 fuzz: .venv  ## ask the API for what its document says and more, over 10,000 times
 	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
@@ -78,4 +81,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-sam .venv-checkov

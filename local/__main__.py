@@ -1,5 +1,6 @@
 """`python -m local run | migrate | audit | ...`: the product on this machine, for developers."""
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -8,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import uvicorn
 from rich.console import Console
 from rich.table import Column, Table
 
-from local import month_end, sam, servers, template
+from local import children, month_end, sam, servers, streams, template
+from local.connections import Complaints, Listener, Protocol
 from local.database import prepare
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
@@ -25,7 +27,7 @@ from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate
 
-STATE = Path(os.environ.get("STATE", template.ROOT / ".local"))
+STATE = Path(os.environ.get("STATE", template.ROOT / ".local")).resolve()
 RUNNING = STATE / "run.json"
 
 
@@ -35,6 +37,7 @@ class CommandError(Exception):
 
 def run() -> None:
     """Serve the API until interrupted."""
+    streams.never_fail()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # A closed terminal ends it like a request to stop does.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -48,40 +51,87 @@ def run() -> None:
         ports = [listener.getsockname()[1] for listener in listeners]
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         database = os.environ.get("DATABASE_URL") or stack.enter_context(servers.postgres(STATE))
-        parameters = {
-            "JwtIssuer": f"{urls[0]}/_local",
-            "KafkaBrokers": stack.enter_context(servers.kafka()) if regions > 1 else "",
-            "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
-            "FxSources": os.environ.get("FX_SOURCES", "simulated"),
-            # Who tries webhooks out receives them on this machine.
-            "WebhooksToPrivate": "true",
-        }
+        brokers = stack.enter_context(servers.kafka(STATE)) if regions > 1 else str
         environment = {
             "DATABASE_URL": prepare(database),
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
-        gateways, redis_urls = {}, []
-        for number, port in enumerate(ports):
-            name = f"local-{number + 1}" if number else "local"
-            state = STATE / name if number else STATE
-            given = None if number else os.environ.get("REDIS_URL")
-            redis_urls.append(given or stack.enter_context(servers.valkey(state)))
-            environment["REDIS_URL"] = redis_urls[-1]
-            declared = template.read(parameters, f"{urls[number]}{QUEUES}", environment)
-            issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
-            gateways[port] = Gateway(declared, issuer, state / "logs", name)
+        redis_urls = [
+            (os.environ.get("REDIS_URL") if not number else None)
+            or stack.enter_context(servers.valkey(_folder(number)))
+            for number in range(regions)
+        ]
+
+        def gateways() -> dict[int, Gateway]:
+            return {
+                port: _gateway(number, urls, brokers(), environment | {"REDIS_URL": redis_url})
+                for number, (port, redis_url) in enumerate(zip(ports, redis_urls, strict=True))
+            }
+
+        application = Regions(gateways())
+        used = brokers()
+
+        async def restarted() -> None:
+            nonlocal used
+            # What read the old Kafka, and what its lost records would have removed from memory.
+            if brokers() != used:
+                used = brokers()
+                await application.replace(gateways())
+
         stack.enter_context(_announced(urls, database, redis_urls[0]))
         print(
             _WELCOME.format(urls=" and ".join(urls), url=urls[0], logs=STATE / "logs"), flush=True
         )
-        config = uvicorn.Config(
-            Regions(gateways),
-            log_level="warning",
-            timeout_graceful_shutdown=5,
-            server_header=False,
-        )
-        uvicorn.Server(config).run(sockets=listeners)
+        asyncio.run(_serve(application, listeners, restarted))
+
+
+def _folder(region: int) -> Path:
+    return STATE / f"local-{region + 1}" if region else STATE
+
+
+def _gateway(region: int, urls: list[str], brokers: str, environment: dict[str, str]) -> Gateway:
+    parameters = {
+        "JwtIssuer": f"{urls[0]}/_local",
+        "KafkaBrokers": brokers,
+        "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
+        "FxSources": os.environ.get("FX_SOURCES", "simulated"),
+        # Who tries webhooks out receives them on this machine.
+        "WebhooksToPrivate": "true",
+    }
+    declared = template.read(parameters, f"{urls[region]}{QUEUES}", environment)
+    issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")
+    name = f"local-{region + 1}" if region else "local"
+    return Gateway(declared, issuer, _folder(region) / "logs", name)
+
+
+async def _serve(
+    application: Regions,
+    listeners: list[socket.socket],
+    restarted: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve, and watch the servers, until interrupted. Raises ServerError."""
+    asyncio.get_running_loop().set_exception_handler(Complaints())
+    config = uvicorn.Config(
+        application,
+        http=Protocol,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+
+    def end(_watching: "asyncio.Task[None]") -> None:
+        server.should_exit = True
+
+    watching = asyncio.create_task(children.watch(restarted))
+    watching.add_done_callback(end)
+    try:
+        await server.serve(sockets=listeners)
+    finally:
+        watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
 
 
 def migrate_command() -> None:
@@ -136,20 +186,32 @@ An organization of your own, to paste:
 def _only_one() -> Iterator[None]:
     STATE.mkdir(exist_ok=True)
     # The lock ends with the process that holds it: a file left behind locks nobody out.
-    with (STATE / "lock").open("w") as lock:
+    with (STATE / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CommandError(
-                f"Synaxis Billing is already running from this folder ({running_url()})."
-            ) from error
+            lock.seek(0)
+            raise CommandError(_held(lock.read())) from error
+        # A run that was killed left it; until this one is ready, nothing answers there.
+        RUNNING.unlink(missing_ok=True)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
+
+
+def _held(process: str) -> str:
+    try:
+        where = f"answers on {running_url()}"
+    except CommandError:
+        where = "is starting"
+    return f"Another run holds this folder, and {where}: process {process or 'unknown'}, {STATE}."
 
 
 @contextlib.contextmanager
 def _listen(port: int) -> Iterator[socket.socket]:
     # Named TCP, or asyncio would leave answers waiting for the client's delayed acknowledgement.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+    with Listener(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
@@ -233,7 +295,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         COMMANDS[arguments[0]]()
-    except (CommandError, month_end.MonthError, servers.ServerError, MigrationError) as error:
+    except (CommandError, month_end.MonthError, children.ServerError, MigrationError) as error:
         print(error, file=sys.stderr)
         return 1
     except psycopg.Error as error:

@@ -29,7 +29,7 @@ def prepare(admin_url: str) -> str:
 
 
 def _password(admin_url: str) -> str:
-    # The same for all databases of one server, as the role is, and known to who knows the URL.
+    # All databases of a server share the role, so the password must not depend on the database.
     parts = conninfo_to_dict(admin_url)
     server = repr(
         sorted((name, of) for name, of in parts.items() if name not in ("dbname", "port"))

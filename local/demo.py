@@ -32,6 +32,7 @@ DATA = Path(__file__).parent / "demo_data"
 SCOPES = "billing:platform billing:admin billing:topup billing:charge billing:read"
 CLIENTS = 8
 BATCH = 20
+RETRY_SECONDS = (0.2, 1, 2, 4)
 CENT_FRACTION = Decimal("0.00000001")
 CUSTOMERS = [
     ("Aurora Labs", "USD", "America/New_York", "100"),
@@ -44,7 +45,7 @@ console = Console()
 
 
 class Call(NamedTuple):
-    """One LLM call, and who made it."""
+    """One LLM call and its caller."""
 
     path: str
     body: dict[str, Any]
@@ -57,7 +58,7 @@ class Call(NamedTuple):
 
 
 class Tally:
-    """What the API said it charged, and refused."""
+    """The sums that the API reported as charged and as refused."""
 
     def __init__(self) -> None:
         self.charged: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
@@ -100,7 +101,7 @@ def _options() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _product() -> Iterator[dict[str, str]]:
-    """The product that runs from this folder, or one started for the demo alone."""
+    """Return the product that runs from this folder, or one that is started for the demo alone."""
     file = Path(os.environ.get("STATE", ROOT / ".local")) / "run.json"
     if file.exists():
         yield json.loads(file.read_text())
@@ -136,14 +137,12 @@ def _organization(
     created = http.post("/v1/organizations", json=body).raise_for_status().json()
     path = f"/v1/organizations/{created['id']}"
     payment = {"amount_usd": credit_usd, "reference_id": "first payment"}
-    http.post(
-        f"{path}/topups", json=payment, headers={"idempotency-key": "first"}
-    ).raise_for_status()
+    _post(http, f"{path}/topups", payment, "first").raise_for_status()
     return path
 
 
 def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]) -> Iterator[Call]:
-    """Each request of the trace, given to a customer, a team, a key and a model."""
+    """Return each request of the trace, assigned to a customer, a team, a key and a model."""
     chance = random.Random(2023)
     teams = {path: [str(uuid.uuid4()) for _ in range(3)] for path in paths}
     keys = {team: [str(uuid.uuid4()) for _ in range(2)] for of in teams.values() for team in of}
@@ -194,14 +193,14 @@ def _send(http: httpx.Client, job: list[Call]) -> list[int]:
             }
             for call in job
         ]
-        answer = http.post("/v1/charges/batch", json={"charges": items}).raise_for_status()
+        answer = _post(http, "/v1/charges/batch", {"charges": items}).raise_for_status()
         return [result["status"] for result in answer.json()["results"]]
     [call] = job
     if call.how == "hold":
         return [_hold_and_capture(http, call)]
     statuses = [_post(http, f"{call.path}/charges", call.body, call.key).status_code]
     if call.how == "retried":
-        # The answer got lost: the same again must charge nothing more.
+        # The answer was lost: the retry must charge nothing more.
         statuses.append(_post(http, f"{call.path}/charges", call.body, call.key).status_code)
     return statuses[-1:]
 
@@ -215,8 +214,16 @@ def _hold_and_capture(http: httpx.Client, call: Call) -> int:
     return _post(http, capture, call.body, call.key).status_code
 
 
-def _post(http: httpx.Client, path: str, body: Any, key: str) -> httpx.Response:
-    return http.post(path, json=body, headers={"idempotency-key": key})
+def _post(http: httpx.Client, path: str, body: Any, key: str | None = None) -> httpx.Response:
+    """Send until the answer is no 5xx; the idempotency key, the batch's own too, stays the same."""
+    headers = {} if key is None else {"idempotency-key": key}
+    for delay_seconds in RETRY_SECONDS:
+        with contextlib.suppress(httpx.TransportError):
+            answer = http.post(path, json=body, headers=headers)
+            if not answer.is_server_error:
+                return answer
+        time.sleep(delay_seconds)
+    return http.post(path, json=body, headers=headers)
 
 
 def _report_models(http: httpx.Client, organizations: dict[str, Any], tally: Tally) -> None:

@@ -34,7 +34,7 @@ Template = dict[str, Any]
 
 
 class Target(NamedTuple):
-    """Where samconfig.toml's environment deploys to; `overrides` are the template's parameters."""
+    """The target of an environment of samconfig.toml; `overrides` are the template's parameters."""
 
     stack: str
     overrides: dict[str, str]
@@ -43,7 +43,7 @@ class Target(NamedTuple):
 
 
 class Deployed(NamedTuple):
-    """The stack as it is; `data` is the template of its data stack, if there is one."""
+    """The stack that is deployed; `data` is the template of its data stack, if there is one."""
 
     parameters: dict[str, str]
     template: Template
@@ -100,7 +100,7 @@ def read_target(config: Path, environment: str) -> Target:
 
 
 def look_up(target: Target) -> Deployed | None:
-    """None where the stack is not there yet."""
+    """Return the deployed stack; None where there is none yet."""
     session = boto3.Session(region_name=target.region, profile_name=target.profile)
     cloudformation = session.client("cloudformation")
     try:
@@ -127,7 +127,7 @@ def look_up(target: Target) -> Deployed | None:
 
 
 def value_of(name: str, target: Target, current: dict[str, str], template: Template) -> str:
-    """The value with which a parameter is deployed."""
+    """Return the value with which a parameter is deployed."""
     default = template["Parameters"][name]["Default"]
     return str(target.overrides.get(name, current.get(name, default)))
 
@@ -154,7 +154,7 @@ def changes_data(deployed: Deployed, template: Template, target: Target) -> bool
 
 
 def with_new_data(deployed: Template, template: Template) -> Template:
-    """The deployed template with the data stack of the new one."""
+    """Return the deployed template with the data stack of the new one."""
     names = _names(template["Resources"][_DATA], template["Conditions"])
     data = copy.deepcopy(template["Resources"][_DATA])
     data["Properties"]["TemplateURL"] = str(BUILD / data["Properties"]["TemplateURL"])
@@ -171,8 +171,8 @@ def parameters_of_data(template: Template) -> set[str]:
 
 
 def revise(template: Template, overrides: dict[str, str]) -> Template:
-    """The template with a CONFIG_REVISION of its parameters and its data stack: versions
-    are published for changes of the text of functions, but not of what it refers to."""
+    """Return the template with a CONFIG_REVISION of its parameters and its data stack: versions are
+    published for a change of the text of functions, but not of the values that it refers to."""
     url = template["Resources"].get(_DATA, {}).get("Properties", {}).get("TemplateURL")
     data = (BUILD / url).read_text() if url else ""
     revised: Template = copy.deepcopy(template)
@@ -184,7 +184,8 @@ def revise(template: Template, overrides: dict[str, str]) -> Template:
 
 
 def _names(value: Any, conditions: Template) -> set[str]:
-    """The parameters and conditions that a part of a template names, in its conditions too."""
+    """Return the parameters and conditions that a part of a template names, also through its
+    conditions."""
     if isinstance(value, list):
         return set().union(*(_names(item, conditions) for item in value))
     if not isinstance(value, dict):

@@ -1,4 +1,5 @@
-"""HTTP to the events of an API Gateway HTTP API (payload 2.0), and a function's answer back.
+"""Conversion of HTTP to the events of an API Gateway HTTP API (payload 2.0), and of a function's
+answer back.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -14,11 +15,12 @@ from urllib.parse import parse_qsl, unquote
 from local.template import Route
 
 Event = dict[str, Any]
+_HOST = "127.0.0.1"
 _TEXT = re.compile(r"text/|application/(json|xml|javascript)\b|application/[\w.-]+\+(json|xml)\b")
 
 
 class HttpRequest(NamedTuple):
-    """`path` is as it came, still percent-encoded; header names are lower-case."""
+    """A request. `path` is still percent-encoded; header names are lower-case."""
 
     method: str
     path: str
@@ -35,7 +37,7 @@ class HttpResponse(NamedTuple):
 
 
 class Routes:
-    """Which route a request takes: the most specific that fits, as API Gateway chooses."""
+    """The routes of an API. A request takes the most specific that matches, as at API Gateway."""
 
     def __init__(self, routes: dict[Route, str]) -> None:
         self._ranked = sorted(
@@ -44,7 +46,7 @@ class Routes:
         )
 
     def find(self, method: str, path: str) -> tuple[Route, str, dict[str, str]] | None:
-        """The route, its function's name and the path's parameters, decoded."""
+        """Return the route, its function's name and the decoded parameters of the path."""
         for pattern, route, name in self._ranked:
             if found := pattern.fullmatch(f"{method} {path}"):
                 return route, name, {key: unquote(of) for key, of in found.groupdict().items()}
@@ -65,26 +67,13 @@ def to_event(
     claims: dict[str, str] | None,
     request_id: str,
 ) -> Event:
-    """The event that API Gateway would send for the request; what is empty is left out."""
-    headers: dict[str, str] = {}
-    cookies = []
-    for name, value in request.headers:
-        if name == "cookie":
-            cookies += [cookie.strip() for cookie in value.split(";")]
-        else:
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-    host = headers.get("host", "127.0.0.1")
-    headers |= {
-        "x-forwarded-for": request.source_ip,
-        "x-forwarded-port": host.rpartition(":")[2] if ":" in host else "80",
-        "x-forwarded-proto": "http",
-        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]}",
-    }
+    """Return the event that API Gateway would send for the request; empty fields are left out."""
+    headers, cookies = _event_headers(request, request_id)
     path = unquote(request.path)
     context: Event = {
         "accountId": "000000000000",
         "apiId": "local",
-        "domainName": host,
+        "domainName": headers.get("host", _HOST),
         "domainPrefix": "local",
         "http": {
             "method": request.method,
@@ -120,6 +109,25 @@ def to_event(
     return event | {name: value for name, value in optional.items() if value}
 
 
+def _event_headers(request: HttpRequest, request_id: str) -> tuple[dict[str, str], list[str]]:
+    """Return the headers, those that API Gateway adds among them, and the cookies."""
+    headers: dict[str, str] = {}
+    cookies = []
+    for name, value in request.headers:
+        if name == "cookie":
+            cookies += [cookie.strip() for cookie in value.split(";")]
+        else:
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    host = headers.get("host", _HOST)
+    headers |= {
+        "x-forwarded-for": request.source_ip,
+        "x-forwarded-port": host.rpartition(":")[2] if ":" in host else "80",
+        "x-forwarded-proto": "http",
+        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]}",
+    }
+    return headers, cookies
+
+
 def _query(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
@@ -137,7 +145,8 @@ def _event_body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def from_answer(answer: Any) -> HttpResponse:
-    """What API Gateway sends for a function's answer. Raises ValueError for a malformed one."""
+    """Return the response that API Gateway sends for a function's answer. Raises ValueError for a
+    malformed one."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         # Payload 2.0: anything else is the body of a 200.
         whole = answer if isinstance(answer, str) else json.dumps(answer)

@@ -1,19 +1,18 @@
 """API Gateway's HTTP API in front of the functions, one for each region."""
 
 import asyncio
-import functools
+import contextlib
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from local import openapi
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
-from local.pool import FunctionError, Pool, Throttled
+from local.pool import EventTooLarge, FunctionError, Pool, Throttled
 from local.template import Template
 from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer
 from local.triggers import Triggers, md5_of
@@ -27,9 +26,12 @@ from synaxis_billing.errors import (
     Unauthenticated,
 )
 
+DRAIN_SECONDS = 5
 LARGEST_REQUEST_BYTES = 10 * 1024 * 1024
-LARGEST_EVENT_BYTES = 6 * 1024 * 1024
-LARGEST_ANSWER_BYTES = 6 * 1024 * 1024
+# The request line and the values of the headers.
+LARGEST_HEAD_BYTES = 10 * 1024
+INTEGRATION_SECONDS = 30
+BODY_SECONDS = 30
 # What API Gateway itself says, which some clients look for.
 _MESSAGES = {
     HTTPStatus.UNAUTHORIZED: "Unauthorized",
@@ -54,10 +56,10 @@ class Gateway:
         self, template: Template, issuer: Issuer, logs: Path, region: str = "local"
     ) -> None:
         logs.mkdir(parents=True, exist_ok=True)
-        self._openapi = functools.cache(lambda: openapi.document(template))
         self._issuer = issuer
         self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
         self._triggers = Triggers(template, self._invoke, region)
+        self._late: set[asyncio.Future[Any]] = set()
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}
         )
@@ -65,8 +67,13 @@ class Gateway:
     def start(self) -> None:
         self._triggers.start()
 
-    async def stop(self) -> None:
+    async def stop(self, drain_seconds: float = 0) -> None:
+        """Stop, and give the requests that are being served so much time to end."""
         await self._triggers.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                for pool in self._pools.values():
+                    await pool.drain()
         for pool in self._pools.values():
             await pool.close()
 
@@ -80,7 +87,16 @@ class Gateway:
                 response = await self._api(request, request_id)
         except BillingError as error:
             response = _refusal(error, request_id)
-        except FunctionError as error:
+        except _Unread as error:
+            response = _json({"message": error.status.phrase}, error.status)
+            response.headers.append(("connection", "close"))
+        except EventTooLarge as error:
+            response = _refusal(PayloadTooLarge(f"The request is too large: {error}."), request_id)
+        except Throttled:
+            response = _refusal(
+                TemporarilyUnavailable("Too many requests wait already."), request_id
+            )
+        except (FunctionError, OSError) as error:
             # What happened is in the function's log; API Gateway tells its clients nothing.
             logger.error("%s %s: %s", scope["method"], scope["path"], error)
             response = _json({"message": "Internal Server Error"}, 500)
@@ -93,17 +109,26 @@ class Gateway:
         route, name, path_parameters = found
         claims = None if route.open else self._claims(request)
         event = to_event(request, route.key, path_parameters, claims, request_id)
-        if len(event.get("body", "")) > LARGEST_EVENT_BYTES:
-            raise PayloadTooLarge("The body is larger than 6 MB.")
+        answer = await self._within_limit(self._pools[name].invoke(event, request_id))
         try:
-            response = from_answer(await self._pools[name].invoke(event, request_id))
-        except Throttled as error:
-            raise TemporarilyUnavailable("Too many requests wait already.") from error
+            return from_answer(answer)
         except ValueError as error:
             raise FunctionError(str(error)) from error
-        if len(response.body) > LARGEST_ANSWER_BYTES:
-            raise FunctionError("the answer is larger than 6 MB")
-        return response
+
+    async def _within_limit(self, invocation: Coroutine[Any, Any, Any]) -> Any:
+        """As at API Gateway, the function works on when the client has got its 503."""
+        invoked = asyncio.ensure_future(invocation)
+        self._late.add(invoked)
+        invoked.add_done_callback(self._forget)
+        done, _ = await asyncio.wait([invoked], timeout=INTEGRATION_SECONDS)
+        if not done:
+            raise TemporarilyUnavailable(f"No answer within {INTEGRATION_SECONDS} seconds.")
+        return invoked.result()
+
+    def _forget(self, invoked: asyncio.Future[Any]) -> None:
+        self._late.discard(invoked)
+        # asyncio complains about an error that nobody asks for.
+        _ = invoked.cancelled() or invoked.exception()
 
     async def _local(self, request: HttpRequest) -> HttpResponse:
         # What needs no token is not for the pages of others that this machine's browser shows.
@@ -115,7 +140,7 @@ class Gateway:
             case "GET", ["_local", "claims"]:
                 return _json(self._claims(request))
             case "GET", _:
-                return await self._page(parts)
+                return self._page(parts)
             case "POST", ["_local", "token"]:
                 return _json(self._token(request))
             case "POST", ["_local", "invoke", name] if name in self._pools:
@@ -124,14 +149,8 @@ class Gateway:
                 return self._sqs(request)
         raise NotFound("There is no such route.")
 
-    async def _page(self, parts: list[str]) -> HttpResponse:
+    def _page(self, parts: list[str]) -> HttpResponse:
         match parts:
-            case ["docs"]:
-                return HttpResponse(200, [("content-type", "text/html")], openapi.page().encode())
-            case ["docs", asset] if asset in openapi.ASSETS:
-                return HttpResponse(200, *openapi.asset(asset))
-            case ["openapi.json"]:
-                return _json(await asyncio.to_thread(self._openapi))
             case ["_local", ".well-known", "openid-configuration"]:
                 return _json(self._issuer.discovery())
             case ["_local", ".well-known", "jwks.json"]:
@@ -210,6 +229,14 @@ class Regions:
             gateway = self._gateways[scope["server"][1]]
             await _send(send, await gateway.answer(scope, receive))
 
+    async def replace(self, gateways: dict[int, Gateway]) -> None:
+        """Serve by other gateways; the replaced ones end what they serve, if they can soon."""
+        replaced, self._gateways = self._gateways, gateways
+        for gateway in gateways.values():
+            gateway.start()
+        for gateway in replaced.values():
+            await gateway.stop(DRAIN_SECONDS)
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         for gateway in self._gateways.values():
@@ -222,26 +249,51 @@ class Regions:
 
 
 def _is_local(path: str) -> bool:
-    return path.startswith("/_local/") or path == "/openapi.json" or f"{path}/".startswith("/docs/")
+    return path.startswith("/_local/")
+
+
+class _Unread(Exception):
+    """The request is not read to its end, because of its `status`."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        self.status = status
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> HttpRequest:
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > LARGEST_REQUEST_BYTES:
-            raise PayloadTooLarge("The body is larger than 10 MB.")
+    line = b"%b %b?%b HTTP/1.1" % (
+        scope["method"].encode(),
+        scope["raw_path"],
+        scope["query_string"],
+    )
+    if len(line) + sum(len(value) for _, value in scope["headers"]) > LARGEST_HEAD_BYTES:
+        raise _Unread(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _body(receive)
+    except TimeoutError:
+        raise _Unread(HTTPStatus.REQUEST_TIMEOUT) from None
     return HttpRequest(
         scope["method"],
         scope["raw_path"].decode("latin-1"),
         scope["query_string"].decode("latin-1"),
         [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
-        bytes(body),
+        body,
         scope["client"][0] if scope["client"] else "127.0.0.1",
     )
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Unread(HTTPStatus.BAD_REQUEST)
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LARGEST_REQUEST_BYTES:
+            raise PayloadTooLarge("The body is larger than 10 MB.")
+    return bytes(body)
 
 
 async def _send(send: Send, response: HttpResponse) -> None:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 async def deliver(brokers: str, group: str, topic: str, function: str, invoke: Invoke) -> None:
-    """Invoke a function with a topic's records, for ever; each batch until it succeeds."""
+    """Invoke a function with a topic's records, without end; each batch until it succeeds."""
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,

@@ -12,11 +12,11 @@ SCOPE = "billing:platform billing:read"
 
 
 class MonthError(Exception):
-    """Why a month could not be billed; one sentence for the person at the terminal."""
+    """The month could not be billed; the message is one sentence for the person at the terminal."""
 
 
 def run(url: str, month: str) -> None:
-    """Plan the month, and show how far it is until nothing is left. Raises MonthError."""
+    """Plan the month, and show the progress until nothing is left. Raises MonthError."""
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise MonthError("Which month? make month-end PERIOD=2026-02")
     with httpx.Client(base_url=url, timeout=900) as client:

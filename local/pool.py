@@ -4,22 +4,29 @@ crash or run out of time."""
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 import uuid
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from local.template import ROOT, Function
-from local.worker import LENGTH
+from local.worker import LENGTH, to_json
 
 LARGEST_POOL = 4
 MOST_WAITING = 1000
+LARGEST_EVENT_BYTES = 6 * 1024 * 1024
+logger = logging.getLogger(__name__)
 
 
 class FunctionError(Exception):
     """The function failed, crashed, ran out of time or answered too much."""
+
+
+class EventTooLarge(FunctionError):
+    """Lambda does not take the event."""
 
 
 class Throttled(Exception):
@@ -40,6 +47,8 @@ class Pool:
 
     async def invoke(self, event: Any, request_id: str) -> Any:
         """The handler's answer. Raises FunctionError, Throttled."""
+        if (size := len(to_json(event))) > LARGEST_EVENT_BYTES:
+            raise EventTooLarge(f"the event's JSON has {size} bytes, more than 6 MB")
         if self._waiting >= MOST_WAITING:
             raise Throttled
         self._waiting += 1
@@ -53,7 +62,11 @@ class Pool:
             self._free.release()
 
     async def _invoke(self, event: Any, request_id: str) -> Any:
-        worker = await self._worker()
+        try:
+            worker = await self._worker()
+        except OSError as error:
+            # Too few descriptors or processes, or no space left.
+            raise Throttled from error
         timeout = self.function.timeout_seconds
         message = {"event": event, "request_id": request_id, "timeout_seconds": timeout}
         try:
@@ -75,6 +88,11 @@ class Pool:
             raise FunctionError(reason)
         return reply["answer"]
 
+    async def drain(self) -> None:
+        """Wait until no invocation runs; later ones wait for ever."""
+        for _ in range(LARGEST_POOL):
+            await self._free.acquire()
+
     async def close(self) -> None:
         for worker in list(self._all):
             await self._end(worker)
@@ -85,7 +103,7 @@ class Pool:
             if worker.returncode is None:
                 return worker
             self._all.discard(worker)
-        with self._log.open("ab") as log:
+        with self._open_log() as log:
             worker = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "local.worker"),
                 *(str(self.function.folder), self.function.handler),
@@ -98,6 +116,14 @@ class Pool:
             )
         self._all.add(worker)
         return worker
+
+    def _open_log(self) -> BinaryIO:
+        try:
+            return self._log.open("ab")
+        except OSError as error:
+            # The answer is worth more than the log.
+            logger.error("%s cannot be written: %s", self._log, error.strerror)
+            return Path(os.devnull).open("ab")
 
     def _environment(self) -> dict[str, str]:
         # What the template does not declare is not there, as in Lambda.
@@ -129,7 +155,7 @@ class Pool:
 async def _exchange(worker: Process, message: dict[str, Any]) -> dict[str, Any]:
     assert worker.stdin
     assert worker.stdout
-    data = json.dumps(message).encode()
+    data = to_json(message)
     worker.stdin.write(LENGTH.pack(len(data)) + data)
     await worker.stdin.drain()
     length = LENGTH.unpack(await worker.stdout.readexactly(LENGTH.size))[0]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def relaying(address: str, port: int, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port at this address that leads to 127.0.0.1:port; behind TLS, if there is a context."""
+    """Yield the port of this address that leads to 127.0.0.1:port; behind TLS, if a context is
+    given."""
     with socket.create_server((address, 0)) as listener:
         threading.Thread(target=_accept, args=(listener, port, context), daemon=True).start()
         yield listener.getsockname()[1]

@@ -20,12 +20,13 @@ import psutil
 import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from local.children import end_with_parent
 from local.gateway import CLAIMS
 from local.relay import relaying
-from local.servers import end_with_parent, write_private
+from local.servers import write_private
 from local.template import ROOT, read
 
-# This machine, as containers name it.
+# The name of this machine in containers.
 HOST = "host.docker.internal"
 BUILD = ROOT / ".aws-sam" / "build"
 DERIVED = ROOT / ".aws-sam" / "start-api"

@@ -6,7 +6,6 @@ refuses to be root) runs as `postgres` or `nobody`.
 """
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import pwd
@@ -17,7 +16,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,16 +23,12 @@ from typing import Any
 import psycopg
 import redis
 
+from local.children import Child, ServerError, end_with_parent, running
+
 DATABASE = "billing"
 ADMINISTRATOR = "billing_admin"
-START_SECONDS = 20
-STOP_SECONDS = 10
 # A crash may lose the last of these databases' changes; that is what makes tests fast.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-class ServerError(Exception):
-    """A server did not start; the message is one sentence for the person at the terminal."""
 
 
 @contextlib.contextmanager
@@ -53,7 +47,6 @@ def postgres(
     log = home / "server.log"
     if not (data / "PG_VERSION").exists():
         _initialize(binaries, data, password, account)
-    _stop_left_over(binaries, data, account)
     port = port or free_port()
     options = {
         "listen_addresses": "127.0.0.1",
@@ -75,7 +68,11 @@ def postgres(
             return True
         return False
 
-    with _server("PostgreSQL", command, log, ready, signal.SIGINT, account):
+    def spawn() -> "subprocess.Popen[bytes]":
+        _stop_left_over(binaries, data, account)
+        return _spawn(command, log, signal.SIGINT, account)
+
+    with running(Child("PostgreSQL", spawn, ready, log, signal.SIGINT)):
         yield f"{url}/{DATABASE}"
 
 
@@ -105,27 +102,45 @@ def valkey(state: Path, *, port: int = 0, settings: str = "") -> Iterator[str]:
             return bool(client.ping())
         return False
 
+    def spawn() -> "subprocess.Popen[bytes]":
+        return _spawn([str(binary), str(configuration)], log, signal.SIGTERM)
+
     log = state / "valkey.log"
-    with _server("Valkey", [str(binary), str(configuration)], log, ready, signal.SIGTERM, None):
+    with running(Child("Valkey", spawn, ready, log)):
         yield url
 
 
 @contextlib.contextmanager
-def kafka() -> Iterator[str]:
-    """The brokers of a Kafka that keeps its records in memory. Raises ServerError."""
-    command = [sys.executable, "-m", "local.kafka"]
-    # Its input ends with this process, and it with its input.
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+def kafka(state: Path) -> Iterator[Callable[[], str]]:
+    """The brokers of a Kafka that keeps its records in memory; a restart moves them.
+
+    Raises ServerError.
+    """
+    brokers = ""
+    process: subprocess.Popen[bytes]
+
+    def spawn() -> "subprocess.Popen[bytes]":
+        nonlocal process
+        with log.open("ab") as output:
+            # Its input ends with this process, and it with its input.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "local.kafka"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        return process
+
+    def ready() -> bool:
+        nonlocal brokers
         assert process.stdout
-        try:
-            brokers = process.stdout.readline().strip()
-            if not brokers:
-                raise ServerError("Kafka did not start: see above.")
-            yield brokers
-        finally:
-            process.kill()
+        brokers = process.stdout.readline().decode().strip()
+        return bool(brokers)
+
+    log = state / "kafka.log"
+    with running(Child("Kafka", spawn, ready, log)):
+        yield lambda: brokers
 
 
 def postgres_binaries() -> Path:
@@ -144,17 +159,11 @@ def free_port() -> int:
         return port
 
 
-@contextlib.contextmanager
-def _server(
-    name: str,
-    command: list[str],
-    log: Path,
-    ready: Callable[[], bool],
-    stop: signal.Signals,
-    account: pwd.struct_passwd | None,
-) -> Iterator[None]:
+def _spawn(
+    command: list[str], log: Path, stop: signal.Signals, account: pwd.struct_passwd | None = None
+) -> "subprocess.Popen[bytes]":
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -163,37 +172,6 @@ def _server(
             preexec_fn=end_with_parent(stop),
             **_as(account),
         )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServerError(f"{name} did not start: {_last_line(log)} (more in {log}).")
-            time.sleep(0.02)
-        yield
-    finally:
-        if process.poll() is None:
-            process.send_signal(stop)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def end_with_parent(stop: signal.Signals) -> Callable[[], None]:
-    """What a child runs before its program starts, so that it does not outlive us (Linux only)."""
-    if sys.platform != "linux":
-        return lambda: None
-    parent = os.getpid()
-    libc = ctypes.CDLL(None)
-    pr_set_pdeathsig = 1
-
-    def arrange() -> None:
-        libc.prctl(pr_set_pdeathsig, stop)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return arrange
 
 
 def _initialize(
@@ -217,17 +195,26 @@ def _initialize(
 
 
 def _stop_left_over(binaries: Path, data: Path, account: pwd.struct_passwd | None) -> None:
-    """Where no signal tells a child of its parent's death, the last server may still run."""
+    """Stop the last server of this folder, where no signal told it of its parent's death.
+
+    The lock file can be stale or copied: its process may be another project's server.
+    """
     lock = data / "postmaster.pid"
     if not lock.exists():
         return
-    process = lock.read_text().split("\n", 1)[0]
-    name = subprocess.run(["ps", "-o", "comm=", "-p", process], capture_output=True, check=False)
-    if b"postgres" in name.stdout:
+    process, folder, *others = [*lock.read_text().splitlines(), "", ""]
+    if not process:
+        lock.unlink()  # a full disk left it empty
+        return
+    asked = ["ps", "-ww", "-o", "args=", "-p", process]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if Path(folder).resolve() == data.resolve() and f"postgres -D {folder} -c " in found.stdout:
         pg_ctl = [str(binaries / "pg_ctl"), "stop", "-m", "fast", "-D", str(data)]
         subprocess.run(pg_ctl, capture_output=True, check=False, **_as(account))
-    else:
-        lock.unlink(missing_ok=True)
+    elif found.stdout:
+        # PostgreSQL refuses to start while the process is alive, unless it is the parent. It
+        # reads the rest of the file to find out whether other processes still use the data.
+        lock.write_text("\n".join([str(os.getpid()), folder, *others]))
 
 
 def _ensure_database(url: str) -> None:
@@ -304,8 +291,3 @@ def write_private(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"

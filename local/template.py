@@ -44,7 +44,7 @@ class Function(NamedTuple):
     topics: tuple[str, ...] = ()
 
     def load(self) -> ModuleType:
-        """The handler's module, under a name of its own: every function calls it app."""
+        """Return the module of the handler, under a unique name: every function calls it app."""
         path = self.folder / f"{self.handler.partition('.')[0]}.py"
         spec = importlib.util.spec_from_file_location(f"functions.{self.name}", path)
         assert spec
@@ -61,11 +61,11 @@ class Template(NamedTuple):
     kafka_brokers: str
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's tags: `!Ref X` as {"Ref": "X"}, any other as its text."""
+class _Loader(yaml.CSafeLoader):
+    """Loader of CloudFormation's tags: `!Ref X` becomes {"Ref": "X"}, and so every other tag."""
 
 
-def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+def _tag(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return {suffix: loader.construct_scalar(node)}
     if isinstance(node, yaml.SequenceNode):
@@ -82,8 +82,9 @@ def read(
     queues_url: str = "http://127.0.0.1",
     environment: dict[str, str] | None = None,
 ) -> Template:
-    """The template with these parameters, those left out having their defaults, and the URL below
-    which its queues are. `environment` says what AWS would, such as where the data is."""
+    """Return the template with these parameters, the defaults of the others, and the URL below
+    which its queues are. `environment` has the values that AWS would give, such as the URL of the
+    database."""
     path = ROOT / "template.yaml"
     document = yaml.load(path.read_text(), _Loader)
     values = {name: str(of.get("Default", "")) for name, of in document["Parameters"].items()}
@@ -124,7 +125,7 @@ def _function(
         **properties["Environment"]["Variables"],
     }
     environment = {key: _value(of, values) for key, of in declared.items()}
-    # What asks the internet is outside of the network that the data is in.
+    # A function that reaches the internet is outside the network of the database.
     unreachable = _DATA if properties["VpcConfig"] == {"Ref": "AWS::NoValue"} else ()
     environment |= {
         key: of for key, of in given.items() if key in declared and key not in unreachable
@@ -153,7 +154,7 @@ def _function(
 
 
 def _queues(resources: dict[str, Any]) -> dict[str, Queue]:
-    """The queues that functions read."""
+    """Return the queues that functions read."""
     found = {}
     for resource in resources.values():
         for event in _events(resource["Properties"], "SQS"):
@@ -172,7 +173,7 @@ def _events(properties: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def _rates(properties: dict[str, Any]) -> tuple[int, ...]:
-    """The intervals of rate(...) schedules; cron(...) ones are invoked by hand."""
+    """Return the intervals of rate(...) schedules; those of cron(...) are invoked by hand."""
     found = [
         re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", event["ScheduleExpression"])
         for event in _events(properties, "ScheduleV2")
@@ -182,10 +183,10 @@ def _rates(properties: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _resource(attribute: dict[str, str]) -> str:
-    """The name in !GetAtt Name.Arn."""
+    """Return the name in !GetAtt Name.Arn."""
     return attribute["GetAtt"].partition(".")[0]
 
 
 def _value(of: Any, values: dict[str, str]) -> str:
-    """Empty for what only AWS knows."""
+    """Return the value; empty for values that only AWS knows."""
     return values.get(of.get("Ref", ""), "") if isinstance(of, dict) else str(of)

@@ -1,4 +1,4 @@
-"""The local issuer of tokens, an OIDC provider of one key, and the check of the HTTP API's JWT
+"""The local issuer of tokens, an OIDC provider with one key, and the checks of the HTTP API's JWT
 authorizer.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
@@ -23,11 +23,12 @@ KEY_ID = "local"
 
 
 class InvalidToken(Exception):
-    """The authorizer answers 401; the message says why."""
+    """The authorizer answers 401; the message is the reason."""
 
 
 class Issuer:
-    """Issues tokens of `url`, and checks them. The key is kept, so that they outlive a restart."""
+    """Issuer of the tokens of `url`, which checks them too. It keeps its key, so tokens outlive a
+    restart."""
 
     def __init__(self, url: str, audience: str, key_file: Path) -> None:
         self.url = url
@@ -55,7 +56,7 @@ class Issuer:
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": KEY_ID})
 
     def claims(self, authorization: str | None) -> dict[str, str]:
-        """What a good token claims, as text, which is how the authorizer hands it on.
+        """Return the claims of a valid token as text, the way the authorizer passes them on.
 
         Raises InvalidToken.
         """

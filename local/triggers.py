@@ -4,6 +4,7 @@ What a queue holds ends with the process: whoever sends must be able to send aga
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 import logging
@@ -45,12 +46,13 @@ class Triggers:
     def start(self) -> None:
         for function in self._template.functions.values():
             for seconds in function.schedules_seconds:
-                self._keep(self._on_schedule(function, seconds))
+                self._keep(functools.partial(self._on_schedule, function, seconds))
             for name in function.queues:
-                self._keep(self._on_messages(function, self._template.queues[name]))
+                queue = self._template.queues[name]
+                self._keep(functools.partial(self._on_messages, function, queue))
             if self._template.kafka_brokers:
                 for topic in function.topics:
-                    self._keep(self._on_records(function, topic))
+                    self._keep(functools.partial(self._on_records, function, topic))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -65,8 +67,8 @@ class Triggers:
         self._queues[queue].put_nowait(message)
         return message.id
 
-    def _keep(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+    def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(_for_ever(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -114,11 +116,22 @@ class Triggers:
         event = {"Records": [_record(queue.name, message) for message in batch]}
         try:
             answer = await self._invoke(function.name, event)
-        except _FAILURES as error:
-            logger.error("%s, invoked by %s: %s", function.name, queue.name, error)
+            failed = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        except (*_FAILURES, KeyError, TypeError) as error:
+            logger.error("%s, invoked by %s: %r", function.name, queue.name, error)
             return batch
-        failed = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
         return [message for message in batch if message.id in failed]
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Do what never ends, and begin again when it fails."""
+    while True:
+        try:
+            await work()
+        # One trigger's failure must not end the trigger for the rest of the run.
+        except Exception as error:  # noqa: BLE001
+            logger.error("a trigger failed and begins again: %r", error)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _success(name: str, event: Any, answer: Any) -> dict[str, Any]:

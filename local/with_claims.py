@@ -1,15 +1,15 @@
-"""In front of an API's function in a container of `sam local start-api`, which checks no token: the
-local issuer does, and the function is told the claims as the JWT authorizer tells it.
+"""The handler in front of an API's function in a container of `sam local start-api`, which verifies
+no token: the local issuer does, and the function gets the claims as from the JWT authorizer.
 
-There it lies beside the function's app.py; it is no part of what `sam build` packs.
+local/sam.py puts it beside the function's app.py; `sam build` does not pack it.
 """
 
 import importlib
 import json
 import os
-import urllib.error
-import urllib.request
 from typing import Any
+
+from synaxis_billing import web
 
 _function = importlib.import_module("app").handler
 
@@ -23,15 +23,14 @@ def handler(event: dict[str, Any], context: object) -> Any:
 
 
 def _claims(authorization: str) -> dict[str, str]:
-    """None, if the issuer does not believe the token."""
-    asked = urllib.request.Request(
-        os.environ["CLAIMS_URL"], headers={"authorization": authorization}
+    """Return the claims that the issuer verified; none, if it refuses the token."""
+    headers = {"Authorization": authorization}
+    status, body = web.request(
+        "GET", os.environ["CLAIMS_URL"], headers=headers, most_bytes=64 * 1024
     )
-    try:
-        with urllib.request.urlopen(asked, timeout=5) as answer:
-            claims: dict[str, str] = json.load(answer)
-            return claims
-    except urllib.error.HTTPError as error:
-        if error.code != 401:
-            raise
+    if status == 401:
         return {}
+    if status != 200:
+        raise web.NoResponse(f"the issuer answered {status}")
+    claims: dict[str, str] = json.loads(body)
+    return claims

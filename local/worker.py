@@ -2,6 +2,7 @@
 
 Started as `python -m local.worker <folder> <module.function>`. Messages are JSON behind their
 length in four bytes, on standard input and output; what the handler prints goes to standard error.
+A log that cannot be written loses lines, but never an answer.
 """
 
 import importlib
@@ -14,6 +15,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from local import streams
+
+# Lambda's own error names this limit.
+LARGEST_ANSWER_BYTES = 6 * 1024 * 1024 + 100
 LENGTH = struct.Struct(">I")
 
 
@@ -40,6 +45,7 @@ def main() -> None:
     messages = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    streams.never_fail()
     folder, handler_name = sys.argv[1:]
     sys.path.insert(0, folder)
     module, _, function = handler_name.rpartition(".")
@@ -49,10 +55,13 @@ def main() -> None:
 
 
 def invoke(handler: Callable[[Any, Context], Any], message: dict[str, Any]) -> dict[str, Any]:
+    """Return {"answer": the handler's} or {"error": {"errorType", "errorMessage"}}."""
     context = Context(message["request_id"], message["timeout_seconds"])
     try:
         answer = handler(message["event"], context)
-        json.dumps(answer)
+        if (size := len(to_json(answer))) > LARGEST_ANSWER_BYTES:
+            reason = f"The answer's JSON has {size} bytes, more than {LARGEST_ANSWER_BYTES}."
+            return {"error": {"errorType": "ResponseSizeTooLarge", "errorMessage": reason}}
     # A function's failure is an answer too: Lambda reports it and keeps the container.
     except Exception as error:  # noqa: BLE001
         traceback.print_exc()
@@ -60,6 +69,12 @@ def invoke(handler: Callable[[Any, Context], Any], message: dict[str, Any]) -> d
     finally:
         sys.stdout.flush()
     return {"answer": answer}
+
+
+def to_json(value: Any) -> bytes:
+    """Encode as Lambda does, which counts the bytes of UTF-8."""
+    # Half of a surrogate pair becomes JSON's escape of it.
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def receive(stream: BinaryIO) -> dict[str, Any] | None:
@@ -71,7 +86,7 @@ def receive(stream: BinaryIO) -> dict[str, Any] | None:
 
 
 def send(stream: BinaryIO, message: dict[str, Any]) -> None:
-    data = json.dumps(message).encode()
+    data = to_json(message)
     stream.write(LENGTH.pack(len(data)) + data)
     stream.flush()
 

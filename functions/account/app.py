@@ -3,7 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from synaxis_billing.caller import Caller
+from pydantic import Field
+
+from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.currencies import UnsupportedCurrency
 from synaxis_billing.edge import cache as caching
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
@@ -12,6 +15,7 @@ from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import Cursor, Limit, Query
 from synaxis_billing.edge.settings import settings
+from synaxis_billing.errors import Conflict, Misdirected
 from synaxis_billing.fields import ClientId, Name
 from synaxis_billing.invalidations import outbox
 from synaxis_billing.organizations import balance, profile, residency
@@ -26,12 +30,16 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
     "POST /v1/organizations",
     "billing:admin",
     status=201,
-    refuses=(409, 421),
     invalidates=True,
+    refuses=(profile.OrganizationExists, profile.ExternalIdExists, Misdirected),
 )
 def create_organization(
     caller: Caller, body: profile.NewOrganization
 ) -> Reply[profile.Organization]:
+    """Create an organization.
+
+    An `id` of your own makes the creation safe to retry.
+    """
     residency.check_region(body.region, settings().other_regions)
     return Reply(profile.create_organization(connection(), caller, body))
 
@@ -39,61 +47,117 @@ def create_organization(
 @api.endpoint("GET /v1/organizations", "billing:read")
 def list_organizations(
     caller: Caller,
-    external_id: Annotated[ClientId | None, Query()] = None,
-    q: Annotated[Name | None, Query()] = None,
+    external_id: Annotated[
+        ClientId | None, Query(), Field(description="Only the organization with this external id.")
+    ] = None,
+    q: Annotated[
+        Name | None, Query(), Field(description="Only organizations whose name contains this.")
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[profile.OrganizationWithBalance]]:
+    """List the organizations of the platform, each with its credit now.
+
+    Newest first. Only a token with `billing:platform` may.
+    """
     page = (external_id, q, limit, cursor)
     return Reply(profile.list_organizations(connection(), caller, *page))
 
 
 @api.endpoint(f"GET {ORGANIZATION}", "billing:read")
 def get_organization(caller: Caller, organization_id: UUID) -> Reply[profile.Organization]:
+    """Get the billing profile of an organization.
+
+    It may be a few seconds old.
+    """
     return Reply(profile.get_organization(connection, cache(), caller, organization_id))
 
 
-@api.endpoint(f"PATCH {ORGANIZATION}", "billing:admin", refuses=(409,), invalidates=True)
+@api.endpoint(
+    f"PATCH {ORGANIZATION}",
+    "billing:admin",
+    refuses=(profile.ExternalIdExists,),
+    invalidates=True,
+)
 def update_organization(
     caller: Caller, organization_id: UUID, body: profile.OrganizationChange
 ) -> Reply[profile.Organization]:
+    """Change the billing profile of an organization.
+
+    Changes only the fields that the request names. A new currency affects future invoices only.
+    """
     return Reply(profile.update_organization(connection(), caller, organization_id, body))
 
 
-@api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin", refuses=(409,))
+@api.endpoint(f"PUT {ORGANIZATION}/home", "billing:admin", refuses=(Conflict,))
 def set_organization_home(
-    caller: Caller, organization_id: UUID, body: residency.NewHome
-) -> Reply[residency.Home]:
+    caller: Caller, organization_id: UUID, body: residency.NewOrganizationHome
+) -> Reply[residency.OrganizationHome]:
+    """Record which other region holds an organization.
+
+    Needs `billing:platform` too. Requests for the organization are then answered 421, with the URL
+    of that region.
+    """
     others = settings().other_regions
     return Reply(residency.set_home(connection(), caller, organization_id, body, others))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/balance", "billing:read")
+@api.endpoint(f"GET {ORGANIZATION}/balance", "billing:read", refuses=(UnsupportedCurrency,))
 def get_balance(caller: Caller, organization_id: UUID) -> Reply[balance.Balance]:
+    """Get the balance of an organization.
+
+    The credit now, also in the billing currency at the current exchange rate.
+    """
     return Reply(balance.get_balance(connection, cache(), caller, organization_id))
 
 
 @api.endpoint("GET /v1/exchange-rates", "billing:read")
 def list_exchange_rates() -> Reply[rates.ExchangeRates]:
+    """List the exchange rates of all billing currencies.
+
+    The last known rates; `stale` tells that they are old or the static fallback.
+    """
     return Reply(rates.rates_answer(rates.current_rates(connection, cache())))
 
 
-@api.endpoint("GET /v1/exchange-rates/{currency}", "billing:read")
-def get_exchange_rate(currency: str) -> Reply[rates.ExchangeRate]:
+@api.endpoint("GET /v1/exchange-rates/{currency}", "billing:read", refuses=(UnsupportedCurrency,))
+def get_exchange_rate(
+    currency: Annotated[str, Field(description="ISO 4217 code, in any case.")],
+) -> Reply[rates.ExchangeRate]:
+    """Get the exchange rate of one currency.
+
+    The last known rate; `stale` tells that it is old or the static fallback.
+    """
     return Reply(rates.rate_answer(rates.current_rate(connection, cache(), currency)))
 
 
 @api.endpoint("GET /v1/cache/statistics", "billing:admin")
-def get_cache_statistics() -> Reply[caching.Statistics]:
+def get_cache_statistics() -> Reply[caching.CacheStatistics]:
+    """Get the cache statistics of one container.
+
+    Each container counts for itself, and any of them may answer.
+    """
     return Reply(caching.statistics())
 
 
-@api.endpoint("POST /v1/cache/invalidate", "billing:admin", refuses=(404,), invalidates=True)
-def invalidate_cache(caller: Caller, body: outbox.Forget) -> Reply[outbox.Forgotten]:
+@api.endpoint(
+    "POST /v1/cache/invalidate", "billing:admin", invalidates=True, refuses=(OrganizationNotFound,)
+)
+def invalidate_cache(
+    caller: Caller, body: outbox.CacheInvalidationRequest
+) -> Reply[outbox.CacheInvalidation]:
+    """Invalidate cached values of an organization.
+
+    All of them, unless the request names keys, a pattern or tags.
+    """
     return Reply(outbox.forget(connection(), cache(), caller, body))
 
 
 @api.endpoint("GET /health", scope=None, other=503)
 def get_health() -> Reply[health.Health]:
+    """Get the state of the database, the cache and the rates.
+
+    Needs no token. 200 while charges can be taken, 503 otherwise.
+    """
     found = health.check_health()
     return Reply(found, status=200 if found.database == "ok" else 503)

@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
@@ -24,20 +26,34 @@ def list_transactions(
     caller: Caller,
     organization_id: UUID,
     usage: Annotated[UsageFilter, Query()],
-    transaction_type: Annotated[transactions.TransactionType | None, Query("type")] = None,
+    transaction_type: Annotated[
+        transactions.TransactionType | None,
+        Query("type"),
+        Field(description="Only transactions of this type."),
+    ] = None,
     start: From = None,
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[transactions.Transaction]]:
+    """List the transactions of an organization.
+
+    Newest first, those that have every field that the filters name, optionally of a period. A page
+    of rare ones may have few, or none, and still a cursor.
+    """
     page = (transaction_type, usage, start, end, limit, cursor)
     return Reply(transactions.list_transactions(connection(), caller, organization_id, *page))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/transactions/{{transaction_id}}", "billing:read")
+@api.endpoint(
+    f"GET {ORGANIZATION}/transactions/{{transaction_id}}",
+    "billing:read",
+    refuses=(transactions.TransactionNotFound,),
+)
 def get_transaction(
     caller: Caller, organization_id: UUID, transaction_id: UUID
 ) -> Reply[transactions.Transaction]:
+    """Get a transaction."""
     return Reply(
         transactions.get_transaction(connection(), caller, organization_id, transaction_id)
     )
@@ -47,17 +63,28 @@ def get_transaction(
 def list_holds(
     caller: Caller,
     organization_id: UUID,
-    status: Annotated[holds.Status | None, Query()] = None,
-    request_id: Annotated[Name | None, Query()] = None,
+    status: Annotated[
+        holds.HoldStatus | None, Query(), Field(description="Only holds in this state.")
+    ] = None,
+    request_id: Annotated[
+        Name | None, Query(), Field(description="Only holds for this LLM call.")
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[holds.Hold]]:
+    """List the holds of an organization.
+
+    Newest first, with their states now.
+    """
     page = (status, request_id, limit, cursor)
     return Reply(holds.list_holds(connection(), caller, organization_id, *page))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/holds/{{hold_id}}", "billing:read")
+@api.endpoint(
+    f"GET {ORGANIZATION}/holds/{{hold_id}}", "billing:read", refuses=(holds.HoldNotFound,)
+)
 def get_hold(caller: Caller, organization_id: UUID, hold_id: UUID) -> Reply[holds.Hold]:
+    """Get a hold, with its state now."""
     return Reply(holds.get_hold(connection(), caller, organization_id, hold_id))
 
 
@@ -71,6 +98,11 @@ def list_spend_logs(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[spend_logs.SpendLog]]:
+    """List the spend logs of an organization.
+
+    Newest first, those that have every field that the filters name, optionally of a period. A page
+    of rare ones may have few, or none, and still a cursor.
+    """
     page = (usage, start, end, limit, cursor)
     return Reply(spend_logs.list_spend_logs(connection(), caller, organization_id, *page))
 
@@ -81,8 +113,17 @@ def get_spending(
     organization_id: UUID,
     start: From = None,
     end: To = None,
-    group_by: Annotated[spending.GroupBy | None, Query()] = None,
+    group_by: Annotated[
+        spending.GroupBy | None,
+        Query(),
+        Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
+    ] = None,
 ) -> Reply[spending.Spending]:
+    """Sum the spend of an organization.
+
+    Exact sums of a period by any mix of dimensions; without a period, of the current month in the
+    time zone of the organization. An answer has at most 10,000 groups.
+    """
     by = spending.parse_group_by(group_by)
     return Reply(
         spending.get_spending(connection, cache(), caller, organization_id, start, end, by)

@@ -7,8 +7,13 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import IdempotencyKey, OptionalIdempotencyKey
+from synaxis_billing.errors import Conflict
 from synaxis_billing.ledger import charges, holds
-from synaxis_billing.ledger.transactions import Transaction
+from synaxis_billing.ledger.transactions import (
+    InsufficientCredits,
+    OrganizationSuspended,
+    Transaction,
+)
 from synaxis_billing.usage import spend_logs
 
 handler = api = Api()
@@ -16,34 +21,72 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
 
 
-@api.endpoint(f"POST {ORGANIZATION}/charges", "billing:charge", status=201, refuses=(402, 409, 422))
+@api.endpoint(
+    f"POST {ORGANIZATION}/charges",
+    "billing:charge",
+    status=201,
+    refuses=(InsufficientCredits, OrganizationSuspended, Conflict),
+)
 def create_charge(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
 ) -> Reply[Transaction]:
+    """Charge an organization for a call.
+
+    Takes the amount from the balance and counts the spend in one transaction. Give `request_id`,
+    the id of the LLM call, and the call is charged once, whichever key or route it comes by.
+    """
     return Reply(*charges.charge(connection(), caller, organization_id, key, body))
 
 
 @api.endpoint("POST /v1/charges/batch", "billing:charge")
 def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.BatchAnswer]:
+    """Charge up to 1,000 calls at once.
+
+    Answers one result per charge, in order. A failed charge does not affect the others. Each has
+    the `idempotency_key` that it would have had alone.
+    """
     results = charges.charge_batch(connection(), caller, body)
     return Reply(charges.BatchAnswer(results=results))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/holds", "billing:charge", status=201, refuses=(402, 422))
+@api.endpoint(
+    f"POST {ORGANIZATION}/holds",
+    "billing:charge",
+    status=201,
+    refuses=(InsufficientCredits, OrganizationSuspended),
+)
 def create_hold(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
 ) -> Reply[holds.Hold]:
+    """Hold credit for a call whose cost is not known yet.
+
+    The balance stays and the available credit shrinks, until the hold is captured or released, or
+    expires by itself.
+    """
     return Reply(*holds.hold(connection(), caller, organization_id, key, body))
 
 
-@api.endpoint(f"PATCH {HOLD}", "billing:charge", refuses=(402, 409))
+@api.endpoint(
+    f"PATCH {HOLD}",
+    "billing:charge",
+    refuses=(holds.HoldNotFound, InsufficientCredits, OrganizationSuspended, Conflict),
+)
 def update_hold(
     caller: Caller, organization_id: UUID, hold_id: UUID, body: holds.HoldChange
 ) -> Reply[holds.Hold]:
+    """Change how much a hold reserves, and for how long from now.
+
+    A larger amount needs the credit. A hold that has ended is not changed.
+    """
     return Reply(holds.change(connection(), caller, organization_id, hold_id, body))
 
 
-@api.endpoint(f"POST {HOLD}/capture", "billing:charge", status=201, refuses=(402, 409, 422))
+@api.endpoint(
+    f"POST {HOLD}/capture",
+    "billing:charge",
+    status=201,
+    refuses=(holds.HoldNotFound, InsufficientCredits, Conflict, holds.CaptureExceedsHold),
+)
 def capture_hold(
     caller: Caller,
     organization_id: UUID,
@@ -51,21 +94,34 @@ def capture_hold(
     key: IdempotencyKey,
     body: holds.CaptureRequest,
 ) -> Reply[Transaction]:
+    """Capture a hold: charge what the call did cost.
+
+    Charges at most the held amount and frees the rest at once. A hold that has expired can still be
+    captured if the credit is still available. Usage that is left out is that of the hold.
+    """
     return Reply(*holds.capture(connection(), caller, organization_id, hold_id, key, body))
 
 
-@api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(409, 422))
+@api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(holds.HoldNotFound, Conflict))
 def release_hold(
     caller: Caller, organization_id: UUID, hold_id: UUID, key: IdempotencyKey
 ) -> Reply[holds.Hold]:
+    """Release a hold.
+
+    Frees all of the held amount. Nothing is charged.
+    """
     return Reply(*holds.release(connection(), caller, organization_id, hold_id, key))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201, refuses=(409, 422))
+@api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201, refuses=(Conflict,))
 def create_spend_log(
     caller: Caller,
     organization_id: UUID,
     body: spend_logs.SpendLogRequest,
     key: OptionalIdempotencyKey = None,
 ) -> Reply[spend_logs.SpendLog]:
+    """Log the spend of a call without charging it.
+
+    The key is optional; without a key and without a `request_id`, a retry counts twice.
+    """
     return Reply(*spend_logs.log_spend(connection(), caller, organization_id, key, body))

@@ -11,8 +11,8 @@ from synaxis_billing.rates import sources
 
 @task
 def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Return the answer of the first source that can be believed. Raises NoRates, LookupError (no
-    key)."""
+    """Return the answer of the first source whose answer is plausible. Raises NoRates, LookupError
+    (no key)."""
     chain = sources.chain(
         settings().fx_sources,
         api_url=settings().fx_api_url.replace("{key}", credentials.fx_api_key()),

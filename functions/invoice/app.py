@@ -3,7 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
+from synaxis_billing.currencies import UnsupportedCurrency
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
@@ -11,6 +14,7 @@ from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.documents import DOCUMENTS, represent
 from synaxis_billing.edge.http.parameters import Accept, Cursor, IdempotencyKey, Limit, Query
 from synaxis_billing.edge.invoicing import issuer
+from synaxis_billing.errors import Conflict
 from synaxis_billing.invoices import credit_notes, invoices
 from synaxis_billing.invoices.documents.conversion import of_credit_note, of_invoice
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
@@ -22,10 +26,20 @@ INVOICE = f"{INVOICES}/{{invoice_id}}"
 NOTES = f"{INVOICE}/credit-notes"
 
 
-@api.endpoint(f"POST {INVOICES}", "billing:admin", status=201, other=200, refuses=(409,))
+@api.endpoint(
+    f"POST {INVOICES}",
+    "billing:admin",
+    status=201,
+    other=200,
+    refuses=(UnsupportedCurrency, Conflict),
+)
 def draft_invoice(
     caller: Caller, organization_id: UUID, body: invoices.InvoicePeriod
 ) -> Reply[invoices.Invoice]:
+    """Draft the invoice of a period.
+
+    Answers 200 with the same draft, computed again, if it exists.
+    """
     current = rates.current_rates(connection, cache())
     invoice, known = invoices.draft_invoice(
         connection(), caller, organization_id, body, current, issuer()
@@ -37,47 +51,80 @@ def draft_invoice(
 def list_invoices(
     caller: Caller,
     organization_id: UUID,
-    status: Annotated[invoices.Status | None, Query()] = None,
+    status: Annotated[
+        invoices.InvoiceStatus | None, Query(), Field(description="Only invoices in this state.")
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[invoices.Invoice]]:
+    """List the invoices of an organization.
+
+    Newest first, optionally of one status.
+    """
     page = (status, limit, cursor)
     return Reply(invoices.list_invoices(connection(), caller, organization_id, *page))
 
 
-@api.endpoint(f"GET {INVOICE}", "billing:read", also=DOCUMENTS)
+@api.endpoint(f"GET {INVOICE}", "billing:read", also=DOCUMENTS, refuses=(invoices.InvoiceNotFound,))
 def get_invoice(
     caller: Caller, organization_id: UUID, invoice_id: UUID, accept: Accept = ""
 ) -> Reply[invoices.Invoice]:
+    """Get an invoice as JSON, PDF or CSV.
+
+    The header `Accept` chooses; JSON unless it names another.
+    """
     invoice = invoices.get_invoice(connection(), caller, organization_id, invoice_id)
     return represent(accept, invoice, lambda: of_invoice(invoice))
 
 
-@api.endpoint(f"POST {INVOICE}/issue", "billing:admin", refuses=(409,))
+@api.endpoint(
+    f"POST {INVOICE}/issue",
+    "billing:admin",
+    refuses=(invoices.InvoiceNotFound, UnsupportedCurrency, Conflict),
+)
 def issue_invoice(
     caller: Caller, organization_id: UUID, invoice_id: UUID
 ) -> Reply[invoices.Invoice]:
+    """Issue an invoice.
+
+    Computes the draft a last time and gives it its number. Issuing again changes nothing.
+    """
     current = rates.current_rates(connection, cache())
     return Reply(
         invoices.issue_invoice(connection(), caller, organization_id, invoice_id, current, issuer())
     )
 
 
-@api.endpoint(f"POST {INVOICE}/pay", "billing:admin", refuses=(409,))
+@api.endpoint(f"POST {INVOICE}/pay", "billing:admin", refuses=(invoices.InvoiceNotFound, Conflict))
 def pay_invoice(
-    caller: Caller, organization_id: UUID, invoice_id: UUID, body: invoices.Payment
+    caller: Caller, organization_id: UUID, invoice_id: UUID, body: invoices.InvoicePayment
 ) -> Reply[invoices.Invoice]:
+    """Mark an invoice as paid.
+
+    Takes an issued or overdue invoice. Paying again changes nothing.
+    """
     return Reply(invoices.pay_invoice(connection(), caller, organization_id, invoice_id, body))
 
 
-@api.endpoint(f"POST {INVOICE}/cancel", "billing:admin", refuses=(409,))
+@api.endpoint(
+    f"POST {INVOICE}/cancel", "billing:admin", refuses=(invoices.InvoiceNotFound, Conflict)
+)
 def cancel_invoice(
     caller: Caller, organization_id: UUID, invoice_id: UUID
 ) -> Reply[invoices.Invoice]:
+    """Cancel a draft.
+
+    Or an invoice whose total is zero; any other is reversed by a credit note.
+    """
     return Reply(invoices.cancel_invoice(connection(), caller, organization_id, invoice_id))
 
 
-@api.endpoint(f"POST {NOTES}", "billing:admin", status=201, refuses=(409, 422))
+@api.endpoint(
+    f"POST {NOTES}",
+    "billing:admin",
+    status=201,
+    refuses=(invoices.InvoiceNotFound, Conflict, credit_notes.CreditExceedsInvoice),
+)
 def create_credit_note(
     caller: Caller,
     organization_id: UUID,
@@ -85,18 +132,31 @@ def create_credit_note(
     key: IdempotencyKey,
     body: credit_notes.CreditNoteRequest,
 ) -> Reply[credit_notes.CreditNote]:
+    """Credit an issued invoice, whole or in part.
+
+    An invoice that is credited in full is cancelled.
+    """
     invoice = (organization_id, invoice_id)
     return Reply(*credit_notes.credit_invoice(connection(), caller, *invoice, key, body, issuer()))
 
 
-@api.endpoint(f"GET {NOTES}", "billing:read")
+@api.endpoint(f"GET {NOTES}", "billing:read", refuses=(invoices.InvoiceNotFound,))
 def list_credit_notes(
     caller: Caller, organization_id: UUID, invoice_id: UUID
 ) -> Reply[credit_notes.CreditNotes]:
+    """List the credit notes of an invoice.
+
+    Oldest first.
+    """
     return Reply(credit_notes.list_credit_notes(connection(), caller, organization_id, invoice_id))
 
 
-@api.endpoint(f"GET {NOTES}/{{credit_note_id}}", "billing:read", also=DOCUMENTS)
+@api.endpoint(
+    f"GET {NOTES}/{{credit_note_id}}",
+    "billing:read",
+    also=DOCUMENTS,
+    refuses=(invoices.InvoiceNotFound, credit_notes.CreditNoteNotFound),
+)
 def get_credit_note(
     caller: Caller,
     organization_id: UUID,
@@ -104,6 +164,10 @@ def get_credit_note(
     credit_note_id: UUID,
     accept: Accept = "",
 ) -> Reply[credit_notes.CreditNote]:
+    """Get a credit note as JSON, PDF or CSV.
+
+    The header `Accept` chooses; JSON unless it names another.
+    """
     invoice_of = (connection(), caller, organization_id, invoice_id)
     note = credit_notes.get_credit_note(*invoice_of, credit_note_id)
     invoice = invoices.get_invoice(*invoice_of)

@@ -2,13 +2,12 @@
 
 import json
 from typing import Any
-from urllib.request import Request, urlopen
 
+from synaxis_billing import web
 from synaxis_billing.edge.database import administrator
 from synaxis_billing.edge.invocation import logger, task
 from synaxis_billing.schema.migrate import migrate
 
-ANSWER_SECONDS = 10
 # CloudFormation takes 4 KB in all.
 LONGEST_REASON = 1000
 
@@ -53,6 +52,9 @@ def _migrate_for_cloudformation(event: dict[str, Any]) -> dict[str, Any]:
     }
     # The URL is signed for a request without a content type.
     headers = {"Content-Type": ""}
-    request = Request(event["ResponseURL"], json.dumps(report).encode(), headers, method="PUT")
-    with urlopen(request, timeout=ANSWER_SECONDS):
-        return data
+    status_code, _ = web.request(
+        "PUT", event["ResponseURL"], headers=headers, body=json.dumps(report).encode()
+    )
+    if status_code != 200:
+        raise web.NoResponse(f"CloudFormation's report was answered {status_code}")
+    return data

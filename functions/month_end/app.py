@@ -10,5 +10,9 @@ handler = api = Api()
 
 
 @api.endpoint("GET /v1/month-end/{month}", "billing:read")
-def get_month_end(caller: Caller, month: month_end.Month) -> Reply[month_end.Progress]:
+def get_month_end(caller: Caller, month: month_end.Month) -> Reply[month_end.MonthEndProgress]:
+    """Get the progress of a month end.
+
+    Needs `billing:platform` too. Counts the organizations that were billed, and lists failures.
+    """
     return Reply(month_end.get_progress(connection(), caller, month))

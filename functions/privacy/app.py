@@ -3,6 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
@@ -20,10 +22,16 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 def export_personal_data(
     caller: Caller,
     organization_id: UUID,
-    initiated_by: Annotated[Name | None, Query()] = None,
+    initiated_by: Annotated[
+        Name | None, Query(), Field(description="Only what this person initiated.")
+    ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Reply[personal_data.Export]:
+) -> Reply[personal_data.PersonalDataExport]:
+    """Export the personal data of an organization or a person.
+
+    Kind by kind, each newest first. A page may be empty: go on until `next_cursor` is null.
+    """
     page = (initiated_by, limit, cursor)
     return Reply(personal_data.export_personal_data(connection(), caller, organization_id, *page))
 
@@ -35,6 +43,11 @@ def erase_personal_data(
     body: personal_data.ErasureRequest,
     cursor: Cursor = None,
 ) -> Reply[personal_data.Erasure]:
+    """Erase the personal data of an organization or a person.
+
+    Empties descriptions and initiators, and with `profile` the name, address and tax id. Amounts,
+    times and issued invoices stay. Repeat with `cursor` until `next_cursor` is null.
+    """
     return Reply(
         personal_data.erase_personal_data(connection(), caller, organization_id, body, cursor)
     )

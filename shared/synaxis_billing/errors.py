@@ -17,16 +17,20 @@ A refusal with a code of its own is a subclass beside its noun, such as `HoldNot
 `ledger/holds.py`. Its docstring is what the client reads when the refusal says nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 
 class BillingError(Exception):
-    """A refusal: `code` for programs, `detail` for people, `facts` that the answer adds."""
+    """A refusal: `code` for programs, `detail` for people, `facts` that the answer adds.
+
+    `members` describes each of the facts, by its name.
+    """
 
     status: ClassVar[HTTPStatus]
     code: ClassVar[str]
+    members: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, detail: str | None = None, **facts: Any) -> None:
         self.detail = detail or str(type(self).__doc__)
@@ -50,6 +54,7 @@ class InvalidRequest(BillingError):
 
     status = HTTPStatus.BAD_REQUEST
     code = "invalid_request"
+    members: ClassVar = {"errors": "The fields that break a rule, each with the rule."}
 
 
 class Unauthenticated(BillingError):
@@ -98,6 +103,10 @@ class Misdirected(BillingError):
 
     status = HTTPStatus.MISDIRECTED_REQUEST
     code = "misdirected_request"
+    members: ClassVar = {
+        "home_region": "The region that holds the organization.",
+        "home_endpoint": "The URL of that region's API.",
+    }
 
 
 class Unprocessable(BillingError):

@@ -1,4 +1,4 @@
-"""The kinds of field that requests and answers are made of."""
+"""The kinds of fields in requests and answers."""
 
 import re
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def __repr__(self) -> str:
-        # What it holds can be personal, and is not for logs.
+        # A request can contain personal data, which must not reach the logs.
         return type(self).__name__
 
 
@@ -42,7 +42,8 @@ class Answer(BaseModel):
 
 
 def matching(pattern: str, rule: str) -> AfterValidator:
-    """Refuses what the pattern does not match by a rule in words."""
+    """Return a validator that refuses text which the pattern does not match, with a rule in
+    words."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -65,7 +66,7 @@ def _not_zero(amount: Decimal) -> Decimal:
 
 
 def _not_negative(amount: Decimal) -> Decimal:
-    # The zero that has a sign, too.
+    # This refuses -0 too.
     if amount.is_signed():
         raise ValueError("must not be negative")
     return amount
@@ -79,7 +80,7 @@ _WRITTEN_OUT = re.compile(
 
 
 def _written_out(instant: object) -> object:
-    # pydantic would take much more, and a bare number for seconds or milliseconds.
+    # pydantic accepts more forms, and takes a number for seconds or milliseconds.
     if not isinstance(instant, str) or not _WRITTEN_OUT.fullmatch(instant):
         raise ValueError(
             "must be a time such as 2026-11-01T00:00:00Z (a + in a URL is written %2B)"
@@ -87,7 +88,7 @@ def _written_out(instant: object) -> object:
     return instant
 
 
-# Every time zone's time of them is one that there is.
+# Within these bounds, conversion to any time zone gives a valid datetime.
 _FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -98,7 +99,7 @@ def _in_utc(instant: datetime) -> datetime:
 
 
 def json_schema(pattern: str, example: str, **more: Any) -> WithJsonSchema:
-    """What the document says of a string whose rules are checked in words."""
+    """Return the schema, for the document, of a string whose rules are checked in words."""
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example], **more})
 
 
@@ -138,7 +139,6 @@ _NO_NUL = r"^[^\x00]*$"
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL),
-    Field(examples=["a name"]),
 ]
 # The client's own name of a team, a key or a user; a UUID is one.
 ClientId = Annotated[
@@ -149,13 +149,12 @@ ClientId = Annotated[
 Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL),
-    Field(examples=["a text"]),
 ]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),
     AfterValidator(_in_utc),
-    Field(description="RFC 3339, with an offset.", examples=["2026-11-01T00:00:00Z"]),
+    Field(examples=["2026-11-01T00:00:00Z"]),
 ]
 Time = Annotated[datetime, AfterValidator(_in_utc)]

@@ -34,8 +34,8 @@ def parse_usd(text: object) -> Decimal:
 
 
 def format_money(amount: Decimal) -> str:
-    """The amount in full, with no exponent and no needless zeros but for two: 0.00012300 is
-    "0.000123" and 25.5 is "25.50"."""
+    """Return the amount in full, without an exponent, with two decimals or as many as it needs:
+    0.00012300 is "0.000123" and 25.5 is "25.50"."""
     text = f"{amount:f}"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
@@ -56,7 +56,7 @@ def format_amounts(value: Any) -> Any:
 
 
 def convert(amount_usd: Decimal, rate: Decimal, minor_units: int) -> Decimal:
-    """The amount at `rate` units per dollar, rounded once, half-up, to the currency's minor unit
-    (ISO 4217)."""
+    """Return the amount at `rate` units per dollar, rounded once, half-up, to the currency's minor
+    unit (ISO 4217)."""
     with localcontext(prec=60):
         return (amount_usd * rate).quantize(Decimal(1).scaleb(-minor_units), ROUND_HALF_UP)

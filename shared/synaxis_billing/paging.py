@@ -22,9 +22,10 @@ class Dated(Protocol):
 
 
 class Page[Item](Answer):
-    """`next_cursor` is null on the last page."""
+    """A page of a list, newest first."""
 
     items: list[Item]
+    """The items of this page."""
     next_cursor: str | None
 
 
@@ -47,12 +48,17 @@ def paginate[Item: Dated](
     items, searched = fetch(min(ends, default=None), limit + 1)
     if len(items) > limit:
         items, searched = items[:limit], items[limit - 1].created_at
-    return items, searched and cursor_at(listed, organization_id, searched)
+    return items, next_cursor(listed, organization_id, searched)
 
 
 def reached(value: dict[str, Any]) -> datetime | None:
     """Return the instant that a database's search of a list reached; None at the list's end."""
     return value["reached"] and datetime.fromisoformat(value["reached"])
+
+
+def next_cursor(listed: str, organization_id: UUID, reached: datetime | None) -> str | None:
+    """Return the cursor of what comes before the instant that a page reached, None at the end."""
+    return None if reached is None else cursor_at(listed, organization_id, reached)
 
 
 def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:

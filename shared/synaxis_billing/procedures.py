@@ -11,8 +11,8 @@ import psycopg
 from synaxis_billing.errors import TooManyRequests, refusals
 from synaxis_billing.money import format_money
 
-# How a function says that it did what it was asked, or had done it before.
-_SUCCESSES = ("created", "found", "replayed")
+# The outcomes of a function that did what the call asked, now or before.
+SUCCESSES = ("created", "found", "replayed")
 # The SQLSTATE of billing.lock_organization() when too many calls of an organization wait.
 _TOO_MANY = "SB429"
 # How long a call waits outside of the database, where it takes no connection from others.
@@ -49,7 +49,7 @@ def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
     Raises the BillingError that has the outcome's code, and UnknownOutcome for any other.
     """
     code, value = outcome["outcome"], outcome["value"]
-    if code in _SUCCESSES:
+    if code in SUCCESSES:
         return value, code == "replayed"
     kind = next((kind for kind in refusals() if kind.code == code), None)
     if kind is None:

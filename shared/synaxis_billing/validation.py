@@ -1,4 +1,4 @@
-"""What pydantic found wrong, told in the product's own words."""
+"""Errors of pydantic in the product's own words."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,10 +8,10 @@ from synaxis_billing.errors import InvalidRequest, invalid_fields
 from synaxis_billing.idempotency import IdempotencyKeyRequired
 
 _KEY = ("/idempotency-key", "/idempotency_key")
-# Where pydantic's own words would speak of Python.
+# In place of messages of pydantic that name Python's types.
 _RULES = {
     "missing": "is required",
-    "extra_forbidden": "is not a field of this request",
+    "extra_forbidden": "is not a known field",
     "string_type": "must be a string",
     "string_pattern_mismatch": "has a character that is not allowed",
     "model_attributes_type": "must be a JSON object",
@@ -20,6 +20,8 @@ _RULES = {
     "list_type": "must be a JSON array",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "json_invalid": "must be JSON",
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
     "timezone_aware": "must have an offset, such as Z",
@@ -29,7 +31,8 @@ _RULES = {
 
 
 def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
-    """The refusal that names each bad field by JSON pointer (RFC 6901) and the rule it breaks."""
+    """Return the refusal that names each bad field by JSON pointer (RFC 6901) and the rule it
+    breaks."""
     found = [_field_error(error) for error in errors]
     if any(error["pointer"].endswith(_KEY) and error["detail"] == "is required" for error in found):
         return IdempotencyKeyRequired(errors=found)
@@ -38,12 +41,16 @@ def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     place, *path = error["loc"] or ("body",)
+    return {"in": str(place), "pointer": pointer(path), "detail": rule(error)}
+
+
+def rule(error: Mapping[str, Any]) -> str:
+    """Return the rule that one of pydantic's errors found broken; it completes "<field> ..."."""
     said = str(error.get("msg")).removeprefix("Value error, ").partition(" after validation")[0]
     said = re.sub("^(Input|String|List|Tuple) should", "must", said)
-    message = _RULES.get(error["type"], said)
-    return {"in": str(place), "pointer": pointer(path), "detail": message}
+    return _RULES.get(error["type"], said)
 
 
 def pointer(path: Sequence[object]) -> str:
-    """RFC 6901's text for a path of names and positions."""
+    """Return the JSON pointer (RFC 6901) of a path of names and positions."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -22,37 +22,35 @@ EXAMPLES = int(os.environ.get("FUZZ", "3"))
 HERE = Path(__file__).parent
 
 
-def operations(api: Client) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, methods in api.get("/openapi.json").json()["paths"].items():
+DOCUMENT = json.loads((ROOT / "docs/openapi.json").read_text())
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             yield f"{method.upper()} {path}", operation
 
 
-def test_every_refusal_of_a_route_is_one_that_a_reader_is_told_of(api: Client) -> None:
+def test_every_refusal_of_a_route_is_one_that_a_reader_is_told_of() -> None:
     page = (ROOT / "docs/integrate.md").read_text()
     refusals = page.partition("## Refusals")[2].partition("##")[0]
     rows = re.findall(r"^\| ([0-9, ]+) \|", refusals, re.M)
     told = {status.strip() for row in rows for status in row.split(",")}
     documented = set()
-    for route, operation in operations(api):
+    for route, operation in operations():
         refused = {one for one in operation["responses"] if one >= "400"}
-        assert {"400", "413", "429", "503"} <= refused, route
+        assert {"400", "413", "429", "500", "503", "504"} <= refused, route
         assert ({"401", "403"} <= refused) == ("security" in operation), route
         assert "421" in refused or "{organization_id}" not in route, route
         assert "404" in refused or "{" not in route, route
-        for status in refused:
-            content = operation["responses"][status]["content"]["application/problem+json"]
-            assert content["schema"]["$ref"] == "#/components/schemas/Problem"
         documented |= refused
     assert documented == told
 
 
-def test_no_field_of_a_change_has_a_default_that_a_generated_client_would_send(
-    api: Client,
-) -> None:
-    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+def test_no_field_of_a_change_has_a_default_that_a_generated_client_would_send() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
     changes = []
-    for route, operation in operations(api):
+    for route, operation in operations():
         if route.startswith("PATCH"):
             name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
             changes.append(schemas[name.rpartition("/")[2]])

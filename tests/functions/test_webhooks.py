@@ -1,5 +1,8 @@
 """Webhooks over HTTP, from the endpoint to what it receives."""
 
+from typing import Any
+
+from synaxis_billing.webhooks.events import BODIES
 from tests.support.receiver import receiving
 from tests.support.running import Client, wait_until
 
@@ -36,6 +39,7 @@ def test_from_an_endpoint_to_what_it_is_told(api: Client) -> None:
         for got in (first, second):
             told = got.verified(secret)
             assert (told["type"], told["data"]["balance_usd"]) == ("balance.low", "4.00")
+            assert_documented(told)
     rotated = api.post(f"{endpoint}/rotate-secret").json()
     assert rotated["secret"].startswith("whsec_")
     off = api.http.patch(endpoint, json={"enabled": False}).json()
@@ -50,6 +54,11 @@ def test_from_an_endpoint_to_what_it_is_told(api: Client) -> None:
     assert api.http.delete(endpoint).json()["id"] == made.json()["id"]
     gone = api.http.delete(endpoint)
     assert (gone.status_code, gone.json()["code"]) == (404, "webhook_endpoint_not_found")
+
+
+def assert_documented(told: dict[str, Any]) -> None:
+    """Check the body of a webhook, which has exactly the members that the document names."""
+    BODIES[told["type"]].model_validate(told, extra="forbid")
 
 
 def test_what_is_wrong_with_an_endpoint_is_named(api: Client) -> None:

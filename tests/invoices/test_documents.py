@@ -314,12 +314,6 @@ def test_usage_of_no_model_is_in_the_page_s_language() -> None:
     assert "Usage, counted twice" in only_page(note)
 
 
-def test_lines_that_do_not_add_up_for_their_rounding_are_explained() -> None:
-    explained = "rounded on its own"
-    assert explained not in only_page(invoice())
-    assert explained in only_page(invoice(subtotal_billing_currency=Decimal("1196.47")))
-
-
 def test_a_model_that_the_description_does_not_name_is_under_it() -> None:
     items = (
         line_item("Support", "1.00", "0.92", model="gpt-4o", provider="openai"),

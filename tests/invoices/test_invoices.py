@@ -18,7 +18,7 @@ from synaxis_billing import currencies
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from synaxis_billing.invoices import credit_notes, invoices
-from synaxis_billing.invoices.invoices import Payment
+from synaxis_billing.invoices.invoices import InvoicePayment
 from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
 from tests.support.billing import DAY, cancel, credit, draft, issue, pay, rates, today
@@ -365,7 +365,7 @@ def test_another_tenant_sees_and_changes_no_invoice(database: Database, billed: 
         with pytest.raises(NotFound):
             invoices.list_invoices(db, stranger, billed, None, 10, None)
         with pytest.raises(NotFound):
-            invoices.pay_invoice(db, stranger, billed, invoice.id, Payment())
+            invoices.pay_invoice(db, stranger, billed, invoice.id, InvoicePayment())
         with pytest.raises(NotFound):
             invoices.get_invoice(db, stranger, UUID(stranger.tenant), invoice.id)
 

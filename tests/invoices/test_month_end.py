@@ -43,7 +43,7 @@ def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.Invoi
     return sorted(found, key=lambda one: one.period_start)
 
 
-def progress(db: psycopg.Connection, month: str = MONTH) -> month_end.Progress:
+def progress(db: psycopg.Connection, month: str = MONTH) -> month_end.MonthEndProgress:
     return month_end.get_progress(db, PLATFORM, month)
 
 
@@ -150,6 +150,9 @@ def test_one_that_cannot_be_billed_is_reported_and_harms_no_other(database: Data
         invoices.cancel_invoice(db, PLATFORM, bad, blocking.id)
         [left] = [page for page in month_end.plan_month(db, MONTH) if page]
         assert [job.organization_id for job in left] == [bad]
+        # The failure of the run before does not count in this one.
+        found = progress(db)
+        assert (found.failed, found.pending, found.failures) == (0, 1, [])
         assert bill(db, bad) == "issued"
         assert progress(db).failed == 0
 

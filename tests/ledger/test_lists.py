@@ -126,7 +126,7 @@ def test_holds_are_listed_as_they_are_now(database: Database) -> None:
         steps.release(db, made[1])
         admin.execute("UPDATE billing.holds SET expires_at = now() WHERE id = %s", [made[2].id])
 
-        def listed(status: holds.Status | None, request_id: str | None = None) -> list[UUID]:
+        def listed(status: holds.HoldStatus | None, request_id: str | None = None) -> list[UUID]:
             page = holds.list_holds(
                 db, steps.PLATFORM, organization_id, status, request_id, 100, None
             )
@@ -163,7 +163,7 @@ def test_the_platform_finds_an_organization_by_name_and_by_its_own_id(
         listed: list[profile.OrganizationWithBalance] = everything(lambda at: page(cursor=at))
         assert [one.id for one in listed] == made[::-1]
         [first] = page("acme-0").items
-        assert (first.balance_usd, first.held_usd, first.available_usd) == (5, 2, 3)
+        assert [first.balance_usd, first.held_usd, first.available_usd] == [5, 2, 3]
         named: list[profile.OrganizationWithBalance] = everything(
             lambda at: page(name="ME 1", cursor=at)
         )

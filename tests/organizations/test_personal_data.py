@@ -58,7 +58,7 @@ def db(database: Database) -> Iterator[psycopg.Connection]:
 def used(db: psycopg.Connection) -> UUID:
     """An organization of which there is something of every kind."""
     acme = new_organization(db, "100", address="Main Street 1", low_balance_threshold_usd="99.5")
-    request = endpoints.NewEndpoint.model_validate({"url": "https://hooks.example.com/"})
+    request = endpoints.NewWebhookEndpoint.model_validate({"url": "https://hooks.example.com/"})
     endpoints.create_endpoint(db, PLATFORM, acme, request, private=False)
     top_up(db, acme, "1", description="for Jane", initiated_by=JANE)
     charge(db, acme, "2", JANE)
@@ -73,8 +73,8 @@ def used(db: psycopg.Connection) -> UUID:
 
 def exported(
     db: psycopg.Connection, organization_id: UUID, initiated_by: str | None = None, limit: int = 2
-) -> list[personal_data.Record]:
-    found: list[personal_data.Record] = []
+) -> list[personal_data.PersonalDataRecord]:
+    found: list[personal_data.PersonalDataRecord] = []
     cursor = None
     while True:
         page = personal_data.export_personal_data(

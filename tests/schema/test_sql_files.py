@@ -1,5 +1,7 @@
 """The SQL can be read in one go, in any order, and names what it writes."""
 
+import importlib
+import pkgutil
 import re
 from collections import Counter
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from synaxis_billing import schema
+import synaxis_billing
+from synaxis_billing import procedures, schema
+from synaxis_billing.errors import refusals
 from synaxis_billing.schema import migrate as migrations
 from synaxis_billing.schema.migrate import function_files, migrate
 from tests.conftest import Database
@@ -70,6 +74,38 @@ def test_a_function_has_one_place_and_one_signature() -> None:
     names = Counter(re.findall(r"^CREATE (?:OR REPLACE )?FUNCTION billing\.(\w+)", text, re.M))
     assert [name for name, count in names.items() if count > 1] == []
     assert len(names) > 100
+
+
+def outcomes(text: str) -> set[str]:
+    """Return the codes with which the functions in the text of a file can end."""
+    found = set(re.findall(r"billing\.outcome\(\s*'(\w+)'", text))
+    for cases in re.findall(r"billing\.outcome\(\s*CASE\b(.*?)\bEND\b", text, re.S):
+        found |= set(re.findall(r"(?:THEN|ELSE)\s+'(\w+)'", cases))
+    return found
+
+
+def test_every_refusal_has_one_owner_in_python() -> None:
+    for module in pkgutil.walk_packages(synaxis_billing.__path__, "synaxis_billing."):
+        if ".edge" not in module.name:
+            importlib.import_module(module.name)
+    declared = Counter(kind.code for kind in refusals())
+    assert [code for code, count in declared.items() if count > 1] == []
+    ended = set().union(*(outcomes(path.read_text()) for path in FILES))
+    # The profile's own module answers for a time zone: as a rule of the field.
+    assert ended - declared.keys() - set(procedures.SUCCESSES) == {"unknown_timezone"}
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("RETURN billing.outcome('hold_not_found');", {"hold_not_found"}),
+        ("SELECT billing.outcome(\n    'gone', json_build_object())", {"gone"}),
+        ("billing.outcome(CASE WHEN x THEN 'a' WHEN y = 'z' THEN 'b' ELSE 'c' END)", set("abc")),
+        ("RETURN billing.outcome(p_code);", set()),
+    ],
+)
+def test_the_outcomes_of_a_file_are_found(text: str, codes: set[str]) -> None:
+    assert outcomes(text) == codes
 
 
 def test_rounding_is_pure() -> None:

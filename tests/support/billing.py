@@ -9,10 +9,10 @@ import psycopg
 from synaxis_billing.invoices import credit_notes, invoices
 from synaxis_billing.invoices.credit_notes import CreditNoteRequest
 from synaxis_billing.invoices.invoices import (
+    InvoicePayment,
     InvoicePeriod,
     Issuer,
     Party,
-    Payment,
 )
 from synaxis_billing.rates.rates import Rate
 from tests.support.steps import PLATFORM, new_key
@@ -60,7 +60,7 @@ def issue(
 
 
 def pay(db: psycopg.Connection, invoice: invoices.Invoice) -> invoices.Invoice:
-    return invoices.pay_invoice(db, PLATFORM, invoice.organization_id, invoice.id, Payment())
+    return invoices.pay_invoice(db, PLATFORM, invoice.organization_id, invoice.id, InvoicePayment())
 
 
 def cancel(db: psycopg.Connection, invoice: invoices.Invoice) -> invoices.Invoice:

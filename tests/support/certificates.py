@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that vouches for itself."""
+"""A self-signed certificate."""
 
 import datetime
 import ipaddress
@@ -10,9 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def certificate_of(folder: Path) -> tuple[Path, Path]:
-    """The files of the certificate and of its key."""
+def certificate_of(folder: Path, *names: str) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1, or for hosts of these names; return the files of the
+    certificate and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
+    hosts: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    hosts = hosts or [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
@@ -24,7 +27,7 @@ def certificate_of(folder: Path) -> tuple[Path, Path]:
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName(hosts),
             critical=False,
         )
         .sign(key, hashes.SHA256())

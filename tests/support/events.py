@@ -69,6 +69,7 @@ STATUSES = {
     "cache_statistics": 200,
     "invalidate_cache": 200,
     "health": 200,
+    "api_document": 200,
 }
 # Those of a schedule or a queue, and their functions.
 OTHERS = {

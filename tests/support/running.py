@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import httpx
@@ -67,7 +67,9 @@ class Client:
         return path
 
 
-def start(state: Path, **environment: str) -> "subprocess.Popen[str]":
+def start(
+    state: Path, terminal: int | IO[str] = subprocess.PIPE, /, **environment: str
+) -> "subprocess.Popen[str]":
     """`make run`'s process."""
     return subprocess.Popen(
         [sys.executable, "-m", "local", "run"],
@@ -79,8 +81,8 @@ def start(state: Path, **environment: str) -> "subprocess.Popen[str]":
             "PORT": "0",
             **environment,
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=terminal,
+        stderr=terminal,
         text=True,
     )
 

@@ -24,7 +24,7 @@ API = {
     for function in read({}).functions.values()
     if function.routes
 }
-UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction"}
+UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction", "ApiDocsFunction"}
 FUNCTIONS = of_type("AWS::Lambda::Function")
 QUEUES = of_type("AWS::SQS::Queue")
 
@@ -411,6 +411,14 @@ def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() 
         assert [one["Name"]["Ref"] for one in group["AlarmConfiguration"]["Alarms"]] == [
             *("ApiErrorsAlarm", "ApiRefusesAlarm")
         ]
+
+
+def test_a_public_route_of_the_reference_has_a_limit_of_its_own() -> None:
+    [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
+    limits = stage["Properties"]["RouteSettings"]
+    default = stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    assert limits.keys() == {"GET /openapi.json", "GET /docs", "GET /docs/{file}"}
+    assert all(of["ThrottlingRateLimit"] <= default / 100 for of in limits.values())
 
 
 def test_every_function_waits_for_the_migration() -> None:

@@ -33,16 +33,16 @@ def test_every_folder_of_functions_is_declared() -> None:
     }
 
 
-def test_only_health_is_open() -> None:
+def test_only_health_and_the_reference_are_open() -> None:
     assert [route.key for function in WITH_ROUTES for route in function.routes if route.open] == [
-        "GET /health"
+        *("GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}")
     ]
 
 
 def test_the_environment_is_declared_and_used() -> None:
     for name, function in TEMPLATE.functions.items():
-        # What asks the internet has no way to the data.
-        asks = name in ("FxFetchFunction", "WebhookSendFunction")
+        # What asks the internet, or needs no data, has no way to it.
+        asks = name in ("FxFetchFunction", "WebhookSendFunction", "ApiDocsFunction")
         assert function.environment["DATABASE_URL"] == ("" if asks else "postgresql://x")
         assert function.environment["REDIS_URL"] == ("" if asks else "redis://y")
     used = {name.upper() for name in Settings.model_fields}

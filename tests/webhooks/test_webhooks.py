@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import WebhookVerificationError
 
+from synaxis_billing import web
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError, Conflict, InvalidRequest, NotFound
 from synaxis_billing.invoices import invoices
@@ -25,12 +26,13 @@ from synaxis_billing.organizations.profile import OrganizationChange
 from synaxis_billing.webhooks import delivery, endpoints
 from synaxis_billing.webhooks.delivery import Attempt, Signed
 from synaxis_billing.webhooks.endpoints import (
-    EndpointChange,
-    EndpointWithSecret,
-    Event,
-    NewEndpoint,
-    Replay,
+    NewWebhookEndpoint,
+    WebhookEndpointChange,
+    WebhookEndpointWithSecret,
+    WebhookEvent,
+    WebhookReplay,
 )
+from synaxis_billing.webhooks.events import BODIES
 from tests.conftest import Database
 from tests.support.billing import cancel, credit, draft, issue, pay
 from tests.support.certificates import certificate_of
@@ -48,8 +50,10 @@ from tests.support.steps import (
 URL = "https://hooks.example.com/billing"
 
 
-def last_hour() -> Replay:
-    return Replay.model_validate({"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat()})
+def last_hour() -> WebhookReplay:
+    return WebhookReplay.model_validate(
+        {"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
+    )
 
 
 @pytest.fixture
@@ -70,17 +74,19 @@ def endpoint(
     url: str = URL,
     types: Any = (),
     private: bool = True,
-) -> EndpointWithSecret:
-    request = NewEndpoint.model_validate({"url": url, "types": types})
+) -> WebhookEndpointWithSecret:
+    request = NewWebhookEndpoint.model_validate({"url": url, "types": types})
     return endpoints.create_endpoint(db, PLATFORM, organization_id, request, private=private)
 
 
-def update(db: psycopg.Connection, of: endpoints.Endpoint, **change: Any) -> endpoints.Endpoint:
-    asked = EndpointChange.model_validate(change)
+def update(
+    db: psycopg.Connection, of: endpoints.WebhookEndpoint, **change: Any
+) -> endpoints.WebhookEndpoint:
+    asked = WebhookEndpointChange.model_validate(change)
     return endpoints.update_endpoint(db, PLATFORM, of.organization_id, of.id, asked, private=False)
 
 
-def events(db: psycopg.Connection, organization_id: UUID) -> list[Event]:
+def events(db: psycopg.Connection, organization_id: UUID) -> list[WebhookEvent]:
     """Newest first."""
     return endpoints.list_events(db, PLATFORM, organization_id, None, 100, None).items
 
@@ -127,6 +133,7 @@ def make_due(admin: psycopg.Connection) -> None:
 
 def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Connection) -> None:
     acme = new_organization(db, "10", billing_currency="EUR")
+    endpoint(db, acme)
     charge(db, acme, "4")
     invoice = issue(db, draft(db, acme))
     with database.admin() as admin:
@@ -161,6 +168,11 @@ def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Co
     assert cancelled.data["status"] == "cancelled"
     assert credited.data["credit_note_number"] == note.credit_note_number
     assert credited.data["transaction_id"] == str(note.transaction_id)
+    bodies = [json.loads(request.body) for request in claim(db)]
+    assert len(bodies) == 5
+    for body in bodies:
+        # Exactly what the document says.
+        BODIES[body["type"]].model_validate(body, extra="forbid")
 
 
 def test_a_draft_is_nobodys_news(db: psycopg.Connection) -> None:
@@ -479,7 +491,7 @@ def test_an_event_is_told_again_when_asked_with_the_same_id(db: psycopg.Connecti
     delivery.record(db, attempt(first, 200))
     nothing = endpoints.replay_events(db, PLATFORM, acme, made.id, last_hour())
     assert nothing.replayed == 0
-    asked = Replay(event_id=first.event_id)
+    asked = WebhookReplay(event_id=first.event_id)
     assert endpoints.replay_events(db, PLATFORM, acme, made.id, asked).replayed == 1
     [second] = claim(db)
     assert (second.headers["webhook-id"], second.body) == (first.headers["webhook-id"], first.body)
@@ -489,7 +501,7 @@ def test_an_event_is_told_again_when_asked_with_the_same_id(db: psycopg.Connecti
     theirs = endpoint(db, stranger)
     with pytest.raises(NotFound, match="event does not exist"):
         endpoints.replay_events(db, PLATFORM, stranger, theirs.id, asked)
-    for wrong in (Replay(), last_hour().model_copy(update={"event_id": first.event_id})):
+    for wrong in (WebhookReplay(), last_hour().model_copy(update={"event_id": first.event_id})):
         with pytest.raises(InvalidRequest):
             endpoints.replay_events(db, PLATFORM, acme, made.id, wrong)
 
@@ -515,7 +527,7 @@ def test_an_endpoint_is_changed_and_deleted_by_its_organization_alone(
             lambda: endpoints.rotate_secret(db, of_other, of, made.id),
             lambda: endpoints.replay_events(db, of_other, of, made.id, last_hour()),
             lambda: endpoints.update_endpoint(
-                db, of_other, of, made.id, EndpointChange(enabled=False), private=False
+                db, of_other, of, made.id, WebhookEndpointChange(enabled=False), private=False
             ),
         ]
 
@@ -618,11 +630,11 @@ def test_an_answer_that_is_no_success_is_a_failure(receiver: Receiver) -> None:
 def test_an_endpoint_that_is_slow_or_not_there_is_a_failure_in_time(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(web, "DEADLINE_SECONDS", 0.3)
     for trickles in (0.02, 30):
         receiver.trickles = trickles
         sent = delivery.send(request_to(receiver.url), private=True)
-        assert sent.error == "it did not answer in time"
+        assert sent.error == "it did not answer within 0.3 seconds"
         assert not receiver.trickled
     with receiving() as gone:
         url = gone.url

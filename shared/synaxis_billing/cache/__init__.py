@@ -1,7 +1,7 @@
-"""Values of one tenant at a time: this container's memory (L1), Redis (L2), then the source.
+"""A cache of values per tenant: this container's memory (L1), then Redis (L2), then the source.
 
-A value that began to be loaded before an invalidation is never stored after it; what decides about
-money reads none of this. Losing Redis costs speed, and nothing else.
+A value whose load began before an invalidation is never stored after it. Nothing that decides about
+money reads the cache. Losing Redis costs speed and nothing else.
 """
 
 from synaxis_billing.cache.keys import PLATFORM, Family, Key

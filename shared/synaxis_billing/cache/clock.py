@@ -1,5 +1,5 @@
-"""Both clocks. A container that is frozen may find its monotonic clock where it left it, and its
-wall clock can be set: what must have expired is expired by whichever says so."""
+"""The two clocks. The monotonic clock may stand still while a container is frozen, and the wall
+clock can be set: a value expires when either says so."""
 
 from collections.abc import Callable
 from time import monotonic, time

@@ -1,4 +1,4 @@
-"""How Redis is connected to: with deadlines, and one TLS context for all connections."""
+"""Connections to Redis, with deadlines and one TLS context for all of them."""
 
 import functools
 import socket
@@ -17,7 +17,8 @@ ANSWER_SECONDS = 0.1
 
 
 class SharedContextConnection(SSLConnection):
-    """redis-py would make a context, and read all certificates, for each connection."""
+    """A connection with the shared TLS context: redis-py would make one, and read all certificates,
+    for each connection."""
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
         context = _context(self.ca_certs, self.check_hostname, self.cert_reqs)
@@ -48,10 +49,10 @@ class _Tokens(CredentialProvider):
 
 
 def client_of(url: str, cluster: bool, token: Token | None = None) -> Any:
-    """A client of one connection (a cluster's: one to each node); connects at its first use, as the
-    user and with the password that `token` returns, or the URL's own.
+    """Return a client of one connection (for a cluster: one to each node). It connects at its first
+    use, as the user and with the password that `token` returns, or with those of the URL.
 
-    What a connection that was reset had been asked is asked once more; a timeout is final.
+    A command is sent once more when its connection was reset; a timeout is final.
     """
     options: dict[str, Any] = {
         "socket_timeout": ANSWER_SECONDS,
@@ -66,7 +67,7 @@ def client_of(url: str, cluster: bool, token: Token | None = None) -> Any:
     if url.startswith("rediss:"):
         options["connection_class"] = SharedContextConnection
     if cluster:
-        # Known once its nodes are: not at the top, for the many that have no cluster.
+        # Not at the top: most deployments have no cluster.
         from redis.cluster import RedisCluster
 
         return RedisCluster.from_url(url, retry=Retry(NoBackoff(), 1), **options)

@@ -1,4 +1,4 @@
-"""What became of the questions to the cache, per family of values."""
+"""Counts of hits and misses, per family of values."""
 
 from dataclasses import asdict, dataclass, fields
 
@@ -26,6 +26,6 @@ class Counts:
 
     @property
     def hit_ratio(self) -> float | None:
-        """Answers that the source was not asked for, of all; None before the first."""
+        """Return the share of answers that did not need the source; None before the first."""
         hits = self.l1_hits + self.l2_hits
         return hits / (hits + self.misses) if hits + self.misses else None

@@ -1,4 +1,4 @@
-"""What is cached: families of values of one type, and keys that cannot be had without a tenant."""
+"""Families of values of one type, and the keys of values, each of one tenant."""
 
 import hashlib
 import re
@@ -7,12 +7,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeAliasType, Union, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel
 
-# The tenant of what belongs to no organization, such as exchange rates.
+# The tenant of values without an organization, such as exchange rates.
 PLATFORM = UUID(int=0)
 # No wildcard, brace, separator or control character.
 _PART = re.compile(r"[A-Za-z0-9_.=+-]{1,200}")
@@ -64,9 +64,10 @@ class Family[T: BaseModel]:
         self.schema = hashlib.sha256(_signature(model).encode()).digest()[:8]
 
     def key(self, tenant: UUID, *parts: str, tags: tuple[str, ...] = ()) -> Key[T]:
-        """The key of one value; whoever invalidates one of the tags invalidates it.
+        """Return the key of one value; an invalidation of one of the tags invalidates the value.
 
-        Raises ValueError for a part that is empty, or has other than letters, digits and _.=+-
+        Raises ValueError for a part that is empty, or has characters other than letters, digits and
+        _.=+-
         """
         if not isinstance(tenant, UUID):
             raise TypeError("a key needs the UUID of its tenant")
@@ -80,7 +81,7 @@ class Family[T: BaseModel]:
 
 
 def value_name(tenant: UUID, name: str) -> str:
-    """Where Redis has the value of a key that is named family:part... within its tenant."""
+    """Return the name in Redis of the value of family:part... of a tenant."""
     return f"{_slot(tenant)}v:{name}"
 
 
@@ -102,7 +103,7 @@ def _slot(tenant: UUID) -> str:
 
 
 def parse_key(text: str) -> tuple[UUID, str]:
-    """The tenant and the name of a public key. Raises ValueError."""
+    """Return the tenant and the name of a public key. Raises ValueError."""
     place, _, rest = text.partition(":")
     tenant, _, name = rest.partition(":")
     if place != "tenant" or not name:
@@ -113,8 +114,8 @@ def parse_key(text: str) -> tuple[UUID, str]:
 
 
 def parse_pattern(text: str) -> tuple[UUID, str | None]:
-    """What a pattern such as tenant:{uuid}:spending:* comes to: a tenant and a family of it, or
-    all of the tenant (None). Raises ValueError for one that does not name its tenant."""
+    """Return the tenant and the family that a pattern such as tenant:{uuid}:spending:* means; None
+    for all families. Raises ValueError for a pattern that does not name its tenant."""
     place, _, rest = text.partition(":")
     tenant, _, name = rest.partition(":")
     if place != "tenant" or not name.endswith("*"):
@@ -130,7 +131,9 @@ def _part(text: str) -> str:
 
 
 def _signature(kind: Any) -> str:
-    """A text that changes whenever the shape of the type does."""
+    """Return a text that changes whenever the shape of the type does."""
+    if isinstance(kind, TypeAliasType):
+        kind = kind.__value__
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         if not kind.model_config.get("frozen") or kind.model_config.get("extra") == "allow":
             raise TypeError(f"{kind.__name__} is not frozen, or has fields of any name")
@@ -148,4 +151,4 @@ def _signature(kind: Any) -> str:
     if origin in (tuple, frozenset, Union, UnionType):
         inner = [_signature(of) for of in get_args(kind) if of is not Ellipsis]
         return f"{origin.__name__}[{','.join(inner)}]"
-    raise TypeError(f"{kind} can be changed by whoever gets it, or is of no known kind")
+    raise TypeError(f"{kind} is mutable, or not of a known kind")

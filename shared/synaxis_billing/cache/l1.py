@@ -1,4 +1,4 @@
-"""This container's own memory: a few seconds of values that nobody can change."""
+"""This container's memory: immutable values, for a few seconds."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ MISSING: Any = object()
 
 
 class Stamp(NamedTuple):
-    """When a read began, and until when what it finds is good, by both clocks."""
+    """The time at which a read began, and the end of what it finds, by both clocks."""
 
     since: float
     until: float
@@ -36,7 +36,8 @@ class L1:
         return len(self._entries)
 
     def get(self, name: str) -> Any:
-        """The value, or MISSING. A hit is counted where the value was stored to be."""
+        """Return the value, or MISSING. A hit is counted where the value was stored to be
+        counted."""
         entry = self._entries.get(name)
         if entry is None:
             return MISSING
@@ -48,7 +49,8 @@ class L1:
         return MISSING
 
     def stamp(self) -> Stamp:
-        """Taken before a read begins, so that its delay never adds to a value's life."""
+        """Return a stamp, before a read begins: the delay of the read never extends the life of the
+        value."""
         now = self._wall()
         return Stamp(now, now + SECONDS, self._monotonic() + SECONDS, self._epoch)
 
@@ -66,13 +68,13 @@ class L1:
             self.evictions += 1
 
     def remove(self, *names: str) -> None:
-        """Forget the names; what is being read now is not kept."""
+        """Forget the names; a value that is being read now is not kept."""
         self._epoch += 1
         for name in names:
             self._forget(name)
 
     def wake(self) -> None:
-        """Called as an invocation begins: after a freeze nothing is as it was."""
+        """Forget all values if the container was frozen; called when an invocation begins."""
         now = self._wall()
         if not 0 <= now - self._awake_at <= SECONDS:
             self.clear()

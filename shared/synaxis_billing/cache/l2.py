@@ -47,7 +47,7 @@ Found = tuple[bytes | None, bool]
 
 
 class Unreachable(Exception):
-    """Redis did not do what was asked, in time or at all."""
+    """Redis did not execute a command in time."""
 
 
 class Leased(NamedTuple):
@@ -112,7 +112,7 @@ class L2:
         return 0 <= self._wall() - self._failed_at < self._pause
 
     def read(self, keys: Sequence[Key[Any]]) -> dict[str, Found]:
-        """What is stored and good of keys of one tenant, by their wire names."""
+        """Return the valid values of keys of one tenant, by their wire names."""
         fences = fences_of(keys)
         names = [*fences, *[key.wire for key in keys]]
         # By its name: mget() would look through the names once more.
@@ -133,7 +133,7 @@ class L2:
         return found
 
     def lease(self, keys: Sequence[Key[Any]], leased: Sequence[Key[Any]]) -> Leased:
-        """Take the right to fill, which another may have; taken before the load begins."""
+        """Take the right to fill, before the load begins; another container may hold it."""
         fences = fences_of(keys)
         token = secrets.token_hex(8)
         names = [*fences, *(lease_name(key.wire) for key in leased)]
@@ -153,7 +153,8 @@ class L2:
         )
 
     def fill(self, fills: Sequence[Fill], leased: Leased, *, unleased: bool = False) -> set[str]:
-        """The wire names that were stored; the others had been invalidated, or were older."""
+        """Store values; return the wire names of those stored. The others were invalidated in
+        between, or are older."""
         now = self._wall()
         names, values = list(leased.fences), list[Any](leased.fences.values())
         for key, payload, version, fresh_seconds, lasting_seconds in fills:
@@ -166,12 +167,12 @@ class L2:
         return {fill.key.wire for fill, stored in zip(fills, answer, strict=True) if stored}
 
     def release(self, names: Iterable[str]) -> None:
-        """Give leases back, after a load that failed."""
+        """Give leases back after a load that failed."""
         leases = [lease_name(name) for name in names]
         self._do(lambda client: client.unlink(*leases))
 
     def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
-        """Each is of one tenant; all are sent at once."""
+        """Send all invalidations at once; each is of one tenant."""
 
         def send(client: redis.Redis) -> None:
             pipeline: Any = client.pipeline(transaction=False)
@@ -194,7 +195,7 @@ class L2:
         self._do(send)
 
     def ping(self) -> None:
-        """Raises Unreachable."""
+        """Check that Redis answers. Raises Unreachable."""
         self._do(lambda client: client.ping())
 
     def close(self) -> None:
@@ -230,7 +231,7 @@ class L2:
 
 
 def fences_of(keys: Iterable[Key[Any]]) -> list[str]:
-    """The fences that guard keys of one tenant."""
+    """Return the fences that guard keys of one tenant."""
     distinct = dict.fromkeys([key.fences for key in keys])
     return list(dict.fromkeys(name for fences in distinct for name in fences))
 
@@ -244,7 +245,7 @@ def floor_name(wire: str) -> str:
 
 
 def _guard(key: Key[Any], fences: dict[str, Any]) -> bytes | None:
-    """What a good value of the key goes on with after its head."""
+    """Return the part of a valid value of the key that follows its head."""
     try:
         return key.family.schema + b"".join([fences[name] for name in key.fences])
     except TypeError:

@@ -1,4 +1,4 @@
-"""One cache of two levels: this container's memory, then Redis, then whoever knows the value."""
+"""Two-level cache: this container's memory, then Redis, then the source of the value."""
 
 import contextlib
 import random
@@ -15,7 +15,7 @@ from synaxis_billing.cache.keys import Family, Key, parse_pattern
 from synaxis_billing.cache.l1 import L1, MISSING, Stamp
 from synaxis_billing.cache.l2 import L2, Fill, Found, Invalidation, Leased, Unreachable
 
-# For what another container is loading already; then it is loaded here too.
+# How long to wait for a load of another container; then this one loads too.
 WAIT_SECONDS = 0.25
 POLL_SECONDS = 0.01
 # Values stored together do not all expire together.
@@ -44,7 +44,7 @@ class Cache:
         self._counts: dict[str, Counts] = {}
 
     def get[T: BaseModel](self, key: Key[T]) -> T | None:
-        """The value if it is cached."""
+        """Return the value, or None if it is not cached."""
         value: T | None = self.l1.get(key.wire)
         if value is not MISSING:
             return value
@@ -56,7 +56,7 @@ class Cache:
         return self._kept(key, found, stamp)
 
     def get_many[T: BaseModel](self, keys: Sequence[Key[T]]) -> dict[Key[T], T]:
-        """Those that are cached, by one round trip. Raises ValueError for mixed tenants."""
+        """Return the cached values, by one round trip. Raises ValueError for mixed tenants."""
         _one_tenant(keys)
         known: dict[Key[T], T] = {}
         missing = []
@@ -80,7 +80,7 @@ class Cache:
     def get_or_load[T: BaseModel](
         self, key: Key[T], load: Callable[[], Loaded[T] | None]
     ) -> T | None:
-        """The value, cached or loaded; None if there is none."""
+        """Return the value, cached or loaded; None if there is none."""
         value: T | None = self.l1.get(key.wire)
         if value is not MISSING:
             return value
@@ -96,8 +96,9 @@ class Cache:
         keys: Sequence[Key[T]],
         load: Callable[[Sequence[Key[T]]], Mapping[Key[T], Loaded[T]]],
     ) -> dict[Key[T], T]:
-        """All that exist. `load` is asked once for what is cached nowhere, and may leave out what
-        does not exist. Raises what it raises, and ValueError for mixed tenants."""
+        """Return all values that exist. `load` is called once for those that are not cached, and
+        may leave out those that do not exist. Raises what `load` raises, and ValueError for mixed
+        tenants."""
         known, missing = self._from_l1(keys)
         stamp = self.l1.stamp()
         stale = {}
@@ -116,13 +117,13 @@ class Cache:
     def set[T: BaseModel](
         self, key: Key[T], value: T, *, version: int = 0, ttl_seconds: int | None = None
     ) -> None:
-        """Store what has just become true; a load under way will not overwrite it."""
+        """Store a new value; a load that is under way does not overwrite it."""
         self.set_many({key: Loaded(value, version)}, ttl_seconds=ttl_seconds)
 
     def set_many[T: BaseModel](
         self, values: Mapping[Key[T], Loaded[T]], *, ttl_seconds: int | None = None
     ) -> None:
-        """Raises Unreachable: then an older value may still be stored in Redis."""
+        """Store new values. Raises Unreachable: then an older value may still be in Redis."""
         keys = list(values)
         _one_tenant(keys)
         fills = [_fill(key, of.value, of.version, ttl_seconds) for key, of in values.items()]
@@ -136,15 +137,15 @@ class Cache:
         self.remove_many([key], version=version)
 
     def remove_many(self, keys: Sequence[Key[Any]], *, version: int = 0) -> None:
-        """From now on nobody gets what was cached, but for the few seconds of others' L1; with a
-        row version, nothing older is stored any more. Raises Unreachable."""
+        """Drop values, everywhere but in the L1 of other containers, which end within seconds; with
+        a row version, refuse to store older ones. Raises Unreachable."""
         _one_tenant(keys)
         if keys:
             self.invalidate([Invalidation({}, {key.wire: version for key in keys})])
 
     def remove_by_pattern(self, pattern: str) -> None:
-        """Drop all that fits tenant:{uuid}:* or tenant:{uuid}:{family}:...*, at no cost but one
-        write: of a narrower pattern, all of its family goes. Raises ValueError, Unreachable."""
+        """Drop all values that match tenant:{uuid}:* or tenant:{uuid}:{family}:...*, by one write;
+        a narrower pattern drops its whole family. Raises ValueError, Unreachable."""
         tenant, family = parse_pattern(pattern)
         if family is None:
             self.flush(tenant)
@@ -152,31 +153,31 @@ class Cache:
             self.invalidate([Invalidation.of(tenant, families={family: 0})])
 
     def remove_by_tag(self, tenant: UUID, *tags: str, version: int = 0) -> None:
-        """Drop all whose keys were made with one of the tags. Raises Unreachable."""
+        """Drop all values whose keys have one of the tags. Raises Unreachable."""
         self.invalidate([Invalidation.of(tenant, tags=dict.fromkeys(tags, version))])
 
     def flush(self, tenant: UUID) -> None:
-        """Drop all of a tenant, at no cost but one write. Raises Unreachable."""
+        """Drop all values of a tenant, by one write. Raises Unreachable."""
         self.invalidate([Invalidation.of(tenant, everything=0)])
 
     def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
-        """All of them in one step. Raises Unreachable: then it is to be done again."""
+        """Apply invalidations in one step. Raises Unreachable: then all must be applied again."""
         try:
             if self._l2 is not None and invalidations:
                 self._l2.invalidate(invalidations)
         finally:
             for one in invalidations:
                 if one.fences:
-                    # What a fence guarded is not looked up: all is asked for again.
+                    # The values behind a fence are not known here, so all are dropped.
                     self.l1.clear()
                 self.l1.remove(*one.values)
 
     def wake(self) -> None:
-        """Called as an invocation begins."""
+        """Forget L1 after a freeze; called when an invocation begins."""
         self.l1.wake()
 
     def counts(self, family: Family[Any]) -> Counts:
-        """What has been counted of a family, in this container."""
+        """Return the counts of a family in this container."""
         counts = self._counts.get(family.name)
         if counts is None:
             counts = self._counts[family.name] = Counts()
@@ -188,7 +189,7 @@ class Cache:
 
     @property
     def reachable(self) -> bool:
-        """Whether Redis answers now."""
+        """Say whether Redis answers now."""
         try:
             if self._l2 is not None:
                 self._l2.ping()
@@ -228,7 +229,7 @@ class Cache:
             return {}
 
     def _kept[T: BaseModel](self, key: Key[T], found: Found, stamp: Stamp) -> T | None:
-        """What Redis had, and for a few seconds this container has."""
+        """Return the values that Redis has, and keep them in L1."""
         family = key.family
         counts = self.counts(family)
         counts.l2_hits += 1
@@ -269,7 +270,7 @@ class Cache:
             return None
 
     def _awaited[T: BaseModel](self, keys: list[Key[T]]) -> dict[Key[T], T | None]:
-        """What another container is loading, if that is done in time."""
+        """Return the values that other containers are loading, if they finish in time."""
         known: dict[Key[T], T | None] = {}
         waited = 0.0
         while keys and waited < WAIT_SECONDS:
@@ -318,7 +319,7 @@ class Cache:
         return values
 
     def _store(self, fills: list[Fill], leased: Leased | None) -> Set[str] | None:
-        """The wire names of what was stored, or None when Redis was not there to say."""
+        """Return the wire names of the stored values; None when Redis did not answer."""
         if self._l2 is None or leased is None:
             return None
         ours = [fill for fill in fills if fill.key.wire in leased.keys]

@@ -18,32 +18,54 @@ from synaxis_billing.invalidations import outbox
 _measured: dict[str, Counts] = {}
 
 
-class FamilyStatistics(Answer):
+class CacheFamilyStatistics(Answer):
+    """The counts of one family of values."""
+
     l1_hits: int
+    """Reads that memory answered."""
     l2_hits: int
+    """Reads that Redis answered."""
     misses: int
+    """Reads that the source answered."""
     hit_ratio: float | None
+    """Share of reads that a cache answered, from 0 to 1; null before the first read."""
     fenced: int
+    """Values that were not stored because they were invalidated meanwhile."""
     stale: int
+    """Values that were served after their time, because the source failed or was being asked."""
     unreachable: int
+    """Reads for which Redis could not be reached."""
 
 
-class Statistics(Answer):
+class CacheStatistics(Answer):
     """The counts of this container since it started; each container has its own."""
 
     container_id: uuid.UUID
+    """Id of the container that answers."""
     region: str
+    """Region of the container."""
     l1_hits: int
+    """Reads that memory answered."""
     l2_hits: int
+    """Reads that Redis answered."""
     misses: int
+    """Reads that the source answered."""
     hit_ratio: float | None
+    """Share of reads that a cache answered, from 0 to 1; null before the first read."""
     fenced: int
+    """Values that were not stored because they were invalidated meanwhile."""
     l1_entries: int
+    """Values in memory."""
     l1_bytes: int
+    """Bytes of the values in memory."""
     l1_evictions: int
+    """Values that were removed from memory to make room."""
     redis_failures: int
+    """Failures of Redis."""
     breaker_open: bool
-    families: dict[str, FamilyStatistics]
+    """Whether Redis is not asked for now, because it failed."""
+    families: dict[str, CacheFamilyStatistics]
+    """The counts of each family of values, by its name."""
 
 
 @functools.cache
@@ -57,7 +79,8 @@ def cache() -> Cache:
 
 @functools.cache
 def container_id() -> uuid.UUID:
-    """Not at the top: containers that start from one snapshot would all have it."""
+    """Return an id of this container. Made at the first use: containers that start from one
+    snapshot would otherwise share it."""
     return uuid.uuid4()
 
 
@@ -73,10 +96,10 @@ def drain() -> int:
         return 0
 
 
-def statistics() -> Statistics:
+def statistics() -> CacheStatistics:
     here = cache()
     total = sum(here.families.values(), Counts())
-    return Statistics(
+    return CacheStatistics(
         container_id=container_id(),
         region=settings().aws_region,
         l1_hits=total.l1_hits,
@@ -90,7 +113,7 @@ def statistics() -> Statistics:
         redis_failures=here.failures,
         breaker_open=here.breaker_open,
         families={
-            name: FamilyStatistics(**of.as_dict(), hit_ratio=of.hit_ratio)
+            name: CacheFamilyStatistics(**of.as_dict(), hit_ratio=of.hit_ratio)
             for name, of in here.families.items()
         },
     )
@@ -122,5 +145,5 @@ def _wake() -> None:
     cache().wake()
 
 
-# Nothing is served from before a freeze, and the counts become metrics.
+# Values from before a freeze are not served, and the counts become metrics.
 invocation.register(begin=_wake, end=_measure)

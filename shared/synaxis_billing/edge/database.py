@@ -11,10 +11,10 @@ from psycopg.pq import TransactionStatus
 from synaxis_billing.edge.aws import credentials
 
 CONNECT_TIMEOUT_SECONDS = 3
-# The server gives a statement up after 5 seconds; a server that hangs is given up after this.
+# The server ends a statement after 5 seconds; a server that hangs is abandoned after this.
 ANSWER_SECONDS = 6
-# After this long a proxy or a firewall may have dropped the connection without a word. By the wall
-# clock: the other one stands still while the container is frozen.
+# After this long a proxy or a firewall may have dropped the connection silently. By the wall clock:
+# the monotonic one stands still while the container is frozen.
 IDLE_SECONDS = 60
 
 
@@ -49,7 +49,7 @@ def connection() -> psycopg.Connection:
             keepalives_idle=30,
             keepalives_interval=5,
             keepalives_count=3,
-            # A peer that has silently gone is found out before the function's own timeout.
+            # A lost peer is noticed before the function's own timeout.
             tcp_user_timeout=8000,
         )
     _used_at = time.time()
@@ -86,7 +86,7 @@ def _alive(connection: psycopg.Connection, idle_seconds: float) -> bool:
     # After a timeout the old answer may still arrive, so the connection is not reused.
     if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
         return False
-    # Between statements the server is silent: anything to read is its farewell.
+    # Between statements the server sends nothing but the end of the connection.
     if select.select([connection.fileno()], [], [], 0)[0]:
         return False
     if idle_seconds < IDLE_SECONDS:

@@ -46,7 +46,7 @@ def task(handle: Handler) -> Handler:
             with invocation():
                 return handle(event, context)
         finally:
-            # Without metrics there is nothing to write, which Powertools would warn of.
+            # Powertools warns when there are no metrics to write.
             if metrics.metric_set:
                 metrics.flush_metrics()
 

@@ -1,11 +1,17 @@
-"""Settings: the environment that the template gives a function, as one typed model."""
+"""Settings: the environment that the template gives a function, as one typed model.
+
+Importing this module validates them, so a function with a bad setting does not start.
+"""
 
 import functools
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Json, ValidationError
+
+from synaxis_billing.fields import matching
+from synaxis_billing.validation import pointer, rule
 
 
 class SettingsError(Exception):
@@ -18,6 +24,29 @@ def _split(text: object) -> object:
     return text
 
 
+PostgresUrl = Annotated[
+    str,
+    matching(
+        r"postgres(ql)?://\S+|\w+=.*",
+        "must be postgresql://user@host/name, or host=... user=... dbname=...",
+    ),
+]
+RedisUrl = Annotated[
+    str, matching(r"(rediss?|unix)://\S+", "must be a URL such as rediss://host:6379")
+]
+WebUrl = Annotated[str, matching(r"https?://\S+", "must be a URL such as https://example.com")]
+Arn = Annotated[str, matching(r"arn:\S+", "must be an ARN, arn:...")]
+TopicArn = Annotated[
+    str,
+    matching(r"arn:[\w-]+:sns:[\w-]+:\d+:\S+", "must be an ARN, arn:aws:sns:region:account:name"),
+]
+Brokers = Annotated[
+    str, matching(r"[^\s,:]+:\d+(,[^\s,:]+:\d+)*", "must be host:port, or several with commas")
+]
+FxSource = Literal["exchangerate-api", "ecb", "simulated"]
+Series = Annotated[str, matching("[A-Z0-9]{1,10}", "must be 1 to 10 of A-Z and 0-9")]
+
+
 class Settings(BaseModel):
     """Each field is the environment variable of the same name in capitals."""
 
@@ -27,49 +56,52 @@ class Settings(BaseModel):
 
     # PostgreSQL: a URL (on a developer's machine), a secret that holds one, or a host that takes
     # tokens of the function's role.
-    database_url: str = ""
-    database_url_secret: str = ""
+    database_url: PostgresUrl = ""
+    database_url_secret: Arn = ""
     database_host: str = ""
     database_name: str = ""
     # The same of an administrator; the host is the database itself, past the proxy.
-    admin_database_url: str = ""
-    admin_database_secret: str = ""
+    admin_database_url: PostgresUrl = ""
+    admin_database_secret: Arn = ""
     admin_database_host: str = ""
 
     # Redis: a URL, a secret that holds one, or a cache that takes tokens of the function's role.
-    redis_url: str = ""
-    redis_url_secret: str = ""
+    redis_url: RedisUrl = ""
+    redis_url_secret: Arn = ""
     redis_cluster: bool = False
     redis_endpoint: str = ""
     redis_name: str = ""
     redis_user: str = ""
 
     # The bus between regions: Kafka, or an SNS topic.
-    kafka_brokers: str = ""
-    msk_cluster_arn: str = ""
-    kafka_secret: str = ""
-    invalidation_topic_arn: str = ""
+    kafka_brokers: Brokers = ""
+    msk_cluster_arn: Arn = ""
+    kafka_secret: Arn = ""
+    invalidation_topic_arn: TopicArn = ""
     # The URL at which each region's API answers, by the region's name.
-    region_endpoints: Json[dict[str, str]] = {}
+    region_endpoints: Json[dict[str, WebUrl]] = {}
 
-    # JSON of `invoices.Party`.
-    invoice_seller: str = "{}"
-    invoice_series: str = "INV"
-    credit_note_series: str = "CN"
+    # Where clients get tokens, for the API's document; its own where this is empty.
+    oauth_endpoint: WebUrl = ""
+
+    # JSON, which edge/invoicing.py validates.
+    invoice_seller: str = '{"name": "Synaxis Billing"}'
+    invoice_series: Series = "INV"
+    credit_note_series: Series = "CN"
     fonts_folder: Path = Path("/opt/python/fonts")
 
-    month_end_queue_url: str = ""
-    webhook_queue_url: str = ""
-    webhook_results_queue_url: str = ""
+    month_end_queue_url: WebUrl = ""
+    webhook_queue_url: WebUrl = ""
+    webhook_results_queue_url: WebUrl = ""
     # Webhooks may also go to http:// URLs and to addresses that are not on the public internet.
     webhooks_to_private: bool = False
 
     # The sources of exchange rates, in the order in which they are asked.
-    fx_sources: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
-    fx_api_url: str = ""
+    fx_sources: Annotated[tuple[FxSource, ...], BeforeValidator(_split)] = ()
+    fx_api_url: WebUrl = ""
     fx_api_key: str = ""
-    fx_api_key_secret: str = ""
-    fx_ecb_url: str = ""
+    fx_api_key_secret: Arn = ""
+    fx_ecb_url: WebUrl = ""
     fx_seed: str = ""
 
     @property
@@ -90,8 +122,16 @@ def settings() -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        rules = "; ".join(
-            f"{str(found['loc'][0]).upper()}: {found['msg']}"
-            for found in error.errors(include_url=False, include_input=False)
-        )
-        raise SettingsError(rules) from None
+        raise SettingsError(broken_rules(error)) from None
+
+
+def broken_rules(error: ValidationError, variable: str = "") -> str:
+    """Return the rules that an environment breaks, each behind its variable and the place in it."""
+    rules = []
+    for found in error.errors(include_url=False, include_input=False):
+        name, *path = (variable, *found["loc"]) if variable else found["loc"]
+        rules.append(f"{str(name).upper()}{pointer(path)} {rule(found)}")
+    return "; ".join(rules)
+
+
+settings()

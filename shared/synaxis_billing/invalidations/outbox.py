@@ -8,7 +8,7 @@ of order does no harm.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID, uuid4
 
 import psycopg
@@ -52,7 +52,7 @@ class Message(Answer):
 
     @property
     def short(self) -> Self:
-        """Itself, or if it names too much: all of the tenant."""
+        """Return this message, or, if it names too much, one that names all of the tenant."""
         if len(self.keys) + len(self.tags) + len(self.families) <= MOST_NAMES:
             return self
         everything = self.everything or 0
@@ -62,29 +62,38 @@ class Message(Answer):
 
 Publish = Callable[[Sequence[Message]], None]
 
+type InvalidationScope = Literal["region", "global"]
 
-class Forget(Request):
+
+class CacheInvalidationRequest(Request):
     """Cached values of an organization to invalidate: keys, a pattern, tags, or all of them when
     none is named. `global` includes every region."""
 
     organization_id: UUID | None = None
+    """Id of the organization; the one that the keys or the pattern name if it is left out."""
     keys: tuple[str, ...] = Field((), max_length=1000)
+    """Keys such as tenant:{uuid}:organization."""
     pattern: str | None = None
+    """Pattern such as tenant:{uuid}:spending:*."""
     tags: tuple[str, ...] = Field((), max_length=100)
+    """Tags of values."""
     everywhere: bool = Field(False, alias="global", strict=True)
+    """Whether the values are invalidated in every region."""
 
 
-class Forgotten(Answer):
+class CacheInvalidation(Answer):
     """`scope` is "region", or "global": every region has been told or will be."""
 
     organization_id: UUID
-    scope: str
+    scope: InvalidationScope
+    """`region`, or `global`: every region has been told or will be."""
 
 
 def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -> int:
-    """Tell this region's Redis and the other regions what is pending; how many rows there were.
+    """Send the pending invalidations to this region's Redis and to the other regions; return the
+    number of rows.
 
-    Raises Unreachable, and what `publish` raises: then the rows stay, for the next to drain.
+    Raises Unreachable, and whatever `publish` raises: then the rows stay for the next drain.
     """
     rows = procedures.call(db, "pending_invalidations", tenant="*", limit=MOST_AT_ONCE)
     if rows:
@@ -92,7 +101,7 @@ def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -
         try:
             cache.invalidate([message.invalidation for message in messages])
         finally:
-            # The others need not wait for this region's Redis.
+            # Other regions do not wait for this region's Redis.
             publish(messages)
         ids = [UUID(row["id"]) for row in rows]
         procedures.call(db, "delivered_invalidations", tenant="*", ids=ids)
@@ -100,7 +109,7 @@ def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -
 
 
 def coalesced(rows: Iterable[dict[str, Any]], region: str) -> list[Message]:
-    """One message per tenant, which names each thing once with its newest version."""
+    """Return one message per tenant, which names each thing once with its newest version."""
     tenants: dict[str, dict[str, Any]] = {}
     for row in rows:
         # The rows come oldest first: the delay counts from the first commit.
@@ -121,19 +130,21 @@ def coalesced(rows: Iterable[dict[str, Any]], region: str) -> list[Message]:
 
 
 def consume(cache: Cache, region: str, messages: Iterable[Message]) -> list[float]:
-    """Have this region forget what others changed, each message once; the seconds from each commit
-    until now. Raises Unreachable: then all of it is to be done again."""
+    """Apply the changes of other regions to this cache, each message once; return the seconds from
+    each commit until now. Raises Unreachable: then all messages must be applied again."""
     foreign = {message.id: message for message in messages if message.origin != region}
     cache.invalidate([message.invalidation for message in foreign.values()])
     now = datetime.now(UTC)
     return [(now - message.committed_at).total_seconds() for message in foreign.values()]
 
 
-def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget) -> Forgotten:
+def forget(
+    db: psycopg.Connection, cache: Cache, caller: Caller, request: CacheInvalidationRequest
+) -> CacheInvalidation:
     """Invalidate cached values at an operator's request.
 
-    Raises InvalidRequest, OrganizationNotFound; TemporarilyUnavailable when only this region was
-    asked for and its Redis cannot be reached.
+    Raises InvalidRequest, OrganizationNotFound; TemporarilyUnavailable when the request is for this
+    region alone and its Redis cannot be reached.
     """
     tenant, keys, families = _asked(caller, request)
     everything = not keys and not families and not request.tags
@@ -149,7 +160,7 @@ def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget
             everything=everything,
         )
         procedures.accepted(outcome)
-        return Forgotten(organization_id=tenant, scope="global")
+        return CacheInvalidation(organization_id=tenant, scope="global")
     what = Invalidation.of(
         tenant,
         keys=dict.fromkeys(keys, 0),
@@ -161,11 +172,11 @@ def forget(db: psycopg.Connection, cache: Cache, caller: Caller, request: Forget
         cache.invalidate([what])
     except Unreachable as error:
         raise TemporarilyUnavailable("Redis cannot be reached now.") from error
-    return Forgotten(organization_id=tenant, scope="region")
+    return CacheInvalidation(organization_id=tenant, scope="region")
 
 
-def _asked(caller: Caller, request: Forget) -> tuple[UUID, list[str], list[str]]:
-    """The one tenant that a request is about, the names of its keys and its families."""
+def _asked(caller: Caller, request: CacheInvalidationRequest) -> tuple[UUID, list[str], list[str]]:
+    """Return the one tenant that a request is about, and the names of its keys and families."""
     tenants: set[UUID] = set()
     if request.organization_id is not None:
         tenants.add(request.organization_id)

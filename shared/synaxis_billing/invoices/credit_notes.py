@@ -1,6 +1,6 @@
 """Credit notes: they reverse an issued invoice, whole or in part."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -19,23 +19,38 @@ class CreditNoteRequest(Request):
     gives the net amount back to the organization's balance."""
 
     reason: Text
+    """Why the invoice is credited, as the credit note prints it."""
     amount_usd: Usd | None = None
+    """Net amount in US dollars; all that is left of the invoice if it is left out."""
     refund_credit: Annotated[bool, Field(strict=True)] = False
+    """Whether the net amount is also added to the balance of the organization."""
 
 
 class CreditNote(Answer):
+    """A credit note, which reverses an invoice, whole or in part."""
+
     id: UUID
     organization_id: UUID
     invoice_id: UUID
+    """Id of the invoice that is credited."""
     credit_note_number: str
+    """Number, gap-free in its series and year."""
     reason: str
+    """Why the invoice is credited."""
     subtotal_usd: Money
+    """Net amount in US dollars."""
     tax_usd: Money
+    """Tax in US dollars."""
     total_amount_usd: Money
+    """Net amount and tax in US dollars."""
     subtotal_billing_currency: Money
+    """Net amount in the billing currency, at the rate of the invoice."""
     tax_billing_currency: Money
+    """Tax in the billing currency."""
     total_amount_billing_currency: Money
+    """Net amount and tax in the billing currency."""
     transaction_id: UUID | None
+    """Id of the transaction that gave the credit back; null without `refund_credit`."""
     created_at: Time
 
 
@@ -43,6 +58,7 @@ class CreditNotes(Answer):
     """Oldest first."""
 
     items: list[CreditNote]
+    """The credit notes, oldest first."""
 
 
 class CreditNoteNotFound(NotFound):
@@ -55,6 +71,10 @@ class CreditExceedsInvoice(Unprocessable):
     """The credit note exceeds what is left of the invoice."""
 
     code = "credit_exceeds_invoice"
+    members: ClassVar = {
+        "requested_usd": "The net amount of the credit note.",
+        "creditable_usd": "What is left of the invoice to credit, net.",
+    }
 
 
 def credit_invoice(

@@ -22,17 +22,22 @@ from synaxis_billing.organizations.profile import Tax
 from synaxis_billing.paging import Page, paginate
 from synaxis_billing.rates.rates import Rate
 
-Status = Literal["draft", "issued", "paid", "overdue", "cancelled"]
+type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
 
 
 class Party(Answer):
     """The seller or the buyer of an invoice; `payment_details` tell how to pay the seller."""
 
     name: str
+    """Name of the party."""
     address: str | None = None
+    """Address of the party."""
     tax_id: str | None = None
+    """Tax id of the party."""
     email: str | None = None
+    """E-mail address for questions."""
     payment_details: str | None = None
+    """How to pay the seller."""
 
 
 class Issuer(NamedTuple):
@@ -47,58 +52,96 @@ class InvoicePeriod(Request):
     """Half-open: [period_start, period_end)."""
 
     period_start: Instant
+    """Start of the period (inclusive)."""
     period_end: Instant
+    """End of the period (exclusive)."""
 
 
-class Payment(Request):
+class InvoicePayment(Request):
     """Without `paid_at`, the invoice was paid now."""
 
     paid_at: Instant | None = None
+    """Time of the payment; now if it is left out."""
 
 
 class LineItem(Answer):
+    """What was charged for one model of one provider."""
+
     description: str
+    """What was used."""
     model: str | None
+    """Name of the model; null if the charges did not say."""
     provider: str | None
+    """Name of the provider; null if the charges did not say."""
     requests: int
+    """Number of charges."""
     tokens: int
+    """Number of tokens."""
     amount_usd: Money
+    """Net amount in US dollars."""
     amount_billing_currency: Money
+    """Net amount in the billing currency."""
 
 
 class Invoice(Answer):
-    """`exchange_rate` is in units of the billing currency per US dollar; every amount in that
-    currency is an amount in US dollars at this rate, rounded half-up to `minor_units` decimals."""
+    """`exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are
+    rounded half-up to the currency's minor units; the lines add up to the subtotal."""
 
     id: UUID
     organization_id: UUID
     invoice_number: str | None
-    status: Status
+    """Number, gap-free in its series and year; null until the invoice is issued."""
+    status: InvoiceStatus
+    """State of the invoice."""
     period_start: Time
+    """Start of the period (inclusive)."""
     period_end: Time
+    """End of the period (exclusive)."""
     timezone: str
+    """IANA time zone of the organization."""
     billing_currency: str
+    """ISO 4217 code of the billing currency."""
     minor_units: int
+    """Number of decimals of the billing currency (ISO 4217)."""
     exchange_rate: Money
+    """Units of the billing currency per US dollar; fixed when the invoice is issued."""
     rate_source: str
+    """Source of the exchange rate."""
     rate_as_of: Time
+    """Time of the exchange rate at its source."""
     line_items: tuple[LineItem, ...]
+    """What was charged in the period, by model and provider."""
     subtotal_usd: Money
+    """Net amount in US dollars."""
     tax_usd: Money
+    """Tax in US dollars."""
     total_amount_usd: Money
+    """Net amount and tax in US dollars."""
     subtotal_billing_currency: Money
+    """Net amount in the billing currency."""
     tax_billing_currency: Money
+    """Tax in the billing currency."""
     total_amount_billing_currency: Money
+    """Net amount and tax in the billing currency."""
     tax: Tax | None
+    """How the invoice is taxed; null for no tax."""
     seller: Party
+    """Who issues the invoice."""
     customer: Party
+    """Who is billed."""
     locale: str
+    """Language and region of the document."""
     payment_terms_days: int
+    """Days from the issue to the due date."""
     issued_at: Time | None
+    """Time of issue; null until then."""
     due_date: date | None
+    """Day until which to pay, in the time zone of the organization; null until the issue."""
     paid_at: Time | None
+    """Time of the payment; null until then."""
     created_at: Time
     updated_at: Time
+    """Time of the last change."""
 
 
 class InvoiceNotFound(NotFound):
@@ -158,7 +201,7 @@ def pay_invoice(
     caller: Caller,
     organization_id: UUID,
     invoice_id: UUID,
-    payment: Payment,
+    payment: InvoicePayment,
 ) -> Invoice:
     """Mark an issued or overdue invoice as paid. Paying again changes nothing.
 
@@ -190,7 +233,7 @@ def list_invoices(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    status: Status | None,
+    status: InvoiceStatus | None,
     limit: int,
     cursor: str | None,
 ) -> Page[Invoice]:

@@ -20,7 +20,7 @@ _MONTH = "^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
 Month = Annotated[
     str,
     matching(_MONTH, "must be a month such as 2026-02"),
-    json_schema(_MONTH, "2026-02"),
+    json_schema(_MONTH, "2026-02", description="A calendar month."),
 ]
 
 
@@ -31,30 +31,43 @@ class Job(Answer):
     organization_id: UUID
 
 
-class Failure(Answer):
+class MonthEndFailure(Answer):
+    """An organization that could not be billed."""
+
     organization_id: UUID
     error: str
+    """Why the organization could not be billed."""
 
 
-class Progress(Answer):
+class MonthEndProgress(Answer):
     """`empty` are organizations that were charged nothing; the first failures are listed."""
 
     month: str
+    """The month, such as 2026-02."""
     organizations: int
+    """Number of organizations to bill."""
     pending: int
+    """Number of organizations that are still to be billed."""
     issued: int
+    """Number of organizations that got an invoice."""
     empty: int
+    """Number of organizations that were charged nothing."""
     failed: int
-    failures: list[Failure]
+    """Number of organizations that could not be billed."""
+    failures: list[MonthEndFailure]
+    """The first failures."""
 
 
 def month_before(scheduled: datetime) -> str:
-    """The month that a schedule's time ends, never that of now: a late retry bills the same."""
+    """Return the month that ends before a schedule's time; a late retry gets the same month."""
     return (scheduled.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
 
 
 def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
-    """Pages of what is still to be billed of a month; planned again, what is left of it."""
+    """Iterate over pages of jobs that remain to be billed for a month.
+
+    A repeated plan sets failures back to pending, so that only its own are counted.
+    """
     last = None
     while True:
         outcome = procedures.call(
@@ -68,8 +81,8 @@ def plan_month(db: psycopg.Connection, month: str) -> Iterator[list[Job]]:
 
 
 def bill_month(db: psycopg.Connection, job: Job, rates: Iterable[Rate], issuer: Issuer) -> str:
-    """Issue the invoice, in one transaction: "issued", or "empty" when there is nothing to bill.
-    What was done before stays. Raises BillingError."""
+    """Issue the invoice, in one transaction; return "issued", or "empty" when nothing was charged.
+    An organization that was billed before stays as it is. Raises BillingError."""
     outcome = procedures.call(
         db,
         "bill_month",
@@ -82,7 +95,7 @@ def bill_month(db: psycopg.Connection, job: Job, rates: Iterable[Rate], issuer: 
 
 
 def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
-    """Record why an organization could not be billed; it stays to be done."""
+    """Record why an organization could not be billed; the next run bills it."""
     procedures.call(
         db,
         "month_failed",
@@ -93,9 +106,9 @@ def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
     )
 
 
-def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> Progress:
-    """Raises Forbidden for a tenant's token."""
+def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> MonthEndProgress:
+    """Return the progress of a month. Raises Forbidden for a tenant's token."""
     outcome = procedures.call(
         db, "month_end", tenant=caller.tenant, month=month, limit=MOST_FAILURES
     )
-    return Progress.model_validate(procedures.accepted(outcome)[0])
+    return MonthEndProgress.model_validate(procedures.accepted(outcome)[0])

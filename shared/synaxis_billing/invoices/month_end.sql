@@ -1,8 +1,8 @@
 -- Month end: bill each organization's local month once. Months leave no gap where a time zone changed; a
 -- failure of one organization does not affect the others.
 
--- Plan a month for the page of organizations after p_after. Return the ids that are not billed yet, and
--- the last id of the page, NULL for the last page.
+-- Plan a month for the page of organizations after p_after: those that failed before are pending again.
+-- Return the ids that are not billed yet, and the last id of the page, NULL for the last page.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.plan_month_end(
     p_tenant text, p_month text, p_after uuid, p_limit int
@@ -24,11 +24,13 @@ BEGIN
     WHERE o.id = ANY (v_ids)
         AND o.created_at < billing.month_start(billing.next_month(p_month), o.timezone)
     ON CONFLICT (organization_id, month) DO NOTHING;
+    UPDATE billing.month_end_items SET status = 'pending', error = NULL, updated_at = billing.now()
+    WHERE month = p_month AND organization_id = ANY (v_ids) AND status = 'failed';
     RETURN billing.outcome('found', json_build_object(
         'organization_ids', (
             SELECT coalesce(json_agg(organization_id ORDER BY organization_id), '[]')
             FROM billing.month_end_items
-            WHERE month = p_month AND organization_id = ANY (v_ids) AND status IN ('pending', 'failed')),
+            WHERE month = p_month AND organization_id = ANY (v_ids) AND status = 'pending'),
         'last', CASE WHEN cardinality(v_ids) = p_limit THEN v_ids[p_limit] END));
 END $$;
 

@@ -1,5 +1,6 @@
--- Rounding and tax of invoices and credit notes: each amount is rounded once, half-up. Pure functions of
--- their arguments, IMMUTABLE, which read no table.
+-- Rounding and tax of invoices and credit notes. The subtotal and the tax are each rounded once, half-up; the
+-- lines of an invoice are rounded down or up, so that they add up to the subtotal. Pure functions of their
+-- arguments, IMMUTABLE, which read no table.
 
 -- An amount in US dollars in another currency, rounded to its minor unit.
 CREATE OR REPLACE FUNCTION billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units int)

@@ -20,13 +20,21 @@ LARGEST_BATCH = 1000
 
 
 class ChargeRequest(Usage):
+    """The cost of an LLM call."""
+
     amount_usd: UsdOrZero
+    """Cost of the call in US dollars; "0" counts a call that is free."""
     description: Text
+    """What is charged, as it is to be read in the list of transactions."""
 
 
 class BatchItem(ChargeRequest):
+    """A charge of a batch."""
+
     organization_id: UUID
+    """Id of the organization to charge."""
     idempotency_key: Key
+    """The key of this charge, in place of the header `Idempotency-Key`."""
 
 
 class BatchRequest(Request):
@@ -36,25 +44,34 @@ class BatchRequest(Request):
     charges: Annotated[
         list[SkipValidation[BatchItem]], Field(min_length=1, max_length=LARGEST_BATCH)
     ]
+    """The charges, at most 1,000."""
 
 
 class Charged(Answer):
     """An item of a batch: the status that the charge alone would have had."""
 
     status: int
+    """The HTTP status that the charge alone would have had: 201."""
     transaction: Transaction
+    """The charge."""
     replayed: bool
+    """Whether this is an earlier answer to the same key, given again."""
 
 
 class Refused(Answer):
     """An item of a batch that failed; `error` is its problem."""
 
     status: int
+    """The HTTP status that the charge alone would have had."""
     error: dict[str, Any]
+    """The problem that the charge alone would have had, without `request_id`."""
 
 
 class BatchAnswer(Answer):
+    """The results of a batch."""
+
     results: list[Charged | Refused]
+    """One result per charge, in the order of the request."""
 
 
 _BATCH_ITEM = TypeAdapter(BatchItem)

@@ -1,6 +1,6 @@
 """Credit that comes in or is put right: top-ups, refunds and adjustments."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -18,31 +18,45 @@ class TopUpRequest(Request):
     """`reference_id` names the payment, which is credited once."""
 
     amount_usd: Usd
+    """Amount in US dollars that is added to the balance."""
     description: Text | None = None
+    """What the credit is for."""
     reference_id: Name | None = None
+    """Id of the payment, which is credited once."""
     initiated_by: Name | None = None
+    """Who paid; the `sub` of the token if it is left out."""
 
 
 class RefundRequest(Request):
     """Without `amount_usd`, all that is left of the charge is refunded."""
 
     transaction_id: UUID
+    """Id of the charge to refund."""
     amount_usd: Usd | None = None
+    """Amount in US dollars; all that is left of the charge if it is left out."""
     description: Text | None = None
+    """Why the charge is refunded."""
 
 
 class AdjustmentRequest(Request):
     """`allow_negative_balance` lets an adjustment take more credit than is available."""
 
     amount_usd: SignedUsd
+    """Signed amount in US dollars that is added to the balance."""
     description: Text
+    """Why the balance is adjusted."""
     allow_negative_balance: Annotated[bool, Field(strict=True)] = False
+    """Whether the adjustment may take more credit than is available."""
 
 
 class RefundExceedsCharge(Unprocessable):
     """The refund exceeds what is left of the charge."""
 
     code = "refund_exceeds_charge"
+    members: ClassVar = {
+        "refundable_usd": "What is left of the charge to refund.",
+        "required_usd": "The amount of the refund.",
+    }
 
 
 def top_up(

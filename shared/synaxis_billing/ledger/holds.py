@@ -5,7 +5,7 @@ itself; after that it can still be captured if the credit is still available.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import psycopg
@@ -24,22 +24,29 @@ from synaxis_billing.usage.dimensions import Usage, Used, usage_arguments
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
 Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)]
-Status = Literal["held", "captured", "released", "expired"]
+
+type Overrun = Literal["refuse", "charge"]
+type HoldStatus = Literal["held", "captured", "released", "expired"]
 
 
 class HoldRequest(Usage):
     """A capture takes over the usage that it does not state itself."""
 
     amount_usd: Usd
+    """The most that the call can cost, in US dollars."""
     description: Text | None = None
+    """What the hold is for; a capture takes it over."""
     expires_in_seconds: Seconds = DEFAULT_SECONDS
+    """Seconds after which the hold expires by itself."""
 
 
 class HoldChange(Request):
-    """Changes the fields that it names. `expires_in_seconds` counts from now."""
+    """Changes the fields that it names."""
 
     amount_usd: Usd = UNNAMED
+    """The most that the call can cost, in US dollars; more than before needs the credit."""
     expires_in_seconds: Seconds = UNNAMED
+    """Seconds from now after which the hold expires by itself."""
 
 
 class CaptureRequest(Usage):
@@ -47,25 +54,40 @@ class CaptureRequest(Usage):
     which charges the whole cost whatever credit there is, since the call was made."""
 
     amount_usd: UsdOrZero
+    """The real cost of the call in US dollars."""
     description: Text | None = None
-    overrun: Literal["refuse", "charge"] = "refuse"
+    """What the charge is for; that of the hold if it is left out."""
+    overrun: Overrun = "refuse"
+    """Whether a cost above the held amount is refused, or charged whole: the call was made."""
 
 
 class ReleaseRequest(Request):
+    """The release of a hold, as the fingerprint of its key."""
+
     hold_id: UUID
 
 
 class Hold(Used):
+    """Credit that is reserved for a call whose cost is not known yet."""
+
     id: UUID
     organization_id: UUID
     amount_usd: Money
-    status: Status
+    """Held amount in US dollars."""
+    status: HoldStatus
+    """State of the hold; it is `expired` once `expires_at` has passed."""
     expires_at: Time
+    """Time at which the hold expires by itself."""
     captured_usd: Money | None
+    """Captured amount in US dollars; null until it is captured."""
     transaction_id: UUID | None
+    """Id of the charge that captured it; null until then."""
     description: str | None
+    """What the hold is for."""
     initiated_by: str | None
+    """Who asked for it: the `sub` of the token."""
     tokens: int | None
+    """Number of tokens that the call may use, if it was said."""
     created_at: Time
 
 
@@ -79,6 +101,10 @@ class CaptureExceedsHold(Unprocessable):
     """The capture exceeds the held amount."""
 
     code = "capture_exceeds_hold"
+    members: ClassVar = {
+        "held_usd": "The amount that is held.",
+        "required_usd": "The amount of the capture.",
+    }
 
 
 def hold(
@@ -155,7 +181,7 @@ def list_holds(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    status: Status | None,
+    status: HoldStatus | None,
     request_id: str | None,
     limit: int,
     cursor: str | None,

@@ -1,7 +1,7 @@
 """Transactions: the changes of an organization's credit, each immutable."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 import psycopg
@@ -14,13 +14,18 @@ from synaxis_billing.fields import Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.usage.dimensions import UsageFilter, Used
 
-TransactionType = Literal["topup", "charge", "refund", "adjustment"]
+type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
 
 
 class InsufficientCredits(PaymentRequired):
     """The organization's available credit does not cover this amount."""
 
     code = "insufficient_credits"
+    members: ClassVar = {
+        "available_usd": "The credit that is available.",
+        "required_usd": "The credit that the request needs.",
+        "deficit_usd": "The credit that is missing: required_usd - available_usd.",
+    }
 
 
 class OrganizationSuspended(PaymentRequired):
@@ -41,16 +46,28 @@ class Transaction(Used):
     id: UUID
     organization_id: UUID
     transaction_type: TransactionType
+    """What changed the credit."""
     amount_usd: Money
+    """Signed amount in US dollars: balance_after_usd = balance_before_usd + amount_usd."""
     balance_before_usd: Money
+    """Balance in US dollars before this transaction."""
     balance_after_usd: Money
+    """Balance in US dollars after this transaction."""
     version: int
+    """Number of this transaction in the chain of the organization, from 1."""
     description: str | None
+    """What the transaction is for."""
     initiated_by: str | None
+    """Who initiated it; the `sub` of the token if the request did not say."""
     hold_id: UUID | None
+    """Id of the hold that a charge captured."""
     refunded_transaction_id: UUID | None
+    """Id of the charge that a refund gives back."""
     tokens: int | None
+    """Number of tokens that a charged call used."""
     hash: str
+    """SHA-256 of this transaction and the one before, in hexadecimal: the chain shows any
+    change."""
     created_at: Time
 
 

@@ -18,16 +18,27 @@ class Balance(Answer):
     billing currency."""
 
     balance_usd: Money
+    """Sum of all transactions in US dollars."""
     held_usd: Money
+    """Credit in US dollars that unexpired holds reserve."""
     available_usd: Money
+    """Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd."""
     credit_limit_usd: Money
+    """How far charges may take the balance below zero, in US dollars."""
     debt_usd: Money
+    """How far the balance is below zero, in US dollars."""
     billing_currency: str
+    """ISO 4217 code of the billing currency."""
     balance: Money
+    """balance_usd in the billing currency, rounded half-up to its minor unit."""
     exchange_rate: Money
+    """Units of the billing currency per US dollar."""
     rate_as_of: Time
+    """Time of the exchange rate at its source."""
     rate_source: str
+    """Source of the exchange rate."""
     rate_stale: bool
+    """Whether the exchange rate is old or the static fallback."""
 
 
 def get_balance(

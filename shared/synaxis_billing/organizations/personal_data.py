@@ -32,7 +32,7 @@ SCAN = 100_000
 _LATEST = datetime.max.replace(tzinfo=UTC)
 ERASED_NAME = "erased"
 
-Kind = Literal[
+type RecordKind = Literal[
     "organization",
     "transaction",
     "hold",
@@ -43,23 +43,27 @@ Kind = Literal[
     "webhook_event",
     "erasure",
 ]
-_KINDS: tuple[str, ...] = get_args(Kind)
+_KINDS: tuple[str, ...] = get_args(RecordKind.__value__)
 # What carries an initiator.
 _KINDS_OF_A_PERSON = ("transaction", "hold", "erasure")
 
 
-class Record(Answer):
+class PersonalDataRecord(Answer):
     """A row as it is held: of `data`, what its kind's own list or the contract says."""
 
-    kind: Kind
+    kind: RecordKind
+    """Kind of the row."""
     created_at: Time
+    """Time at which the row was written."""
     data: dict[str, Any]
+    """The row as it is held, by the names of its kind."""
 
 
-class Export(Answer):
+class PersonalDataExport(Answer):
     """Kind by kind, each newest first. A page may be empty; the last one has no `next_cursor`."""
 
-    items: list[Record]
+    items: list[PersonalDataRecord]
+    """Rows of one kind, newest first."""
     next_cursor: str | None
 
 
@@ -76,8 +80,11 @@ class ErasureRequest(Request):
     )
 
     reason: Text
+    """Why the data is erased. It is kept, and should name nobody."""
     initiated_by: Name | None = None
+    """Whose data is erased; that of everybody if it is left out."""
     profile: Annotated[bool, Field(strict=True)] = False
+    """Whether the name, the address and the tax id of the organization are erased too."""
 
 
 class Erasure(Answer):
@@ -86,8 +93,11 @@ class Erasure(Answer):
 
     organization_id: UUID
     transactions: int
+    """Number of transactions that were emptied."""
     holds: int
+    """Number of holds that were emptied."""
     profile: bool
+    """Whether the profile was emptied."""
     next_cursor: str | None
 
 
@@ -98,7 +108,7 @@ def export_personal_data(
     initiated_by: str | None,
     limit: int,
     cursor: str | None,
-) -> Export:
+) -> PersonalDataExport:
     """Return a page of what is held. Raises OrganizationNotFound, InvalidRequest (cursor)."""
     kinds = _KINDS if initiated_by is None else _KINDS_OF_A_PERSON
     kind, _, reached = (cursor or f"{kinds[0]}.").partition(".")
@@ -119,14 +129,16 @@ def export_personal_data(
     )
     found, _ = procedures.accepted(outcome)
     items = [
-        Record.model_validate({"kind": kind, "created_at": row["created_at"], "data": row})
+        PersonalDataRecord.model_validate(
+            {"kind": kind, "created_at": row["created_at"], "data": row}
+        )
         for row in format_amounts(found["rows"])
     ]
     if found["reached"] is not None:
         following = cursor_at(listed, organization_id, datetime.fromisoformat(found["reached"]))
-        return Export(items=items, next_cursor=f"{kind}.{following}")
+        return PersonalDataExport(items=items, next_cursor=f"{kind}.{following}")
     others = kinds[kinds.index(kind) + 1 :]
-    return Export(items=items, next_cursor=f"{others[0]}." if others else None)
+    return PersonalDataExport(items=items, next_cursor=f"{others[0]}." if others else None)
 
 
 def erase_personal_data(
@@ -146,8 +158,7 @@ def erase_personal_data(
     person = hashlib.sha256((request.initiated_by or "").encode()).hexdigest()
     erasing = f"erasure-{person}"
     before = reached_by(cursor, erasing, organization_id) if cursor is not None else None
-    ends = time.monotonic() + ERASING_SECONDS
-    record = {"reason": request.reason, "erased_by": caller.subject}
+    reason = {"reason": request.reason, "erased_by": caller.subject}
     profile = request.profile and cursor is None
     if profile:
         outcome = procedures.call(
@@ -156,20 +167,34 @@ def erase_personal_data(
             tenant=caller.tenant,
             organization_id=organization_id,
             name=ERASED_NAME,
-            **record,
+            **reason,
         )
         procedures.accepted(outcome)
+    whose = {
+        "tenant": caller.tenant,
+        "organization_id": organization_id,
+        "initiated_by": request.initiated_by,
+    }
+    transactions, held, following = _erase_rows(db, before, {**whose, **reason})
+    return Erasure(
+        organization_id=organization_id,
+        transactions=transactions,
+        holds=held,
+        profile=profile,
+        next_cursor=cursor_at(erasing, organization_id, following) if following else None,
+    )
+
+
+def _erase_rows(
+    db: psycopg.Connection, before: datetime | None, arguments: dict[str, Any]
+) -> tuple[int, int, datetime | None]:
+    """Erase batch by batch for ERASING_SECONDS. Return the numbers of transactions and of holds,
+    and the time before which the erasure goes on; None when it is complete."""
     transactions, held = 0, 0
+    ends = time.monotonic() + ERASING_SECONDS
     while True:
         outcome = procedures.call(
-            db,
-            "erase_personal_data",
-            tenant=caller.tenant,
-            organization_id=organization_id,
-            initiated_by=request.initiated_by,
-            before=before,
-            limit=BATCH,
-            **record,
+            db, "erase_personal_data", before=before, limit=BATCH, **arguments
         )
         erased, _ = procedures.accepted(outcome)
         transactions += erased["transactions"]
@@ -180,11 +205,4 @@ def erase_personal_data(
         else:
             before = datetime.fromisoformat(erased["reached"]) if erased["reached"] else None
         if before is None or time.monotonic() >= ends:
-            break
-    return Erasure(
-        organization_id=organization_id,
-        transactions=transactions,
-        holds=held,
-        profile=profile,
-        next_cursor=cursor_at(erasing, organization_id, before) if before else None,
-    )
+            return transactions, held, before

@@ -1,7 +1,6 @@
 """Profiles: who is billed, in which currency, time zone and language."""
 
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -29,7 +28,7 @@ from synaxis_billing.fields import (
     matching,
 )
 from synaxis_billing.money import parse_usd
-from synaxis_billing.paging import SEARCHED_ROWS, Page, cursor_at, reached, reached_by
+from synaxis_billing.paging import SEARCHED_ROWS, Page, next_cursor, reached, reached_by
 
 
 def _percentage(text: str) -> str:
@@ -56,9 +55,13 @@ class Tax(Request):
     """How the organization's invoices are taxed, such as VAT at "20" percent."""
 
     label: Name
+    """Name of the tax as invoices print it, such as VAT."""
     rate_percent: Percentage
+    """Tax rate in percent, a decimal from "0" to "100"."""
     tax_id: Name | None = None
+    """Tax id of the organization, such as its VAT id."""
     reverse_charge: Annotated[bool, Field(strict=True)] = False
+    """Whether the organization owes the tax itself, so that invoices add none."""
 
 
 # Only a message that arrives tells more.
@@ -66,26 +69,38 @@ _EMAIL = r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}$"
 Email = Annotated[
     str, matching(_EMAIL, "must be an e-mail address"), json_schema(_EMAIL, "billing@example.com")
 ]
-Status = Literal["active", "suspended", "closed"]
+type OrganizationStatus = Literal["active", "suspended", "closed"]
 
 
 class NewOrganization(Request):
-    """An `id` chosen by the client makes the creation safe to retry. `credit_limit_usd` is how far
-    charges may take the balance below zero."""
+    """An `id` chosen by the client makes the creation safe to retry."""
 
     name: Name
+    """Name that invoices print."""
     external_id: ClientId | None = None
+    """Your own id of the organization, which no other organization has."""
     email: Email | None = None
+    """Address to which letters about invoices go."""
     credit_limit_usd: UsdOrZero = Decimal(0)
+    """How far charges may take the balance below zero, in US dollars."""
     billing_currency: CurrencyCode
+    """ISO 4217 code of the currency of invoices, in any case."""
     id: UUID | None = None
+    """Id of your choosing; the server makes one if it is left out."""
     timezone: Name = "UTC"
+    """IANA time zone, in which days, months and due dates are."""
     region: Name | None = None
+    """Region that is to hold the organization; the one that is asked if it is left out."""
     low_balance_threshold_usd: UsdOrZero | None = None
+    """Balance in US dollars below which the event `balance.low` is sent; none if it is null."""
     tax: Tax | None = None
+    """Tax of the invoices; none if it is null."""
     address: Text | None = None
+    """Address that invoices print."""
     locale: Locale = "en"
+    """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
+    """Days from the issue of an invoice to its due date."""
 
 
 class OrganizationChange(Request):
@@ -94,7 +109,7 @@ class OrganizationChange(Request):
     name: Name = UNNAMED
     external_id: ClientId | None = UNNAMED
     email: Email | None = UNNAMED
-    status: Status = UNNAMED
+    status: OrganizationStatus = UNNAMED
     credit_limit_usd: UsdOrZero = UNNAMED
     billing_currency: CurrencyCode = UNNAMED
     timezone: Name = UNNAMED
@@ -107,20 +122,36 @@ class OrganizationChange(Request):
 
 
 class Organization(Answer):
+    """The billing profile of an organization."""
+
     id: UUID
+    """Id of the organization."""
     external_id: str | None
+    """Your own id of the organization."""
     name: str
+    """Name that invoices print."""
     email: str | None
-    status: Status
+    """Address to which letters about invoices go."""
+    status: OrganizationStatus
+    """Whether it may charge: a suspended or closed one is refused new charges and holds."""
     credit_limit_usd: Money
+    """How far charges may take the balance below zero, in US dollars."""
     billing_currency: str
+    """ISO 4217 code of the currency of invoices."""
     timezone: str
+    """IANA time zone, in which days, months and due dates are."""
     region: str | None
+    """Region that holds the organization, if it was given."""
     low_balance_threshold_usd: Money | None
+    """Balance in US dollars below which the event `balance.low` is sent."""
     tax: Tax | None
+    """Tax of the invoices."""
     address: str | None
+    """Address that invoices print."""
     locale: str
+    """Language and region of invoices."""
     payment_terms_days: int
+    """Days from the issue of an invoice to its due date."""
     created_at: Time
 
 
@@ -147,8 +178,11 @@ class OrganizationWithBalance(Organization):
     """An organization in the platform's list, with its credit now."""
 
     balance_usd: Money
+    """Sum of all transactions in US dollars."""
     held_usd: Money
+    """Credit in US dollars that unexpired holds reserve."""
     available_usd: Money
+    """Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd."""
 
 
 def create_organization(
@@ -233,10 +267,9 @@ def list_organizations(
         scan=SEARCHED_ROWS if name else limit,
     )
     value, _ = procedures.accepted(outcome)
-    ends = reached(value)
     return Page[OrganizationWithBalance](
         items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
-        next_cursor=ends and cursor_at("organizations", NO_ORGANIZATION, ends),
+        next_cursor=next_cursor("organizations", NO_ORGANIZATION, reached(value)),
     )
 
 

@@ -17,23 +17,30 @@ from synaxis_billing.fields import Answer, Name, Request
 Endpoints = Mapping[str, str]
 
 
-class NewHome(Request):
+class NewOrganizationHome(Request):
+    """The region that holds an organization."""
+
     region: Name
+    """Name of another region of this deployment."""
 
 
-class Home(Answer):
+class OrganizationHome(Answer):
+    """The other region that holds an organization, and its API."""
+
     organization_id: UUID
     region: str
+    """Region that holds the organization."""
     endpoint: str
+    """URL of that region's API."""
 
 
 def set_home(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    request: NewHome,
+    request: NewOrganizationHome,
     endpoints: Endpoints,
-) -> Home:
+) -> OrganizationHome:
     """Record which other region holds an organization.
 
     Raises Forbidden (a tenant's token), InvalidRequest (an unknown region), Conflict (this region
@@ -50,7 +57,7 @@ def set_home(
         region=request.region,
     )
     procedures.accepted(outcome)
-    return Home(
+    return OrganizationHome(
         organization_id=organization_id,
         region=request.region,
         endpoint=endpoints[request.region],

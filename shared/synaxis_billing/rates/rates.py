@@ -38,7 +38,7 @@ class Rate(NamedTuple):
     stale: bool
 
     def convert(self, amount_usd: Decimal) -> Decimal:
-        """The amount in the currency, rounded half-up to its minor unit."""
+        """Return the amount in the currency, rounded half-up to its minor unit."""
         return convert(amount_usd, self.rate, CURRENCIES[self.currency].minor_units)
 
 
@@ -55,7 +55,8 @@ class StoredRates(Answer):
 
 
 class Fetch(Answer):
-    """What a source said, in units per US dollar, and why those before it were passed over."""
+    """The rates of one source, in units per US dollar, and the reasons why earlier sources were
+    passed over."""
 
     id: UUID
     source: str
@@ -66,7 +67,7 @@ class Fetch(Answer):
 
 
 class Stored(Answer):
-    """The currencies whose rates are used from now on, and those whose rates are held back."""
+    """The currencies whose new rates are in use, and those whose new rates are held back."""
 
     fetch_id: UUID
     stored: list[str]
@@ -74,22 +75,35 @@ class Stored(Answer):
 
 
 class ExchangeRate(Answer):
+    """The exchange rate of one currency."""
+
     base: str = "USD"
+    """The currency that the rate is for one unit of: USD."""
     currency: str
+    """ISO 4217 code of the currency."""
     rate: Money
+    """Units of the currency per US dollar."""
     as_of: Time
+    """Time of the rate at its source."""
     source: str
+    """Source of the rate."""
     stale: bool
+    """Whether the rate is old or the static fallback."""
 
 
 class ExchangeRates(Answer):
     """`as_of` is that of the oldest rate, `source` names all of them, `stale` holds if any is."""
 
     base: str = "USD"
+    """The currency that the rates are for one unit of: USD."""
     rates: dict[str, Money]
+    """Units per US dollar, by the ISO 4217 code of the currency."""
     as_of: Time
+    """Time of the oldest rate at its source."""
     source: str
+    """The sources of the rates."""
     stale: bool
+    """Whether any rate is old or the static fallback."""
 
 
 _RATES = Family(

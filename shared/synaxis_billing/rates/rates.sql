@@ -1,6 +1,14 @@
 -- Exchange rates: units of a currency per US dollar, with their history. A rate that jumped too far is
 -- held back until an administrator accepts it.
 
+-- The last rate of a currency that is not held back; no row when there is none.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.last_rate(p_currency text) RETURNS SETOF billing.exchange_rates
+LANGUAGE sql STABLE AS $$
+    SELECT * FROM billing.exchange_rates
+    WHERE currency = p_currency AND NOT held ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1
+$$;
+
 -- Store the rates of one fetch, once. A rate that differs from the one before by more than the largest
 -- jump (0.2 is 20 %) is held back.
 -- api as synaxis_ledger
@@ -22,10 +30,7 @@ BEGIN
             (p_fetch ->> 'as_of')::timestamptz, (p_fetch ->> 'fetched_at')::timestamptz,
             coalesce(abs(r.value::numeric / last.rate - 1) > p_largest_jump, false)
         FROM jsonb_each_text(p_fetch -> 'rates') AS r
-        LEFT JOIN LATERAL (
-            SELECT rate FROM billing.exchange_rates
-            WHERE currency = r.key AND NOT held ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1
-        ) AS last ON true
+        LEFT JOIN LATERAL billing.last_rate(r.key) AS last ON true
         ON CONFLICT (fetch_id, currency) DO NOTHING
         RETURNING currency, held
     )
@@ -74,11 +79,8 @@ BEGIN
                 'currency', last.currency, 'rate', last.rate::text, 'source', last.source,
                 'as_of', last.as_of, 'fetched_at', last.fetched_at)), '[]'),
             'version', coalesce(billing.version_of(max(last.stored_at)), 0))
-        FROM unnest(p_currencies) AS asked (currency) CROSS JOIN LATERAL (
-            SELECT * FROM billing.exchange_rates AS r
-            WHERE r.currency = asked.currency AND NOT r.held
-            ORDER BY r.fetched_at DESC, r.fetch_id DESC LIMIT 1
-        ) AS last);
+        FROM unnest(p_currencies) AS asked (currency)
+        CROSS JOIN LATERAL billing.last_rate(asked.currency) AS last);
 END $$;
 
 CREATE OR REPLACE FUNCTION billing.rates_changed() RETURNS void LANGUAGE sql AS $$

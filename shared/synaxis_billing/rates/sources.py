@@ -1,46 +1,42 @@
-"""Where exchange rates come from: providers in an order, none believed before it is checked."""
+"""Sources of exchange rates, asked in order; each answer is checked before it is used."""
 
 import json
 import random
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
+from synaxis_billing import web
 from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.rates.rates import Fetch
 
-# For connecting and for each pause in an answer, and for all of the answer.
-PAUSE_SECONDS, ANSWER_SECONDS = 5, 10
 LARGEST_ANSWER_BYTES = 1024 * 1024
-# No currency of the world is outside of these.
+# Every currency's rate is within these.
 SMALLEST_RATE, LARGEST_RATE = Decimal("0.000001"), Decimal("10000000")
 # Reference rates are not published on weekends and holidays.
 OLDEST = timedelta(days=7)
 # Enough for any conversion: the column keeps twelve.
 RATE_DECIMALS = Decimal("0.000000000001")
 _ECB = "{http://www.ecb.int/vocabulary/2002-08-01/eurofxref}"
+_HEADERS = {"User-Agent": "synaxis-billing", "Accept": "*/*"}
 SIMULATED_SWING = Decimal("0.02")
 
 
 class Refused(Exception):
-    """Why an answer is not believed, or why there is none."""
+    """The reason why an answer is not used, or why there is none."""
 
 
 class NoRates(Exception):
-    """No source had an answer that can be believed; the reasons of all."""
+    """No source had a plausible answer; the message has the reason of each."""
 
 
 class Quote(NamedTuple):
-    """Units per US dollar, of at least the supported currencies."""
+    """Units per US dollar, for at least the supported currencies."""
 
     rates: dict[str, Decimal]
     as_of: datetime
@@ -52,7 +48,7 @@ class Source(NamedTuple):
 
 
 def fetch(sources: Sequence[Source], now: datetime) -> Fetch:
-    """The answer of the first source that can be believed. Raises NoRates."""
+    """Return the answer of the first source whose answer is plausible. Raises NoRates."""
     refused = []
     for source in sources:
         try:
@@ -72,9 +68,9 @@ def fetch(sources: Sequence[Source], now: datetime) -> Fetch:
 
 
 def checked(quote: Quote, now: datetime) -> Quote:
-    """The supported currencies of a quote. Raises Refused."""
+    """Return the supported currencies of a quote, checked. Raises Refused."""
     if not now - OLDEST <= quote.as_of <= now + timedelta(days=1):
-        raise Refused(f"it is of {quote.as_of:%Y-%m-%d}")
+        raise Refused(f"its rates are of {quote.as_of:%Y-%m-%d}")
     rates = {}
     for currency in CURRENCIES:
         if currency == "USD":
@@ -89,7 +85,8 @@ def checked(quote: Quote, now: datetime) -> Quote:
 
 
 def exchangerate_api(url: str) -> Source:
-    """exchangerate-api.com and what answers like it: JSON, base USD."""
+    """Return exchangerate-api.com, or a source that answers like it, as a source: JSON, base
+    USD."""
     return Source("exchangerate-api", lambda _now: parse_json(_get(url)))
 
 
@@ -102,7 +99,8 @@ def ecb(url: str) -> Source:
 
 
 def simulated(seed: str = "") -> Source:
-    """Made up, and named so: each hour anew within 2 % of the base rates."""
+    """Return a source of made-up rates, which change every hour within 2 % of the fallback
+    rates."""
 
     def quote(now: datetime) -> Quote:
         hour = now.replace(minute=0, second=0, microsecond=0)
@@ -170,49 +168,29 @@ def _time_of(answer: dict[str, Any]) -> datetime:
             return datetime.fromtimestamp(int(answer["time_last_update_unix"]), UTC)
         return datetime.fromisoformat(answer["date"]).replace(tzinfo=UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-        raise Refused("it does not say of when it is") from error
+        raise Refused("it has no valid date") from error
 
 
 def _get(url: str) -> bytes:
-    # A reason never shows the URL, which may hold a key.
-    if not url.startswith(("https://", "http://")):
-        raise Refused("its address is not one of the web")
+    # The reason never contains the URL, which may contain a key.
     try:
-        request = Request(url, headers={"User-Agent": "synaxis-billing", "Accept": "*/*"})
-        with urlopen(request, timeout=PAUSE_SECONDS) as answer:
-            body = _read(answer)
-            promised = answer.headers.get("Content-Length", "")
-    except HTTPError as error:
-        raise Refused(f"it answered {error.code}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise Refused(f"it could not be reached ({type(error).__name__})") from None
-    if promised.isdigit() and len(body) < int(promised):
-        raise Refused("it was cut off")
+        status, body = web.request("GET", url, headers=_HEADERS, most_bytes=LARGEST_ANSWER_BYTES)
+    except ValueError:
+        raise Refused("its address is not a URL of http or https") from None
+    except web.NoResponse as reason:
+        raise Refused(str(reason)) from None
+    if status != 200:
+        raise Refused(f"it answered {status}")
     if not body:
         raise Refused("it is empty")
     return body
 
 
-def _read(answer: HTTPResponse) -> bytes:
-    ends = time.monotonic() + ANSWER_SECONDS
-    body = b""
-    while chunk := answer.read1(64 * 1024):
-        body += chunk
-        if len(body) > LARGEST_ANSWER_BYTES:
-            raise Refused("it is larger than 1 MB")
-        if time.monotonic() > ends:
-            raise Refused(f"it took longer than {ANSWER_SECONDS} seconds")
-    return body
-
-
 def chain(names: Sequence[str], *, api_url: str, ecb_url: str, seed: str) -> list[Source]:
-    """The sources of these names, in their order. Raises ValueError for an unknown one."""
+    """Return the sources of these names, in their order."""
     known = {
         "exchangerate-api": exchangerate_api(api_url),
         "ecb": ecb(ecb_url),
         "simulated": simulated(seed),
     }
-    for name in names:
-        if name not in known:
-            raise ValueError(f"no source of exchange rates is {name!r}: {', '.join(known)} are")
     return [known[name] for name in names]

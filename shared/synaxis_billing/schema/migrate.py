@@ -18,7 +18,7 @@ OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
 LOCK = "hashtext('synaxis_billing.migrate')"
 LEDGER, ERASER = "synaxis_ledger", "synaxis_eraser"
 KEPT = "of the release before; the next migration drops it"
-# What a mark says of a function that stays the administrator's.
+# The mark of a function that the administrator owns.
 ADMINISTRATOR = "administrator"
 
 _HERE = Path(__file__).parent
@@ -148,7 +148,7 @@ def _has_privileges(connection: psycopg.Connection) -> bool:
 
 
 def _drop_functions(connection: psycopg.Connection) -> list[_Function]:
-    """Drop the functions that nothing depends on, as triggers and defaults do, and return them."""
+    """Drop the functions that no trigger or default depends on, and return them."""
     rows = connection.execute(
         "SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner),"
         " coalesce(has_function_privilege(app.oid, p.oid, 'EXECUTE'), false),"
@@ -165,7 +165,8 @@ def _drop_functions(connection: psycopg.Connection) -> list[_Function]:
 
 
 def _keep(connection: psycopg.Connection, old: list[_Function]) -> None:
-    """Create again what only the release before has, with its owner and its caller."""
+    """Create again the functions that only the release before has, with their owners and
+    callers."""
     for function in old:
         signature = sql.SQL(function.signature)
         row = connection.execute("SELECT to_regprocedure(%s)", [function.signature]).fetchone()
@@ -191,7 +192,7 @@ def _keep(connection: psycopg.Connection, old: list[_Function]) -> None:
 def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None]) -> None:
     """Let the application call the functions, and give each to its owner.
 
-    The keys are names or signatures. An owner that is no role fails the migration.
+    The keys are names or signatures. An owner that is not a role fails the migration.
     """
     owners = sql.SQL(", ").join(map(sql.Identifier, (LEDGER, ERASER)))
     statements = [sql.SQL("GRANT CREATE ON SCHEMA billing TO {}").format(owners)]

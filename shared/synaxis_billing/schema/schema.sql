@@ -245,6 +245,20 @@ CREATE TABLE billing.erasures (
     CONSTRAINT erasures_reason_check CHECK ((reason <> ''::text))
 );
 
+CREATE TABLE billing.exchange_rates (
+    fetch_id uuid NOT NULL,
+    currency text NOT NULL,
+    rate numeric(24,12) NOT NULL,
+    source text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    held boolean NOT NULL,
+    stored_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT exchange_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT exchange_rates_rate_check CHECK ((rate > (0)::numeric)),
+    CONSTRAINT exchange_rates_source_check CHECK ((source <> ''::text))
+);
+
 CREATE TABLE billing.logged_spend (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -401,20 +415,6 @@ CREATE TABLE billing.document_counters (
     year integer NOT NULL,
     last bigint NOT NULL,
     CONSTRAINT document_counters_last_check CHECK ((last > 0))
-);
-
-CREATE TABLE billing.exchange_rates (
-    fetch_id uuid NOT NULL,
-    currency text NOT NULL,
-    rate numeric(24,12) NOT NULL,
-    source text NOT NULL,
-    as_of timestamp with time zone NOT NULL,
-    fetched_at timestamp with time zone NOT NULL,
-    held boolean NOT NULL,
-    stored_at timestamp with time zone DEFAULT billing.now() NOT NULL,
-    CONSTRAINT exchange_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT exchange_rates_rate_check CHECK ((rate > (0)::numeric)),
-    CONSTRAINT exchange_rates_source_check CHECK ((source <> ''::text))
 );
 
 CREATE TABLE billing.external_ids (
@@ -842,6 +842,13 @@ GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
 
+GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT UPDATE(held) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
+GRANT UPDATE(stored_at) ON TABLE billing.exchange_rates TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.logged_spend TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.logged_spend TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.logged_spend TO synaxis_eraser;
@@ -867,13 +874,7 @@ GRANT SELECT,INSERT ON TABLE billing.credited_payments TO synaxis_ledger;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
 
-GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
-GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
-
-GRANT UPDATE(held) ON TABLE billing.exchange_rates TO synaxis_ledger;
-
-GRANT UPDATE(stored_at) ON TABLE billing.exchange_rates TO synaxis_ledger;
-
+GRANT SELECT ON TABLE billing.external_ids TO synaxis_app;
 GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
@@ -1002,7 +1003,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.hold_json(h billing.holds)
---     RETURNS json, for synaxis_ledger
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.hold_of(p_tenant text, p_organization_id uuid, p_hold_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.holds(p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamp with time zone, p_limit integer, p_scan integer)
@@ -1031,6 +1032,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.last_rate(p_currency text)
+--     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.log_of_charge(t billing.credit_transactions)
@@ -1150,7 +1153,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.transaction(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.transaction_by_id(p_organization_id uuid, p_id uuid)
---     RETURNS billing.credit_transactions, for synaxis_ledger
+--     RETURNS billing.credit_transactions, for synaxis_app, synaxis_ledger
 -- billing.transaction_hash(t billing.credit_transactions)
 --     RETURNS bytea, for synaxis_ledger
 -- billing.transaction_json(t billing.credit_transactions)

@@ -14,7 +14,10 @@ from synaxis_billing.usage.dimensions import Usage, UsageFilter, Used, usage_arg
 
 
 class SpendLogRequest(Usage):
+    """Spend to count without charging it."""
+
     amount_usd: UsdOrZero
+    """Cost of the call in US dollars, which is counted and not charged."""
 
 
 class SpendLog(Used):
@@ -23,8 +26,11 @@ class SpendLog(Used):
     id: UUID
     organization_id: UUID
     transaction_id: UUID | None
+    """Id of the charge that paid; null for spend that was logged without a charge."""
     amount_usd: Money
+    """Cost of the call in US dollars."""
     tokens: int
+    """Number of tokens that the call used; 0 if it did not say."""
     created_at: Time
 
 

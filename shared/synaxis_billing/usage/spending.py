@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any
 from uuid import UUID
 
 import psycopg
@@ -15,28 +15,24 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, json_schema
 from synaxis_billing.organizations.profile import PROFILE_TAG
+from synaxis_billing.usage.dimensions import Group
 
-Dimension = Literal["model", "provider", "team_id", "virtual_key_id", "region", "day", "month"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+DIMENSIONS = tuple(Group.model_fields)
 _ANY = "|".join(DIMENSIONS)
 GroupBy = Annotated[str, json_schema(f"^({_ANY}|)(,({_ANY}|))*$", "model,day")]
 # An answer of this many groups still fits the 6 MB that a function may answer.
 MOST_GROUPS = 10_000
 
 
-class Spend(Answer):
+class Spend(Group):
     """The dimensions that were asked for, and what was spent on them."""
 
-    day: str | None = None
-    month: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    team_id: str | None = None
-    virtual_key_id: str | None = None
-    region: str | None = None
     amount_usd: Money
+    """Sum of the spend in US dollars."""
     tokens: int
+    """Sum of the tokens."""
     requests: int
+    """Number of spend logs."""
 
     @model_serializer(mode="wrap")
     def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -47,10 +43,15 @@ class Spending(Answer):
     """Spend of the half-open period; days and months are those of `timezone`."""
 
     start: Time = Field(serialization_alias="from")
+    """Start of the period (inclusive)."""
     end: Time = Field(serialization_alias="to")
+    """End of the period (exclusive)."""
     timezone: str
+    """Time zone that days and months are in."""
     items: tuple[Spend, ...]
+    """One sum per group, of the dimensions that `group_by` names."""
     total: Spend
+    """The sum of all groups."""
 
 
 # Logs are written at their own time: what ended this long ago gets no more of them.
@@ -59,14 +60,14 @@ CLOSED_AFTER = timedelta(minutes=1)
 _SPENDING = Family("spending", Spending)
 
 
-def parse_group_by(text: str | None) -> list[Dimension]:
+def parse_group_by(text: str | None) -> list[str]:
     """Return the dimensions that a comma-separated `group_by` names. Raises InvalidRequest."""
     names = [name for name in (text or "").split(",") if name]
     for name in names:
         if name not in DIMENSIONS:
             rule = f"must be any of {', '.join(DIMENSIONS)}, comma-separated"
             raise invalid_field("query", "/group_by", rule)
-    return cast(list[Dimension], names)
+    return names
 
 
 def get_spending(
@@ -76,7 +77,7 @@ def get_spending(
     organization_id: UUID,
     start: datetime | None,
     end: datetime | None,
-    group_by: Sequence[Dimension],
+    group_by: Sequence[str],
 ) -> Spending:
     """Spend by any mix of dimensions, exact; by default of the current local month. Cached when the
     period has ended and can get no more spend.
@@ -103,7 +104,7 @@ def _spending(
     organization_id: UUID,
     start: datetime | None,
     end: datetime | None,
-    group_by: Sequence[Dimension],
+    group_by: Sequence[str],
 ) -> Loaded[Spending]:
     outcome = procedures.call(
         db,

@@ -1,44 +1,35 @@
-"""Webhooks on their way: claimed from the database, signed, sent, and what came of it.
+"""Delivery of webhooks: claimed from the database, signed, sent, and their results recorded.
 
-Whoever sends reaches the internet and not the database, so a signed request goes to it as a message
-and its result comes back as one. An attempt that is not heard of again is made anew.
+The sender reaches the internet and not the database, so a signed request comes to it as a message,
+and its result goes back as one. An attempt without a result is repeated.
 """
 
 import base64
-import contextlib
 import hmac
 import json
-import socket
-import ssl
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPException
-from ipaddress import ip_address
-from threading import Timer
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from synaxis_billing import procedures
+from synaxis_billing import procedures, web
 from synaxis_billing.fields import Answer
 from synaxis_billing.money import format_amounts
-from synaxis_billing.webhooks.addresses import WebAddress, is_public_ip, parse_url, resolve
+from synaxis_billing.webhooks.addresses import is_public_ip
 
-# One endpoint's share of what is sent at once.
+# The deliveries of one endpoint in a page.
 MOST_OF_AN_ENDPOINT = 100
 # Longer than a message and its result wait in their queues.
 LEASE = timedelta(minutes=15)
 # An endpoint that has only failed for this long is disabled.
 PATIENCE = timedelta(days=3)
-CONNECT_SECONDS, ANSWER_SECONDS = 5, 10
-# A host may have one for IPv6 that nothing leads to.
-MOST_NUMBERS = 2
 
 
 class Signed(Answer):
-    """A request that is ready to be sent, within the minutes that its signature's time allows."""
+    """A request that is ready to be sent while its signature's time is accepted, for a few
+    minutes."""
 
     event_id: UUID
     endpoint_id: UUID
@@ -49,7 +40,7 @@ class Signed(Answer):
 
 
 class Attempt(Answer):
-    """What came of sending: `error` says why it was no success."""
+    """The result of sending; `error` is the reason of a failure."""
 
     event_id: UUID
     endpoint_id: UUID
@@ -58,12 +49,8 @@ class Attempt(Answer):
     error: str | None = None
 
 
-class Unsendable(Exception):
-    """Why a request got no answer."""
-
-
 def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
-    """What is due, signed."""
+    """Claim the deliveries that are due, and iterate over pages of them, signed."""
     while claimed := procedures.call(
         db, "claim_webhooks", tenant="*", each=MOST_OF_AN_ENDPOINT, lease=LEASE
     ):
@@ -71,7 +58,10 @@ def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
 
 
 def sign(claimed: dict[str, Any], now: datetime) -> Signed:
-    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+    """Return the signed request of a claimed delivery.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
     created_at = datetime.fromisoformat(claimed["created_at"]).astimezone(UTC)
     body = json.dumps(
         {
@@ -103,22 +93,30 @@ def sign(claimed: dict[str, Any], now: datetime) -> Signed:
 
 
 def send(request: Signed, *, private: bool) -> Attempt:
-    """Send once, and follow no redirect. `private` also allows addresses that are not on the public
-    internet, and http."""
+    """Send once; a redirect is a failure. `private` also allows http, and addresses that are not on
+    the public internet."""
     attempt = Attempt(
         event_id=request.event_id, endpoint_id=request.endpoint_id, lease=request.lease
     )
+    if not private and request.url.startswith("http://"):
+        return attempt.model_copy(update={"error": "its URL does not begin with https://"})
     try:
-        code = _post(parse_url(request.url), request, private)
-    except (Unsendable, ValueError) as reason:
+        code, _ = web.request(
+            "POST",
+            request.url,
+            headers=request.headers,
+            body=request.body.encode(),
+            allow=None if private else is_public_ip,
+        )
+    except (web.NoResponse, ValueError) as reason:
         return attempt.model_copy(update={"error": str(reason)})
     error = None if 200 <= code < 300 else f"it answered {code}"
     return attempt.model_copy(update={"status_code": code, "error": error})
 
 
 def record(db: psycopg.Connection, attempt: Attempt) -> str:
-    """What follows from an attempt: delivered, retried, failed (it was the last) or disabled (the
-    endpoint is); or forgotten, when the attempt had been given up."""
+    """Record an attempt and return its outcome: delivered, retried, failed (it was the last),
+    disabled (the endpoint is), or forgotten (the attempt had been given up)."""
     outcome = procedures.call(
         db,
         "webhook_attempted",
@@ -131,71 +129,3 @@ def record(db: psycopg.Connection, attempt: Attempt) -> str:
         patience=PATIENCE,
     )
     return str(outcome)
-
-
-def _post(to: WebAddress, request: Signed, private: bool) -> int:
-    """The status of the answer, whose body is of no interest. Raises Unsendable."""
-    if to.scheme != "https" and not private:
-        raise Unsendable("its URL does not begin with https://")
-    try:
-        with contextlib.closing(_connected(to, private)) as channel, _in_time(channel):
-            return _status(channel, to, request)
-    except ssl.SSLCertVerificationError as error:
-        raise Unsendable(f"its certificate is refused: {error.verify_message}") from None
-    except TimeoutError:
-        raise Unsendable("it did not answer in time") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise Unsendable(f"it could not be reached ({type(error).__name__})") from None
-
-
-@contextlib.contextmanager
-def _in_time(channel: socket.socket) -> Iterator[None]:
-    """The socket limits each pause; this, an answer that trickles in. Raises TimeoutError."""
-    ends = time.monotonic() + ANSWER_SECONDS
-    late = Timer(ANSWER_SECONDS, channel.shutdown, [socket.SHUT_RDWR])
-    late.start()
-    try:
-        yield
-    finally:
-        late.cancel()
-        if time.monotonic() >= ends:
-            raise TimeoutError
-
-
-def _status(channel: socket.socket, to: WebAddress, request: Signed) -> int:
-    connection = HTTPConnection(to.host, to.port)
-    connection.sock = channel
-    connection.request(
-        "POST", to.target, request.body.encode(), {**request.headers, "host": to.authority}
-    )
-    return connection.getresponse().status
-
-
-def _connected(to: WebAddress, private: bool) -> socket.socket:
-    """Connected to a number that was looked at: the name may mean another one the next time.
-
-    Raises Unsendable, OSError.
-    """
-    numbers = resolve(to.host, to.port)
-    # One that is not public is reason enough: which of them is used would be chance.
-    if not private and not all(is_public_ip(ip_address(number)) for number in numbers):
-        raise Unsendable("its address is not on the public internet")
-    channel = _first_that_listens(numbers, to.port)
-    if to.scheme == "https":
-        try:
-            context = ssl.create_default_context()
-            channel = context.wrap_socket(channel, server_hostname=to.host)
-        except BaseException:
-            channel.close()
-            raise
-    channel.settimeout(ANSWER_SECONDS)
-    return channel
-
-
-def _first_that_listens(numbers: list[str], port: int) -> socket.socket:
-    """Raises OSError."""
-    *others, last = numbers[:MOST_NUMBERS]
-    for number in others:
-        with contextlib.suppress(OSError):
-            return socket.create_connection((number, port), timeout=CONNECT_SECONDS)
-    return socket.create_connection((last, port), timeout=CONNECT_SECONDS)

@@ -21,14 +21,15 @@ from synaxis_billing.errors import Conflict, NotFound, invalid_field
 from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, json_schema
 from synaxis_billing.money import format_amounts
 from synaxis_billing.paging import Page, paginate
-from synaxis_billing.webhooks.addresses import is_public, parse_url
+from synaxis_billing.web import parse_url
+from synaxis_billing.webhooks.addresses import is_public
 
 MOST_ENDPOINTS = 20
 SECRET_BYTES = 32
 # A rotated secret also signs for this long.
 SECRET_OVERLAP = timedelta(hours=24)
 
-EventType = Literal[
+type WebhookEventType = Literal[
     "invoice.issued",
     "invoice.paid",
     "invoice.overdue",
@@ -36,6 +37,8 @@ EventType = Literal[
     "credit_note.issued",
     "balance.low",
 ]
+
+type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
 def _web_address(url: str) -> str:
@@ -55,25 +58,30 @@ Url = Annotated[
         maxLength=2000,
     ),
 ]
-Types = Annotated[tuple[EventType, ...], Field(max_length=20)]
+Types = Annotated[tuple[WebhookEventType, ...], Field(max_length=20)]
 
 
-class NewEndpoint(Request):
+class NewWebhookEndpoint(Request):
     """Without `types`, every type of event is sent."""
 
     url: Url
+    """The https URL that webhooks are sent to."""
     types: Types = ()
+    """Types of events to send; every type if it is empty."""
 
 
-class EndpointChange(Request):
+class WebhookEndpointChange(Request):
     """Changes the fields that it names, and no others."""
 
     url: Url = UNNAMED
+    """The https URL that webhooks are sent to."""
     types: Types = UNNAMED
+    """Types of events to send; every type if it is empty."""
     enabled: Annotated[bool, Field(strict=True)] = UNNAMED
+    """Whether webhooks are sent."""
 
 
-class Replay(Request):
+class WebhookReplay(Request):
     """One event, delivered or not; or all since an instant that the endpoint has not got."""
 
     model_config = ConfigDict(
@@ -89,59 +97,84 @@ class Replay(Request):
     )
 
     event_id: UUID | None = None
+    """Id of the event to send again."""
     since: Instant | None = None
+    """Time from which on events are sent again."""
 
 
-class Endpoint(Answer):
+class WebhookEndpoint(Answer):
     """`failing_since` is the time of the first failure since the last success."""
 
     id: UUID
     organization_id: UUID
     url: str
+    """The URL that webhooks are sent to."""
     types: list[str]
+    """Types of events that are sent; every type if it is empty."""
     enabled: bool
+    """Whether webhooks are sent."""
     failing_since: Time | None
+    """Time of the first failure since the last success."""
     disabled_at: Time | None
+    """Time at which it was disabled."""
     disabled_because: str | None
+    """Why it was disabled."""
     created_at: Time
 
 
-class EndpointWithSecret(Endpoint):
+class WebhookEndpointWithSecret(WebhookEndpoint):
     """`secret` is shown once, here."""
 
     secret: str
+    """The secret that signs the webhooks, shown once, here."""
 
 
-class Endpoints(Answer):
+class WebhookEndpoints(Answer):
     """Oldest first."""
 
-    items: list[Endpoint]
+    items: list[WebhookEndpoint]
+    """The endpoints, oldest first."""
 
 
-class Replayed(Answer):
+class WebhooksReplayed(Answer):
     """`replayed` is the number of deliveries that were queued."""
 
     replayed: int
+    """Number of deliveries that were queued."""
 
 
-class Delivery(Answer):
+class WebhookDelivery(Answer):
     """The delivery of an event to an endpoint; `error` is why the last attempt failed."""
 
     endpoint_id: UUID
-    status: Literal["pending", "delivered", "failed"]
+    """Id of the endpoint."""
+    status: WebhookDeliveryStatus
+    """State of the delivery."""
     attempts: int
+    """Number of attempts."""
     attempted_at: Time | None
+    """Time of the last attempt."""
     next_attempt_at: Time | None
+    """Time of the next attempt; null if there is none."""
     status_code: int | None
+    """HTTP status that the endpoint answered last."""
     error: str | None
+    """Why the last attempt failed."""
 
 
-class Event(Answer):
+class WebhookEvent(Answer):
+    """An event and its deliveries."""
+
     id: UUID
+    """Id of the event, which the header `webhook-id` carries."""
     type: str
+    """Type of the event."""
     created_at: Time
+    """Time of the change that caused the event."""
     data: dict[str, Any]
-    deliveries: list[Delivery]
+    """What changed, as the webhook of this type carries it."""
+    deliveries: list[WebhookDelivery]
+    """One delivery per endpoint."""
 
 
 class WebhookEndpointNotFound(NotFound):
@@ -166,10 +199,10 @@ def create_endpoint(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    request: NewEndpoint,
+    request: NewWebhookEndpoint,
     *,
     private: bool,
-) -> EndpointWithSecret:
+) -> WebhookEndpointWithSecret:
     """Create an endpoint; return it with the secret that signs its webhooks.
 
     `private` also allows addresses that are not on the public internet. Raises
@@ -190,12 +223,14 @@ def create_endpoint(
     return _with_secret(outcome, secret)
 
 
-def list_endpoints(db: psycopg.Connection, caller: Caller, organization_id: UUID) -> Endpoints:
+def list_endpoints(
+    db: psycopg.Connection, caller: Caller, organization_id: UUID
+) -> WebhookEndpoints:
     """List the endpoints of an organization. Raises OrganizationNotFound."""
     outcome = procedures.call(
         db, "webhook_endpoints", tenant=caller.tenant, organization_id=organization_id
     )
-    return Endpoints(items=procedures.accepted(outcome)[0])
+    return WebhookEndpoints(items=procedures.accepted(outcome)[0])
 
 
 def update_endpoint(
@@ -203,10 +238,10 @@ def update_endpoint(
     caller: Caller,
     organization_id: UUID,
     endpoint_id: UUID,
-    request: EndpointChange,
+    request: WebhookEndpointChange,
     *,
     private: bool,
-) -> Endpoint:
+) -> WebhookEndpoint:
     """Change the named fields of an endpoint.
 
     Raises OrganizationNotFound, WebhookEndpointNotFound, WebhookEndpointExists, InvalidRequest.
@@ -222,12 +257,12 @@ def update_endpoint(
         endpoint_id=endpoint_id,
         change=Jsonb(change),
     )
-    return Endpoint.model_validate(procedures.accepted(outcome)[0])
+    return WebhookEndpoint.model_validate(procedures.accepted(outcome)[0])
 
 
 def delete_endpoint(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, endpoint_id: UUID
-) -> Endpoint:
+) -> WebhookEndpoint:
     """Delete an endpoint and what was still to be sent to it; return it as it was.
 
     Raises OrganizationNotFound, WebhookEndpointNotFound.
@@ -239,12 +274,12 @@ def delete_endpoint(
         organization_id=organization_id,
         endpoint_id=endpoint_id,
     )
-    return Endpoint.model_validate(procedures.accepted(outcome)[0])
+    return WebhookEndpoint.model_validate(procedures.accepted(outcome)[0])
 
 
 def rotate_secret(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, endpoint_id: UUID
-) -> EndpointWithSecret:
+) -> WebhookEndpointWithSecret:
     """Give an endpoint a new secret; the old one also signs for one more day.
 
     Raises OrganizationNotFound, WebhookEndpointNotFound.
@@ -267,8 +302,8 @@ def replay_events(
     caller: Caller,
     organization_id: UUID,
     endpoint_id: UUID,
-    request: Replay,
-) -> Replayed:
+    request: WebhookReplay,
+) -> WebhooksReplayed:
     """Send one event, or the events since an instant, to an endpoint again.
 
     Raises OrganizationNotFound, WebhookEndpointNotFound, WebhookEventNotFound, Conflict (the
@@ -285,23 +320,23 @@ def replay_events(
         event_id=request.event_id,
         since=request.since,
     )
-    return Replayed.model_validate(procedures.accepted(outcome)[0])
+    return WebhooksReplayed.model_validate(procedures.accepted(outcome)[0])
 
 
 def list_events(
     db: psycopg.Connection,
     caller: Caller,
     organization_id: UUID,
-    event_type: EventType | None,
+    event_type: WebhookEventType | None,
     limit: int,
     cursor: str | None,
-) -> Page[Event]:
+) -> Page[WebhookEvent]:
     """List the events, newest first, with their deliveries.
 
     Raises OrganizationNotFound, InvalidRequest (cursor).
     """
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[Event], None]:
+    def fetch(before: datetime | None, most: int) -> tuple[list[WebhookEvent], None]:
         outcome = procedures.call(
             db,
             "webhook_events",
@@ -312,10 +347,10 @@ def list_events(
             limit=most,
         )
         rows, _ = procedures.accepted(outcome)
-        return [Event.model_validate(format_amounts(row)) for row in rows], None
+        return [WebhookEvent.model_validate(format_amounts(row)) for row in rows], None
 
     items, following = paginate("webhook-events", organization_id, limit, cursor, None, fetch)
-    return Page[Event](items=items, next_cursor=following)
+    return Page[WebhookEvent](items=items, next_cursor=following)
 
 
 def _refuse_private(url: str, private: bool) -> None:
@@ -329,7 +364,9 @@ def _refuse_private(url: str, private: bool) -> None:
         raise invalid_field("body", "/url", "must be on the public internet")
 
 
-def _with_secret(outcome: dict[str, Any], secret: bytes) -> EndpointWithSecret:
+def _with_secret(outcome: dict[str, Any], secret: bytes) -> WebhookEndpointWithSecret:
     # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     text = "whsec_" + base64.b64encode(secret).decode()
-    return EndpointWithSecret.model_validate({**procedures.accepted(outcome)[0], "secret": text})
+    return WebhookEndpointWithSecret.model_validate(
+        {**procedures.accepted(outcome)[0], "secret": text}
+    )

@@ -1,4 +1,4 @@
-"""How the regions tell each other what to forget: over Kafka, or over SNS where there is none."""
+"""The bus that carries invalidations between regions: Kafka, or SNS where there is no Kafka."""
 
 import base64
 import functools
@@ -15,24 +15,25 @@ if TYPE_CHECKING:
     from confluent_kafka import Producer
 
 TOPIC = "cache-invalidation"
-# A change waits this long for the bus; what was not taken by then is told by the sweep.
+# A change waits this long for the bus; later the sweep sends what is left.
 DELIVERY_SECONDS = 2
 
 
 class Undelivered(Exception):
-    """The bus did not take a message, or not in time."""
+    """The bus did not take a message in time."""
 
 
 class Received(NamedTuple):
-    """What a batch told, and the ids of what could not be read: of a queue's messages, or of
-    Kafka's records as topic-partition:offset."""
+    """The messages of a batch, and the ids of those that could not be read: of a queue's messages,
+    or of Kafka's records as topic-partition:offset."""
 
     messages: list[Message]
     unreadable: list[str]
 
 
 def publisher() -> Publish:
-    """To where the template says; to nobody where this is the only region."""
+    """Return the function that publishes to the configured bus; where this is the only region, one
+    that publishes to none."""
     if settings().kafka_brokers:
         return publish_to_kafka
     if settings().invalidation_topic_arn:
@@ -41,7 +42,7 @@ def publisher() -> Publish:
 
 
 def publish_to_kafka(messages: Sequence[Message]) -> None:
-    """Returns when all replicas have them. Raises Undelivered."""
+    """Publish messages, and return when all replicas have them. Raises Undelivered."""
     from confluent_kafka import KafkaException
 
     failed: list[str] = []
@@ -63,13 +64,14 @@ def publish_to_kafka(messages: Sequence[Message]) -> None:
     except (KafkaException, BufferError, LookupError) as error:
         raise Undelivered(str(error)) from error
     if failed or waiting:
-        # The next one reads the secret anew: Kafka may have another password by now.
+        # The next producer reads the secret again: the password may have changed.
         _producer.cache_clear()
         raise Undelivered(failed[0] if failed else "Kafka did not confirm in time")
 
 
 def publish_to_sns(messages: Sequence[Message]) -> None:
-    """One by one: together they may be larger than SNS takes. Raises Undelivered."""
+    """Publish messages one by one, since together they may be larger than SNS takes. Raises
+    Undelivered."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     topic = settings().invalidation_topic_arn
@@ -113,7 +115,7 @@ def _producer() -> "Producer":
         "acks": "all",
         "enable.idempotence": True,
         "linger.ms": 5,
-        # Nothing is sent after it was given up: its row in the database is sent again.
+        # A message that was given up is not sent late: its row in the database is sent again.
         "message.timeout.ms": DELIVERY_SECONDS * 1000,
         "log_level": 3,
     }

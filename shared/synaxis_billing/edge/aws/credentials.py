@@ -1,5 +1,5 @@
-"""Where PostgreSQL, Redis and Kafka are, and who connects: by a token of the function's role, by
-what a secret says, or, on a developer's machine, by a URL of the environment."""
+"""Addresses and credentials of PostgreSQL, Redis and Kafka: a token of the function's role, a
+secret, or, on a developer's machine, a URL in the environment."""
 
 import json
 import ssl
@@ -20,12 +20,12 @@ RDS_AUTHORITIES = Path(__file__).with_name("rds.pem")
 class Redis(NamedTuple):
     url: str
     cluster: bool
-    # As whom to connect by IAM, and the cache's name; none when the URL says it all.
+    # The user and the cache's name for IAM; empty when the URL has the credentials.
     user: str = ""
     name: str = ""
 
     def token(self) -> tuple[str, str]:
-        """The user, and a password that is good for 15 minutes.
+        """Return the user, and a password that is valid for 15 minutes.
 
         https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html
         """
@@ -36,7 +36,8 @@ class Redis(NamedTuple):
 
 
 def database() -> str:
-    """How psycopg connects as the application; a token in it is good for connecting now."""
+    """Return how psycopg connects as the application. A token in it is valid for 15 minutes. Raises
+    LookupError."""
     if url := _text(settings().database_url, settings().database_url_secret):
         return url
     host = settings().database_host
@@ -54,14 +55,17 @@ def database() -> str:
 
 
 def database_token(host: str, user: str) -> str:
-    """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html"""
+    """Return a token that logs a database user in.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+    """
     url = f"https://{host}:5432/?Action=connect&DBUser={user}"
     return signed_url(url, "rds-db", settings().aws_region).removeprefix("https://")
 
 
 def administrator() -> str:
-    """As database(), for whoever migrates and audits: past the proxy, by the password that RDS
-    keeps in a secret and renews, or by a URL that is a secret. Raises LookupError."""
+    """Return how psycopg connects as the administrator, who migrates and audits: past the proxy, by
+    the password that RDS keeps in a secret and rotates, or by a URL. Raises LookupError."""
     text = _text(settings().admin_database_url, settings().admin_database_secret)
     if not text:
         raise LookupError("no administrator of the database is configured")
@@ -79,7 +83,7 @@ def administrator() -> str:
 
 
 def redis() -> Redis | None:
-    """None where there is no Redis."""
+    """Return how to connect to Redis; None where there is none."""
     if url := _text(settings().redis_url, settings().redis_url_secret):
         return Redis(url, settings().redis_cluster)
     endpoint = settings().redis_endpoint
@@ -89,7 +93,7 @@ def redis() -> Redis | None:
 
 
 def kafka() -> tuple[str, str] | None:
-    """User and password; None where Kafka asks for none. Raises LookupError."""
+    """Return the user and password; None where Kafka needs none. Raises LookupError."""
     arn = settings().kafka_secret
     if not arn:
         return None

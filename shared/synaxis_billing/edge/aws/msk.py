@@ -1,4 +1,4 @@
-"""Amazon MSK's IAM authentication: a signed URL as an OAuth token.
+"""Authentication to Amazon MSK by the function's role: a signed URL as an OAuth token.
 
 https://github.com/aws/aws-msk-iam-auth#uriencoded-authentication-payload
 """
@@ -11,7 +11,7 @@ from synaxis_billing.edge.aws.secrets import LIFETIME_SECONDS, signed_url
 
 
 def authentication(region: str) -> dict[str, Any]:
-    """The settings of librdkafka that authenticate by the function's own role."""
+    """Return librdkafka's settings for authentication by the function's role."""
     return {
         "security.protocol": "SASL_SSL",
         "sasl.mechanisms": "OAUTHBEARER",
@@ -20,7 +20,7 @@ def authentication(region: str) -> dict[str, Any]:
 
 
 def token(region: str) -> tuple[str, float]:
-    """A token and when it ends, in seconds since 1970. Raises LookupError."""
+    """Return a token and its end, in seconds since 1970. Raises LookupError."""
     url = f"https://kafka.{region}.amazonaws.com/?Action=kafka-cluster%3AConnect"
     signed = f"{signed_url(url, 'kafka-cluster', region)}&User-Agent=synaxis-billing".encode()
     ends = datetime.now(UTC) + timedelta(seconds=LIFETIME_SECONDS)

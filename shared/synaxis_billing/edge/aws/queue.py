@@ -1,4 +1,4 @@
-"""Messages into a queue, and from a batch of one to a call for each and back."""
+"""Queues: sending messages, and handling a batch message by message."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ class Unsent(Exception):
 def each(
     event: dict[str, Any], context: LambdaContext, handle: Callable[[SQSRecord], None]
 ) -> dict[str, Any]:
-    """Names the messages whose handling raised, which the queue delivers again; raises
-    BatchProcessingError when all have. What is logged meanwhile carries the correlation id of the
-    message."""
+    """Call `handle` for each message of a batch, and name those that raised, which the queue
+    delivers again. Logs carry the correlation id of the message. Raises BatchProcessingError when
+    all raised."""
 
     def correlated(record: SQSRecord) -> None:
         known = record.message_attributes[CORRELATION]
@@ -47,7 +47,7 @@ def each(
 
 def send(url: str, bodies: Sequence[str]) -> None:
     """Put messages into a queue, with the correlation id of this invocation. Raises Unsent: some of
-    them may be in it."""
+    them may have been queued."""
     correlation_id = logger.get_correlation_id() or str(uuid4())
     attributes = {CORRELATION: {"DataType": "String", "StringValue": correlation_id}}
     for first in range(0, len(bodies), LARGEST_BATCH):

@@ -6,7 +6,7 @@ LIFETIME_SECONDS = 900
 
 
 def secret(arn: str) -> str:
-    """The text of a secret of Secrets Manager. Raises LookupError."""
+    """Return the text of a secret of Secrets Manager. Raises LookupError."""
     # Not at the top: most functions have a role, and no secret.
     import boto3
     from botocore.config import Config
@@ -21,7 +21,7 @@ def secret(arn: str) -> str:
 
 
 def signed_url(url: str, service: str, region: str) -> str:
-    """The URL with a signature in its query, which is good for 15 minutes. Raises LookupError."""
+    """Return the URL with a signature in its query, valid for 15 minutes. Raises LookupError."""
     from botocore.auth import SigV4QueryAuth
     from botocore.awsrequest import AWSRequest
     from botocore.session import get_session

@@ -1,6 +1,8 @@
 """Answers of routes, and problems (RFC 9457), as API Gateway takes them."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -11,11 +13,12 @@ RETRY_AFTER_SECONDS = 1
 
 
 class File(NamedTuple):
-    """A document in place of JSON."""
+    """A document in place of JSON; one with a name is for a folder of the reader's."""
 
     content: str | bytes
     media_type: str
-    name: str
+    name: str = ""
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Reply[Body: BaseModel](NamedTuple):
@@ -31,7 +34,7 @@ class Reply[Body: BaseModel](NamedTuple):
 def answer(reply: Reply[Any], status: int) -> dict[str, Any]:
     """Return a route's answer in payload format 2.0."""
     if reply.file is not None:
-        return _answer_file(reply.file)
+        return answer_file(reply.file, {"vary": "Accept"})
     headers = {"content-type": "application/json"}
     if reply.replayed:
         headers["idempotency-replayed"] = "true"
@@ -56,16 +59,19 @@ def problem(error: BillingError, request_id: str) -> dict[str, Any]:
     }
 
 
-def _answer_file(file: File) -> dict[str, Any]:
+def answer_file(file: File, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return a file in payload format 2.0."""
     # Not at the top: most functions send no files.
     import base64
 
+    disposition = {"content-disposition": f'attachment; filename="{file.name}"'}
     return {
         "statusCode": 200,
         "headers": {
             "content-type": file.media_type,
-            "content-disposition": f'attachment; filename="{file.name}"',
-            "vary": "Accept",
+            **(disposition if file.name else {}),
+            **file.headers,
+            **headers,
         },
         "body": (
             file.content

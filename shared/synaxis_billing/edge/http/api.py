@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from synaxis_billing.caller import Caller, OrganizationNotFound
 from synaxis_billing.edge import database
-from synaxis_billing.edge.http.answers import Reply, answer, problem
+from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, problem
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
 from synaxis_billing.edge.http.requests import Event, json_body, require_request
@@ -31,7 +31,7 @@ from synaxis_billing.errors import (
 from synaxis_billing.organizations import residency
 from synaxis_billing.validation import invalid_request
 
-Endpoint = Callable[..., Reply[Any]]
+Endpoint = Callable[..., Reply[Any] | File]
 
 
 class Parameter(NamedTuple):
@@ -49,8 +49,8 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
     route that needs no token. `other` is a second status with the same answer, `also` are the media
-    types that it answers beside JSON, `refuses` the statuses of refusals that most routes do not
-    have. `invalidates`: a success changes cached values, so what is pending is sent at once."""
+    types that it answers beside JSON, `refuses` the refusals that its key does not
+    imply. `invalidates`: a success changes cached values, so what is pending is sent at once."""
 
     key: str
     scope: str | None
@@ -58,7 +58,7 @@ class Route(NamedTuple):
     status: int
     other: int | None
     also: Sequence[str]
-    refuses: Sequence[int]
+    refuses: Sequence[type[BillingError]]
     invalidates: bool
 
     @property
@@ -66,10 +66,10 @@ class Route(NamedTuple):
         return _parameters(self.key, self.call)
 
     @property
-    def answers(self) -> type[BaseModel]:
-        """The model of the answer's body."""
-        [model] = get_args(get_type_hints(self.call)["return"])
-        return model  # type: ignore[no-any-return]
+    def answers(self) -> type[BaseModel] | None:
+        """The model of the answer's body; None for a route that answers files alone."""
+        models: tuple[type[BaseModel], ...] = get_args(get_type_hints(self.call)["return"])
+        return models[0] if models else None
 
 
 class Api:
@@ -86,13 +86,14 @@ class Api:
         status: int = 200,
         other: int | None = None,
         also: Sequence[str] = (),
-        refuses: Sequence[int] = (),
+        refuses: Sequence[type[BillingError]] = (),
         invalidates: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Serve a route by the decorated function; see Route.
 
         The function's arguments are the path's parameters by name, `caller`, `body`, and what
-        is marked by Query or Header.
+        is marked by Query or Header. Its docstring is the summary, and below it the description,
+        in the API's document, which leaves out a route that answers a File.
         """
 
         def register(call: Endpoint) -> Endpoint:
@@ -121,7 +122,9 @@ class Api:
             reply = _serve(route, event, path, caller)
             if route.invalidates:
                 _drain()
-            return answer(reply, route.status)
+            return (
+                answer_file(reply, {}) if isinstance(reply, File) else answer(reply, route.status)
+            )
         except BillingError as error:
             return problem(error, request_id)
         except psycopg.Error as error:
@@ -194,7 +197,7 @@ def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     return authorize(event, route.scope, path.get("organization_id"))
 
 
-def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any]:
+def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any] | File:
     try:
         return route.call(**_arguments(route, event, path, caller))
     except OrganizationNotFound:
@@ -208,38 +211,48 @@ def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> 
 
 def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller) -> dict[str, Any]:
     """Return a route's arguments, validated. Raises InvalidRequest."""
-    query = event.get("queryStringParameters") or {}
-    known = {parameter.name for parameter in route.parameters if parameter.place == "query"}
-    for name in query:
-        # A misspelt filter would otherwise be an answer to another question.
-        if name not in known:
-            raise invalid_field("query", f"/{name}", "is not a parameter here")
     given: dict[str, Any] = {
         "caller": {"": caller},
         "path": path,
-        "query": query,
+        "query": _known_query(route, event),
         "header": event["headers"],
         "body": {"": json_body(event)},
     }
     arguments: dict[str, Any] = {}
-    groups: dict[str, dict[str, Any]] = {}
+    # The fields of each group that are given; the group itself takes them when all are valid.
+    groups: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
+        of.argument: (of.group, {}) for of in route.parameters if of.group is not None
+    }
     errors: list[dict[str, Any]] = []
     for parameter in route.parameters:
-        values, name = arguments, parameter.argument
-        if parameter.group is not None:
-            values, name = groups.setdefault(parameter.argument, {}), parameter.name
-            arguments.setdefault(parameter.argument, parameter.group)
         value = given[parameter.place].get(parameter.name)
-        if value is not None:
-            try:
-                values[name] = parameter.values.validate_python(value)
-            except ValidationError as error:
-                errors += _errors(parameter, error)
-        elif parameter.required:
-            errors.append({"type": "missing", "loc": _place(parameter)})
+        if value is None:
+            if parameter.required:
+                errors.append({"type": "missing", "loc": _place(parameter)})
+            continue
+        try:
+            valid = parameter.values.validate_python(value)
+        except ValidationError as error:
+            errors += _errors(parameter, error)
+            continue
+        if parameter.group is None:
+            arguments[parameter.argument] = valid
+        else:
+            groups[parameter.argument][1][parameter.name] = valid
     if errors:
         raise invalid_request(errors)
-    return arguments | {name: arguments[name](**values) for name, values in groups.items()}
+    return arguments | {name: group(**fields) for name, (group, fields) in groups.items()}
+
+
+def _known_query(route: Route, event: Event) -> dict[str, str]:
+    """Return the query. Raises InvalidRequest: a misspelt filter would be an answer to another
+    question."""
+    query: dict[str, str] = event.get("queryStringParameters") or {}
+    known = {parameter.name for parameter in route.parameters if parameter.place == "query"}
+    for name in query:
+        if name not in known:
+            raise invalid_field("query", f"/{name}", "is not a parameter here")
+    return query
 
 
 def _place(parameter: Parameter) -> tuple[str, ...]:
@@ -260,8 +273,8 @@ def _drain() -> None:
     drain()
 
 
-# Classes of SQLSTATE (PostgreSQL, appendix A). What a retry can mend: a lost connection, a deadlock,
-# no resources, a lock that was not had, an operator's intervention, a failing system.
+# Classes of SQLSTATE (PostgreSQL, appendix A). What a retry can mend: a lost connection, a
+# deadlock, no resources, a lock that was not had, an operator's intervention, a failing system.
 _TEMPORARY = {"08", "40", "53", "55", "57", "58"}
 # What no retry can mend: data that cannot be stored, a limit of the server's.
 _NEVER = {"22", "54"}

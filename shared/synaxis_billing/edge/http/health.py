@@ -9,20 +9,23 @@ from synaxis_billing.edge.cache import cache
 from synaxis_billing.fields import Answer
 from synaxis_billing.rates import rates
 
-State = Literal["ok", "degraded", "down"]
+type HealthState = Literal["ok", "degraded", "down"]
 
 
 class Health(Answer):
     """Charges are accepted while `database` is ok. Without the `cache` answers are slower; degraded
     `rates` are old or the static fallback."""
 
-    database: State
-    cache: State
-    rates: State
+    database: HealthState
+    """Charges are accepted while it is ok."""
+    cache: HealthState
+    """Without the cache, answers are slower."""
+    rates: HealthState
+    """Degraded rates are old or the static fallback."""
 
 
 def check_health() -> Health:
-    """Ask the database and the cache now, and look at the rates that readers get."""
+    """Ask the database and the cache, and check the rates that readers get."""
     stale = any(rate.stale for rate in rates.current_rates(database.connection, cache()))
     return Health(
         database=_database(),
@@ -31,7 +34,7 @@ def check_health() -> Health:
     )
 
 
-def _database() -> State:
+def _database() -> HealthState:
     try:
         database.connection().execute("SELECT 1")
     except psycopg.Error:

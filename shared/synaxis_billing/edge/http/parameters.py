@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from synaxis_billing.fields import Instant, Key
-from synaxis_billing.paging import LARGEST_LIMIT
+from synaxis_billing.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 
 
 class Query(NamedTuple):
@@ -27,11 +27,26 @@ def _number(text: object) -> object:
     return text
 
 
-IdempotencyKey = Annotated[Key, Header("idempotency-key")]
-OptionalIdempotencyKey = Annotated[Key | None, Header("idempotency-key")]
+_KEY = "The same for each try of one request: a retry with it gets the first answer again."
+
+IdempotencyKey = Annotated[Key, Header("idempotency-key"), Field(description=_KEY)]
+OptionalIdempotencyKey = Annotated[Key | None, Header("idempotency-key"), Field(description=_KEY)]
 Accept = Annotated[str, Header("accept")]
 
-From = Annotated[Instant | None, Query("from")]
-To = Annotated[Instant | None, Query("to")]
-Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT), BeforeValidator(_number), Query()]
-Cursor = Annotated[str | None, Query()]
+From = Annotated[
+    Instant | None, Query("from"), Field(description="Start of the period (inclusive).")
+]
+To = Annotated[Instant | None, Query("to"), Field(description="End of the period (exclusive).")]
+Limit = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=LARGEST_LIMIT,
+        description=f"The most items of one page; {DEFAULT_LIMIT} if it is left out.",
+    ),
+    BeforeValidator(_number),
+    Query(),
+]
+Cursor = Annotated[
+    str | None, Query(), Field(description="`next_cursor` of the page before; none for the first.")
+]

@@ -1,4 +1,5 @@
-"""From an invoice, or a credit note and its invoice, to what their documents say."""
+"""Conversion of an invoice, or of a credit note and its invoice, to the model of their
+documents."""
 
 from synaxis_billing.invoices.credit_notes import CreditNote
 from synaxis_billing.invoices.documents.model import InvoiceDocument
@@ -17,7 +18,7 @@ def of_invoice(invoice: Invoice) -> InvoiceDocument:
 
 
 def of_credit_note(note: CreditNote, invoice: Invoice) -> InvoiceDocument:
-    """One line, which says why."""
+    """Return a document with one line, which states the reason."""
     line = LineItem(
         description=note.reason,
         model=None,

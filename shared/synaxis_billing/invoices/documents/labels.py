@@ -1,4 +1,4 @@
-"""What a page says around the facts, in each language that it is translated to."""
+"""Labels of the page, in each language that it is translated to."""
 
 # Greek letters are no Latin ones by mistake.
 # ruff: noqa: RUF001
@@ -31,8 +31,6 @@ LABELS = {
         "total_usd": "Total in US dollars",
         "rate": "Exchange rate",
         "fixed_rate": "fixed reference rate",
-        "rounding": "Each amount is converted from US dollars and rounded on its own, so that the"
-        " lines may add up to a little more or less than the subtotal.",
         "reverse_charge": "Reverse charge",
         "reverse_charge_note": "The recipient of the service is liable for the VAT.",
         "seller_tax_id": "Seller's VAT ID",
@@ -70,8 +68,6 @@ LABELS = {
         "total_usd": "Gesamtbetrag in US-Dollar",
         "rate": "Wechselkurs",
         "fixed_rate": "fester Referenzkurs",
-        "rounding": "Jeder Betrag ist für sich aus US-Dollar umgerechnet und gerundet; die Summe"
-        " der Zeilen kann daher geringfügig von der Zwischensumme abweichen.",
         "reverse_charge": "Steuerschuldnerschaft des Leistungsempfängers",
         "reverse_charge_note": "Die Umsatzsteuer schuldet der Leistungsempfänger.",
         "seller_tax_id": "USt-IdNr. des Leistenden",
@@ -108,8 +104,6 @@ LABELS = {
         "total_usd": "Total em dólares americanos",
         "rate": "Taxa de câmbio",
         "fixed_rate": "taxa de referência fixa",
-        "rounding": "Cada valor é convertido de dólares americanos e arredondado separadamente; a"
-        " soma das linhas pode diferir ligeiramente do subtotal.",
         "reverse_charge": "Autoliquidação",
         "reverse_charge_note": "O IVA é devido pelo destinatário do serviço.",
         "seller_tax_id": "N.º fiscal do emitente",
@@ -146,8 +140,6 @@ LABELS = {
         "total_usd": "Total en dólares estadounidenses",
         "rate": "Tipo de cambio",
         "fixed_rate": "tipo de referencia fijo",
-        "rounding": "Cada importe se convierte desde dólares estadounidenses y se redondea por"
-        " separado; la suma de las líneas puede diferir ligeramente de la base imponible.",
         "reverse_charge": "Inversión del sujeto pasivo",
         "reverse_charge_note": "El destinatario del servicio es el deudor del IVA.",
         "seller_tax_id": "NIF-IVA del emisor",
@@ -184,8 +176,6 @@ LABELS = {
         "total_usd": "Total en dollars américains",
         "rate": "Taux de change",
         "fixed_rate": "taux de référence fixe",
-        "rounding": "Chaque montant est converti depuis le dollar américain et arrondi séparément ;"
-        " la somme des lignes peut différer légèrement du sous-total.",
         "reverse_charge": "Autoliquidation",
         "reverse_charge_note": "La TVA est due par le preneur du service.",
         "seller_tax_id": "N° de TVA de l’émetteur",
@@ -222,8 +212,6 @@ LABELS = {
         "total_usd": "Razem w dolarach USA",
         "rate": "Kurs wymiany",
         "fixed_rate": "stały kurs referencyjny",
-        "rounding": "Każda kwota jest przeliczana z dolarów USA i zaokrąglana osobno; suma pozycji"
-        " może nieznacznie różnić się od sumy netto.",
         "reverse_charge": "Odwrotne obciążenie",
         "reverse_charge_note": "Podatek VAT rozlicza nabywca usługi.",
         "seller_tax_id": "NIP sprzedawcy",
@@ -260,8 +248,6 @@ LABELS = {
         "total_usd": "Σύνολο σε δολάρια ΗΠΑ",
         "rate": "Ισοτιμία",
         "fixed_rate": "σταθερή ισοτιμία αναφοράς",
-        "rounding": "Κάθε ποσό μετατρέπεται από δολάρια ΗΠΑ και στρογγυλοποιείται χωριστά· το"
-        " άθροισμα των γραμμών μπορεί να διαφέρει ελαφρώς από το μερικό σύνολο.",
         "reverse_charge": "Αντίστροφη επιβάρυνση",
         "reverse_charge_note": "Υπόχρεος για τον ΦΠΑ είναι ο λήπτης της υπηρεσίας.",
         "seller_tax_id": "ΑΦΜ εκδότη",
@@ -298,8 +284,6 @@ LABELS = {
         "total_usd": "米ドル合計",
         "rate": "為替レート",
         "fixed_rate": "固定基準レート",
-        "rounding": "各金額は米ドルから個別に換算し四捨五入しているため、明細の合計が小計と"
-        "わずかに異なる場合があります。",
         "reverse_charge": "リバースチャージ",
         "reverse_charge_note": "役務の提供を受けた者が消費税等の納税義務者となります。",
         "seller_tax_id": "発行者の登録番号",

@@ -1,4 +1,4 @@
-"""An invoice or a credit note, as far as its document says it."""
+"""The facts of an invoice or a credit note that its document shows."""
 
 from datetime import date
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What an invoice's page says: finished strings, in the customer's language, to be laid out."""
+"""The texts of an invoice's page, in the customer's language, ready for the layout."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,12 +20,12 @@ _NOTHING_TO_PAY = ("paid", "cancelled")
 
 
 def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
-    """The page, as JSON holds it. `any_script` says whether there are fonts for more than Latin,
-    Greek and Cyrillic. Raises ZoneInfoNotFoundError for an unknown timezone."""
+    """Return the page as JSON. `any_script` says whether there are fonts for more than Latin, Greek
+    and Cyrillic. Raises ZoneInfoNotFoundError for an unknown time zone."""
     where = writing.locale(invoice.locale, any_script)
     language = where.language if where.language in LABELS else ENGLISH
     labels = LABELS[language]
-    # Without a number it is no invoice, whatever its status says.
+    # A document without a number is not an invoice, whatever its status.
     status = "draft" if invoice.number is None else invoice.status
     return {
         "language": language,
@@ -109,7 +109,8 @@ def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict
 
 
 def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> str:
-    """In the page's language where it names no model, but usage; a reason as it was given."""
+    """Return the description: usage without a model in the page's language, a reason as it was
+    given."""
     word, comma, provider = item.description.partition(", ")
     usage = item.model is None and word == LABELS[ENGLISH]["usage"]
     if invoice.kind == "credit_note" or not usage:
@@ -119,13 +120,13 @@ def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> st
 
 def _counts(invoice: InvoiceDocument, item: LineItem, where: Locale) -> list[str]:
     if invoice.kind == "credit_note":
-        # It takes an amount back, and no requests.
+        # A credit note reverses an amount, not requests.
         return ["", ""]
     return [writing.number(count, 0, 0, where) for count in (item.requests, item.tokens)]
 
 
 def _more(item: LineItem) -> str:
-    """The model and its provider, unless the description names them."""
+    """Return the model and its provider, unless the description names them."""
     names = [name for name in (item.model, item.provider) if name]
     return " · ".join(writing.line(name) for name in names if name not in item.description)
 
@@ -171,7 +172,7 @@ def _grounds(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[No
     if invoice.reverse_charge:
         notes.append(_note(labels["reverse_charge"], _reverse_charge(invoice, labels)))
     if not _in_dollars(invoice):
-        notes.append(_note(labels["rate"], _rate(invoice, where, labels)))
+        notes.append(_note(labels["rate"], [_rate(invoice, where, labels)]))
     return notes
 
 
@@ -190,16 +191,12 @@ def _reverse_charge(invoice: InvoiceDocument, labels: Labels) -> list[str]:
     ]
 
 
-def _rate(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[str]:
+def _rate(invoice: InvoiceDocument, where: Locale, labels: Labels) -> str:
     names = RATE_SOURCES | {"static_fallback": labels["fixed_rate"]}
     source = names.get(invoice.rate_source, writing.line(invoice.rate_source))
     rate = writing.usd(invoice.exchange_rate, where)
     as_of = writing.moment(invoice.rate_as_of, where)
-    text = [f"1 USD = {rate} {invoice.billing_currency}, {source}, {as_of}"]
-    lines = sum(item.amount_billing_currency for item in invoice.line_items)
-    if lines != invoice.subtotal_billing_currency:
-        text.append(labels["rounding"])
-    return text
+    return f"1 USD = {rate} {invoice.billing_currency}, {source}, {as_of}"
 
 
 def _terms(days: int, labels: Labels) -> str:

@@ -19,14 +19,14 @@ _LONG_TABLE = 100
 
 
 def pdf(invoice: InvoiceDocument, fonts: Sequence[Path] = ()) -> bytes:
-    """The same bytes for the same invoice and fonts, on every machine: what the system has
-    installed is not looked at.
+    """Return the PDF, the same bytes for the same invoice and fonts on every machine: fonts of the
+    system are not used.
 
-    `fonts` are folders of fonts for scripts beyond Latin, Greek and Cyrillic; a page in a language
-    that needs one is in English without. Raises ValueError for a folder that has no font, and
+    `fonts` are folders of fonts for scripts beyond Latin, Greek and Cyrillic; without them, a page
+    in a language that needs one is in English. Raises ValueError for a folder without a font, and
     ZoneInfoNotFoundError.
     """
-    # Without a time of its own, a PDF would say when it was made.
+    # Without this time, the PDF would contain the time of rendering.
     made = (invoice.issued_at or invoice.period_end).replace(microsecond=0)
     how = options(invoice, fonts)
     document: bytes = typst.compile(_TEMPLATE, format="pdf", timestamp=made, **how)
@@ -42,7 +42,7 @@ def _forget(fonts: typst.Fonts) -> None:
 
 
 def options(invoice: InvoiceDocument, fonts: Sequence[Path] = ()) -> dict[str, Any]:
-    """What the template is compiled with, whatever comes of it."""
+    """Return the options with which the template is compiled."""
     known = _fonts(tuple(fonts))
     own = sorted({font.family for font in known.fonts() if font.path is not None})
     said = page(invoice, any_script=bool(own))
@@ -52,7 +52,7 @@ def options(invoice: InvoiceDocument, fonts: Sequence[Path] = ()) -> dict[str, A
         "root": _TEMPLATE.parent,
         "font_paths": known,
         "ignore_system_fonts": True,
-        # Data, never markup: nothing that a customer is called can be run.
+        # Names of customers are data, never markup.
         "sys_inputs": {"page": json.dumps(said, ensure_ascii=False)},
     }
 

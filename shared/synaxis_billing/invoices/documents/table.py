@@ -21,13 +21,14 @@ HEAD = (
     "period_start",
     "period_end",
 )
-# What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection).
+# The first characters of a formula in a spreadsheet (OWASP, CSV Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv(invoice: InvoiceDocument) -> str:
-    """A head, and one row per line item (RFC 4180). Numbers are plain, with a decimal point; times
-    are UTC; text that a spreadsheet would run as a formula begins with an apostrophe."""
+    """Return a header, and one row per line item (RFC 4180). Numbers are plain, with a decimal
+    point; times are UTC; text that a spreadsheet would run as a formula begins with an
+    apostrophe."""
     text = StringIO(newline="")
     rows = writer(text, lineterminator="\r\n")
     rows.writerow(HEAD)

@@ -13,15 +13,15 @@ from babel.numbers import get_currency_symbol, parse_pattern
 from synaxis_billing.money import DECIMALS
 
 _ENGLISH = Locale("en")
-# What the fonts that come with typst can write.
+# The scripts of the fonts that come with typst.
 _BUNDLED_SCRIPTS = {"Latn", "Grek", "Cyrl"}
 # Without which some scripts cannot be written.
 _JOINERS = "\u200c\u200d"
 
 
 def locale(tag: str, any_script: bool) -> Locale:
-    """The locale of a BCP 47 tag, or of its language; English if it is unknown, or if it needs a
-    script beyond Latin, Greek and Cyrillic and `any_script` does not hold."""
+    """Return the locale of a BCP 47 tag, or of its language; English if it is unknown, or if it
+    needs a script beyond Latin, Greek and Cyrillic and `any_script` is false."""
     for identifier in (tag.replace("-", "_"), tag.split("-")[0]):
         try:
             found = Locale.parse(identifier)
@@ -32,19 +32,19 @@ def locale(tag: str, any_script: bool) -> Locale:
 
 
 def number(value: Decimal | int, least: int, most: int, where: Locale) -> str:
-    """With at least `least` and at most `most` decimals."""
+    """Return a number with at least `least` and at most `most` decimals."""
     pattern = parse_pattern(where.decimal_formats[None].pattern)
     pattern.frac_prec = (least, most)
     return str(pattern.apply(value, where))
 
 
 def usd(value: Decimal, where: Locale) -> str:
-    """All the decimals that the ledger holds, and two or more."""
+    """Return an amount with all the decimals that the ledger holds, and at least two."""
     return number(value, 2, DECIMALS, where)
 
 
 def money(value: Decimal, currency: str, least: int, most: int, where: Locale) -> str:
-    """With the currency's sign, where the locale puts it."""
+    """Return an amount with the currency's sign, where the locale puts it."""
     written = where.currency_formats["standard"].pattern
     if category(get_currency_symbol(currency, where)[-1]) != "Sc":
         # A code such as KWD does not touch the digits (CLDR, currencySpacing).
@@ -69,7 +69,7 @@ def local_day(instant: datetime, timezone: str, where: Locale) -> str:
 
 
 def days(start: datetime, end: datetime, timezone: str, where: Locale) -> str:
-    """The days of a half-open period, the last one included."""
+    """Return the days of a half-open period, the last one included."""
     zone = ZoneInfo(timezone)
     first = start.astimezone(zone).date()
     # The last instant before the end, which itself is midnight of the next day.
@@ -78,7 +78,8 @@ def days(start: datetime, end: datetime, timezone: str, where: Locale) -> str:
 
 
 def moment(instant: datetime, where: Locale) -> str:
-    """The day, and the time of day in UTC unless it is midnight: a reference rate is a day's."""
+    """Return the day, and the time of day in UTC unless it is midnight: a reference rate is of a
+    day."""
     text = format_date(instant.date(), "medium", where)
     if (instant.hour, instant.minute) == (0, 0):
         return text
@@ -86,8 +87,8 @@ def moment(instant: datetime, where: Locale) -> str:
 
 
 def line(text: str) -> str:
-    """Somebody's text as one line, without characters that are not seen: they could turn other
-    text around, and would be copied out of a PDF with it."""
+    """Return text of another party as one line, without invisible characters: they could reverse
+    other text, and would be copied out of a PDF."""
     return "".join(
         one
         for one in " ".join(text.split())

@@ -1,0 +1,262 @@
+"""One example of each operation's request and answer, and of each webhook."""
+
+from typing import Any, NamedTuple
+
+from local.openapi import story
+
+# Path parameters and headers.
+PARAMETERS = {
+    "organization_id": story.ORGANIZATION_ID,
+    "hold_id": story.HOLD_ID,
+    "transaction_id": story.CHARGE_ID,
+    "invoice_id": story.INVOICE_ID,
+    "credit_note_id": story.NOTE_ID,
+    "endpoint_id": story.ENDPOINT_ID,
+    "currency": "EUR",
+    "month": "2026-02",
+    "Idempotency-Key": "chatcmpl-B7xQ2",
+}
+# What problems say beside their kind.
+MEMBERS = {
+    "available_usd": "0.01",
+    "required_usd": "0.0225",
+    "deficit_usd": "0.0125",
+    "held_usd": "0.02",
+    "refundable_usd": "0.01",
+    "requested_usd": "9.00",
+    "creditable_usd": "6.25",
+    "home_region": "eu-central-1",
+    "home_endpoint": "https://eu.billing.example.com",
+}
+# What some problems say, by their code.
+PROBLEMS: dict[str, dict[str, Any]] = {
+    "invalid_request": {
+        "detail": "`amount_usd` must be greater than zero.",
+        "errors": [{"in": "body", "pointer": "/amount_usd", "detail": "must be greater than zero"}],
+    },
+    "idempotency_key_required": {
+        "errors": [{"in": "header", "pointer": "/idempotency-key", "detail": "is required"}]
+    },
+}
+
+
+class Example(NamedTuple):
+    """`answer` is the body of the answer, `request` that of the request if it has one."""
+
+    answer: dict[str, Any]
+    request: dict[str, Any] | None = None
+
+
+def _page(item: dict[str, Any]) -> Example:
+    return Example({"items": [item], "next_cursor": None})
+
+
+OPERATIONS = {
+    "createOrganization": Example(
+        story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
+    ),
+    "getOrganization": Example(story.ORGANIZATION),
+    "listOrganizations": _page(
+        {
+            **story.ORGANIZATION,
+            "balance_usd": "99.9775",
+            "held_usd": "0.02",
+            "available_usd": "99.9575",
+        }
+    ),
+    "getTransaction": Example(story.CHARGE),
+    "getHold": Example(story.HOLD),
+    "listHolds": _page(story.HOLD),
+    "updateHold": Example(
+        {**story.HOLD, "amount_usd": "0.05", "expires_at": "2026-02-01T08:30:00Z"},
+        {"amount_usd": "0.05", "expires_in_seconds": 900},
+    ),
+    "updateOrganization": Example(
+        {**story.ORGANIZATION, "low_balance_threshold_usd": "25.00"},
+        {"low_balance_threshold_usd": "25.00"},
+    ),
+    "setOrganizationHome": Example(
+        {
+            "organization_id": story.ORGANIZATION_ID,
+            "region": "eu-central-1",
+            "endpoint": "https://eu.billing.example.com",
+        },
+        {"region": "eu-central-1"},
+    ),
+    "getBalance": Example(
+        {
+            "balance_usd": "99.9775",
+            "held_usd": "0.02",
+            "available_usd": "99.9575",
+            "credit_limit_usd": "0.00",
+            "debt_usd": "0.00",
+            "billing_currency": "EUR",
+            "balance": "91.98",
+            "exchange_rate": "0.92",
+            "rate_as_of": "2026-02-28T15:00:00Z",
+            "rate_source": "ecb",
+            "rate_stale": False,
+        }
+    ),
+    "createCharge": Example(story.CHARGE, story.CHARGE_REQUEST),
+    "createCharges": Example(
+        {"results": [{"status": 201, "transaction": story.CHARGE, "replayed": False}]},
+        {
+            "charges": [
+                {
+                    "organization_id": story.ORGANIZATION_ID,
+                    "idempotency_key": "chatcmpl-B7xQ2",
+                    **story.CHARGE_REQUEST,
+                }
+            ]
+        },
+    ),
+    "createHold": Example(
+        story.HOLD,
+        {
+            "amount_usd": "0.02",
+            "description": "Chat completion, streamed",
+            **{name: of for name, of in story.USAGE.items() if name != "tokens"},
+            "expires_in_seconds": 900,
+        },
+    ),
+    "captureHold": Example(story.CAPTURE, {"amount_usd": "0.015", "tokens": 1227}),
+    "releaseHold": Example({**story.HOLD, "status": "released"}),
+    "createSpendLog": Example(story.SPEND_LOG, {"amount_usd": "0.0225", **story.USAGE}),
+    "createTopup": Example(
+        story.TOPUP,
+        {
+            "amount_usd": "100.00",
+            "description": "Prepaid credit",
+            "reference_id": "pi_3QxKf2",
+            "initiated_by": "anna@acme.example",
+        },
+    ),
+    "createRefund": Example(
+        story.REFUND, {"transaction_id": story.CHARGE_ID, "description": "The answer was empty"}
+    ),
+    "createAdjustment": Example(
+        story.ADJUSTMENT,
+        {"amount_usd": "5.00", "description": "Goodwill after the outage of 1 February"},
+    ),
+    "listTransactions": _page(story.CHARGE),
+    "listSpendLogs": _page({**story.SPEND_LOG, "transaction_id": story.CHARGE_ID}),
+    "getSpending": Example(
+        {
+            "from": "2026-01-31T23:00:00Z",
+            "to": "2026-02-28T23:00:00Z",
+            "timezone": "Europe/Berlin",
+            "items": [{"model": "gpt-4o", **story.SPEND}],
+            "total": story.SPEND,
+        }
+    ),
+    "draftInvoice": Example(
+        story.DRAFT,
+        {"period_start": "2026-02-01T00:00:00+01:00", "period_end": "2026-03-01T00:00:00+01:00"},
+    ),
+    "listInvoices": _page(story.INVOICE),
+    "getInvoice": Example(story.INVOICE),
+    "issueInvoice": Example(story.INVOICE),
+    "payInvoice": Example(story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
+    "cancelInvoice": Example({**story.DRAFT, "status": "cancelled"}),
+    "createCreditNote": Example(
+        story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
+    ),
+    "listCreditNotes": Example({"items": [story.NOTE]}),
+    "getCreditNote": Example(story.NOTE),
+    "getMonthEnd": Example(
+        {
+            "month": "2026-02",
+            "organizations": 1200,
+            "pending": 3,
+            "issued": 1150,
+            "empty": 46,
+            "failed": 1,
+            "failures": [
+                {
+                    "organization_id": story.ORGANIZATION_ID,
+                    "error": "The organization's billing currency is no longer supported.",
+                }
+            ],
+        }
+    ),
+    "listExchangeRates": Example(
+        {
+            "base": "USD",
+            "rates": {"USD": "1.00", "EUR": "0.92", "BRL": "5.75", "GBP": "0.79"},
+            "as_of": story.RATE["as_of"],
+            "source": "ecb",
+            "stale": False,
+        }
+    ),
+    "getExchangeRate": Example({"base": "USD", "currency": "EUR", **story.RATE}),
+    "createWebhookEndpoint": Example(
+        {**story.ENDPOINT, **story.SECRET},
+        {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},
+    ),
+    "listWebhookEndpoints": Example({"items": [story.ENDPOINT]}),
+    "updateWebhookEndpoint": Example(story.ENDPOINT, {"enabled": True}),
+    "deleteWebhookEndpoint": Example(story.ENDPOINT),
+    "rotateWebhookSecret": Example({**story.ENDPOINT, **story.SECRET}),
+    "replayWebhookEvents": Example({"replayed": 1}, {"event_id": story.EVENT_ID}),
+    "listWebhookEvents": _page(story.EVENT),
+    "exportPersonalData": _page(
+        {
+            "kind": "organization",
+            "created_at": story.ORGANIZATION["created_at"],
+            "data": story.ORGANIZATION,
+        }
+    ),
+    "erasePersonalData": Example(
+        {
+            "organization_id": story.ORGANIZATION_ID,
+            "transactions": 12,
+            "holds": 3,
+            "profile": False,
+            "next_cursor": None,
+        },
+        {"reason": "Request of 2 March", "initiated_by": "anna@acme.example"},
+    ),
+    "getCacheStatistics": Example(
+        {
+            "container_id": "f3c9a7e5-1b8d-4f62-a0d4-e5b7c2f9a8fe",
+            "region": "eu-central-1",
+            **{
+                name: of
+                for name, of in story.FAMILY.items()
+                if name not in ("stale", "unreachable")
+            },
+            "l1_entries": 37,
+            "l1_bytes": 48211,
+            "l1_evictions": 0,
+            "redis_failures": 0,
+            "breaker_open": False,
+            "families": {"organization": story.FAMILY},
+        }
+    ),
+    "invalidateCache": Example(
+        {"organization_id": story.ORGANIZATION_ID, "scope": "global"},
+        {"organization_id": story.ORGANIZATION_ID, "global": True},
+    ),
+    "getHealth": Example({"database": "ok", "cache": "ok", "rates": "ok"}),
+}
+
+# The `data` of each webhook.
+WEBHOOKS: dict[str, dict[str, Any]] = {
+    "invoice.issued": story.INVOICE_DATA,
+    "invoice.paid": {**story.INVOICE_DATA, "status": "paid", "paid_at": story.PAID["paid_at"]},
+    "invoice.overdue": {**story.INVOICE_DATA, "status": "overdue"},
+    "invoice.cancelled": {**story.INVOICE_DATA, "status": "cancelled"},
+    "credit_note.issued": {
+        "organization_id": story.ORGANIZATION_ID,
+        "credit_note_id": story.NOTE_ID,
+        "credit_note_number": story.NOTE["credit_note_number"],
+        "invoice_id": story.INVOICE_ID,
+        "invoice_number": story.INVOICE["invoice_number"],
+        "total_amount_usd": story.NOTE["total_amount_usd"],
+        "billing_currency": "EUR",
+        "total_amount_billing_currency": story.NOTE["total_amount_billing_currency"],
+        "transaction_id": None,
+    },
+    "balance.low": story.LOW_BALANCE,
+}

@@ -1,0 +1,293 @@
+"""The records of one organization's story, of which the examples of the document are made."""
+
+REQUEST_ID = "f4b1c1f0-7d3f-4a57-9a52-0d3f6c2b8e11"
+ORGANIZATION_ID = "3f1f8a52-6a0e-4c39-9d5a-0c8f1f4f7d10"
+TOPUP_ID = "0b1c7e0e-3f59-4d0f-8a57-3c1a4e9f6b21"
+CHARGE_ID = "5d2a9c44-1e7b-4f63-b0d8-92c64a7e3f32"
+CAPTURE_ID = "a86e3f17-94c2-4b0d-8e35-71f0d9b2c643"
+REFUND_ID = "c91d4b60-2f8a-4e17-a3c6-58e7b0d1f954"
+HOLD_ID = "7e4c2d91-b5a3-4f08-9c16-e3d8a2f7b065"
+INVOICE_ID = "d27f9e35-8c41-4a6b-b9e0-14f5c3a8d776"
+NOTE_ID = "e58b1a70-6d93-4c2f-8f74-a0b9d6e2c187"
+ENDPOINT_ID = "19c8e6d4-7b2f-4a50-9e83-f6d1c0a5b298"
+EVENT_ID = "48a7d3f2-c5e1-4b96-8d0a-b7e4f9c2a3a9"
+SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
+TEAM_ID = "6c3f0d85-e9b7-4a21-9f48-d2a6c7e1b0cb"
+KEY_ID = "b70d5e29-4f8c-4d13-8a96-e1c3f7b9d2dc"
+
+USAGE = {
+    "request_id": "chatcmpl-B7xQ2",
+    "team_id": TEAM_ID,
+    "virtual_key_id": KEY_ID,
+    "end_user": "user-4711",
+    "model": "gpt-4o",
+    "provider": "openai",
+    "tokens": 1840,
+    "region": "eu-central-1",
+    "metadata": {"trace": "7f3a9c"},
+}
+NO_USAGE = dict.fromkeys(("reference_id", *USAGE))
+TAX = {
+    "label": "VAT",
+    "rate_percent": "19",
+    "tax_id": "DE123456789",
+    "reverse_charge": False,
+}
+PROFILE = {
+    "name": "Acme GmbH",
+    "external_id": "customer-42",
+    "email": "billing@acme.example",
+    "credit_limit_usd": "0.00",
+    "billing_currency": "EUR",
+    "timezone": "Europe/Berlin",
+    "region": "eu-central-1",
+    "low_balance_threshold_usd": "10.00",
+    "tax": TAX,
+    "address": "Musterstraße 1, 10115 Berlin, Germany",
+    "locale": "de-DE",
+    "payment_terms_days": 30,
+}
+ORGANIZATION = {
+    "id": ORGANIZATION_ID,
+    "status": "active",
+    **PROFILE,
+    "created_at": "2026-02-01T08:00:00Z",
+}
+TOPUP = {
+    **NO_USAGE,
+    "id": TOPUP_ID,
+    "organization_id": ORGANIZATION_ID,
+    "transaction_type": "topup",
+    "amount_usd": "100.00",
+    "balance_before_usd": "0.00",
+    "balance_after_usd": "100.00",
+    "version": 1,
+    "description": "Prepaid credit",
+    "reference_id": "pi_3QxKf2",
+    "initiated_by": "anna@acme.example",
+    "hold_id": None,
+    "refunded_transaction_id": None,
+    "hash": "6f0e8b7c5d3a19284f7b6c0d9e1a3f5582c4d6e7f8091a2b3c4d5e6f70819203",
+    "created_at": "2026-02-01T08:05:00Z",
+}
+CHARGE = {
+    **TOPUP,
+    "id": CHARGE_ID,
+    "transaction_type": "charge",
+    "amount_usd": "-0.0225",
+    "balance_before_usd": "100.00",
+    "balance_after_usd": "99.9775",
+    "version": 2,
+    "description": "Chat completion",
+    "initiated_by": "gateway",
+    "reference_id": None,
+    **USAGE,
+    "hash": "1d9f2e8a7b6c5d4e3f20918273645546372819a0b1c2d3e4f5061728394a5b6c",
+    "created_at": "2026-02-01T08:10:00Z",
+}
+CAPTURE = {
+    **CHARGE,
+    "id": CAPTURE_ID,
+    "amount_usd": "-0.015",
+    "balance_before_usd": "99.9775",
+    "balance_after_usd": "99.9625",
+    "version": 3,
+    "hold_id": HOLD_ID,
+    "hash": "84c6a2e0f1b3d5978695a4b3c2d1e0f90817263544536271809f8e7d6c5b4a39",
+    "created_at": "2026-02-01T08:12:30Z",
+}
+REFUND = {
+    **CHARGE,
+    **NO_USAGE,
+    "id": REFUND_ID,
+    "transaction_type": "refund",
+    "amount_usd": "0.0225",
+    "balance_before_usd": "99.9625",
+    "balance_after_usd": "99.985",
+    "version": 4,
+    "description": "The answer was empty",
+    "refunded_transaction_id": CHARGE_ID,
+    "hash": "b5e7c9d1a3f50617283940516273849506a7b8c9d0e1f2031425364758697a8b",
+    "created_at": "2026-02-01T09:00:00Z",
+}
+ADJUSTMENT = {
+    **REFUND,
+    "id": "2a6d8f1b-5c93-4e70-8b4d-f7e0a9c3d6ed",
+    "transaction_type": "adjustment",
+    "amount_usd": "5.00",
+    "balance_before_usd": "99.985",
+    "balance_after_usd": "104.985",
+    "version": 5,
+    "description": "Goodwill after the outage of 1 February",
+    "refunded_transaction_id": None,
+    "hash": "c0d2e4f608192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3",
+    "created_at": "2026-02-02T10:00:00Z",
+}
+HOLD = {
+    "id": HOLD_ID,
+    "organization_id": ORGANIZATION_ID,
+    "amount_usd": "0.02",
+    "status": "held",
+    "expires_at": "2026-02-01T08:27:00Z",
+    "captured_usd": None,
+    "transaction_id": None,
+    "description": "Chat completion, streamed",
+    "reference_id": None,
+    "initiated_by": "gateway",
+    **USAGE,
+    "tokens": None,
+    "created_at": "2026-02-01T08:12:00Z",
+}
+SPEND_LOG = {
+    "id": SPEND_LOG_ID,
+    "organization_id": ORGANIZATION_ID,
+    "transaction_id": None,
+    "amount_usd": "0.0225",
+    "reference_id": None,
+    **USAGE,
+    "created_at": "2026-02-01T08:10:00Z",
+}
+CHARGE_REQUEST = {"amount_usd": "0.0225", "description": "Chat completion", **USAGE}
+RATE = {
+    "rate": "0.92",
+    "as_of": "2026-02-28T15:00:00Z",
+    "source": "ecb",
+    "stale": False,
+}
+INVOICE = {
+    "id": INVOICE_ID,
+    "organization_id": ORGANIZATION_ID,
+    "invoice_number": "INV-2026-000001",
+    "status": "issued",
+    "period_start": "2026-01-31T23:00:00Z",
+    "period_end": "2026-02-28T23:00:00Z",
+    "timezone": "Europe/Berlin",
+    "billing_currency": "EUR",
+    "minor_units": 2,
+    "exchange_rate": "0.92",
+    "rate_source": "ecb",
+    "rate_as_of": "2026-02-28T15:00:00Z",
+    "line_items": [
+        {
+            "description": "gpt-4o (openai)",
+            "model": "gpt-4o",
+            "provider": "openai",
+            "requests": 512,
+            "tokens": 941000,
+            "amount_usd": "12.50",
+            "amount_billing_currency": "11.50",
+        }
+    ],
+    "subtotal_usd": "12.50",
+    "tax_usd": "2.375",
+    "total_amount_usd": "14.875",
+    "subtotal_billing_currency": "11.50",
+    "tax_billing_currency": "2.19",
+    "total_amount_billing_currency": "13.69",
+    "tax": TAX,
+    "seller": {
+        "name": "Synaxis GmbH",
+        "address": "Beispielweg 2, 20095 Hamburg, Germany",
+        "tax_id": "DE987654321",
+        "email": "billing@synaxis.example",
+        "payment_details": "IBAN DE02 1203 0000 0000 2020 51",
+    },
+    "customer": {
+        "name": "Acme GmbH",
+        "address": "Musterstraße 1, 10115 Berlin, Germany",
+        "tax_id": "DE123456789",
+        "email": None,
+        "payment_details": None,
+    },
+    "locale": "de-DE",
+    "payment_terms_days": 30,
+    "issued_at": "2026-03-01T13:00:00Z",
+    "due_date": "2026-03-31",
+    "paid_at": None,
+    "created_at": "2026-03-01T13:00:00Z",
+    "updated_at": "2026-03-01T13:00:00Z",
+}
+DRAFT = {
+    **INVOICE,
+    "invoice_number": None,
+    "status": "draft",
+    "issued_at": None,
+    "due_date": None,
+}
+PAID = {
+    **INVOICE,
+    "status": "paid",
+    "paid_at": "2026-03-20T09:30:00Z",
+    "updated_at": "2026-03-20T09:31:00Z",
+}
+NOTE = {
+    "id": NOTE_ID,
+    "organization_id": ORGANIZATION_ID,
+    "invoice_id": INVOICE_ID,
+    "credit_note_number": "CN-2026-000001",
+    "reason": "Charged at last month's price",
+    "subtotal_usd": "6.25",
+    "tax_usd": "1.1875",
+    "total_amount_usd": "7.4375",
+    "subtotal_billing_currency": "5.75",
+    "tax_billing_currency": "1.09",
+    "total_amount_billing_currency": "6.84",
+    "transaction_id": None,
+    "created_at": "2026-03-05T10:00:00Z",
+}
+ENDPOINT = {
+    "id": ENDPOINT_ID,
+    "organization_id": ORGANIZATION_ID,
+    "url": "https://acme.example/billing-events",
+    "types": ["invoice.issued", "balance.low"],
+    "enabled": True,
+    "failing_since": None,
+    "disabled_at": None,
+    "disabled_because": None,
+    "created_at": "2026-02-01T08:20:00Z",
+}
+SECRET = {"secret": "whsec_ZXhhbXBsZSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcw=="}
+LOW_BALANCE = {
+    "organization_id": ORGANIZATION_ID,
+    "balance_usd": "9.9975",
+    "low_balance_threshold_usd": "10.00",
+    "version": 812,
+}
+EVENT = {
+    "id": EVENT_ID,
+    "type": "balance.low",
+    "created_at": "2026-02-20T17:45:00Z",
+    "data": LOW_BALANCE,
+    "deliveries": [
+        {
+            "endpoint_id": ENDPOINT_ID,
+            "status": "delivered",
+            "attempts": 1,
+            "attempted_at": "2026-02-20T17:45:31Z",
+            "next_attempt_at": None,
+            "status_code": 200,
+            "error": None,
+        }
+    ],
+}
+FAMILY = {
+    "l1_hits": 940,
+    "l2_hits": 41,
+    "misses": 19,
+    "hit_ratio": 0.981,
+    "fenced": 2,
+    "stale": 0,
+    "unreachable": 0,
+}
+SPEND = {"amount_usd": "12.50", "tokens": 941000, "requests": 512}
+INVOICE_DATA = {
+    "organization_id": ORGANIZATION_ID,
+    "invoice_id": INVOICE_ID,
+    **{
+        name: INVOICE[name]
+        for name in (
+            *("invoice_number", "status", "period_start", "period_end", "total_amount_usd"),
+            *("billing_currency", "total_amount_billing_currency", "due_date", "paid_at"),
+        )
+    },
+}

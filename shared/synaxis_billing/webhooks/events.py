@@ -1,0 +1,126 @@
+"""Webhook events: the body of each, as a change records it (events.sql) and an endpoint gets it."""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from synaxis_billing.fields import Answer, Money, Time
+
+
+class WebhookBody(Answer):
+    """The body of a webhook, signed as Standard Webhooks says."""
+
+    timestamp: Time
+    """Time of the change that caused the event."""
+
+
+class InvoiceData(Answer):
+    """An invoice that took a new state."""
+
+    organization_id: UUID
+    invoice_id: UUID
+    """Id of the invoice."""
+    invoice_number: str
+    """Number of the invoice."""
+    status: Literal["issued", "paid", "overdue", "cancelled"]
+    """State that the invoice took."""
+    period_start: Time
+    """Start of the period (inclusive)."""
+    period_end: Time
+    """End of the period (exclusive)."""
+    total_amount_usd: Money
+    """Net amount and tax in US dollars."""
+    billing_currency: str
+    """ISO 4217 code of the billing currency."""
+    total_amount_billing_currency: Money
+    """Net amount and tax in the billing currency."""
+    due_date: date
+    """Day until which to pay, in the time zone of the organization."""
+    paid_at: Time | None
+    """Time of the payment; null until then."""
+
+
+class CreditNoteData(Answer):
+    """A credit note that was issued."""
+
+    organization_id: UUID
+    credit_note_id: UUID
+    """Id of the credit note."""
+    credit_note_number: str
+    """Number of the credit note."""
+    invoice_id: UUID
+    """Id of the invoice that is credited."""
+    invoice_number: str
+    """Number of the invoice that is credited."""
+    total_amount_usd: Money
+    """Net amount and tax in US dollars."""
+    billing_currency: str
+    """ISO 4217 code of the billing currency."""
+    total_amount_billing_currency: Money
+    """Net amount and tax in the billing currency."""
+    transaction_id: UUID | None
+    """Id of the transaction that gave the credit back; null without `refund_credit`."""
+
+
+class LowBalanceData(Answer):
+    """A balance that became less than its threshold."""
+
+    organization_id: UUID
+    balance_usd: Money
+    """Balance in US dollars."""
+    low_balance_threshold_usd: Money
+    """The threshold in US dollars."""
+    version: int
+    """Number of the transaction that took the balance below the threshold."""
+
+
+class InvoiceIssued(WebhookBody):
+    """An invoice was issued and has its number."""
+
+    type: Literal["invoice.issued"]
+    data: InvoiceData
+
+
+class InvoicePaid(WebhookBody):
+    """An invoice was marked as paid."""
+
+    type: Literal["invoice.paid"]
+    data: InvoiceData
+
+
+class InvoiceOverdue(WebhookBody):
+    """An invoice was not paid by its due date."""
+
+    type: Literal["invoice.overdue"]
+    data: InvoiceData
+
+
+class InvoiceCancelled(WebhookBody):
+    """An issued invoice was cancelled: it was credited in full, or its total was zero."""
+
+    type: Literal["invoice.cancelled"]
+    data: InvoiceData
+
+
+class CreditNoteIssued(WebhookBody):
+    """An invoice was credited, whole or in part."""
+
+    type: Literal["credit_note.issued"]
+    data: CreditNoteData
+
+
+class BalanceLow(WebhookBody):
+    """A balance became less than its threshold; sent once per crossing."""
+
+    type: Literal["balance.low"]
+    data: LowBalanceData
+
+
+BODIES: dict[str, type[WebhookBody]] = {
+    "invoice.issued": InvoiceIssued,
+    "invoice.paid": InvoicePaid,
+    "invoice.overdue": InvoiceOverdue,
+    "invoice.cancelled": InvoiceCancelled,
+    "credit_note.issued": CreditNoteIssued,
+    "balance.low": BalanceLow,
+}
