@@ -38,7 +38,7 @@ _GATEWAY = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Service Unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "Endpoint request timed out",
 }
-# These it alone answers.
+# These come without a schema, since API Gateway answers most of them.
 _GATEWAY_ALONE = {
     HTTPStatus.TOO_MANY_REQUESTS: "More requests come than the API takes; nothing was changed. Send"
     " the request again later.",
@@ -121,7 +121,7 @@ class Problems:
             # Without a schema, a generated client does not parse the body, which may be empty.
             content = {"application/json": {"example": {"message": _GATEWAY[status]}}}
             response = {"description": description, "content": content}
-            found[status] = self._response("Gateway" + status.phrase.replace(" ", ""), response)
+            found[status] = self._response(status.phrase.replace(" ", ""), response)
         return {str(int(status)): reference for status, reference in found.items()}
 
     def _refusal(self, kinds: Sequence[Kind]) -> Schemas:
