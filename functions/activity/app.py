@@ -53,7 +53,10 @@ def list_transactions(
 def get_transaction(
     caller: Caller, organization_id: UUID, transaction_id: UUID
 ) -> Reply[transactions.Transaction]:
-    """Get a transaction."""
+    """Get a transaction.
+
+    It never changes, but for an erasure of its personal fields.
+    """
     return Reply(
         transactions.get_transaction(connection(), caller, organization_id, transaction_id)
     )
@@ -84,7 +87,10 @@ def list_holds(
     f"GET {ORGANIZATION}/holds/{{hold_id}}", "billing:read", refuses=(holds.HoldNotFound,)
 )
 def get_hold(caller: Caller, organization_id: UUID, hold_id: UUID) -> Reply[holds.Hold]:
-    """Get a hold, with its state now."""
+    """Get a hold.
+
+    Its state is that of now: it is expired once its time has passed.
+    """
     return Reply(holds.get_hold(connection(), caller, organization_id, hold_id))
 
 

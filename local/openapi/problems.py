@@ -40,8 +40,10 @@ _GATEWAY = {
 }
 # These come without a schema, since API Gateway answers most of them.
 _GATEWAY_ALONE = {
-    HTTPStatus.TOO_MANY_REQUESTS: "More requests come than the API takes; nothing was changed. Send"
-    " the request again later.",
+    HTTPStatus.TOO_MANY_REQUESTS: "More requests come than the API takes, or this organization"
+    " alone has too much under way (`too_many_requests`); nothing was changed. Send the request"
+    " again with the same Idempotency-Key after the seconds that `Retry-After` names, if it is"
+    " there.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A function crashed. The request was applied once or not at"
     " all; send it again with the same Idempotency-Key.",
     HTTPStatus.GATEWAY_TIMEOUT: "No function answered in time. The request was applied once or not"
@@ -91,8 +93,6 @@ def kinds_of(route: Route) -> list[Kind]:
         kinds.append(NotFound)
     if "{organization_id}" in route.key:
         kinds += [OrganizationNotFound, Misdirected]
-        if not route.key.startswith("GET "):
-            kinds.append(TooManyRequests)
     kinds += route.refuses
     if keys:
         kinds.append(IdempotencyKeyReused)
@@ -105,7 +105,7 @@ class Problems:
     def __init__(self, routes: Iterable[Route]) -> None:
         self.schemas: Schemas = {"FieldError": _FIELD_ERROR}
         self.responses: Schemas = {}
-        kinds = {kind for route in routes for kind in kinds_of(route)}
+        kinds = {kind for route in routes for kind in kinds_of(route)} | {TooManyRequests}
         ordered = sorted(kinds, key=lambda kind: (kind.status, kind.code))
         self._define(PROBLEM, ordered, "A refusal (RFC 9457), of any kind.")
 
@@ -116,11 +116,12 @@ class Problems:
             by_status.setdefault(kind.status, []).append(kind)
         found = {status: self._refusal(kinds) for status, kinds in by_status.items()}
         for status, description in _GATEWAY_ALONE.items():
-            if status in found:
-                continue
             # Without a schema, a generated client does not parse the body, which may be empty.
             content = {"application/json": {"example": {"message": _GATEWAY[status]}}}
-            response = {"description": description, "content": content}
+            response: Schemas = {"description": description, "content": content}
+            if status == TooManyRequests.status:
+                content["application/problem+json"] = {"example": _example(TooManyRequests)}
+                response["headers"] = _RETRY_AFTER
             found[status] = self._response(status.phrase.replace(" ", ""), response)
         return {str(int(status)): reference for status, reference in found.items()}
 
@@ -136,7 +137,7 @@ class Problems:
             content["application/json"] = {"schema": schema, "example": message}
         lines = [f"`{kind.code}`: {_sentence(kind)}" for kind in kinds]
         found: Schemas = {"description": "\n\n".join(lines), "content": content}
-        if TemporarilyUnavailable in kinds or TooManyRequests in kinds:
+        if TemporarilyUnavailable in kinds:
             found["headers"] = _RETRY_AFTER
         return self._response(name, found)
 

@@ -148,13 +148,16 @@ def _has_privileges(connection: psycopg.Connection) -> bool:
 
 
 def _drop_functions(connection: psycopg.Connection) -> list[_Function]:
-    """Drop the functions that no trigger or default depends on, and return them."""
+    """Drop the functions that nothing depends on, as triggers and defaults do, and return them.
+
+    A procedure is replaced in place: a call that has begun looks it up again at its end.
+    """
     rows = connection.execute(
         "SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner),"
         " coalesce(has_function_privilege(app.oid, p.oid, 'EXECUTE'), false),"
         " obj_description(p.oid, 'pg_proc')"
         " FROM pg_proc AS p LEFT JOIN pg_roles AS app ON app.rolname = 'synaxis_app'"
-        " WHERE p.pronamespace = 'billing'::regnamespace AND NOT EXISTS ("
+        " WHERE p.pronamespace = 'billing'::regnamespace AND p.prokind <> 'p' AND NOT EXISTS ("
         "  SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_proc'::regclass"
         "  AND d.refobjid = p.oid AND d.deptype = 'n')"
     ).fetchall()
