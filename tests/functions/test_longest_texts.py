@@ -80,7 +80,8 @@ def test_the_longest_texts_are_taken(
     number = next(_keys)
     body = copy.deepcopy(example)
     body.pop("id", None)
-    for *parents, name, length in ((*text.path, text.length) for text in texts(schema)):
+    for text in texts(schema):
+        *parents, name = text.path
         place = body
         for parent in parents:
             place = place.get(parent, {})
@@ -89,7 +90,7 @@ def test_the_longest_texts_are_taken(
         else:
             # Each is another one, where each must be.
             mark = f"{number} "
-            place[name] = mark + letter * (length - len(mark))
+            place[name] = mark + letter * (text.length - len(mark))
     path = route.replace("/v1/organizations/{organization_id}", organization)
     if "{hold_id}" in path:
         held = api.post(f"{organization}/holds", {"amount_usd": "1"}, f"hold {number}").json()
