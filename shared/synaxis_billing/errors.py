@@ -8,6 +8,7 @@ BillingError
 ├── NotFound                  404  also for what belongs to another tenant
 ├── Conflict                  409
 ├── PayloadTooLarge           413
+├── UnsupportedMediaType      415
 ├── Misdirected               421  another region holds the organization
 ├── Unprocessable             422
 ├── TooManyRequests           429  this organization alone has too much under way
@@ -96,6 +97,13 @@ class PayloadTooLarge(BillingError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "payload_too_large"
+
+
+class UnsupportedMediaType(BillingError):
+    """The body is compressed; send it as it is."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_media_type"
 
 
 class Misdirected(BillingError):
