@@ -22,6 +22,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+# More than that tell nobody more, and an answer has its limit.
+MOST_ERRORS = 100
+
 
 class BillingError(Exception):
     """A refusal: `code` for programs, `detail` for people, `facts` that the answer adds.
@@ -155,8 +158,8 @@ def invalid_field(place: str, pointer: str, rule: str) -> InvalidRequest:
 
 
 def invalid_fields(errors: Sequence[dict[str, str]]) -> InvalidRequest:
-    """Return the refusal of several fields; its detail is the first of them."""
-    return InvalidRequest(_sentence(errors[0]), errors=list(errors))
+    """Return the refusal of several fields, the first 100 of them; its detail is the first."""
+    return InvalidRequest(_sentence(errors[0]), errors=list(errors[:MOST_ERRORS]))
 
 
 def _sentence(error: dict[str, str]) -> str:

@@ -64,8 +64,8 @@ class Tax(Request):
     """Whether the organization owes the tax itself, so that invoices add none."""
 
 
-# Names that PostgreSQL takes for an abbreviation of a fixed offset, and others for a zone with summer
-# time, each with the zone to use.
+# Names that PostgreSQL takes for an abbreviation of a fixed offset, and others for a zone with
+# summer time, each with the zone to use.
 AMBIGUOUS_ZONES = {
     "CET": "Europe/Brussels",
     "EET": "Europe/Athens",
