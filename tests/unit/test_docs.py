@@ -92,3 +92,21 @@ def test_the_notice_names_every_included_work_of_others(pattern: str) -> None:
     works = {_names(path) for path in ROOT.glob(pattern)}
     assert works
     assert works <= set(notice), works - set(notice)
+
+
+def test_the_layout_of_the_readme_names_what_is_there() -> None:
+    layout = (ROOT / "README.md").read_text().partition("## Layout")[2].partition("##")[0]
+    core = ROOT / "shared/synaxis_billing"
+    rows = re.findall(r"^    (  )?(\S.*?)  +\S", layout, re.M)
+    assert len(rows) > 8
+    for inside, names in rows:
+        for name in re.split(r",? ", names):
+            assert ((core if inside else ROOT) / name).exists(), name
+
+
+def test_the_recipes_name_files_that_exist() -> None:
+    recipes = (ROOT / "CONTRIBUTING.md").read_text().partition("## Recipes")[2]
+    named = set(re.findall(r"`([\w./]+/[\w./]*|[\w./]+\.(?:py|sql|yaml|toml))`", recipes))
+    assert len(named) > 10
+    for name in named:
+        assert (ROOT / name).exists() or (ROOT / "shared/synaxis_billing" / name).exists(), name
