@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from local.worker import LENGTH
 
 LARGEST_POOL = 4
 MOST_WAITING = 1000
+# Takes a function's name and an event.
+Invoke = Callable[[str, Any], Awaitable[Any]]
 
 
 class FunctionError(Exception):
