@@ -199,8 +199,8 @@ def _seller() -> str:
         [first, *_] = error.errors()
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise CommandError(
-            'INVOICE_SELLER must be JSON such as {"name": "Acme GmbH", "address": "Street 1\\nCity",'
-            f' "tax_id": "DE1"}}; {where}: {first["msg"]}.'
+            'INVOICE_SELLER must be JSON such as {"name": "Acme GmbH",'
+            f' "address": "Street 1\\nCity", "tax_id": "DE1"}}; {where}: {first["msg"]}.'
         ) from error
     return seller
 

@@ -110,3 +110,20 @@ def test_the_recipes_name_files_that_exist() -> None:
     assert len(named) > 10
     for name in named:
         assert (ROOT / name).exists() or (ROOT / "shared/synaxis_billing" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_names)
+def test_a_page_names_files_and_targets_that_exist(page: Path) -> None:
+    text = page.read_text()
+    made = (
+        r"/health|/var/.*|\.local/.*|logs/|layers/documents/fonts|\.venv.*|text/csv|\.sql"
+        r"|.*<.*|\.\.\./.*"
+    )
+    named = re.findall(r"`([\w./<>-]*/[\w./<>-]*|[\w./-]+\.(?:py|sql|yaml|toml|txt|md))`", text)
+    folders = (ROOT, ROOT / "shared/synaxis_billing", page.parent)
+    for name in named:
+        exists = any((folder / name).exists() for folder in folders)
+        assert exists or re.fullmatch(made, name), name
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for target in re.findall(r"`make ([a-z-]+)", text):
+        assert target in targets, target
