@@ -287,7 +287,7 @@ def _invoice(http: httpx.Client, organization: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(document.content)
     console.print(
-        f"Invoice {issued['invoice_number']} of {INVOICED}, {issued['total']}"
+        f"Invoice {issued['invoice_number']} of {INVOICED}, {issued['total_amount_billing_currency']}"
         f" {issued['billing_currency']}:"
     )
     # A path in one piece can be opened from the terminal.
