@@ -7,6 +7,7 @@ import ast
 import itertools
 import sys
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,16 @@ def test_a_module_can_be_read_in_one_go(path: Path) -> None:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 70, node.name
+
+
+def test_the_modules_of_the_local_product_do_not_import_in_circles() -> None:
+    uses = {
+        f"local.{path.stem}": {
+            f"local.{name.split('.')[1]}"
+            for name in imports(path.read_text())
+            if name.startswith("local.")
+        }
+        for path in (ROOT / "local").glob("*.py")
+    }
+    assert "local.kafka" in uses["local.triggers"]
+    TopologicalSorter(uses).prepare()
