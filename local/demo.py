@@ -286,10 +286,8 @@ def _invoice(http: httpx.Client, organization: str) -> None:
     file = STATE / "invoices" / f"{issued['invoice_number']}.pdf"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(document.content)
-    console.print(
-        f"Invoice {issued['invoice_number']} of {INVOICED}, {issued['total_amount_billing_currency']}"
-        f" {issued['billing_currency']}:"
-    )
+    total = f"{issued['total_amount_billing_currency']} {issued['billing_currency']}"
+    console.print(f"Invoice {issued['invoice_number']} of {INVOICED}, {total}:")
     # A path in one piece can be opened from the terminal.
     console.print(str(file.resolve()), soft_wrap=True, highlight=False)
 

@@ -156,8 +156,8 @@ def test_a_form_without_scopes_gets_every_scope(api: Client) -> None:
 
 @pytest.mark.parametrize("sent", ["json", "data"])
 def test_an_unknown_scope_is_refused_and_named(sent: str, api: Client) -> None:
-    body = FORM | {"scope": "billing:read billing:raed"}
-    refused = httpx.post(f"{api.url}/_local/token", auth=("gateway", "any"), **{sent: body})
+    asked: dict[str, Any] = {sent: FORM | {"scope": "billing:read billing:raed"}}
+    refused = httpx.post(f"{api.url}/_local/token", auth=("gateway", "any"), **asked)
     assert refused.status_code == 400
     assert refused.json()["error"] == "invalid_scope"
     assert "`billing:raed`" in refused.json()["error_description"]
