@@ -49,9 +49,9 @@ def _says(folder: Path, only: str = "", **tools: str) -> str:
     for name, script in tools.items():
         (folder / name.replace("_", "-")).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name.replace("_", "-")).chmod(0o755)
-    arguments = [folder / "none", ROOT / "requirements/run.txt", *([only] if only else [])]
+    arguments = [str(folder / "none"), str(ROOT / "requirements/run.txt"), *filter(None, [only])]
     done = subprocess.run(
-        [folder / "sh", ROOT / "local/setup.sh", *arguments],
+        [str(folder / "sh"), str(ROOT / "local/setup.sh"), *arguments],
         env={"PATH": str(folder), "HOME": str(folder), "LANG": os.environ.get("LANG", "C")},
         capture_output=True,
         text=True,
