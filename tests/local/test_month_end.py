@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,25 @@ from tests.support.billing import set_clock
 from tests.support.running import Client, running
 
 CHARGE = {"amount_usd": "1.25", "description": "chat", "model": "gpt-4o"}
+AFTER = datetime(2033, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("month", "now", "ends"),
+    [
+        ("2033-05", AFTER - timedelta(microseconds=1), "2033-06-01 12:00 UTC"),
+        ("2033-12", AFTER, "2034-01-01 12:00 UTC"),
+    ],
+)
+def test_a_month_that_has_not_ended_is_refused_in_one_sentence(
+    month: str, now: datetime, ends: str
+) -> None:
+    # Nothing is asked of the product, which does not run here.
+    with pytest.raises(month_end.MonthError) as refused:
+        month_end.run("http://127.0.0.1:1", month, now)
+    assert str(refused.value) == (
+        f"{month} has not ended yet: it ends everywhere on Earth at {ends}."
+    )
 
 
 def test_a_month_is_billed_once_by_the_command(
@@ -35,17 +54,17 @@ def test_a_month_is_billed_once_by_the_command(
                     api.post(f"{path}/charges", CHARGE, f"{instant}").raise_for_status()
         behind = api.new_organization()
         with pytest.raises(month_end.MonthError, match="Which month"):
-            month_end.run(url, "2033-13")
+            month_end.run(url, "2033-13", AFTER)
         for new in (12, 0):
             with pytest.raises(month_end.MonthError, match="What failed is tried again"):
-                month_end.run(url, "2033-05")
+                month_end.run(url, "2033-05", AFTER)
             told = capsys.readouterr().out
             assert f"12 invoices ({new} new), 0 organizations had nothing to bill, 1 failed" in told
             assert f"{behind.rpartition('/')[2]}: The period ends at 2033-06-01" in told
         with database.admin() as admin:
             set_clock(admin, behind.rpartition("/")[2], datetime(2033, 6, 1, 1, tzinfo=UTC))
         # The failures of the runs before do not count in this one.
-        month_end.run(url, "2033-05")
+        month_end.run(url, "2033-05", AFTER)
         assert "1 organizations had nothing to bill, 0 failed" in capsys.readouterr().out
         for path in paths:
             [invoice] = api.get(f"{path}/invoices").json()["items"]
