@@ -61,13 +61,7 @@ def run() -> None:
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
-        if given := os.environ.get("REDIS_URL"):
-            _warn_if_dead(given)
-        redis_urls = [
-            (os.environ.get("REDIS_URL") if not number else None)
-            or stack.enter_context(servers.valkey(_folder(number)))
-            for number in range(regions)
-        ]
+        redis_urls = _redis_urls(stack, regions)
 
         def gateways() -> dict[int, Gateway]:
             return {
@@ -90,6 +84,16 @@ def run() -> None:
             _WELCOME.format(urls=" and ".join(urls), url=urls[0], logs=STATE / "logs"), flush=True
         )
         asyncio.run(_serve(application, listeners, restarted))
+
+
+def _redis_urls(stack: contextlib.ExitStack, regions: int) -> list[str]:
+    """Return the cache of each region: REDIS_URL for the first if it is set, else a Valkey."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        _warn_if_dead(given)
+    started = range(1 if given else 0, regions)
+    own = [stack.enter_context(servers.valkey(_folder(number))) for number in started]
+    return [given, *own] if given else own
 
 
 def _folder(region: int) -> Path:

@@ -10,6 +10,7 @@ import json
 import logging
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from local.pool import FunctionError, Invoke, Throttled

@@ -116,8 +116,8 @@ def test_the_recipes_name_files_that_exist() -> None:
 def test_a_page_names_files_and_targets_that_exist(page: Path) -> None:
     text = page.read_text()
     made = (
-        r"/health|/var/.*|\.local/.*|logs/|layers/documents/fonts|\.venv.*|text/csv|\.sql"
-        r"|.*<.*|\.\.\./.*"
+        r"/health|/docs|/openapi\.json|/var/.*|\.local/.*|logs/|layers/documents/fonts|\.venv.*"
+        r"|text/csv|\.sql|.*<.*|\.\.\./.*"
     )
     named = re.findall(r"`([\w./<>-]*/[\w./<>-]*|[\w./-]+\.(?:py|sql|yaml|toml|txt|md))`", text)
     folders = (ROOT, ROOT / "shared/synaxis_billing", page.parent)
