@@ -28,9 +28,8 @@ advice() { # what installs a Python that will do, on this system
     case " $wanted " in
     *" ${offered:-none} "*) echo "run 'apt install python3-venv' as root" ;;
     *)
-        if command -v uv >/dev/null; then echo "run 'uv python install 3.13'"; return; fi
         echo "${offered:+apt offers only $offered here; }install uv (https://docs.astral.sh/uv/getting-started/installation)" \
-            "and run 'uv python install 3.13', or run 'pyenv install 3.13', or build it from https://www.python.org/downloads"
+            "or run 'pyenv install 3.13', or build it from https://www.python.org/downloads"
         ;;
     esac
 }
@@ -44,12 +43,13 @@ stamp="$venv/.requirements"
 if works "$venv/bin/python" && [ -f "$stamp" ] && ! grep -qvxFf "$stamp" "$requirements"; then exit 0; fi
 
 if ! works "$venv/bin/python"; then
-    if ! python=$(find_python); then
+    if ! python=$(find_python) && ! command -v uv >/dev/null; then
         echo "Synaxis Billing needs Python ${only:-3.13 (3.14 and 3.12 work too)} with venv and pip: $(advice), and try again." >&2
         exit 1
     fi
     rm -rf "$venv"
-    "$python" -m venv "$venv"
+    # uv needs no venv module, and brings a Python where the system has none that will do.
+    if [ -n "$python" ]; then "$python" -m venv "$venv"; else uv venv --seed --python "${only:-3.13}" "$venv"; fi
 fi
 echo "Installing $(grep -c '==' "$requirements") packages into $venv with $("$venv/bin/python" -V) (once)..."
 if command -v uv >/dev/null; then

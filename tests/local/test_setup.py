@@ -95,5 +95,9 @@ def test_where_no_package_helps_it_names_uv_pyenv_and_the_source(tmp_path: Path)
     assert "python.org" in told
 
 
-def test_where_uv_is_installed_it_says_the_command(tmp_path: Path) -> None:
-    assert "run 'uv python install 3.13'" in _says(tmp_path, python3=OLD, uv=OLD)
+@pytest.mark.parametrize(("only", "version"), [("", "3.13"), ("3.13", "3.13")])
+def test_where_no_python_will_do_uv_brings_one(only: str, version: str, tmp_path: Path) -> None:
+    # A failure of uv, such as a download without a network, is told by uv alone.
+    uv = 'case "$1" in venv) echo "uv $@" >&2; exit 1;; *) exit 1;; esac'
+    said = _says(tmp_path, only, python3=OLD, uv=uv, rm="exit 0")
+    assert said == f"uv venv --seed --python {version} {tmp_path / 'none'}\n"
