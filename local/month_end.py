@@ -18,7 +18,7 @@ class MonthError(Exception):
 
 def run(url: str, month: str, now: datetime) -> None:
     """Plan the month, and show the progress until nothing is left. Raises MonthError."""
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) or month.startswith("0000"):
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) or not 1 <= int(month[:4]) <= 9998:
         raise MonthError("Which month? make month-end PERIOD=2026-02")
     if now < (ends := _end(month)):
         raise MonthError(

@@ -142,6 +142,16 @@ def test_the_form_of_client_credentials_gets_a_token_as_from_cognito(
     assert claims["exp"] - claims["iat"] == token["expires_in"]
 
 
+def test_a_scope_that_is_written_as_cognito_writes_it_opens_a_route(api: Client) -> None:
+    form = FORM | {"scope": "billing/platform billing/read"}
+    issued = httpx.post(f"{api.url}/_local/token", data=form, auth=("gateway", "any")).json()
+    rates = httpx.get(
+        f"{api.url}/v1/exchange-rates",
+        headers={"authorization": f"Bearer {issued['access_token']}"},
+    )
+    assert rates.status_code == 200
+
+
 def test_a_form_without_scopes_gets_every_scope(api: Client) -> None:
     form = {"grant_type": "client_credentials"}
     issued = httpx.post(f"{api.url}/_local/token", data=form, auth=("gateway", "any"))
