@@ -102,6 +102,7 @@ def claim(db: psycopg.Connection) -> list[Signed]:
 
 def attempt(of: Signed, code: int | None = None, error: str | None = None) -> Attempt:
     return Attempt(
+        organization_id=of.organization_id,
         event_id=of.event_id,
         endpoint_id=of.endpoint_id,
         lease=of.lease,
