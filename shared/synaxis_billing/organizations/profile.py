@@ -143,20 +143,20 @@ class Organization(Answer):
 
     id: UUID
     """Id of the organization."""
-    external_id: str | None
-    """Your own id of the organization."""
     name: str
     """Name that invoices print."""
+    billing_currency: str
+    """ISO 4217 code of the currency of invoices."""
+    timezone: str
+    """IANA time zone, in which days, months and due dates are."""
+    external_id: str | None
+    """Your own id of the organization."""
     email: str | None
     """Address to which letters about invoices go."""
     status: OrganizationStatus
     """Whether it may charge: a suspended or closed one is refused new charges and holds."""
     credit_limit_usd: Money
     """How far charges may take the balance below zero, in US dollars."""
-    billing_currency: str
-    """ISO 4217 code of the currency of invoices."""
-    timezone: str
-    """IANA time zone, in which days, months and due dates are."""
     region: str | None
     """Region that holds the organization, if it was given."""
     low_balance_threshold_usd: Money | None
