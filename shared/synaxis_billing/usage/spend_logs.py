@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Money, Time, UsdOrZero
+from synaxis_billing.fields import Answer, Money, Time, UsdOrZero
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.usage.dimensions import Usage, UsageFilter, Used, usage_arguments
 
@@ -20,8 +20,8 @@ class SpendLogRequest(Usage):
     """Cost of the call in US dollars, which is counted and not charged."""
 
 
-class SpendLog(Used):
-    """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
+class Spent(Answer):
+    """What a call cost, and what paid."""
 
     id: UUID
     organization_id: UUID
@@ -29,6 +29,11 @@ class SpendLog(Used):
     """Id of the charge that paid; null for spend that was logged without a charge."""
     amount_usd: Money
     """Cost of the call in US dollars."""
+
+
+class SpendLog(Used, Spent):
+    """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
+
     tokens: int
     """Number of tokens that the call used; 0 if it did not say."""
     created_at: Time
