@@ -222,7 +222,7 @@ def _script(organization: str, batch: int) -> str:
         return f"{start}CALL billing.spend({arguments});\n"
     item = _item(organization, f"{key} || '-' || n")
     items = f"(SELECT jsonb_agg({item}) FROM generate_series(1, {batch}) AS n)"
-    return f"{start}SELECT billing.charge_batch('*', {items});\n"
+    return f"{start}CALL billing.spend_batch(NULL, '*', {items});\n"
 
 
 def _item(organization: str, key: str) -> str:

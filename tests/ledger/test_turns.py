@@ -1,6 +1,7 @@
 """An organization with too much under way refuses, and takes nothing from the others."""
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -98,4 +99,27 @@ def test_a_call_waits_outside_of_the_database_for_a_place(
             under_way = [pool.submit(charge, number) for number in range(PLACES + 1)]
             assert came_back.wait(60)
         assert len({one.result().id for one in under_way}) == PLACES + 1
+    assert database.audit().whole
+
+
+def test_a_batch_whose_answer_nobody_reads_holds_no_organization(database: Database) -> None:
+    with database.connect() as db, contextlib.closing(database.connect()) as silent:
+        organization_id = steps.new_organization(db, "1000")
+        # More than the buffers between the server and its client take.
+        items = [
+            {
+                "organization_id": str(organization_id),
+                "idempotency_key": f"key {number}",
+                "fingerprint": "\\xab",
+                "amount_usd": "0.01",
+                "description": "水" * 2000,
+            }
+            for number in range(1000)
+        ]
+        statement = b"CALL billing.spend_batch(NULL, '*', $1)"
+        silent.pgconn.nonblocking = 1
+        silent.pgconn.send_query_params(statement, [json.dumps(items).encode()])
+        wait_until(lambda: silent.pgconn.flush() == 0)
+        wait_until(lambda: steps.available(db, organization_id) == 990)
+        assert steps.charge(db, organization_id, "1").balance_after_usd == 989
     assert database.audit().whole

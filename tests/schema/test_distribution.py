@@ -19,6 +19,7 @@ COLUMN = {"organizations": "id", "invalidations": "tenant"}
 # What the platform asks about all organizations, shard by shard, and what asks about none.
 OF_ALL = {
     "charge_batch",
+    "spend_batch",
     "claim_webhooks",
     "delivered_invalidations",
     "ensure_partitions",

@@ -340,6 +340,14 @@ BEGIN
     END IF;
 END $$;
 
+CREATE PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    p_answer := billing.charge_batch(p_tenant, p_charges);
+    COMMIT;
+END $$;
+
 CREATE TABLE billing.webhook_endpoints (
     organization_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -864,6 +872,10 @@ REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, 
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_app;
 
+REVOKE ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) FROM PUBLIC;
+GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_ledger;
+GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
@@ -1125,6 +1137,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)
 --     RETURNS json, for synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
+--     RETURNS , for synaxis_app, synaxis_ledger
+-- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
