@@ -328,7 +328,7 @@ def test_a_balance_beyond_the_column_is_refused(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v2/organizations", "/v1/organizations/a/b/c", "/_local/x"]
+    "path", ["/v1", "/v2/organizations", "/v1/organizations/a/b/c", "/_local/x"]
 )
 def test_what_is_no_route_is_not_found(api: Client, path: str) -> None:
     answer = api.get(path)

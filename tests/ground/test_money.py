@@ -25,19 +25,21 @@ def test_an_amount_is_read_as_it_was_format_amounts(amount: Decimal) -> None:
         (25, "a number is refused"),
         (True, "a number is refused"),
         (None, "must be a string"),
-        ("1e400", "plain decimal"),
-        ("1E2", "plain decimal"),
-        ("NaN", "plain decimal"),
-        ("Infinity", "plain decimal"),
-        ("", "plain decimal"),
-        (" 1", "plain decimal"),
-        ("1\n", "plain decimal"),
-        ("+1", "plain decimal"),
-        ("1,5", "plain decimal"),
-        ("1_000", "plain decimal"),
-        (".5", "plain decimal"),
-        ("\u0661", "plain decimal"),
-        ("9" * 5000, "plain decimal"),
+        ("1e400", "must hold a decimal"),
+        ("1E-9", "at most 8 decimals"),
+        ("1E10", "must be at most 9999999999.99999999"),
+        ("1e", "must hold a decimal"),
+        ("NaN", "must hold a decimal"),
+        ("Infinity", "must hold a decimal"),
+        ("", "must hold a decimal"),
+        (" 1", "must hold a decimal"),
+        ("1\n", "must hold a decimal"),
+        ("+1", "must hold a decimal"),
+        ("1,5", "must hold a decimal"),
+        ("1_000", "must hold a decimal"),
+        (".5", "must hold a decimal"),
+        ("\u0661", "must hold a decimal"),
+        ("9" * 5000, "must hold a decimal"),
         ("0.000000001", "at most 8 decimals"),
         ("10000000000", "must be at most 9999999999.99999999"),
     ],
@@ -45,6 +47,14 @@ def test_an_amount_is_read_as_it_was_format_amounts(amount: Decimal) -> None:
 def test_what_is_no_amount_says_which_rule_it_breaks(said: object, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         parse_usd(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "amount"),
+    [("8.25e-05", "0.0000825"), ("1E2", "100"), ("1.5e+1", "15"), ("0e0", "0"), ("-2E-8", "-2e-8")],
+)
+def test_an_exponent_is_read_as_the_amount_that_it_means(said: str, amount: str) -> None:
+    assert parse_usd(said) == Decimal(amount)
 
 
 @pytest.mark.parametrize(
