@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from local import month_end, sam, servers, template
-from local.database import prepare
+from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing.ledger.audit import audit
@@ -61,6 +61,7 @@ def run() -> None:
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
+        ship_prices(environment["DATABASE_URL"])
         gateways, redis_urls = {}, []
         for number, port in enumerate(ports):
             name = f"local-{number + 1}" if number else "local"

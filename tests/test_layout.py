@@ -35,6 +35,7 @@ NOUNS: dict[str, set[str]] = {
     "ledger": {"usage"},
     "organizations": {"rates"},
     "rates": set(),
+    "prices": set(),
     "invoices": {"organizations", "rates"},
     "webhooks": set(),
     "invalidations": set(),

@@ -1,6 +1,7 @@
 """Profiles: who is billed, in which currency, time zone and language."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -41,6 +42,12 @@ Locale = Annotated[
     str, matching(_LOCALE, "must be a locale such as pt-BR"), json_schema(_LOCALE, "pt-BR")
 ]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
+Multiplier = Annotated[
+    UsdOrZero,
+    Field(
+        description="Multiplies everyone's prices for this organization: a markup or a discount."
+    ),
+]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
@@ -70,6 +77,7 @@ class NewOrganization(Request):
     address: Text | None = None
     locale: Locale = "en"
     payment_terms_days: Days = 30
+    price_multiplier: Multiplier = Decimal(1)
 
 
 class OrganizationChange(Request):
@@ -84,6 +92,7 @@ class OrganizationChange(Request):
     address: Text | None = UNNAMED
     locale: Locale = UNNAMED
     payment_terms_days: Days = UNNAMED
+    price_multiplier: Multiplier = UNNAMED
 
 
 class Organization(Answer):
@@ -97,6 +106,7 @@ class Organization(Answer):
     address: str | None
     locale: str
     payment_terms_days: int
+    price_multiplier: Money
     created_at: Time
 
 

@@ -15,6 +15,7 @@ LANGUAGE sql STABLE AS $$
         'address', o.address,
         'locale', o.locale,
         'payment_terms_days', o.payment_terms_days,
+        'price_multiplier', o.price_multiplier::text,
         'created_at', o.created_at,
         'version', billing.version_of(o.changed_at)
     )
@@ -33,9 +34,10 @@ BEGIN
     END IF;
     INSERT INTO billing.organizations
         (id, name, billing_currency, timezone, region, low_balance_threshold_usd, tax, address, locale,
-        payment_terms_days)
+        payment_terms_days, price_multiplier)
     VALUES (coalesce(p.id, uuidv7()), p.name, p.billing_currency, p.timezone, p.region,
-        p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days)
+        p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
+        p.price_multiplier)
     ON CONFLICT (id) DO NOTHING
     RETURNING * INTO o;
     IF o.id IS NULL THEN
@@ -78,6 +80,7 @@ BEGIN
         address = p.address,
         locale = p.locale,
         payment_terms_days = p.payment_terms_days,
+        price_multiplier = p.price_multiplier,
         changed_at = p.changed_at,
         day_start = p.day_start,
         day_end = p.day_end

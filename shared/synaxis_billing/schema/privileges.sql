@@ -57,11 +57,12 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 -- The application reads.
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.credit_transactions,
     billing.holds, billing.spend_logs, billing.spend_rollups, billing.exchange_rates, billing.invoices,
-    billing.credit_notes, billing.month_end_items TO synaxis_app;
+    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT, INSERT ON billing.credit_transactions, billing.spend_logs, billing.idempotency,
-    billing.erasures, billing.credit_notes, billing.webhook_events TO synaxis_ledger;
+    billing.erasures, billing.credit_notes, billing.webhook_events, billing.prices, billing.price_rates
+    TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
@@ -105,6 +106,11 @@ BEGIN
         UNION ALL
         -- Exchange rates belong to no organization.
         SELECT 'exchange_rates', 'everybody', 'synaxis_app, synaxis_ledger', 'true'
+        UNION ALL
+        -- A price of no organization is everyone's.
+        SELECT p.name, 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'
+            ' OR current_setting(''billing.tenant'', true) IN (organization_id::text, ''*'')'
+        FROM (VALUES ('prices'), ('price_rates')) AS p (name)
     LOOP
         -- An existing policy is kept: to replace it would wait for every statement that uses the table.
         IF NOT EXISTS (

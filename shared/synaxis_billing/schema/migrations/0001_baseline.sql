@@ -21,6 +21,8 @@ CREATE TABLE billing.organizations (
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
     payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
+    -- Markup or discount on everyone's prices.
+    price_multiplier numeric(18, 8) NOT NULL DEFAULT 1 CHECK (price_multiplier >= 0),
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- Credit reserved by holds; counts expired holds until a statement that needs credit clears them.
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
@@ -227,6 +229,62 @@ CREATE TABLE billing.exchange_rates (
 CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_at DESC, fetch_id)
     WHERE NOT held;
 
+-- ------------------------------------------------------------------------------------------------------
+-- Prices
+-- ------------------------------------------------------------------------------------------------------
+
+-- The price of a model from an instant on, as it was known at another: rows are only added. In force at an
+-- instant is the newest effective_from up to it, in its newest recording.
+CREATE TABLE billing.prices (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    -- NULL is the price of every organization that has none of its own.
+    organization_id uuid REFERENCES billing.organizations,
+    provider text NOT NULL,
+    model text NOT NULL,
+    effective_from timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT billing.now(),
+    source text NOT NULL CHECK (source <> '')
+);
+CREATE INDEX prices_in_force
+    ON billing.prices (organization_id, provider, model, effective_from, recorded_at, id);
+
+-- The rates of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
+-- above_input_tokens. A rate that is absent is that of its parent (rate.sql).
+CREATE TABLE billing.price_rates (
+    price_id uuid NOT NULL REFERENCES billing.prices,
+    -- That of the price.
+    organization_id uuid,
+    bucket text NOT NULL,
+    service_tier text NOT NULL,
+    above_input_tokens bigint NOT NULL CHECK (above_input_tokens >= 0),
+    usd_per_million numeric(20, 10) NOT NULL CHECK (usd_per_million >= 0),
+    PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens)
+);
+
+-- The tokens of a bucket at the rate that was found for them, which may be that of another bucket or tier.
+CREATE TYPE billing.rating_line AS (
+    bucket text,
+    tokens bigint,
+    rate_bucket text,
+    rate_service_tier text,
+    above_input_tokens bigint,
+    usd_per_million numeric
+);
+
+-- How usage becomes an amount: the price in force, by the name that matched, and what it makes of each
+-- bucket. Without a price, amount_usd is NULL.
+CREATE TYPE billing.rating AS (
+    price_id uuid,
+    provider text,
+    model text,
+    source text,
+    service_tier text,
+    price_multiplier numeric,
+    tokens bigint,
+    lines billing.rating_line[],
+    amount_usd numeric
+);
+
 -- Cache invalidations
 
 -- Cache entries to drop, written by the change itself, deleted after every region has received them.
@@ -412,6 +470,8 @@ ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;

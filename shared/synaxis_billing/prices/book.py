@@ -1,0 +1,276 @@
+"""The price book: what the tokens of a model cost, from when on, for everyone or one organization.
+
+A price is never changed: a correction is a newer recording, so that every receipt can be computed
+again. A rate is a grid's cell: bucket, service tier and step of the request's input.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import NotFound, Unprocessable
+from synaxis_billing.fields import Answer, Instant, Money, Name, Request, Time, json_schema
+from synaxis_billing.money import format_money
+from synaxis_billing.paging import Page, paginate_by_id
+from synaxis_billing.prices.usage import LARGEST_COUNT, PARENTS, Usage
+
+DECIMALS = 10
+LARGEST_RATE = Decimal(10) ** 10
+MOST_RATES = 200
+STANDARD = "standard"
+# Names of providers for the tiers that others of them name otherwise.
+_TIERS = {"default": STANDARD, "auto": STANDARD, "batches": "batch"}
+
+Bucket = Literal[
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "cache_write_12h",
+    "audio_input",
+    "audio_cache_read",
+    "image_input",
+    "citation",
+    "output",
+    "reasoning",
+    "audio_output",
+    "image_output",
+]
+
+
+def parse_rate(text: object, exponent: int = 0) -> Decimal:
+    """Return the rate that a string holds, in US dollars per million tokens: the string's decimal
+    by ten to the power of the exponent.
+
+    Raises ValueError, whose message completes "<field> ...", for a JSON number, for a negative
+    rate, and for more digits than the column holds.
+    """
+    if not isinstance(text, str):
+        raise ValueError('must be a string holding a decimal, such as "2.50"; a number is refused')
+    if len(text) > 40 or not text.isascii() or "_" in text:
+        raise ValueError('must hold a decimal, such as "2.50"')
+    try:
+        rate = Decimal(text).scaleb(exponent)
+    except ArithmeticError as error:
+        raise ValueError('must hold a decimal, such as "2.50"') from error
+    if not rate.is_finite() or rate.is_signed():
+        raise ValueError("must be a decimal that is not negative")
+    if rate >= LARGEST_RATE:
+        raise ValueError(f"must be less than {LARGEST_RATE}")
+    if rate != round(rate, DECIMALS):
+        raise ValueError(f"must have at most {DECIMALS} decimals")
+    return rate
+
+
+def _complete(rates: "tuple[NewRate, ...]") -> "tuple[NewRate, ...]":
+    cells = [(rate.bucket, rate.service_tier, rate.above_input_tokens) for rate in rates]
+    for position, cell in enumerate(cells):
+        if cell in cells[:position]:
+            raise ValueError(f"must name each rate once; {' '.join(map(str, cell))} is repeated")
+    for root in (bucket for bucket, parent in PARENTS.items() if parent is None):
+        if (root, STANDARD, 0) not in cells:
+            raise ValueError(f"must contain a standard rate of {root} without a step")
+    return rates
+
+
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_money, return_type=str),
+    json_schema(
+        r"^0{0,10}[0-9]{1,10}(\.[0-9]{1,10})?$",
+        "2.50",
+        description="US dollars per million tokens.",
+    ),
+]
+ServiceTier = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]*$"),
+    AfterValidator(lambda name: _TIERS.get(name, name)),
+    Field(
+        description="The provider's service tier, such as standard, batch, flex or priority.",
+        examples=["standard"],
+    ),
+]
+Step = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=LARGEST_COUNT,
+        description="The rate applies to requests of more input tokens than this.",
+    ),
+]
+
+
+class NewRate(Request):
+    """A rate of a bucket; one that is absent is that of its parent, never zero."""
+
+    bucket: Annotated[Bucket, Field(description="What kind of token is priced.")]
+    usd_per_million: Rate
+    service_tier: ServiceTier = STANDARD
+    above_input_tokens: Step = 0
+
+
+class NewPrice(Request):
+    """The price of a model from an instant on, for everyone or for one organization."""
+
+    provider: Annotated[Name, Field(description="Who serves the model.", examples=["openai"])]
+    model: Annotated[Name, Field(description="The provider's name of it.", examples=["gpt-4o"])]
+    effective_from: Instant
+    rates: Annotated[
+        tuple[NewRate, ...],
+        Field(
+            max_length=MOST_RATES,
+            description="At least the standard rates of input and output.",
+            json_schema_extra={"minItems": 2},
+        ),
+        AfterValidator(_complete),
+    ]
+    organization_id: Annotated[
+        UUID | None, Field(description="Absent for the price of everyone.")
+    ] = None
+    source: Annotated[Name, Field(description="Where the price is from.")] = "manual"
+
+
+class PriceRate(Answer):
+    bucket: Annotated[str, Field(description="What kind of token is priced.")]
+    usd_per_million: Annotated[Money, Field(description="US dollars per million tokens.")]
+    service_tier: Annotated[str, Field(description="The provider's service tier.")]
+    above_input_tokens: Annotated[int, Field(description="The least input, exclusive.")]
+
+
+class Price(Answer):
+    """`recorded_at` is when the price became known: the newest recording counts."""
+
+    id: Annotated[UUID, Field(description="What a receipt names the price by.")]
+    organization_id: Annotated[UUID | None, Field(description="Null for the price of everyone.")]
+    provider: Annotated[str, Field(description="Who serves the model.")]
+    model: Annotated[str, Field(description="The provider's name of it.")]
+    effective_from: Annotated[Time, Field(description="The first instant of the price.")]
+    recorded_at: Annotated[Time, Field(description="When the price became known.")]
+    source: Annotated[str, Field(description="Where the price is from.")]
+    rates: Annotated[list[PriceRate], Field(description="Its rates, the standard ones first.")]
+
+
+class QuoteRequest(Request):
+    """What is to be priced. Without an organization, everyone's price applies."""
+
+    provider: Annotated[Name, Field(description="Who serves the model.", examples=["openai"])]
+    model: Annotated[Name, Field(description="The provider's name of it.", examples=["gpt-4o"])]
+    usage: Usage
+    service_tier: ServiceTier = STANDARD
+    organization_id: Annotated[
+        UUID | None, Field(description="Whose own prices and multiplier apply.")
+    ] = None
+
+
+class AppliedRate(Answer):
+    """The rate that was found: of the bucket or its parent, of the tier or the standard one."""
+
+    bucket: Annotated[str, Field(description="The bucket whose rate applies.")]
+    service_tier: Annotated[str, Field(description="The tier whose rate applies.")]
+    above_input_tokens: Annotated[int, Field(description="The step that the input is above.")]
+
+
+class QuoteLine(Answer):
+    bucket: Annotated[str, Field(description="What kind of token was used.")]
+    tokens: Annotated[int, Field(description="How many.")]
+    usd_per_million: Annotated[Money, Field(description="Their rate.")]
+    amount_usd: Annotated[Money, Field(description="Tokens by rate, before multiplier, exact.")]
+    rate: Annotated[AppliedRate, Field(description="Where the rate is from.")]
+
+
+class Quote(Answer):
+    """The sum of the lines by the multiplier, rounded once, half-up, to eight decimals."""
+
+    amount_usd: Annotated[Money, Field(description="What the usage costs.")]
+    lines: Annotated[list[QuoteLine], Field(description="One for each bucket that was used.")]
+    tokens: Annotated[int, Field(description="The sum of all buckets.")]
+    price_id: Annotated[UUID, Field(description="The price that applies.")]
+    provider: Annotated[str, Field(description="Who serves the model.")]
+    model: Annotated[str, Field(description="The name under which the price was found.")]
+    source: Annotated[str, Field(description="Where the price is from.")]
+    service_tier: Annotated[str, Field(description="The tier that was asked for.")]
+    price_multiplier: Annotated[Money, Field(description="1 for an organization's own price.")]
+
+
+class PriceNotFound(NotFound):
+    """The price does not exist."""
+
+    code = "price_not_found"
+
+
+class PriceUnknown(Unprocessable):
+    """The model has no price."""
+
+    code = "price_unknown"
+
+
+def create_price(db: psycopg.Connection, caller: Caller, request: NewPrice) -> Price:
+    """Add a price. Raises Forbidden (not the platform's token), OrganizationNotFound."""
+    outcome = procedures.call(
+        db, "create_price", tenant=caller.tenant, price=Jsonb(request.model_dump(mode="json"))
+    )
+    return Price.model_validate(procedures.accepted(outcome)[0])
+
+
+def get_price(db: psycopg.Connection, caller: Caller, price_id: UUID) -> Price:
+    """Return a price, one that no longer applies too. Raises PriceNotFound."""
+    outcome = procedures.call(db, "price", tenant=caller.tenant, price_id=price_id)
+    return Price.model_validate(procedures.accepted(outcome)[0])
+
+
+def list_prices(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID | None,
+    provider: str | None,
+    model: str | None,
+    at: datetime | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[Price]:
+    """List prices, newest first; with `at`, those in force at that instant.
+
+    With an organization, its own prices alone. Raises InvalidRequest (cursor).
+    """
+
+    def fetch(before: UUID | None, most: int) -> list[Price]:
+        found: list[Any] = procedures.call(
+            db,
+            "prices",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            provider=provider,
+            model=model,
+            at=at,
+            before=before,
+            limit=most,
+        )
+        return [Price.model_validate(price) for price in found]
+
+    items, following = paginate_by_id("prices", limit, cursor, fetch)
+    return Page[Price](items=items, next_cursor=following)
+
+
+def quote(db: psycopg.Connection, caller: Caller, request: QuoteRequest) -> Quote:
+    """Return what usage would cost now. Raises PriceUnknown, OrganizationNotFound."""
+    outcome = procedures.call(
+        db,
+        "quote",
+        tenant=caller.tenant,
+        organization_id=request.organization_id,
+        provider=request.provider,
+        model=request.model,
+        service_tier=request.service_tier,
+        usage=Jsonb(request.usage),
+    )
+    return Quote.model_validate(procedures.accepted(outcome)[0])
