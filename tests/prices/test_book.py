@@ -498,8 +498,8 @@ def test_the_databases_rating_is_that_of_a_model_in_python(
         for (b, t, s), usd in rates.items()
     ]
     row = rater.execute(
-        "SELECT billing.rated_usd(billing.rating_lines(ARRAY(SELECT r FROM"
-        " jsonb_populate_recordset(NULL::billing.price_rates, %s) AS r), %s, %s), %s)",
+        "SELECT amount_usd FROM billing.rate_usage(ARRAY(SELECT r FROM"
+        " jsonb_populate_recordset(NULL::billing.price_rates, %s) AS r), %s, %s, %s)",
         [Jsonb(cells), tier, Jsonb(usage), multiplier],
     ).fetchone()
     assert row == (_model(rates, tier, usage, multiplier),)

@@ -47,7 +47,9 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.rate(
     p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text,
     p_usage jsonb, p_at timestamptz, p_known_at timestamptz DEFAULT 'infinity'
-) RETURNS billing.rating LANGUAGE plpgsql STABLE AS $$
+) RETURNS billing.rating LANGUAGE plpgsql STABLE
+-- Planning again for each grid of rates costs more than it saves.
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     p billing.prices := billing.price_in_force(p_organization_id, p_provider, p_model, p_at, p_known_at);
     r billing.rating;
@@ -61,10 +63,13 @@ BEGIN
     r.source := p.source;
     r.service_tier := p_service_tier;
     r.price_multiplier := CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END;
-    r.lines := billing.rating_lines(
-        ARRAY(SELECT t FROM billing.price_rates AS t WHERE t.price_id = p.id), p_service_tier, p_usage);
-    r.tokens := (SELECT coalesce(sum(tokens), 0) FROM unnest(r.lines));
-    r.amount_usd := billing.rated_usd(r.lines, r.price_multiplier);
+    SELECT u.lines, u.tokens, u.amount_usd INTO r.lines, r.tokens, r.amount_usd
+    FROM billing.rate_usage(ARRAY(
+        -- Those that the request can need: a grid has many more.
+        SELECT t FROM billing.price_rates AS t
+        WHERE t.price_id = p.id AND t.service_tier IN (p_service_tier, 'standard')
+            AND (t.bucket IN ('input', 'cache_read', 'output') OR p_usage ? t.bucket)
+    ), p_service_tier, p_usage, r.price_multiplier) AS u;
     RETURN r;
 END $$;
 

@@ -16,24 +16,25 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE ARRAY[p_bucket, 'input'] END
 $$;
 
--- The tokens of a request that a step counts: all of its input, what was cached too.
+-- Each bucket of a request with its rate, and the amount: exact, and rounded once, half-up, to eight decimals;
+-- NULL when a bucket has no rate. A step counts all input of the request, what was cached too.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.input_tokens(p_usage jsonb) RETURNS numeric
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(sum(value::bigint), 0) FROM jsonb_each_text(p_usage)
-    WHERE key NOT IN ('output', 'reasoning', 'audio_output', 'image_output')
-$$;
-
--- Each bucket of a request with its rate; NULL is the rate of a bucket that has none.
--- api helper
-CREATE OR REPLACE FUNCTION billing.rating_lines(
-    p_rates billing.price_rates[], p_service_tier text, p_usage jsonb
-) RETURNS billing.rating_line[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION billing.rate_usage(
+    p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric,
+    OUT lines billing.rating_line[], OUT tokens bigint, OUT amount_usd numeric
+) LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
     SELECT coalesce(array_agg(ROW(u.bucket, u.tokens, r.bucket, r.service_tier, r.above_input_tokens,
-        r.usd_per_million)::billing.rating_line ORDER BY u.bucket), '{}')
+            r.usd_per_million)::billing.rating_line), '{}'),
+        coalesce(sum(u.tokens), 0),
+        CASE WHEN count(*) = count(r.usd_per_million) THEN round(
+            coalesce(sum(u.tokens * r.usd_per_million), 0) * p_price_multiplier * 0.000001, 8) END
+    INTO lines, tokens, amount_usd
     FROM (
         SELECT key AS bucket, value::bigint AS tokens, billing.rate_buckets(key) AS buckets,
-            billing.input_tokens(p_usage) AS input_tokens
+            sum(value::bigint) FILTER (
+                WHERE key NOT IN ('output', 'reasoning', 'audio_output', 'image_output')
+            ) OVER () AS input_tokens
         FROM jsonb_each_text(p_usage)
     ) AS u
     LEFT JOIN LATERAL (
@@ -43,15 +44,5 @@ CREATE OR REPLACE FUNCTION billing.rating_lines(
         ORDER BY array_position(u.buckets, bucket), above_input_tokens DESC,
             service_tier = p_service_tier DESC
         LIMIT 1
-    ) AS r ON true
-$$;
-
--- The amount of a rating's lines, exact, and rounded once, half-up, to eight decimals; NULL when a bucket
--- has no rate.
--- api helper
-CREATE OR REPLACE FUNCTION billing.rated_usd(p_lines billing.rating_line[], p_multiplier numeric)
-RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN count(*) = count(usd_per_million)
-        THEN round(coalesce(sum(tokens * usd_per_million), 0) * p_multiplier * 0.000001, 8) END
-    FROM unnest(p_lines)
-$$;
+    ) AS r ON true;
+END $$;

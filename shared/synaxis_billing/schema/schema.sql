@@ -25,6 +25,27 @@ CREATE TYPE billing.once_per AS ENUM (
     'payment'
 );
 
+CREATE TYPE billing.rating_line AS (
+	bucket text,
+	tokens bigint,
+	rate_bucket text,
+	rate_service_tier text,
+	above_input_tokens bigint,
+	usd_per_million numeric
+);
+
+CREATE TYPE billing.rating AS (
+	price_id uuid,
+	provider text,
+	model text,
+	source text,
+	service_tier text,
+	price_multiplier numeric,
+	tokens bigint,
+	lines billing.rating_line[],
+	amount_usd numeric
+);
+
 CREATE TYPE billing.result_type AS ENUM (
     'transaction',
     'hold',
@@ -67,6 +88,7 @@ CREATE TABLE billing.organizations (
     address text,
     locale text DEFAULT 'en'::text NOT NULL,
     payment_terms_days integer DEFAULT 30 NOT NULL,
+    price_multiplier numeric(18,8) DEFAULT 1 NOT NULL,
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
     floor_usd numeric(18,8) DEFAULT 0 NOT NULL,
@@ -77,7 +99,8 @@ CREATE TABLE billing.organizations (
     day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT credit_is_not_overdrawn CHECK ((((balance_usd - held_usd) >= floor_usd) AND (held_usd >= (0)::numeric))),
-    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365)))
+    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
+    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric))
 )
 WITH (fillfactor='50');
 
@@ -222,6 +245,28 @@ CREATE TABLE billing.holds (
     CONSTRAINT holds_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
     CONSTRAINT holds_check CHECK (((captured_usd > (0)::numeric) AND (captured_usd <= amount_usd))),
     CONSTRAINT holds_tokens_check CHECK ((tokens >= 0))
+);
+
+CREATE TABLE billing.prices (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid,
+    provider text NOT NULL,
+    model text NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    source text NOT NULL,
+    CONSTRAINT prices_source_check CHECK ((source <> ''::text))
+);
+
+CREATE TABLE billing.price_rates (
+    price_id uuid NOT NULL,
+    organization_id uuid,
+    bucket text NOT NULL,
+    service_tier text NOT NULL,
+    above_input_tokens bigint NOT NULL,
+    usd_per_million numeric(20,10) NOT NULL,
+    CONSTRAINT price_rates_above_input_tokens_check CHECK ((above_input_tokens >= 0)),
+    CONSTRAINT price_rates_usd_per_million_check CHECK ((usd_per_million >= (0)::numeric))
 );
 
 CREATE TABLE billing.spend_logs (
@@ -465,6 +510,12 @@ ALTER TABLE ONLY billing.organization_homes
 ALTER TABLE ONLY billing.organizations
     ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY billing.price_rates
+    ADD CONSTRAINT price_rates_pkey PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens);
+
+ALTER TABLE ONLY billing.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY billing.spend_logs
     ADD CONSTRAINT spend_logs_pkey PRIMARY KEY (organization_id, created_at);
 
@@ -507,6 +558,8 @@ CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organizatio
 
 CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (organization_id);
 
+CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
+
 CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
 
 ALTER INDEX billing.credit_transactions_organization_id_created_at_key ATTACH PARTITION billing.credit_transactions_default_organization_id_created_at_key;
@@ -524,6 +577,10 @@ CREATE TRIGGER event AFTER UPDATE OF balance_usd, low_balance_threshold_usd ON b
 CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON billing.invoices FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.price_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.prices FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.webhook_events FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
@@ -550,6 +607,10 @@ CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.exchange_rates FOR EAC
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.idempotency FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.prices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
@@ -580,6 +641,12 @@ ALTER TABLE ONLY billing.month_end_items
 
 ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.price_rates
+    ADD CONSTRAINT price_rates_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
+
+ALTER TABLE ONLY billing.prices
+    ADD CONSTRAINT prices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES billing.webhook_endpoints(id) ON DELETE CASCADE;
@@ -628,6 +695,10 @@ ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
@@ -651,6 +722,10 @@ CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app U
 CREATE POLICY tenant ON billing.organization_homes TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
+
+CREATE POLICY tenant ON billing.prices TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
 CREATE POLICY tenant ON billing.spend_logs TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -704,6 +779,12 @@ GRANT SELECT ON TABLE billing.holds TO synaxis_eraser;
 GRANT UPDATE(description) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT UPDATE(initiated_by) ON TABLE billing.holds TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.prices TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.prices TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.price_rates TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.spend_logs TO synaxis_ledger;
@@ -782,6 +863,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.create_organization(p_tenant text, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_price(p_tenant text, p_price jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
@@ -822,6 +905,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.home(p_tenant text, p_organization_id uuid)
 --     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.import_prices(p_tenant text, p_prices jsonb, p_effective_from timestamp with time zone, p_source text, p_dry_run boolean)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.instant(p_instant timestamp with time zone)
@@ -850,6 +935,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.mark_overdue(p_tenant text, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.model_names(p_provider text, p_model text)
+--     RETURNS text[], for synaxis_app, synaxis_ledger
 -- billing.month_end(p_tenant text, p_month text, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
@@ -888,10 +975,34 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.price(p_tenant text, p_price_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+--     RETURNS billing.prices, for synaxis_app, synaxis_ledger
+-- billing.price_json(p billing.prices)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.price_unknown(p_provider text, p_model text)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.prices(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+--     RETURNS billing.rating, for synaxis_app, synaxis_ledger
+-- billing.rate_buckets(p_bucket text)
+--     RETURNS text[], for synaxis_app, synaxis_ledger
+-- billing.rate_changes(p_old jsonb, p_new jsonb)
+--     RETURNS json, for synaxis_ledger
+-- billing.rate_map(p_price_id uuid)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.rate_usage(p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric, OUT lines billing.rating_line[], OUT tokens bigint, OUT amount_usd numeric)
+--     RETURNS record, for synaxis_app, synaxis_ledger
 -- billing.rates_changed()
 --     RETURNS void, for synaxis_ledger
+-- billing.rating_json(r billing.rating)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
@@ -941,6 +1052,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_invoice(i billing.invoices, o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.store_rates(p billing.prices, p_rates jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
