@@ -2,13 +2,17 @@
 
 from uuid import UUID
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import IdempotencyKey, OptionalIdempotencyKey
+from synaxis_billing.edge.invocation import metrics
 from synaxis_billing.ledger import charges, holds
 from synaxis_billing.ledger.transactions import Transaction
+from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage import spend_logs
 
 handler = api = Api()
@@ -16,11 +20,17 @@ ORGANIZATION = "/v1/organizations/{organization_id}"
 HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
 
 
-@api.endpoint(f"POST {ORGANIZATION}/charges", "billing:charge", status=201, refuses=(402, 409, 422))
+@api.endpoint(
+    f"POST {ORGANIZATION}/charges", "billing:charge", status=201, other=202, refuses=(402, 409, 422)
+)
 def create_charge(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
-) -> Reply[Transaction]:
-    return Reply(*charges.charge(connection(), caller, organization_id, key, body))
+) -> Reply[Transaction | Unpriced]:
+    charged, replayed = charges.charge(connection(), caller, organization_id, key, body)
+    if isinstance(charged, Unpriced):
+        metrics.add_metric("Unpriced", MetricUnit.Count, 1)
+        return Reply(charged, status=202)
+    return Reply(charged, replayed)
 
 
 @api.endpoint("POST /v1/charges/batch", "billing:charge")

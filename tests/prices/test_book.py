@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from synaxis_billing.caller import Caller, OrganizationNotFound
 from synaxis_billing.errors import Forbidden, InvalidRequest
 from synaxis_billing.prices import book
-from synaxis_billing.prices.usage import BUCKETS, PARENTS
+from synaxis_billing.prices.usage import BUCKETS, PARENTS, PriceUnknown
 from tests.conftest import Database
 from tests.support.steps import PLATFORM, new_organization
 
@@ -281,7 +281,7 @@ def test_an_unknown_model_is_refused_never_free(
 ) -> None:
     with database.connect() as db:
         add(db)
-        with pytest.raises(book.PriceUnknown, match="has no price; add one by") as refused:
+        with pytest.raises(PriceUnknown, match="has no price; add one by") as refused:
             quote(db, provider=provider, model=model, input=1)
     assert refused.value.status == 422
     assert refused.value.facts == {"provider": provider, "model": model}

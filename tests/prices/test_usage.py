@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from synaxis_billing.prices.usage import BUCKETS, LARGEST_COUNT, InvalidUsage, Usage, read_usage
+from synaxis_billing.prices.usage import (
+    BUCKETS,
+    LARGEST_COUNT,
+    InvalidUsage,
+    TokenUsage,
+    read_usage,
+)
 
 # Objects as the providers' references and SDKs show them, and the buckets that each is.
 OPENAI: list[tuple[str, dict[str, Any], dict[str, int]]] = [
@@ -316,7 +322,7 @@ CASES = [
 def test_a_usage_object_becomes_its_buckets(usage: dict[str, Any], buckets: dict[str, int]) -> None:
     assert read_usage(usage) == buckets
     # As a field of a request, too.
-    assert TypeAdapter(Usage).validate_python(usage) == buckets
+    assert TypeAdapter(TokenUsage).validate_python(usage) == buckets
 
 
 @pytest.mark.parametrize(("usage", "buckets"), CASES[: -len(BUCKETED)])
@@ -441,7 +447,7 @@ def test_a_usage_object_that_breaks_a_rule_is_refused_by_its_place(
         read_usage(usage)
     assert refused.value.path == path
     with pytest.raises(ValidationError) as invalid:
-        TypeAdapter(Usage).validate_python(usage)
+        TypeAdapter(TokenUsage).validate_python(usage)
     [error] = invalid.value.errors()
     assert (error["loc"], error["msg"]) == (path, str(refused.value))
 

@@ -71,6 +71,8 @@ STATUSES = {
     "get_price": 404,
     "import_prices": 200,
     "quote": 200,
+    "create_rerating": 200,
+    "list_unpriced": 200,
     "cache_statistics": 200,
     "invalidate_cache": 200,
     "health": 200,

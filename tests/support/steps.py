@@ -47,12 +47,14 @@ def charge(
     request = charges.ChargeRequest.model_validate(
         {"amount_usd": amount_usd, "description": "chat completion", **more}
     )
-    return charges.charge(db, PLATFORM, organization_id, key or new_key(), request)[0]
+    charged, _ = charges.charge(db, PLATFORM, organization_id, key or new_key(), request)
+    assert isinstance(charged, Transaction)
+    return charged
 
 
 def charge_batch(
     db: psycopg.Connection, *items: dict[str, Any]
-) -> list[charges.Charged | charges.Refused]:
+) -> list[charges.Charged | charges.Kept | charges.Refused]:
     request = charges.BatchRequest.model_validate(
         {"charges": [{"description": "chat completion", **item} for item in items]}
     )

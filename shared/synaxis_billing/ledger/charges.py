@@ -10,16 +10,16 @@ from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
-from synaxis_billing.fields import Answer, Key, Request, Text, Usd
+from synaxis_billing.fields import Answer, Key, Request, Text
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
-from synaxis_billing.usage.dimensions import Usage, usage_arguments
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 from synaxis_billing.validation import invalid_request
 
 LARGEST_BATCH = 1000
 
 
-class ChargeRequest(Usage):
-    amount_usd: Usd
+class ChargeRequest(PricedUsage):
     description: Text
 
 
@@ -45,6 +45,13 @@ class Charged(Answer):
     replayed: bool
 
 
+class Kept(Answer):
+    """An item of a batch whose model has no price yet."""
+
+    status: int
+    unpriced: Unpriced
+
+
 class Refused(Answer):
     """An item of a batch that failed; `error` is its problem."""
 
@@ -53,7 +60,7 @@ class Refused(Answer):
 
 
 class BatchAnswer(Answer):
-    results: list[Charged | Refused]
+    results: list[Charged | Kept | Refused]
 
 
 _BATCH_ITEM = TypeAdapter(BatchItem)
@@ -61,9 +68,10 @@ _BATCH_ITEM = TypeAdapter(BatchItem)
 
 def charge(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: ChargeRequest
-) -> tuple[Transaction, bool]:
+) -> tuple[Transaction | Unpriced, bool]:
     """Charge an organization; return the transaction, and whether it is an earlier one replayed.
 
+    Usage whose model has no price is kept, to be charged when the price comes.
     Raises InsufficientCredits, OrganizationNotFound, Conflict (request_id was counted before),
     IdempotencyKeyReused.
     """
@@ -77,14 +85,20 @@ def charge(
         [outcome] = procedures.call(
             db, "charge_batch", tenant=caller.tenant, charges=Jsonb([arguments])
         )
+    return _charged(outcome)
+
+
+def _charged(outcome: dict[str, Any]) -> tuple[Transaction | Unpriced, bool]:
+    if outcome["outcome"] == "unpriced":
+        return Unpriced.model_validate(outcome["value"]), False
     return accepted_transaction(outcome)
 
 
 def charge_batch(
     db: psycopg.Connection, caller: Caller, request: BatchRequest
-) -> list[Charged | Refused]:
+) -> list[Charged | Kept | Refused]:
     """Charge many organizations at once; return one result per charge, in order."""
-    results: list[Charged | Refused | None] = []
+    results: list[Charged | Kept | Refused | None] = []
     valid = []
     for position, raw in enumerate(request.charges):
         try:
@@ -116,12 +130,14 @@ def _batch_arguments(caller: Caller, item: BatchItem) -> dict[str, Any]:
     )
 
 
-def _result(outcome: dict[str, Any]) -> Charged | Refused:
+def _result(outcome: dict[str, Any]) -> Charged | Kept | Refused:
     try:
-        transaction, replayed = accepted_transaction(outcome)
+        charged, replayed = _charged(outcome)
     except BillingError as error:
         return _refused(error)
-    return Charged(status=201, transaction=transaction, replayed=replayed)
+    if isinstance(charged, Unpriced):
+        return Kept(status=202, unpriced=charged)
+    return Charged(status=201, transaction=charged, replayed=replayed)
 
 
 def _invalid_item(error: ValidationError, position: int) -> BillingError:

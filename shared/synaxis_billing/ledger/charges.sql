@@ -11,10 +11,13 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, u.organization_id);
     v_answer json;
 BEGIN
+    IF u.usage IS NOT NULL AND o.id IS NOT NULL THEN
+        u := billing.price_request(o, u);
+    END IF;
     IF u.amount_usd <= o.balance_usd - o.held_usd THEN
         v_answer := billing.store_charge(o, u);
     END IF;
-    RETURN coalesce(v_answer, (billing.charge_batch(p_tenant, jsonb_build_array(p_charge)))[1]);
+    RETURN coalesce(v_answer, (billing.charge_batch(p_tenant, jsonb_build_array(to_jsonb(u))))[1]);
 END $$;
 
 -- Charge for usage that the caller has found credit for, whole; NULL when the key is used already,
@@ -50,9 +53,11 @@ BEGIN
     ), log AS (
         INSERT INTO billing.spend_logs
             (id, organization_id, transaction_id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, bucket_start, created_at)
+            provider, tokens, region, usage, service_tier, price_id, price_multiplier, bucket_start,
+            created_at)
         SELECT uuidv7(), o.id, t.id, u.team_id, u.virtual_key_id, u.request_id, u.amount_usd, u.model,
-            u.provider, coalesce(u.tokens, 0), u.region, o.day_start, t.created_at
+            u.provider, coalesce(u.tokens, 0), u.region, u.usage, u.service_tier, u.price_id,
+            u.price_multiplier, o.day_start, t.created_at
         FROM once
     ), head AS (
         UPDATE billing.organizations SET balance_usd = t.balance_after_usd, held_usd = o.held_usd,
@@ -130,6 +135,14 @@ BEGIN
         v_result := NULL;
         IF o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats THEN
             v_result := billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen);
+        END IF;
+        IF v_result IS NULL AND u.amount_usd IS NULL THEN
+            o := billing.advance_clock(o);
+            v_dirty := true;
+            u := billing.price_request(o, u);
+            IF u.amount_usd IS NULL THEN
+                v_result := billing.keep_unpriced(o, u);
+            END IF;
         END IF;
         IF v_result IS NULL AND u.amount_usd > o.balance_usd - o.held_usd AND o.held_usd > 0 THEN
             o := billing.expire_holds(billing.advance_clock(o));
@@ -243,7 +256,8 @@ BEGIN
     WITH charged AS MATERIALIZED (
         SELECT t.organization_id, t.id, t.created_at, d.day_start, d.day_end, u.idempotency_key,
             u.fingerprint, u.amount_usd, u.request_id, u.team_id, u.virtual_key_id, u.model, u.provider,
-            coalesce(u.tokens, 0) AS tokens, u.region
+            coalesce(u.tokens, 0) AS tokens, u.region, u.usage, u.service_tier, u.price_id,
+            u.price_multiplier
         FROM unnest(p_transactions) WITH ORDINALITY AS t
         JOIN unnest(p_usages) WITH ORDINALITY AS u USING (ordinality)
         JOIN unnest(p_day_starts, p_day_ends) WITH ORDINALITY AS d (day_start, day_end, ordinality)
@@ -260,9 +274,10 @@ BEGIN
     ), log AS (
         INSERT INTO billing.spend_logs
             (id, organization_id, transaction_id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, bucket_start, created_at)
+            provider, tokens, region, usage, service_tier, price_id, price_multiplier, bucket_start,
+            created_at)
         SELECT uuidv7(), organization_id, id, team_id, virtual_key_id, request_id, amount_usd, model,
-            provider, tokens, region, day_start, created_at
+            provider, tokens, region, usage, service_tier, price_id, price_multiplier, day_start, created_at
         FROM charged
     )
     INSERT INTO billing.spend_rollups AS r

@@ -17,16 +17,15 @@ from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
-from synaxis_billing.usage.dimensions import Usage, usage_arguments
+from synaxis_billing.usage.dimensions import PricedUsage, Usage, usage_arguments
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
 
 
-class HoldRequest(Usage):
+class HoldRequest(PricedUsage):
     """A capture takes over the usage that it does not state itself."""
 
-    amount_usd: Usd
     description: Text | None = None
     expires_in_seconds: Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)] = (
         DEFAULT_SECONDS

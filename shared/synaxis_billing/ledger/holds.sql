@@ -56,6 +56,12 @@ BEGIN
     IF v_settled IS NOT NULL THEN
         RETURN v_settled;
     END IF;
+    IF u.amount_usd IS NULL THEN
+        u := billing.price_request(o, u);
+        IF u.amount_usd IS NULL THEN
+            RETURN billing.price_unknown(u.provider, u.model);
+        END IF;
+    END IF;
     IF u.amount_usd > o.balance_usd - o.held_usd THEN
         o := billing.expire_holds(o);
     END IF;

@@ -36,6 +36,8 @@ BEGIN
         RETURN billing.outcome('replayed', (
             SELECT billing.spend_log_json(s) FROM billing.spend_logs AS s
             WHERE s.organization_id = p_past.organization_id AND s.created_at = p_past.created_at));
+    ELSIF p_past.result_type = 'unpriced' THEN
+        RETURN billing.replay_unpriced(p_past);
     END IF;
     SELECT * INTO STRICT h FROM billing.holds WHERE id = p_past.result_id;
     h.status := CASE p_past.result_type WHEN 'hold' THEN 'held' ELSE 'released' END;

@@ -11,22 +11,25 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import NotFound, Unprocessable
+from synaxis_billing.errors import NotFound
 from synaxis_billing.fields import Answer, Instant, Money, Name, Request, Time, json_schema
 from synaxis_billing.money import format_money
 from synaxis_billing.paging import Page, paginate_by_id
-from synaxis_billing.prices.usage import LARGEST_COUNT, PARENTS, Usage
+from synaxis_billing.prices.usage import (
+    LARGEST_COUNT,
+    PARENTS,
+    STANDARD,
+    ServiceTier,
+    TokenUsage,
+)
 
 DECIMALS = 10
 LARGEST_RATE = Decimal(10) ** 10
 MOST_RATES = 200
-STANDARD = "standard"
-# Names of providers for the tiers that others of them name otherwise.
-_TIERS = {"default": STANDARD, "auto": STANDARD, "batches": "batch"}
 
 Bucket = Literal[
     "input",
@@ -88,15 +91,6 @@ Rate = Annotated[
         r"^0{0,10}[0-9]{1,10}(\.[0-9]{1,10})?$",
         "2.50",
         description="US dollars per million tokens.",
-    ),
-]
-ServiceTier = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]*$"),
-    AfterValidator(lambda name: _TIERS.get(name, name)),
-    Field(
-        description="The provider's service tier, such as standard, batch, flex or priority.",
-        examples=["standard"],
     ),
 ]
 Step = Annotated[
@@ -165,7 +159,7 @@ class QuoteRequest(Request):
 
     provider: Annotated[Name, Field(description="Who serves the model.", examples=["openai"])]
     model: Annotated[Name, Field(description="The provider's name of it.", examples=["gpt-4o"])]
-    usage: Usage
+    usage: TokenUsage
     service_tier: ServiceTier = STANDARD
     organization_id: Annotated[
         UUID | None, Field(description="Whose own prices and multiplier apply.")
@@ -206,12 +200,6 @@ class PriceNotFound(NotFound):
     """The price does not exist."""
 
     code = "price_not_found"
-
-
-class PriceUnknown(Unprocessable):
-    """The model has no price."""
-
-    code = "price_unknown"
 
 
 def create_price(db: psycopg.Connection, caller: Caller, request: NewPrice) -> Price:

@@ -73,6 +73,23 @@ BEGIN
     RETURN r;
 END $$;
 
+-- A request with its usage priced at the organization's instant: amount, tokens, and what makes them again. The
+-- amount stays NULL when the model has no price. For callers that hold the organization's row lock.
+CREATE OR REPLACE FUNCTION billing.price_request(o billing.organizations, u billing.usage_request)
+RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    r billing.rating;
+BEGIN
+    u.service_tier := coalesce(u.service_tier, 'standard');
+    r := billing.rate(
+        o.id, o.price_multiplier, u.provider, u.model, u.service_tier, u.usage, o.changed_at);
+    u.amount_usd := r.amount_usd;
+    u.tokens := r.tokens;
+    u.price_id := r.price_id;
+    u.price_multiplier := r.price_multiplier;
+    RETURN u;
+END $$;
+
 -- The refusal of a hold or a quote for a model that has no price.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.price_unknown(p_provider text, p_model text) RETURNS json

@@ -8,8 +8,17 @@ format and sends the object unchanged. Each format is a pure function.
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from synaxis_billing.errors import Unprocessable
 
 # Each bucket, and the one whose rate applies where a price has none of its own.
 PARENTS = {
@@ -29,6 +38,9 @@ PARENTS = {
 }
 BUCKETS = tuple(PARENTS)
 LARGEST_COUNT = 10**12
+STANDARD = "standard"
+# Names of providers for the tiers that others of them name otherwise.
+_TIERS = {"default": STANDARD, "auto": STANDARD, "batches": "batch"}
 
 Buckets = dict[str, int]
 Path = tuple[str | int, ...]
@@ -305,4 +317,19 @@ _SCHEMA = {
 }
 
 # A usage object of a request; its value is its buckets.
-Usage = Annotated[Buckets, BeforeValidator(_validated), WithJsonSchema(_SCHEMA)]
+TokenUsage = Annotated[Buckets, BeforeValidator(_validated), WithJsonSchema(_SCHEMA)]
+ServiceTier = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]*$"),
+    AfterValidator(lambda name: _TIERS.get(name, name)),
+    Field(
+        description="The provider's service tier, such as standard, batch, flex or priority.",
+        examples=["standard"],
+    ),
+]
+
+
+class PriceUnknown(Unprocessable):
+    """The model has no price."""
+
+    code = "price_unknown"

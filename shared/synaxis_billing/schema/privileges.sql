@@ -61,13 +61,14 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.credi
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT, INSERT ON billing.credit_transactions, billing.spend_logs, billing.idempotency,
-    billing.erasures, billing.credit_notes, billing.webhook_events, billing.prices, billing.price_rates
-    TO synaxis_ledger;
+    billing.erasures, billing.credit_notes, billing.webhook_events, billing.prices, billing.price_rates,
+    billing.reratings, billing.rerating_adjustments, billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (transaction_id) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
 
@@ -94,7 +95,8 @@ BEGIN
         SELECT t.name AS table_name, p.*
         FROM unnest(ARRAY['organizations', 'organization_homes', 'credit_transactions', 'idempotency', 'holds',
             'charge_refunds', 'spend_logs', 'spend_rollups', 'erasures', 'invoices', 'credit_notes',
-            'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries']) AS t (name)
+            'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries',
+            'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
         CROSS JOIN LATERAL (
             SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,
                 format($sql$current_setting('billing.tenant', true) IN (%I::text, '*')$sql$,
@@ -106,6 +108,9 @@ BEGIN
         UNION ALL
         -- Exchange rates belong to no organization.
         SELECT 'exchange_rates', 'everybody', 'synaxis_app, synaxis_ledger', 'true'
+        UNION ALL
+        SELECT 'reratings', 'platform', 'synaxis_ledger',
+            'current_setting(''billing.tenant'', true) = ''*'''
         UNION ALL
         -- A price of no organization is everyone's.
         SELECT p.name, 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'

@@ -50,7 +50,8 @@ CREATE TYPE billing.result_type AS ENUM (
     'transaction',
     'hold',
     'release',
-    'spend_log'
+    'spend_log',
+    'unpriced'
 );
 
 CREATE TYPE billing.transaction_type AS ENUM (
@@ -74,7 +75,11 @@ CREATE TYPE billing.usage_request AS (
 	model text,
 	provider text,
 	tokens bigint,
-	region text
+	region text,
+	usage jsonb,
+	service_tier text,
+	price_id uuid,
+	price_multiplier numeric(18,8)
 );
 
 CREATE TABLE billing.organizations (
@@ -281,10 +286,22 @@ CREATE TABLE billing.spend_logs (
     provider text,
     tokens bigint NOT NULL,
     region text,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18,8),
     bucket_start timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL
 )
 PARTITION BY RANGE (created_at);
+
+CREATE TABLE billing.unpriced_usage (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    request billing.usage_request NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    transaction_id uuid
+);
 
 CREATE TABLE billing.webhook_endpoints (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -400,6 +417,35 @@ CREATE TABLE billing.organization_homes (
     CONSTRAINT organization_homes_region_check CHECK ((region <> ''::text))
 );
 
+CREATE TABLE billing.rerated_charges (
+    organization_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    rerating_id uuid NOT NULL,
+    price_id uuid NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    CONSTRAINT rerated_charges_amount_usd_check CHECK ((amount_usd >= (0)::numeric))
+);
+
+CREATE TABLE billing.rerating_adjustments (
+    organization_id uuid NOT NULL,
+    rerating_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    charges bigint NOT NULL,
+    correction_usd numeric(18,8) NOT NULL,
+    CONSTRAINT rerating_adjustments_charges_check CHECK ((charges > 0))
+);
+
+CREATE TABLE billing.reratings (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    initiated_by text,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT period_is_not_empty CHECK ((period_start < period_end))
+);
+
 CREATE TABLE billing.spend_logs_default (
     id uuid CONSTRAINT spend_logs_id_not_null NOT NULL,
     organization_id uuid CONSTRAINT spend_logs_organization_id_not_null NOT NULL,
@@ -412,6 +458,10 @@ CREATE TABLE billing.spend_logs_default (
     provider text,
     tokens bigint CONSTRAINT spend_logs_tokens_not_null NOT NULL,
     region text,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18,8),
     bucket_start timestamp with time zone CONSTRAINT spend_logs_bucket_start_not_null NOT NULL,
     created_at timestamp with time zone CONSTRAINT spend_logs_created_at_not_null NOT NULL
 );
@@ -516,6 +566,15 @@ ALTER TABLE ONLY billing.price_rates
 ALTER TABLE ONLY billing.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY billing.rerated_charges
+    ADD CONSTRAINT rerated_charges_pkey PRIMARY KEY (organization_id, transaction_id, rerating_id);
+
+ALTER TABLE ONLY billing.rerating_adjustments
+    ADD CONSTRAINT rerating_adjustments_pkey PRIMARY KEY (organization_id, rerating_id);
+
+ALTER TABLE ONLY billing.reratings
+    ADD CONSTRAINT reratings_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY billing.spend_logs
     ADD CONSTRAINT spend_logs_pkey PRIMARY KEY (organization_id, created_at);
 
@@ -524,6 +583,9 @@ ALTER TABLE ONLY billing.spend_logs_default
 
 ALTER TABLE ONLY billing.spend_rollups
     ADD CONSTRAINT spend_rollups_organization_id_bucket_start_model_provider_t_key UNIQUE NULLS NOT DISTINCT (organization_id, bucket_start, model, provider, team_id, virtual_key_id, region, charged);
+
+ALTER TABLE ONLY billing.unpriced_usage
+    ADD CONSTRAINT unpriced_usage_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (event_id, endpoint_id);
@@ -560,6 +622,8 @@ CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (organiza
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
 
+CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage USING btree (organization_id, id) WHERE (transaction_id IS NULL);
+
 CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
 
 ALTER INDEX billing.credit_transactions_organization_id_created_at_key ATTACH PARTITION billing.credit_transactions_default_organization_id_created_at_key;
@@ -581,6 +645,12 @@ CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.credit_notes FOR EAC
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.price_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.prices FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.rerated_charges FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.rerating_adjustments FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.reratings FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.webhook_events FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
@@ -611,6 +681,12 @@ CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices FOR EACH STAT
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.prices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerated_charges FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerating_adjustments FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.reratings FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.spend_logs FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
@@ -647,6 +723,21 @@ ALTER TABLE ONLY billing.price_rates
 
 ALTER TABLE ONLY billing.prices
     ADD CONSTRAINT prices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.rerated_charges
+    ADD CONSTRAINT rerated_charges_organization_id_rerating_id_fkey FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments(organization_id, rerating_id);
+
+ALTER TABLE ONLY billing.rerated_charges
+    ADD CONSTRAINT rerated_charges_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
+
+ALTER TABLE ONLY billing.rerating_adjustments
+    ADD CONSTRAINT rerating_adjustments_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.rerating_adjustments
+    ADD CONSTRAINT rerating_adjustments_rerating_id_fkey FOREIGN KEY (rerating_id) REFERENCES billing.reratings(id);
+
+ALTER TABLE ONLY billing.unpriced_usage
+    ADD CONSTRAINT unpriced_usage_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES billing.webhook_endpoints(id) ON DELETE CASCADE;
@@ -695,9 +786,17 @@ ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY platform ON billing.reratings TO synaxis_ledger USING ((current_setting('billing.tenant'::text, true) = '*'::text));
+
 ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.spend_logs ENABLE ROW LEVEL SECURITY;
 
@@ -727,15 +826,23 @@ CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING
 
 CREATE POLICY tenant ON billing.prices TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
+CREATE POLICY tenant ON billing.rerated_charges TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.rerating_adjustments TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.spend_logs TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.unpriced_usage TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING (((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 
@@ -789,6 +896,10 @@ GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.spend_logs TO synaxis_ledger;
 
+GRANT SELECT,INSERT ON TABLE billing.unpriced_usage TO synaxis_ledger;
+
+GRANT UPDATE(transaction_id) ON TABLE billing.unpriced_usage TO synaxis_ledger;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
@@ -812,6 +923,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.organization_homes TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.organization_homes TO synaxis_ledger;
 
+GRANT SELECT,INSERT ON TABLE billing.rerated_charges TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.rerating_adjustments TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.reratings TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.spend_rollups TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.spend_rollups TO synaxis_ledger;
 
@@ -823,6 +940,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.adjust_rerated(p_rerating_id uuid, p_organization_id uuid, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
+--     RETURNS uuid, for synaxis_ledger
 -- billing.advance_clock(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
@@ -857,6 +976,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge_batch(p_tenant text, p_charges jsonb)
 --     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge_unpriced(p_tenant text, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charges_to_correct(p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
@@ -929,6 +1052,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.keep_unpriced(o billing.organizations, u billing.usage_request)
+--     RETURNS json, for synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
@@ -981,6 +1106,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.prices, for synaxis_app, synaxis_ledger
 -- billing.price_json(p billing.prices)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.price_request(o billing.organizations, u billing.usage_request)
+--     RETURNS billing.usage_request, for synaxis_ledger
 -- billing.price_unknown(p_provider text, p_model text)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.prices(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
@@ -1017,11 +1144,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS boolean, for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
+-- billing.replay_unpriced(p_past billing.idempotency)
+--     RETURNS json, for synaxis_ledger
 -- billing.replay_webhooks(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_event_id uuid, p_since timestamp with time zone)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.request_already_counted(p_organization_id uuid, p_request_id text)
 --     RETURNS json, for synaxis_ledger
 -- billing.request_invalidation(p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[], p_everything boolean)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.rerate(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_dry_run boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1067,6 +1198,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.uncredited(i billing.invoices)
 --     RETURNS billing.credit_notes, for synaxis_ledger
+-- billing.unpriced(p_tenant text, p_before uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.unpriced_json(n billing.unpriced_usage)
+--     RETURNS json, for synaxis_ledger
 -- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb)

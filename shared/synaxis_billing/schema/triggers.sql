@@ -50,6 +50,18 @@ CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.price_rat
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates
     EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.reratings
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.reratings
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.rerating_adjustments
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerating_adjustments
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.rerated_charges
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerated_charges
+    EXECUTE FUNCTION billing.refuse_change();
 
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE OR DELETE ON billing.invoices
     FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();

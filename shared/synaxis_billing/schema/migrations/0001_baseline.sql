@@ -84,7 +84,7 @@ CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_tra
 -- A key of the client, an LLM request or a payment: each has one effect.
 CREATE TYPE billing.once_per AS ENUM ('key', 'request', 'payment');
 
-CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log');
+CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log', 'unpriced');
 
 -- Keys, requests and payments that have had their effect, with the fingerprint of the API request.
 CREATE TABLE billing.idempotency (
@@ -153,7 +153,12 @@ CREATE TYPE billing.usage_request AS (
     model text,
     provider text,
     tokens bigint,
-    region text
+    region text,
+    -- Tokens by bucket, in place of an amount: billing.price_request() sets the amount and what made it.
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18, 8)
 );
 
 CREATE TABLE billing.spend_logs (
@@ -169,6 +174,11 @@ CREATE TABLE billing.spend_logs (
     provider text,
     tokens bigint NOT NULL,
     region text,
+    -- How the amount came to be, where it was not given: these make it again.
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18, 8),
     -- The rollup bucket that contains it.
     bucket_start timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
@@ -283,6 +293,53 @@ CREATE TYPE billing.rating AS (
     tokens bigint,
     lines billing.rating_line[],
     amount_usd numeric
+);
+
+-- Charges of usage whose model has no price yet, as they were asked for. Each is charged when its price comes.
+CREATE TABLE billing.unpriced_usage (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
+    request billing.usage_request NOT NULL,
+    created_at timestamptz NOT NULL,
+    -- The charge, when there is one.
+    transaction_id uuid,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage (organization_id, id)
+    WHERE transaction_id IS NULL;
+
+-- Corrections of what a model's usage was charged in a period, by what is known of its price since.
+CREATE TABLE billing.reratings (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    provider text NOT NULL,
+    model text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    initiated_by text,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    CONSTRAINT period_is_not_empty CHECK (period_start < period_end)
+);
+
+-- One adjustment for each organization that a rerating corrects.
+CREATE TABLE billing.rerating_adjustments (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    rerating_id uuid NOT NULL REFERENCES billing.reratings,
+    transaction_id uuid NOT NULL,
+    charges bigint NOT NULL CHECK (charges > 0),
+    -- What is taken from the organization; negative is given back.
+    correction_usd numeric(18, 8) NOT NULL,
+    PRIMARY KEY (organization_id, rerating_id)
+);
+
+-- What a charge should have been; the newest counts. The charge itself is never rewritten.
+CREATE TABLE billing.rerated_charges (
+    organization_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    rerating_id uuid NOT NULL,
+    price_id uuid NOT NULL REFERENCES billing.prices,
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd >= 0),
+    PRIMARY KEY (organization_id, transaction_id, rerating_id),
+    FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments
 );
 
 -- Cache invalidations
@@ -472,6 +529,10 @@ ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,59 @@
+"""Unpriced usage: calls of a model that has no price, kept until its price comes."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import psycopg
+from pydantic import Field
+
+from synaxis_billing import procedures
+from synaxis_billing.caller import Caller
+from synaxis_billing.fields import Answer, Time
+from synaxis_billing.paging import Page, paginate_by_id
+
+# What one call charges at most, so that it ends in time; the next goes on.
+MOST_CHARGED = 500
+
+
+class Unpriced(Answer):
+    """Usage that is charged by its own key when its model has a price."""
+
+    status: Annotated[Literal["unpriced"], Field(description="Not charged yet.")]
+    id: Annotated[UUID, Field(description="What the charge's key will name.")]
+    organization_id: Annotated[UUID, Field(description="Who will be charged.")]
+    provider: Annotated[str, Field(description="Who served the model.")]
+    model: Annotated[str, Field(description="The model that has no price.")]
+    service_tier: Annotated[str, Field(description="The provider's service tier.")]
+    usage: Annotated[dict[str, int], Field(description="The tokens by bucket.")]
+    request_id: Annotated[str | None, Field(description="The LLM request.")]
+    reference_id: Annotated[str | None, Field(description="The client's own name of it.")]
+    idempotency_key: Annotated[str, Field(description="The key that it came with.")]
+    created_at: Annotated[Time, Field(description="When it came.")]
+
+
+def list_unpriced(
+    db: psycopg.Connection, caller: Caller, limit: int, cursor: str | None
+) -> Page[Unpriced]:
+    """List usage that waits for a price, or for credit, newest first.
+
+    Raises InvalidRequest (cursor).
+    """
+
+    def fetch(before: UUID | None, most: int) -> list[Unpriced]:
+        found: list[Any] = procedures.call(
+            db, "unpriced", tenant=caller.tenant, before=before, limit=most
+        )
+        return [Unpriced.model_validate(usage) for usage in found]
+
+    items, following = paginate_by_id("unpriced-usage", limit, cursor, fetch)
+    return Page[Unpriced](items=items, next_cursor=following)
+
+
+def charge_unpriced(db: psycopg.Connection, caller: Caller, most: int = MOST_CHARGED) -> int:
+    """Charge usage that has a price by now, oldest first; return how many were charged.
+
+    Raises Forbidden (not the platform's token).
+    """
+    outcome = procedures.call(db, "charge_unpriced", tenant=caller.tenant, limit=most)
+    charged: int = procedures.accepted(outcome)[0]["charged"]
+    return charged

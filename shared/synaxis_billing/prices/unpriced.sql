@@ -1,0 +1,112 @@
+-- Usage whose model has no price: the call was made, so it is kept with its key and charged when the price
+-- comes, in order and once.
+
+CREATE OR REPLACE FUNCTION billing.unpriced_json(n billing.unpriced_usage) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'status', CASE WHEN n.transaction_id IS NULL THEN 'unpriced' ELSE 'charged' END,
+        'id', n.id,
+        'organization_id', n.organization_id,
+        'provider', (n.request).provider,
+        'model', (n.request).model,
+        'service_tier', (n.request).service_tier,
+        'usage', (n.request).usage,
+        'request_id', (n.request).request_id,
+        'reference_id', (n.request).reference_id,
+        'idempotency_key', (n.request).idempotency_key,
+        'created_at', n.created_at)
+$$;
+
+-- Keep a charge that has no price, with its key. Callers hold the organization's row lock and have found that
+-- neither the key nor the LLM request was used before.
+CREATE OR REPLACE FUNCTION billing.keep_unpriced(o billing.organizations, u billing.usage_request)
+RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    n billing.unpriced_usage;
+BEGIN
+    INSERT INTO billing.unpriced_usage (organization_id, id, request, created_at)
+    VALUES (o.id, uuidv7(), u, o.changed_at) RETURNING * INTO n;
+    INSERT INTO billing.idempotency
+        (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
+    SELECT o.id, kind, key, u.fingerprint, 'unpriced', n.id, n.created_at
+    FROM (VALUES ('key'::billing.once_per, u.idempotency_key), ('request', u.request_id)) AS m (kind, key)
+    WHERE key IS NOT NULL;
+    RETURN billing.outcome('unpriced', billing.unpriced_json(n));
+END $$;
+
+-- The answer to a retry: the charge, when there is one by now.
+CREATE OR REPLACE FUNCTION billing.replay_unpriced(p_past billing.idempotency) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    n billing.unpriced_usage;
+BEGIN
+    SELECT * INTO STRICT n FROM billing.unpriced_usage
+    WHERE organization_id = p_past.organization_id AND id = p_past.result_id;
+    IF n.transaction_id IS NULL THEN
+        RETURN billing.outcome('unpriced', billing.unpriced_json(n));
+    END IF;
+    RETURN billing.outcome('replayed', (
+        SELECT billing.transaction_json(t) FROM billing.credit_transactions AS t
+        WHERE t.id = n.transaction_id));
+END $$;
+
+-- Charge usage that has a price by now, of each organization in the order in which it came; what the credit
+-- does not cover waits, and what came after it. The charge has a key of its own, since the client's key
+-- answers as the unpriced usage.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.charge_unpriced(p_tenant text, p_limit int) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations;
+    n billing.unpriced_usage;
+    u billing.usage_request;
+    v_answer json;
+    v_charged int := 0;
+    v_short uuid;
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    FOR n IN
+        SELECT * FROM billing.unpriced_usage AS w
+        WHERE w.transaction_id IS NULL AND (billing.price_in_force(
+            w.organization_id, (w.request).provider, (w.request).model, billing.now())).id IS NOT NULL
+        ORDER BY w.organization_id, w.id LIMIT p_limit
+    LOOP
+        CONTINUE WHEN n.organization_id = v_short;
+        o := billing.lock_organization(p_tenant, n.organization_id);
+        -- Another run may have charged it while this one waited for the lock.
+        CONTINUE WHEN NOT EXISTS (
+            SELECT FROM billing.unpriced_usage
+            WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL);
+        u := billing.price_request(o, n.request);
+        IF u.amount_usd > o.balance_usd - o.held_usd THEN
+            v_short := n.organization_id;
+            CONTINUE;
+        END IF;
+        u.idempotency_key := 'unpriced ' || n.id;
+        -- It is counted already, by the usage.
+        u.request_id := NULL;
+        v_answer := billing.store_charge(o, u);
+        UPDATE billing.unpriced_usage SET transaction_id = (v_answer -> 'value' ->> 'id')::uuid
+        WHERE organization_id = n.organization_id AND id = n.id;
+        v_charged := v_charged + 1;
+    END LOOP;
+    RETURN billing.outcome('created', json_build_object('charged', v_charged));
+END $$;
+
+-- Usage that waits for a price or for credit, newest first, before the id (exclusive) that a page ended at.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.unpriced(p_tenant text, p_before uuid, p_limit int) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN (
+        SELECT coalesce(json_agg(billing.unpriced_json(n) ORDER BY n.id DESC), '[]')
+        FROM (
+            SELECT * FROM billing.unpriced_usage
+            WHERE transaction_id IS NULL AND (p_before IS NULL OR id < p_before)
+            ORDER BY id DESC LIMIT p_limit
+        ) AS n);
+END $$;
