@@ -55,13 +55,13 @@ def kept(db: psycopg.Connection, organization_id: UUID, **more: Any) -> Unpriced
     return usage
 
 
-def rerate(db: psycopg.Connection, dry_run: bool = False, **more: Any) -> reratings.Rerating:
+def rerate(db: psycopg.Connection, **more: Any) -> reratings.Rerating:
     body = {
         "provider": "openai",
         "model": "gpt-4o",
         "from": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
         "to": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
-        "dry_run": dry_run,
+        "dry_run": False,
         **more,
     }
     return reratings.rerate(db, PLATFORM, reratings.NewRerating.model_validate(body))

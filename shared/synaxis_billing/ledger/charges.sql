@@ -137,12 +137,8 @@ BEGIN
             v_result := billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen);
         END IF;
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
-            o := billing.advance_clock(o);
-            v_dirty := true;
             u := billing.price_request(o, u);
-            IF u.amount_usd IS NULL THEN
-                v_result := billing.keep_unpriced(o, u);
-            END IF;
+            v_result := billing.keep_unpriced(o, u);
         END IF;
         IF v_result IS NULL AND u.amount_usd > o.balance_usd - o.held_usd AND o.held_usd > 0 THEN
             o := billing.expire_holds(billing.advance_clock(o));

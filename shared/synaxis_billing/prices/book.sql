@@ -73,7 +73,7 @@ BEGIN
     RETURN r;
 END $$;
 
--- A request with its usage priced at the organization's instant: amount, tokens, and what makes them again. The
+-- A request with its usage priced now: amount, tokens, and what makes them again. The
 -- amount stays NULL when the model has no price. For callers that hold the organization's row lock.
 CREATE OR REPLACE FUNCTION billing.price_request(o billing.organizations, u billing.usage_request)
 RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
@@ -82,7 +82,7 @@ DECLARE
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
     r := billing.rate(
-        o.id, o.price_multiplier, u.provider, u.model, u.service_tier, u.usage, o.changed_at);
+        o.id, o.price_multiplier, u.provider, u.model, u.service_tier, u.usage, billing.now());
     u.amount_usd := r.amount_usd;
     u.tokens := r.tokens;
     u.price_id := r.price_id;

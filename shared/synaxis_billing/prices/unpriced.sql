@@ -17,15 +17,18 @@ LANGUAGE sql STABLE AS $$
         'created_at', n.created_at)
 $$;
 
--- Keep a charge that has no price, with its key. Callers hold the organization's row lock and have found that
--- neither the key nor the LLM request was used before.
+-- Keep a charge that has no price, with its key; NULL when it has one. Callers hold the organization's row lock
+-- and have found that neither the key nor the LLM request was used before.
 CREATE OR REPLACE FUNCTION billing.keep_unpriced(o billing.organizations, u billing.usage_request)
 RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     n billing.unpriced_usage;
 BEGIN
+    IF u.amount_usd IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO billing.unpriced_usage (organization_id, id, request, created_at)
-    VALUES (o.id, uuidv7(), u, o.changed_at) RETURNING * INTO n;
+    VALUES (o.id, uuidv7(), u, billing.now()) RETURNING * INTO n;
     INSERT INTO billing.idempotency
         (organization_id, kind, key, fingerprint, result_type, result_id, created_at)
     SELECT o.id, kind, key, u.fingerprint, 'unpriced', n.id, n.created_at
