@@ -117,6 +117,32 @@ def test_a_batch_prices_each_of_its_items(database: Database) -> None:
     assert database.audit().whole
 
 
+def test_a_batch_that_repeats_itself_keeps_its_usage_once(database: Database) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "10")
+        add(db)
+
+        def item(key: str, model: str, request_id: str | None = None) -> dict[str, Any]:
+            more = {"organization_id": str(organization), "idempotency_key": key}
+            return {**request(model, request_id=request_id), **more}
+
+        first, again, other, counted = steps.charge_batch(
+            db,
+            item("a", "unheard-of", "r"),
+            item("a", "unheard-of", "r"),
+            item("a", "gpt-4o"),
+            item("b", "gpt-4o", "r"),
+        )
+        assert isinstance(first, charges.Kept)
+        assert first == again
+        assert isinstance(other, charges.Refused)
+        assert other.error["code"] == "idempotency_key_reused"
+        assert isinstance(counted, charges.Refused)
+        assert "already counted by unpriced usage" in counted.error["detail"]
+        assert steps.available(db, organization) == 10
+        assert len(list_unpriced(db, PLATFORM, 10, None).items) == 1
+
+
 def test_a_retry_after_a_change_of_the_price_gets_its_first_answer(database: Database) -> None:
     with database.connect() as db:
         organization = new_organization(db, "100")

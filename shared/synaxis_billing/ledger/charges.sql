@@ -132,10 +132,9 @@ BEGIN
             v_dirty := false;
             SELECT * INTO o FROM billing.organizations WHERE id = u.organization_id;
         END IF;
-        v_result := NULL;
-        IF o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats THEN
-            v_result := billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen);
-        END IF;
+        v_result := CASE
+            WHEN o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats
+            THEN billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen) END;
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
             u := billing.price_request(o, u);
             v_result := billing.keep_unpriced(o, u);
@@ -160,10 +159,10 @@ BEGIN
             usages[v_accepted] := u;
             day_starts[v_accepted] := o.day_start;
             day_ends[v_accepted] := o.day_end;
-            IF v_repeats THEN
-                v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
-            END IF;
             v_result := billing.outcome('created', billing.transaction_json(t));
+        END IF;
+        IF v_repeats AND v_result ->> 'outcome' IN ('created', 'unpriced') THEN
+            v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
         END IF;
         results[v_item.ordinal] := v_result;
     END LOOP;
@@ -219,16 +218,19 @@ BEGIN
     END IF;
     v_first := p_seen -> ('key ' || o.id || ' ' || u.idempotency_key);
     IF v_first IS NOT NULL THEN
-        RETURN CASE WHEN p_requests[v_first].fingerprint = u.fingerprint
-            THEN billing.outcome('replayed', p_results[v_first] -> 'value')
-            ELSE billing.outcome('idempotency_key_reused') END;
+        RETURN CASE WHEN p_requests[v_first].fingerprint <> u.fingerprint
+            THEN billing.outcome('idempotency_key_reused')
+            WHEN p_results[v_first] ->> 'outcome' = 'unpriced' THEN p_results[v_first]
+            ELSE billing.outcome('replayed', p_results[v_first] -> 'value') END;
     ELSIF p_counted IS NOT NULL THEN
         RETURN billing.request_already_counted(o.id, p_counted);
     END IF;
     v_first := p_seen -> ('request ' || o.id || ' ' || u.request_id);
     IF v_first IS NOT NULL THEN
-        RETURN billing.invalid_state(format('request_id %s was already counted by transaction %s',
-            to_json(u.request_id), p_results[v_first] -> 'value' ->> 'id'));
+        RETURN billing.invalid_state(format('request_id %s was already counted by %s %s',
+            to_json(u.request_id),
+            CASE p_results[v_first] ->> 'outcome' WHEN 'unpriced' THEN 'unpriced usage' ELSE 'transaction' END,
+            p_results[v_first] -> 'value' ->> 'id'));
     END IF;
     RETURN NULL;
 END $$;
