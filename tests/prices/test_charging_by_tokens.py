@@ -143,6 +143,21 @@ def test_a_batch_that_repeats_itself_keeps_its_usage_once(database: Database) ->
         assert len(list_unpriced(db, PLATFORM, 10, None).items) == 1
 
 
+@pytest.mark.parametrize(
+    "change", ["amount_usd = amount_usd + 0.00000001", "tokens = 1", "price_multiplier = 2"]
+)
+def test_the_audit_computes_every_priced_amount_again(change: str, database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization = new_organization(db, "10")
+        add(db)
+        charged(db, organization)
+        assert database.audit().whole
+        admin.execute("SET session_replication_role = replica")
+        admin.execute(f"UPDATE billing.spend_logs SET {change}")
+    broken = database.audit().all_broken
+    assert any("an amount is what its price makes of its usage" in line for line in broken)
+
+
 def test_a_retry_after_a_change_of_the_price_gets_its_first_answer(database: Database) -> None:
     with database.connect() as db:
         organization = new_organization(db, "100")
