@@ -255,6 +255,24 @@ def test_usage_is_charged_in_order_and_waits_for_credit(database: Database) -> N
     assert database.audit().whole
 
 
+def test_an_erasure_empties_usage_that_waits_and_what_is_charged_of_it(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization = new_organization(db, "10")
+        kept(db, organization, description="of Jane")
+        steps.erase(db, organization)
+        kept(db, organization, description="of Joe")
+        add(db)
+        assert charge_unpriced(db, PLATFORM) == 2
+        rows = admin.execute(
+            "SELECT description FROM billing.credit_transactions"
+            " WHERE transaction_type = 'charge' ORDER BY created_at"
+        ).fetchall()
+        assert rows == [(None,), ("of Joe",)]
+        left = "SELECT count((request).description) FROM billing.unpriced_usage"
+        assert admin.execute(left).fetchone() == (0,)
+    assert database.audit().whole
+
+
 def test_usage_that_two_runs_find_at_once_is_charged_once(database: Database) -> None:
     with database.connect() as db:
         organization = new_organization(db, "100")

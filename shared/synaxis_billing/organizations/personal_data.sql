@@ -25,6 +25,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
+    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by);
     SELECT max(created_at) INTO v_from FROM (
         (SELECT created_at FROM billing.credit_transactions
         WHERE organization_id = p_organization_id AND created_at < v_before
@@ -58,8 +59,7 @@ BEGIN
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
     GET DIAGNOSTICS v_own = ROW_COUNT;
     IF p_before IS NULL OR v_own + v_of_holds + v_holds > 0 THEN
-        INSERT INTO billing.erasures
-            (organization_id, initiated_by_digest, reason, transactions, holds, erased_by)
+        INSERT INTO billing.erasures (organization_id, initiated_by_digest, reason, transactions, holds, erased_by)
         VALUES (p_organization_id, sha256(convert_to(p_initiated_by, 'UTF8')), p_reason,
             v_own + v_of_holds, v_holds, coalesce(p_erased_by, session_user));
     END IF;

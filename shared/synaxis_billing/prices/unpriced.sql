@@ -79,10 +79,10 @@ BEGIN
     LOOP
         CONTINUE WHEN n.organization_id = v_short;
         o := billing.lock_organization(p_tenant, n.organization_id);
-        -- Another run may have charged it while this one waited for the lock.
-        CONTINUE WHEN NOT EXISTS (
-            SELECT FROM billing.unpriced_usage
-            WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL);
+        -- Another run may have charged it, or an erasure emptied it, while this one waited for the lock.
+        SELECT * INTO n FROM billing.unpriced_usage
+        WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
         u := billing.price_request(o, n.request);
         IF u.amount_usd > o.balance_usd - o.held_usd THEN
             v_short := n.organization_id;
@@ -92,12 +92,22 @@ BEGIN
         -- It is counted already, by the usage.
         u.request_id := NULL;
         v_answer := billing.store_charge(o, u);
-        UPDATE billing.unpriced_usage SET transaction_id = (v_answer -> 'value' ->> 'id')::uuid
+        -- The charge has the personal fields now.
+        UPDATE billing.unpriced_usage SET transaction_id = (v_answer -> 'value' ->> 'id')::uuid,
+            request.description = NULL, request.initiated_by = NULL
         WHERE organization_id = n.organization_id AND id = n.id;
         v_charged := v_charged + 1;
     END LOOP;
     RETURN billing.outcome('created', json_build_object('charged', v_charged));
 END $$;
+
+-- Empty the personal fields of usage that waits, of all or of one initiator.
+CREATE OR REPLACE FUNCTION billing.erase_unpriced(p_organization_id uuid, p_initiated_by text) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE billing.unpriced_usage SET request.description = NULL, request.initiated_by = NULL
+    WHERE organization_id = p_organization_id AND transaction_id IS NULL
+        AND (p_initiated_by IS NULL OR (request).initiated_by = p_initiated_by)
+$$;
 
 -- Usage that waits for a price or for credit, newest first, before the id (exclusive) that a page ended at.
 -- api as synaxis_ledger

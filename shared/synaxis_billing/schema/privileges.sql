@@ -68,7 +68,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE (transaction_id) ON billing.unpriced_usage TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
 
@@ -77,13 +77,14 @@ GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, personal_salt) ON billing.credit_transactions
     TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by) ON billing.holds TO synaxis_eraser;
+GRANT SELECT, UPDATE (request) ON billing.unpriced_usage TO synaxis_eraser;
 GRANT INSERT ON billing.erasures TO synaxis_eraser;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA billing FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA billing TO synaxis_ledger;
 REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synaxis_ledger;
 GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
-GRANT EXECUTE ON FUNCTION billing.outcome TO synaxis_eraser;
+GRANT EXECUTE ON FUNCTION billing.outcome, billing.erase_unpriced TO synaxis_eraser;
 
 -- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
 -- statement without a tenant sees no row.
@@ -103,7 +104,7 @@ BEGIN
                     CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition
             UNION ALL
             SELECT 'erasure', 'synaxis_eraser', 'true'
-            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'erasures')
+            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'erasures', 'unpriced_usage')
         ) AS p
         UNION ALL
         -- Exchange rates belong to no organization.

@@ -768,6 +768,8 @@ CREATE POLICY erasure ON billing.holds TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.organizations TO synaxis_eraser USING (true);
 
+CREATE POLICY erasure ON billing.unpriced_usage TO synaxis_eraser USING (true);
+
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app USING (true);
@@ -897,6 +899,10 @@ GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.spend_logs TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.unpriced_usage TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.unpriced_usage TO synaxis_eraser;
+
+GRANT UPDATE(request) ON TABLE billing.unpriced_usage TO synaxis_ledger;
+GRANT UPDATE(request) ON TABLE billing.unpriced_usage TO synaxis_eraser;
 
 GRANT UPDATE(transaction_id) ON TABLE billing.unpriced_usage TO synaxis_ledger;
 
@@ -1016,6 +1022,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.erase_unpriced(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
 --     RETURNS json, for synaxis_ledger
 -- billing.exchange_rates(p_tenant text, p_currencies text[])
