@@ -270,7 +270,9 @@ def _validated(usage: Any) -> Buckets:
         raise ValidationError.from_exception_data("usage", [place]) from error
 
 
-_COUNT = {"type": "integer", "minimum": 0, "maximum": LARGEST_COUNT}
+_TOTAL = {"type": "integer", "minimum": 0, "maximum": LARGEST_COUNT}
+# Some SDKs write null for a count that there is not.
+_COUNT = {**_TOTAL, "type": ["integer", "null"]}
 
 
 def _schema(name: str, required: str, *counts: str) -> dict[str, Any]:
@@ -278,7 +280,11 @@ def _schema(name: str, required: str, *counts: str) -> dict[str, Any]:
     return {
         "type": "object",
         "title": name,
-        "properties": {"format": {"const": name}, **dict.fromkeys((required, *counts), _COUNT)},
+        "properties": {
+            "format": {"const": name},
+            required: _TOTAL,
+            **dict.fromkeys(counts, _COUNT),
+        },
         "required": ["format", required],
     }
 
