@@ -1,5 +1,4 @@
-"""Creates the partitions of the months ahead, daily, so that one is never missing; charges usage that
-waited for a price or for credit."""
+"""Creates the partitions of the months ahead, daily, and charges usage that waited for a price."""
 
 from typing import Any
 

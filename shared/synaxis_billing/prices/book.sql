@@ -1,18 +1,9 @@
 -- The price book: prices of models, everyone's and those of single organizations, which are only ever added.
 -- billing.rate() prices usage for quotes, holds, charges, captures, batches and reratings alike.
 
--- The names under which the price of a model is looked for, in this order: as it was said, without the
--- provider's prefix, and without the date at its end.
--- api helper
-CREATE OR REPLACE FUNCTION billing.model_names(p_provider text, p_model text) RETURNS text[]
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT ARRAY[p_model, bare, regexp_replace(bare, '-(\d{8}|\d{4}-\d{2}-\d{2})$', '')]
-    FROM (SELECT CASE WHEN starts_with(p_model, p_provider || '/')
-        THEN substr(p_model, length(p_provider) + 2) ELSE p_model END) AS m (bare)
-$$;
-
--- The price in force at an instant, as it was known at another, of the first name that has one: the
--- organization's own, else everyone's. NULL when there is none.
+-- The price in force at an instant, as it was known at another: the organization's own, else everyone's. A model
+-- is looked for by its name as it was said, then without the provider's prefix, then without the date at its
+-- end. NULL when there is none.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.price_in_force(
     p_organization_id uuid, p_provider text, p_model text, p_at timestamptz,
@@ -20,12 +11,10 @@ CREATE OR REPLACE FUNCTION billing.price_in_force(
 ) RETURNS billing.prices LANGUAGE plpgsql STABLE AS $$
 DECLARE
     p billing.prices;
-    v_name text;
-    v_last text;
+    v_name text := p_model;
+    v_next text;
 BEGIN
-    FOREACH v_name IN ARRAY billing.model_names(p_provider, p_model) LOOP
-        CONTINUE WHEN v_name = v_last;
-        v_last := v_name;
+    FOR v_try IN 1..3 LOOP
         SELECT * INTO p FROM billing.prices
         WHERE organization_id = p_organization_id AND provider = p_provider AND model = v_name
             AND effective_from <= p_at AND recorded_at <= p_known_at
@@ -37,6 +26,13 @@ BEGIN
             ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1;
         END IF;
         EXIT WHEN FOUND;
+        IF starts_with(v_name, p_provider || '/') THEN
+            v_name := substr(v_name, length(p_provider) + 2);
+        ELSE
+            v_next := regexp_replace(v_name, '-(\d{8}|\d{4}-\d{2}-\d{2})$', '');
+            EXIT WHEN v_next = v_name;
+            v_name := v_next;
+        END IF;
     END LOOP;
     RETURN p;
 END $$;
@@ -57,19 +53,16 @@ BEGIN
     IF p.id IS NULL THEN
         RETURN r;
     END IF;
-    r.price_id := p.id;
-    r.provider := p.provider;
-    r.model := p.model;
-    r.source := p.source;
-    r.service_tier := p_service_tier;
-    r.price_multiplier := CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END;
-    SELECT u.lines, u.tokens, u.amount_usd INTO r.lines, r.tokens, r.amount_usd
-    FROM billing.rate_usage(ARRAY(
+    r := billing.rate_usage(ARRAY(
         -- Those that the request can need: a grid has many more.
         SELECT t FROM billing.price_rates AS t
         WHERE t.price_id = p.id AND t.service_tier IN (p_service_tier, 'standard')
             AND (t.bucket IN ('input', 'cache_read', 'output') OR p_usage ? t.bucket)
-    ), p_service_tier, p_usage, r.price_multiplier) AS u;
+    ), p_service_tier, p_usage, CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END);
+    r.price_id := p.id;
+    r.provider := p.provider;
+    r.model := p.model;
+    r.source := p.source;
     RETURN r;
 END $$;
 

@@ -20,16 +20,19 @@ $$;
 -- NULL when a bucket has no rate. A step counts all input of the request, what was cached too.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.rate_usage(
-    p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric,
-    OUT lines billing.rating_line[], OUT tokens bigint, OUT amount_usd numeric
-) LANGUAGE plpgsql IMMUTABLE AS $$
+    p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric
+) RETURNS billing.rating LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    r billing.rating;
 BEGIN
-    SELECT coalesce(array_agg(ROW(u.bucket, u.tokens, r.bucket, r.service_tier, r.above_input_tokens,
-            r.usd_per_million)::billing.rating_line), '{}'),
+    r.service_tier := p_service_tier;
+    r.price_multiplier := p_price_multiplier;
+    SELECT coalesce(array_agg(ROW(u.bucket, u.tokens, t.bucket, t.service_tier, t.above_input_tokens,
+            t.usd_per_million)::billing.rating_line), '{}'),
         coalesce(sum(u.tokens), 0),
-        CASE WHEN count(*) = count(r.usd_per_million) THEN round(
-            coalesce(sum(u.tokens * r.usd_per_million), 0) * p_price_multiplier * 0.000001, 8) END
-    INTO lines, tokens, amount_usd
+        CASE WHEN count(*) = count(t.usd_per_million) THEN round(
+            coalesce(sum(u.tokens * t.usd_per_million), 0) * p_price_multiplier * 0.000001, 8) END
+    INTO r.lines, r.tokens, r.amount_usd
     FROM (
         SELECT key AS bucket, value::bigint AS tokens, billing.rate_buckets(key) AS buckets,
             sum(value::bigint) FILTER (
@@ -44,5 +47,6 @@ BEGIN
         ORDER BY array_position(u.buckets, bucket), above_input_tokens DESC,
             service_tier = p_service_tier DESC
         LIMIT 1
-    ) AS r ON true;
+    ) AS t ON true;
+    RETURN r;
 END $$;

@@ -1070,8 +1070,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.mark_overdue(p_tenant text, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.model_names(p_provider text, p_model text)
---     RETURNS text[], for synaxis_app, synaxis_ledger
 -- billing.month_end(p_tenant text, p_month text, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
@@ -1134,8 +1132,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.rate_map(p_price_id uuid)
 --     RETURNS jsonb, for synaxis_ledger
--- billing.rate_usage(p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric, OUT lines billing.rating_line[], OUT tokens bigint, OUT amount_usd numeric)
---     RETURNS record, for synaxis_app, synaxis_ledger
+-- billing.rate_usage(p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
+--     RETURNS billing.rating, for synaxis_app, synaxis_ledger
 -- billing.rates_changed()
 --     RETURNS void, for synaxis_ledger
 -- billing.rating_json(r billing.rating)
