@@ -27,10 +27,7 @@ def create_charge(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
 ) -> Reply[Transaction | Unpriced]:
     charged, replayed = charges.charge(connection(), caller, organization_id, key, body)
-    if isinstance(charged, Unpriced):
-        metrics.add_metric("Unpriced", MetricUnit.Count, 1)
-        return Reply(charged, status=202)
-    return Reply(charged, replayed)
+    return _charged(charged, replayed)
 
 
 @api.endpoint("POST /v1/charges/batch", "billing:charge")
@@ -46,15 +43,17 @@ def create_hold(
     return Reply(*holds.hold(connection(), caller, organization_id, key, body))
 
 
-@api.endpoint(f"POST {HOLD}/capture", "billing:charge", status=201, refuses=(402, 409, 422))
+@api.endpoint(
+    f"POST {HOLD}/capture", "billing:charge", status=201, other=202, refuses=(402, 409, 422)
+)
 def capture_hold(
     caller: Caller,
     organization_id: UUID,
     hold_id: UUID,
     key: IdempotencyKey,
     body: holds.CaptureRequest,
-) -> Reply[Transaction]:
-    return Reply(*holds.capture(connection(), caller, organization_id, hold_id, key, body))
+) -> Reply[Transaction | Unpriced]:
+    return _charged(*holds.capture(connection(), caller, organization_id, hold_id, key, body))
 
 
 @api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(409, 422))
@@ -72,3 +71,10 @@ def create_spend_log(
     key: OptionalIdempotencyKey = None,
 ) -> Reply[spend_logs.SpendLog]:
     return Reply(*spend_logs.log_spend(connection(), caller, organization_id, key, body))
+
+
+def _charged(charged: Transaction | Unpriced, replayed: bool) -> Reply[Transaction | Unpriced]:
+    if isinstance(charged, Unpriced):
+        metrics.add_metric("Unpriced", MetricUnit.Count, 1)
+        return Reply(charged, status=202)
+    return Reply(charged, replayed)

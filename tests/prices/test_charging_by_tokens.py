@@ -169,22 +169,59 @@ def test_a_retry_after_a_change_of_the_price_gets_its_first_answer(database: Dat
             charge(db, organization, "key", model="gpt-5")
 
 
+def hold(
+    db: psycopg.Connection, organization_id: UUID, model: str = "gpt-4o", **more: Any
+) -> holds.Hold:
+    asked = holds.HoldRequest.model_validate(request(model, **more))
+    return holds.hold(db, PLATFORM, organization_id, new_key(), asked)[0]
+
+
+def capture(db: psycopg.Connection, held: holds.Hold, **more: Any) -> Transaction | Unpriced:
+    asked = holds.CaptureRequest.model_validate(request(**more))
+    return holds.capture(db, PLATFORM, held.organization_id, held.id, new_key(), asked)[0]
+
+
 def test_a_hold_by_tokens_reserves_their_price_and_an_unknown_model_is_refused(
     database: Database,
 ) -> None:
     with database.connect() as db:
         organization = new_organization(db, "10")
         add(db)
-
-        def hold(model: str) -> holds.Hold:
-            body = {name: value for name, value in request(model).items() if name != "description"}
-            asked = holds.HoldRequest.model_validate(body)
-            return holds.hold(db, PLATFORM, organization, new_key(), asked)[0]
-
-        assert hold("gpt-4o").amount_usd == Decimal("2.5")
+        assert hold(db, organization).amount_usd == Decimal("2.5")
         with pytest.raises(PriceUnknown, match="has no price"):
-            hold("unheard-of")
+            hold(db, organization, "unheard-of")
         assert steps.available(db, organization) == Decimal("7.5")
+    assert database.audit().whole
+
+
+def test_a_capture_by_tokens_is_rated_like_its_hold(database: Database) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "10")
+        add(db)
+        transaction = capture(
+            db, hold(db, organization), usage={"format": "buckets", "input": 10**5}
+        )
+        assert isinstance(transaction, Transaction)
+        assert transaction.amount_usd == Decimal("-0.25")
+        with pytest.raises(holds.CaptureExceedsHold):
+            capture(db, hold(db, organization), usage={"format": "buckets", "output": 10**6})
+        # The call was answered by a model that nobody has priced.
+        waiting = capture(db, hold(db, organization), model="unheard-of")
+        assert isinstance(waiting, Unpriced)
+    assert database.audit().whole
+
+
+def test_a_free_call_is_held_captured_charged_and_counted(database: Database) -> None:
+    nothing = {"format": "openai", "prompt_tokens": 0, "completion_tokens": 0}
+    with database.connect() as db:
+        organization = new_organization(db, "0.01")
+        add(db, rate("input", "0"), rate("output", "0"))
+        held = hold(db, organization)
+        assert held.amount_usd == 0
+        for transaction in (capture(db, held), charge(db, organization, usage=nothing)):
+            assert isinstance(transaction, Transaction)
+            assert transaction.amount_usd == 0
+        assert steps.available(db, organization) == Decimal("0.01")
     assert database.audit().whole
 
 

@@ -81,7 +81,11 @@ def capture(
     db: psycopg.Connection, held: holds.Hold, amount_usd: str, key: str = "", **more: Any
 ) -> Transaction:
     request = holds.CaptureRequest.model_validate({"amount_usd": amount_usd, **more})
-    return holds.capture(db, PLATFORM, held.organization_id, held.id, key or new_key(), request)[0]
+    charged, _ = holds.capture(
+        db, PLATFORM, held.organization_id, held.id, key or new_key(), request
+    )
+    assert isinstance(charged, Transaction)
+    return charged
 
 
 def release(db: psycopg.Connection, held: holds.Hold, key: str = "") -> holds.Hold:

@@ -11,7 +11,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
 from synaxis_billing.fields import Answer, Key, Request, Text
-from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 from synaxis_billing.validation import invalid_request
@@ -85,13 +85,7 @@ def charge(
         [outcome] = procedures.call(
             db, "charge_batch", tenant=caller.tenant, charges=Jsonb([arguments])
         )
-    return _charged(outcome)
-
-
-def _charged(outcome: dict[str, Any]) -> tuple[Transaction | Unpriced, bool]:
-    if outcome["outcome"] == "unpriced":
-        return Unpriced.model_validate(outcome["value"]), False
-    return accepted_transaction(outcome)
+    return charged_or_kept(outcome)
 
 
 def charge_batch(
@@ -132,7 +126,7 @@ def _batch_arguments(caller: Caller, item: BatchItem) -> dict[str, Any]:
 
 def _result(outcome: dict[str, Any]) -> Charged | Kept | Refused:
     try:
-        charged, replayed = _charged(outcome)
+        charged, replayed = charged_or_kept(outcome)
     except BillingError as error:
         return _refused(error)
     if isinstance(charged, Unpriced):

@@ -14,10 +14,11 @@ from pydantic import Field
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
-from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
+from synaxis_billing.fields import Answer, Money, Request, Text, Time
 from synaxis_billing.idempotency import fingerprint
-from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
-from synaxis_billing.usage.dimensions import PricedUsage, Usage, usage_arguments
+from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
@@ -32,10 +33,9 @@ class HoldRequest(PricedUsage):
     )
 
 
-class CaptureRequest(Usage):
-    """`amount_usd` is the call's real cost, at most the held amount."""
+class CaptureRequest(PricedUsage):
+    """The call's real cost, at most the held amount."""
 
-    amount_usd: Usd
     description: Text | None = None
 
 
@@ -101,8 +101,10 @@ def capture(
     hold_id: UUID,
     key: str,
     request: CaptureRequest,
-) -> tuple[Transaction, bool]:
+) -> tuple[Transaction | Unpriced, bool]:
     """Charge the real cost of a hold, and free the rest at once.
+
+    Usage whose model has no price is kept, to be charged when the price comes; the hold stays.
 
     Raises OrganizationNotFound, HoldNotFound, Conflict (captured or released before),
     CaptureExceedsHold, InsufficientCredits (the hold has expired and the credit is spent),
@@ -117,7 +119,7 @@ def capture(
         hold_id=hold_id,
         request=Jsonb(arguments),
     )
-    return accepted_transaction(outcome)
+    return charged_or_kept(outcome)
 
 
 def release(

@@ -127,12 +127,16 @@ BEGIN
     IF h.status IN ('captured', 'released') THEN
         RETURN billing.invalid_state(format('hold %s is already %s', h.id, h.status));
     END IF;
+    u := billing.with_hold_defaults(u, h);
+    IF u.amount_usd IS NULL THEN
+        u := billing.price_request(o, u);
+    END IF;
     IF u.amount_usd > h.amount_usd THEN
         RETURN billing.outcome('capture_exceeds_hold', json_build_object(
             'held_usd', h.amount_usd::text, 'required_usd', u.amount_usd::text));
     END IF;
-    u := billing.with_hold_defaults(u, h);
-    v_refusal := billing.request_already_counted(o.id, u.request_id);
+    v_refusal := coalesce(
+        billing.request_already_counted(o.id, u.request_id), billing.keep_unpriced(o, u));
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;

@@ -11,6 +11,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import PaymentRequired
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import Page, paginate
+from synaxis_billing.prices.unpriced import Unpriced
 
 TransactionType = Literal["topup", "charge", "refund", "adjustment"]
 
@@ -44,6 +45,14 @@ def accepted_transaction(outcome: dict[str, Any]) -> tuple[Transaction, bool]:
     """Return the transaction of an outcome, and whether it is replayed. Raises its refusal."""
     value, replayed = procedures.accepted(outcome)
     return Transaction.model_validate(value), replayed
+
+
+def charged_or_kept(outcome: dict[str, Any]) -> tuple[Transaction | Unpriced, bool]:
+    """Return the charge of an outcome, or the usage that waits for a price, and whether it is
+    replayed. Raises its refusal."""
+    if outcome["outcome"] == "unpriced":
+        return Unpriced.model_validate(outcome["value"]), False
+    return accepted_transaction(outcome)
 
 
 def list_transactions(

@@ -247,8 +247,8 @@ CREATE TABLE billing.holds (
     transaction_id uuid,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT captured_by_charge CHECK (((status = 'captured'::billing.hold_status) = ((transaction_id IS NOT NULL) AND (captured_usd IS NOT NULL)))),
-    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
-    CONSTRAINT holds_check CHECK (((captured_usd > (0)::numeric) AND (captured_usd <= amount_usd))),
+    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd >= (0)::numeric)),
+    CONSTRAINT holds_check CHECK (((captured_usd >= (0)::numeric) AND (captured_usd <= amount_usd))),
     CONSTRAINT holds_tokens_check CHECK ((tokens >= 0))
 );
 

@@ -104,7 +104,8 @@ CREATE TYPE billing.hold_status AS ENUM ('held', 'captured', 'released', 'expire
 CREATE TABLE billing.holds (
     id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES billing.organizations,
-    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
+    -- Zero for a model that is free.
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd >= 0),
     status billing.hold_status NOT NULL DEFAULT 'held',
     expires_at timestamptz NOT NULL,
     description text,
@@ -117,7 +118,7 @@ CREATE TABLE billing.holds (
     provider text,
     tokens bigint CHECK (tokens >= 0),
     region text,
-    captured_usd numeric(18, 8) CHECK (captured_usd > 0 AND captured_usd <= amount_usd),
+    captured_usd numeric(18, 8) CHECK (captured_usd >= 0 AND captured_usd <= amount_usd),
     transaction_id uuid,
     created_at timestamptz NOT NULL,
     CONSTRAINT captured_by_charge CHECK (
