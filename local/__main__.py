@@ -20,7 +20,7 @@ from rich.table import Column, Table
 
 from local import children, month_end, sam, servers, streams, template
 from local.connections import Complaints, Listener, Protocol
-from local.database import prepare
+from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing.ledger.audit import audit
@@ -57,6 +57,7 @@ def run() -> None:
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
+        ship_prices(environment["DATABASE_URL"])
         redis_urls = [
             (os.environ.get("REDIS_URL") if not number else None)
             or stack.enter_context(servers.valkey(_folder(number)))

@@ -5,7 +5,8 @@
 -- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
 -- find, the batch of one decides. The clock is read before the lock, so each writer of the organization's row
 -- moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
--- a unique violation. The answer has what the caller does not know.
+-- a unique violation. Tokens are priced before the lock, as the prices are then; without a price there is no
+-- amount, which that UPDATE does not find. The answer has what the caller does not know.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -19,6 +20,10 @@ DECLARE
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
     t record;
 BEGIN
+    IF u.usage IS NOT NULL THEN
+        u := billing.price_request(p_organization_id, (
+            SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), u);
+    END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
         changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
@@ -55,15 +60,16 @@ BEGIN
     VALUES (p_organization_id, u.idempotency_key, u.request_id, u.fingerprint, 'transaction', v_id, t.changed_at);
     INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
         balance_before_usd, balance_after_usd, description, reference_id, initiated_by, request_id, team_id,
-        virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, personal_salt,
-        personal_digest, previous_hash, hash, created_at)
+        virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
+        price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, u.description,
         u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
-        u.provider, u.tokens, u.region, u.metadata, t.day_start, v_salt, v_digest, t.previous_hash, t.hash,
-        t.changed_at);
+        u.provider, u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier,
+        t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
         '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at), '}}')::json;
+        '", "created_at": ', to_json(t.changed_at), CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END,
+        '}}')::json;
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
@@ -119,12 +125,15 @@ BEGIN
             v_dirty := false;
             SELECT * INTO o FROM billing.organizations WHERE id = u.organization_id;
         END IF;
-        v_result := NULL;
-        IF o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats THEN
-            v_result := billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen);
-        END IF;
+        v_result := CASE
+            WHEN o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats
+            THEN billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen) END;
         IF v_result IS NULL AND o.status <> 'active' THEN
             v_result := billing.outcome('organization_suspended');
+        END IF;
+        IF v_result IS NULL AND u.amount_usd IS NULL THEN
+            u := billing.price_request(o.id, o.price_multiplier, u);
+            v_result := billing.keep_unpriced(o, u);
         END IF;
         IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
             o := billing.expire_holds(billing.advance_clock(o));
@@ -144,10 +153,10 @@ BEGIN
             transactions[v_accepted] := t;
             usages[v_accepted] := u;
             day_ends[v_accepted] := o.day_end;
-            IF v_repeats THEN
-                v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
-            END IF;
             v_result := billing.outcome('created', billing.transaction_json(t));
+        END IF;
+        IF v_repeats AND v_result ->> 'outcome' IN ('created', 'unpriced') THEN
+            v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
         END IF;
         results[v_item.ordinal] := v_result;
     END LOOP;
@@ -203,16 +212,19 @@ BEGIN
     END IF;
     v_first := p_seen -> ('key ' || o.id || ' ' || u.idempotency_key);
     IF v_first IS NOT NULL THEN
-        RETURN CASE WHEN p_requests[v_first].fingerprint = u.fingerprint
-            THEN billing.outcome('replayed', p_results[v_first] -> 'value')
-            ELSE billing.outcome('idempotency_key_reused') END;
+        RETURN CASE WHEN p_requests[v_first].fingerprint <> u.fingerprint
+            THEN billing.outcome('idempotency_key_reused')
+            WHEN p_results[v_first] ->> 'outcome' = 'unpriced' THEN p_results[v_first]
+            ELSE billing.outcome('replayed', p_results[v_first] -> 'value') END;
     ELSIF p_counted IS NOT NULL THEN
         RETURN billing.request_already_counted(o.id, p_counted);
     END IF;
     v_first := p_seen -> ('request ' || o.id || ' ' || u.request_id);
     IF v_first IS NOT NULL THEN
-        RETURN billing.invalid_state(format('request_id %s was already counted by transaction %s',
-            to_json(u.request_id), p_results[v_first] -> 'value' ->> 'id'));
+        RETURN billing.invalid_state(format('request_id %s was already counted by %s %s',
+            to_json(u.request_id),
+            CASE p_results[v_first] ->> 'outcome' WHEN 'unpriced' THEN 'unpriced usage' ELSE 'transaction' END,
+            p_results[v_first] -> 'value' ->> 'id'));
     END IF;
     RETURN NULL;
 END $$;

@@ -12,7 +12,8 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, PaymentRequired
 from synaxis_billing.fields import Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
-from synaxis_billing.usage.dimensions import UsageFilter, Used
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
 type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
 
@@ -40,7 +41,7 @@ class TransactionNotFound(NotFound):
     code = "transaction_not_found"
 
 
-class Transaction(Used):
+class Transaction(Rated):
     """`amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd."""
 
     id: UUID
@@ -95,6 +96,19 @@ def get_transaction(
             transaction_id=transaction_id,
         )
     )[0]
+
+
+def charged_or_kept(
+    outcome: dict[str, Any], known: dict[str, Any] | None = None
+) -> tuple[Transaction | Unpriced, bool]:
+    """Return the charge of an outcome, or the usage that waits for a price, and whether it is
+    replayed. Raises its refusal.
+
+    `known` are the fields that a charge's outcome may leave out.
+    """
+    if outcome["outcome"] == "unpriced":
+        return Unpriced.model_validate(outcome["value"]), False
+    return accepted_transaction(outcome, known)
 
 
 def list_transactions(

@@ -44,6 +44,12 @@ Locale = Annotated[
     str, matching(_LOCALE, "must be a locale such as pt-BR"), json_schema(_LOCALE, "pt-BR")
 ]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
+Multiplier = Annotated[
+    UsdOrZero,
+    Field(
+        description="Multiplies everyone's prices for this organization: a markup or a discount."
+    ),
+]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
@@ -101,6 +107,8 @@ class NewOrganization(Request):
     """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
     """Days from the issue of an invoice to its due date."""
+    price_multiplier: Multiplier = Decimal(1)
+    """Factor on everyone's prices; prices of the organization itself are taken as they are."""
 
 
 class OrganizationChange(Request):
@@ -119,6 +127,7 @@ class OrganizationChange(Request):
     address: Text | None = UNNAMED
     locale: Locale = UNNAMED
     payment_terms_days: Days = UNNAMED
+    price_multiplier: Multiplier = UNNAMED
 
 
 class Organization(Answer):
@@ -152,6 +161,8 @@ class Organization(Answer):
     """Language and region of invoices."""
     payment_terms_days: int
     """Days from the issue of an invoice to its due date."""
+    price_multiplier: Money
+    """Factor on everyone's prices."""
     created_at: Time
 
 
