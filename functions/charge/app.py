@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from synaxis_billing.caller import Caller
-from synaxis_billing.edge.charging import reply_to_charge
+from synaxis_billing.edge.charging import reply_to_batch, reply_to_charge
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
@@ -50,8 +50,7 @@ def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.
     Answers one result per charge, in order. A failed charge does not affect the others. Each has
     the `idempotency_key` that it would have had alone.
     """
-    results = charges.charge_batch(connection(), caller, body)
-    return Reply(charges.BatchAnswer(results=results))
+    return reply_to_batch(charges.charge_batch(connection(), caller, body))
 
 
 @api.endpoint(

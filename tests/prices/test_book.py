@@ -335,14 +335,8 @@ def test_prices_are_listed_newest_first_in_pages(database: Database) -> None:
         other = add(db, model="gpt-4o-mini")
         everything = [other.id, own.id, new.id, old.id]
 
-        def listed(
-            organization_id: UUID | None = None,
-            provider: str | None = None,
-            model: str | None = None,
-            at: datetime | None = None,
-        ) -> list[UUID]:
-            filters = (organization_id, provider, model, at)
-            page = book.list_prices(db, PLATFORM, *filters, 100, None)
+        def listed(**filters: Any) -> list[UUID]:
+            page = book.list_prices(db, PLATFORM, book.PriceFilter(**filters), 100, None)
             assert page.next_cursor is None
             return [price.id for price in page.items]
 
@@ -355,14 +349,14 @@ def test_prices_are_listed_newest_first_in_pages(database: Database) -> None:
         found: list[UUID] = []
         cursor = None
         while True:
-            page = book.list_prices(db, PLATFORM, None, None, None, None, 3, cursor)
+            page = book.list_prices(db, PLATFORM, book.PriceFilter(), 3, cursor)
             found += [price.id for price in page.items]
             cursor = page.next_cursor
             if cursor is None:
                 break
         assert found == everything
         with pytest.raises(InvalidRequest, match="must be the next_cursor of this list"):
-            book.list_prices(db, PLATFORM, None, None, None, None, 3, "eA")
+            book.list_prices(db, PLATFORM, book.PriceFilter(), 3, "eA")
 
 
 def test_a_tenant_adds_no_price_and_sees_no_other_tenants(database: Database) -> None:
@@ -381,7 +375,7 @@ def test_a_tenant_adds_no_price_and_sees_no_other_tenants(database: Database) ->
             book.create_price(db, tenant, book.NewPrice.model_validate(body))
         with pytest.raises(book.PriceNotFound):
             book.get_price(db, tenant, secret.id)
-        page = book.list_prices(db, tenant, None, None, None, None, 10, None)
+        page = book.list_prices(db, tenant, book.PriceFilter(), 10, None)
         assert [price.id for price in page.items] == [everyones.id]
         with pytest.raises(OrganizationNotFound):
             quote(db, theirs, caller=tenant, input=1)

@@ -47,7 +47,9 @@ def counts(imported: importing.PriceImported) -> tuple[int, int, int, int]:
 
 
 def stored(db: psycopg.Connection, model: str) -> dict[tuple[str, str, int], Decimal]:
-    page = book.list_prices(db, PLATFORM, None, None, model, datetime.now(UTC), 10, None)
+    page = book.list_prices(
+        db, PLATFORM, book.PriceFilter(model=model, at=datetime.now(UTC)), 10, None
+    )
     [price] = page.items
     return {
         (rate.bucket, rate.service_tier, rate.above_input_tokens): rate.usd_per_million
@@ -79,7 +81,8 @@ def test_the_same_list_again_changes_nothing(database: Database) -> None:
         load(db, LIST)
         assert counts(load(db, LIST)) == (0, 0, 292, 0)
         assert counts(load(db, LIST, at=PRICES_FROM + timedelta(days=1))) == (0, 0, 292, 0)
-        assert len(book.list_prices(db, PLATFORM, None, None, "gpt-4o", None, 9, None).items) == 1
+        only = book.PriceFilter(model="gpt-4o")
+        assert len(book.list_prices(db, PLATFORM, only, 9, None).items) == 1
 
 
 def test_a_dry_run_shows_what_would_change_and_changes_nothing(database: Database) -> None:
@@ -172,7 +175,7 @@ def test_a_model_with_a_field_that_is_not_understood_is_refused_whole(
         [refused] = told.refused
         assert refused.model == "bad"
         assert reason in refused.reason
-        assert book.list_prices(db, PLATFORM, None, None, "bad", None, 1, None).items == []
+        assert book.list_prices(db, PLATFORM, book.PriceFilter(model="bad"), 1, None).items == []
 
 
 def test_a_price_list_of_today_leaves_yesterdays_prices(database: Database) -> None:
@@ -181,9 +184,8 @@ def test_a_price_list_of_today_leaves_yesterdays_prices(database: Database) -> N
         later = load(db, {"m": {**GPT, "input_cost_per_token": "9e-06"}}, at=datetime.now(UTC))
         assert counts(later) == (0, 1, 0, 0)
         # What was in force before still was.
-        page = book.list_prices(
-            db, PLATFORM, None, None, "m", datetime.now(UTC) - timedelta(days=1), 9, None
-        )
+        yesterday = book.PriceFilter(model="m", at=datetime.now(UTC) - timedelta(days=1))
+        page = book.list_prices(db, PLATFORM, yesterday, 9, None)
         assert {rate.usd_per_million for rate in page.items[0].rates} == {Decimal("2.5"), 10}
 
 

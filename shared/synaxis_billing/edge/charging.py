@@ -4,6 +4,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.invocation import metrics
+from synaxis_billing.ledger import charges
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.prices.unpriced import Unpriced
 
@@ -14,11 +15,18 @@ def reply_to_charge(
     """Return a charge's answer: 201 with the transaction, or 202 with usage that has no price."""
     if not isinstance(charged, Unpriced):
         return Reply(charged, replayed)
-    count_unpriced(1)
+    _count_unpriced(1)
     return Reply(charged, status=202)
 
 
-def count_unpriced(count: int) -> None:
-    """Count usage that has no price in the metric of the alarm."""
+def reply_to_batch(
+    results: list[charges.Charged | charges.Kept | charges.Refused],
+) -> Reply[charges.BatchAnswer]:
+    """Return a batch's answer: one result per charge."""
+    _count_unpriced(sum(isinstance(result, charges.Kept) for result in results))
+    return Reply(charges.BatchAnswer(results=results))
+
+
+def _count_unpriced(count: int) -> None:
     if count:
         metrics.add_metric("Unpriced", MetricUnit.Count, count)

@@ -44,12 +44,6 @@ Locale = Annotated[
     str, matching(_LOCALE, "must be a locale such as pt-BR"), json_schema(_LOCALE, "pt-BR")
 ]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
-Multiplier = Annotated[
-    UsdOrZero,
-    Field(
-        description="Multiplies everyone's prices for this organization: a markup or a discount."
-    ),
-]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
@@ -107,8 +101,8 @@ class NewOrganization(Request):
     """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
     """Days from the issue of an invoice to its due date."""
-    price_multiplier: Multiplier = Decimal(1)
-    """Factor on everyone's prices; prices of the organization itself are taken as they are."""
+    price_multiplier: UsdOrZero = Decimal(1)
+    """Multiplies everyone's prices for this organization, not its own: a markup or a discount."""
 
 
 class OrganizationChange(Request):
@@ -127,7 +121,7 @@ class OrganizationChange(Request):
     address: Text | None = UNNAMED
     locale: Locale = UNNAMED
     payment_terms_days: Days = UNNAMED
-    price_multiplier: Multiplier = UNNAMED
+    price_multiplier: UsdOrZero = UNNAMED
 
 
 class Organization(Answer):
@@ -162,7 +156,7 @@ class Organization(Answer):
     payment_terms_days: int
     """Days from the issue of an invoice to its due date."""
     price_multiplier: Money
-    """Factor on everyone's prices."""
+    """Multiplies everyone's prices for this organization, not its own."""
     created_at: Time
 
 

@@ -4,7 +4,6 @@ A price is never changed: a correction is a newer recording, so that every recei
 again. A rate is a grid's cell: bucket, service tier and step of the request's input.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -140,7 +139,7 @@ class PriceRate(Answer):
     usd_per_million: Money
     """US dollars per million tokens."""
     service_tier: str
-    """The provider's service tier."""
+    """Service tier at the provider."""
     above_input_tokens: int
     """The rate applies to calls of more input tokens than this."""
 
@@ -164,6 +163,19 @@ class Price(Answer):
     """Where the price was taken from, such as the name of a list."""
     rates: list[PriceRate]
     """The rates, the standard ones first."""
+
+
+class PriceFilter(Request):
+    """Which prices a list has."""
+
+    organization_id: UUID | None = None
+    """Only the own prices of this organization."""
+    provider: Name | None = None
+    """Only prices of this provider."""
+    model: Name | None = None
+    """Only prices of this model."""
+    at: Instant | None = None
+    """Only prices that are in force at this time."""
 
 
 class QuoteRequest(Request):
@@ -247,29 +259,19 @@ def get_price(db: psycopg.Connection, caller: Caller, price_id: UUID) -> Price:
 
 
 def list_prices(
-    db: psycopg.Connection,
-    caller: Caller,
-    organization_id: UUID | None,
-    provider: str | None,
-    model: str | None,
-    at: datetime | None,
-    limit: int,
-    cursor: str | None,
+    db: psycopg.Connection, caller: Caller, prices: PriceFilter, limit: int, cursor: str | None
 ) -> Page[Price]:
-    """List prices, newest first; with `at`, those in force at that instant.
-
-    With an organization, its own prices alone. Raises InvalidRequest (cursor).
-    """
+    """List the prices that the filter matches, newest first. Raises InvalidRequest (cursor)."""
 
     def fetch(before: UUID | None, most: int) -> list[Price]:
         found: list[Any] = procedures.call(
             db,
             "prices",
             tenant=caller.tenant,
-            organization_id=organization_id,
-            provider=provider,
-            model=model,
-            at=at,
+            organization_id=prices.organization_id,
+            provider=prices.provider,
+            model=prices.model,
+            at=prices.at,
             before=before,
             limit=most,
         )

@@ -88,22 +88,22 @@ class PriceImport(Request):
 
 class RefusedModel(Answer):
     model: str
-    """The name in the list."""
+    """Name of the model in the list."""
     reason: str
-    """The field that is not understood, and why."""
+    """Why it was refused: the field that is not understood, and the rule."""
 
 
 class RateChange(Answer):
     bucket: str
     """Kind of the tokens."""
     service_tier: str
-    """The provider's service tier."""
+    """Service tier at the provider."""
     above_input_tokens: int
     """The rate applies to calls of more input tokens than this."""
     before_usd_per_million: Money | None
-    """Null for a new rate."""
+    """Rate before, in US dollars per million tokens; null for a new rate."""
     usd_per_million: Money | None
-    """Null for a rate that is gone."""
+    """Rate now, in US dollars per million tokens; null for a rate that is gone."""
 
 
 class PriceChange(Answer):
@@ -119,13 +119,13 @@ class PriceImported(Answer):
     """How many models were added, changed and left as they were, and which were refused."""
 
     added: int
-    """Models that had no price."""
+    """Number of models that had no price."""
     changed: int
-    """Models whose price differs."""
+    """Number of models whose price differs."""
     unchanged: int
-    """Models whose price is the same."""
+    """Number of models whose price is the same."""
     refused: list[RefusedModel]
-    """Models that were not imported."""
+    """The models that were not imported."""
     changes: list[PriceChange]
     """The rates that changed."""
 

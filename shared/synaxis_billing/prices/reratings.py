@@ -15,13 +15,13 @@ class NewRerating(Request):
     """Rates the charges of a model's price in a half-open period again."""
 
     provider: Annotated[Name, Field(examples=["openai"])]
-    """The provider of the price."""
+    """Provider that the price names."""
     model: Annotated[Name, Field(examples=["gpt-4o"])]
-    """The model of the price."""
+    """Model that the price names."""
     start: Annotated[Instant, Field(alias="from")]
-    """The period's first instant."""
+    """First instant of the period."""
     end: Annotated[Instant, Field(alias="to")]
-    """The period's end, exclusive."""
+    """End of the period, exclusive."""
     dry_run: Annotated[bool, Field(strict=True)] = True
     """Whether to answer the corrections without making them."""
 
@@ -34,36 +34,36 @@ class NewRerating(Request):
 
 class Correction(Answer):
     organization_id: UUID
-    """Whose charges are corrected."""
+    """Id of the organization whose charges are corrected."""
     charges: int
-    """How many charges differ."""
+    """Number of charges that differ."""
     charged_usd: Money
-    """What they were charged."""
+    """Sum of the charges as they are, in US dollars."""
     rerated_usd: Money
-    """What they should have been charged."""
+    """Sum of the charges by the price as it is known now, in US dollars."""
     correction_usd: Money
-    """What is taken; negative is given back."""
+    """Amount in US dollars that is taken; a negative amount is given back."""
     transaction_id: UUID | None
-    """The adjustment; null in a dry run."""
+    """Id of the adjustment; null in a dry run."""
 
 
 class Rerating(Answer):
     """What a rerating corrects, or would correct, for each organization."""
 
     id: UUID | None
-    """The adjustments' reference_id."""
+    """Id of the rerating, the `reference_id` of its adjustments; null in a dry run."""
     provider: str
-    """The provider of the price."""
+    """Provider that the price names."""
     model: str
-    """The model of the price."""
+    """Model that the price names."""
     start: Annotated[Time, Field(alias="from")]
-    """The period's first instant."""
+    """First instant of the period."""
     end: Annotated[Time, Field(alias="to")]
-    """The period's end, exclusive."""
+    """End of the period, exclusive."""
     dry_run: bool
-    """Whether nothing was changed."""
+    """Whether nothing was changed, and the answer tells what would be."""
     organizations: list[Correction]
-    """One for each organization."""
+    """One correction for each organization."""
 
 
 def rerate(db: psycopg.Connection, caller: Caller, request: NewRerating) -> Rerating:

@@ -18,27 +18,27 @@ class Unpriced(Answer):
     """Usage that is charged by its own key when its model has a price."""
 
     status: Literal["unpriced"]
-    """Not charged yet."""
+    """Always `unpriced`: it is not charged yet."""
     id: UUID
-    """What the charge's key will name."""
+    """Id of the usage that waits."""
     organization_id: UUID
-    """Who will be charged."""
+    """Id of the organization that will be charged."""
     provider: str
-    """Who served the model."""
+    """Name of the model's provider."""
     model: str
-    """The model that has no price."""
+    """Name of the model that has no price."""
     service_tier: str
-    """The provider's service tier."""
+    """Service tier at the provider."""
     usage: dict[str, int]
-    """The tokens by bucket."""
+    """Number of tokens by kind."""
     request_id: str | None
-    """The LLM request."""
+    """Id of the LLM call."""
     reference_id: str | None
-    """The client's own name of it."""
+    """Reference that the request gave."""
     idempotency_key: str
-    """The key that it came with."""
+    """Key of the request."""
     created_at: Time
-    """When it came."""
+    """Time at which it was kept."""
 
 
 def list_unpriced(

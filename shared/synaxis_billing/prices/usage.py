@@ -6,7 +6,7 @@ format and sends the object unchanged. Each format is a pure function.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -328,10 +328,7 @@ ServiceTier = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]*$"),
     AfterValidator(lambda name: _TIERS.get(name, name)),
-    Field(
-        description="The provider's service tier, such as standard, batch, flex or priority.",
-        examples=["standard"],
-    ),
+    Field(examples=["standard"]),
 ]
 
 
@@ -339,3 +336,7 @@ class PriceUnknown(Unprocessable):
     """The model has no price."""
 
     code = "price_unknown"
+    members: ClassVar = {
+        "provider": "Provider of the model.",
+        "model": "Name of the model that has no price.",
+    }
