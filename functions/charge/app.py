@@ -16,6 +16,7 @@ from synaxis_billing.ledger.transactions import (
     Transaction,
 )
 from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.prices.usage import PriceUnknown
 from synaxis_billing.usage import spend_logs
 
 handler = api = Api()
@@ -57,7 +58,7 @@ def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.
     f"POST {ORGANIZATION}/holds",
     "billing:charge",
     status=201,
-    refuses=(InsufficientCredits, OrganizationSuspended),
+    refuses=(InsufficientCredits, OrganizationSuspended, PriceUnknown),
 )
 def create_hold(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
@@ -121,7 +122,12 @@ def release_hold(
     return Reply(*holds.release(connection(), caller, organization_id, hold_id, key))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201, refuses=(Conflict,))
+@api.endpoint(
+    f"POST {ORGANIZATION}/spend-logs",
+    "billing:charge",
+    status=201,
+    refuses=(Conflict, PriceUnknown),
+)
 def create_spend_log(
     caller: Caller,
     organization_id: UUID,

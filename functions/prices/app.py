@@ -34,7 +34,10 @@ def list_prices(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Reply[Page[book.Price]]:
-    """List prices, newest first."""
+    """List prices.
+
+    The newest come first. A price that was replaced is listed too, unless `at` is given.
+    """
     return Reply(book.list_prices(connection(), caller, prices, limit, cursor))
 
 
@@ -62,7 +65,10 @@ def import_prices(caller: Caller, body: importing.PriceImport) -> Reply[importin
 
 @api.endpoint("POST /v1/quotes", "billing:read", refuses=(OrganizationNotFound, PriceUnknown))
 def create_quote(caller: Caller, body: book.QuoteRequest) -> Reply[book.Quote]:
-    """Price usage without charging it."""
+    """Price usage.
+
+    Tells what the usage would cost now, and by which rates; nothing is charged.
+    """
     return Reply(book.quote(connection(), caller, body))
 
 
@@ -81,5 +87,8 @@ def create_rerating(caller: Caller, body: reratings.NewRerating) -> Reply[rerati
 def list_unpriced_usage(
     caller: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> Reply[Page[unpriced.Unpriced]]:
-    """List usage that waits for a price or for credit, newest first."""
+    """List usage that waits for a price.
+
+    Or for the credit that its price needs. The newest comes first.
+    """
     return Reply(unpriced.list_unpriced(connection(), caller, limit, cursor))

@@ -189,7 +189,6 @@ OPERATIONS = {
                     ],
                 }
             ],
-            "dry_run": True,
         },
         {
             "format": "litellm",

@@ -5,8 +5,9 @@
 -- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
 -- find, the batch of one decides. The clock is read before the lock, so each writer of the organization's row
 -- moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
--- a unique violation. Tokens are priced before the lock, as the prices are then; without a price there is no
--- amount, which that UPDATE does not find. The answer has what the caller does not know.
+-- a unique violation. After the clock was set back, the id takes its time from changed_at, in the batch of one.
+-- Tokens are priced before the lock; without a price there is no amount, and no credit that covers it. The
+-- answer has what the caller does not know.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -21,8 +22,7 @@ DECLARE
     t record;
 BEGIN
     IF u.usage IS NOT NULL THEN
-        u := billing.price_request(p_organization_id, (
-            SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), u);
+        u := billing.price_request(p_organization_id, u);
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
@@ -34,13 +34,11 @@ BEGIN
             '"]'), 'UTF8'))
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
         AND greatest(v_now, o.changed_at + interval '1 microsecond') < o.fast_until
-        -- After the clock was set back, the id takes its time from changed_at.
         AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
     RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,
-        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low
-    INTO t;
+        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
@@ -68,8 +66,8 @@ BEGIN
         t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
         '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at), CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END,
-        '}}')::json;
+        '", "created_at": ', to_json(t.changed_at),
+        CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END, '}}')::json;
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
@@ -132,7 +130,7 @@ BEGIN
             v_result := billing.outcome('organization_suspended');
         END IF;
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
-            u := billing.price_request(o.id, o.price_multiplier, u);
+            u := billing.price_request(o.id, u);
             v_result := billing.keep_unpriced(o, u);
         END IF;
         IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
@@ -141,8 +139,7 @@ BEGIN
         END IF;
         IF v_result IS NULL AND billing.exceeds_credit(o, u.amount_usd) THEN
             v_result := billing.insufficient_credits(o, u.amount_usd);
-        END IF;
-        IF v_result IS NULL THEN
+        ELSIF v_result IS NULL THEN
             o := billing.advance_clock(o);
             t := billing.charge_of(o, u);
             o.balance_usd := t.balance_after_usd;

@@ -121,6 +121,7 @@ class NewPrice(Request):
     model: Annotated[Name, Field(examples=["gpt-4o"])]
     """Name of the model at the provider, such as gpt-4o."""
     effective_from: Instant
+    """Time from which the price applies."""
     rates: Annotated[
         tuple[NewRate, ...],
         Field(max_length=MOST_RATES, json_schema_extra={"minItems": 2}),

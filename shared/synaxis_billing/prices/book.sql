@@ -68,15 +68,15 @@ END $$;
 
 -- A request of an organization with its usage priced now: amount, tokens, and what makes them again. The
 -- amount stays NULL when the model has no price.
-CREATE OR REPLACE FUNCTION billing.price_request(
-    p_organization_id uuid, p_price_multiplier numeric, u billing.usage_request
-) RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.price_request(p_organization_id uuid, u billing.usage_request)
+RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
 DECLARE
     r billing.rating;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
     r := billing.rate(
-        p_organization_id, p_price_multiplier, u.provider, u.model, u.service_tier, u.usage, billing.now());
+        p_organization_id, (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id),
+        u.provider, u.model, u.service_tier, u.usage, billing.now());
     u.amount_usd := r.amount_usd;
     u.tokens := r.tokens;
     u.price_id := r.price_id;

@@ -64,6 +64,7 @@ class PriceImport(Request):
     format: Literal["litellm"]
     """Format of the list: LiteLLM's price map."""
     effective_from: Instant
+    """Time from which the prices apply."""
     prices: Annotated[
         dict[str, Any],
         Field(

@@ -80,7 +80,7 @@ BEGIN
         SELECT * INTO n FROM billing.unpriced_usage
         WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL FOR UPDATE;
         CONTINUE WHEN NOT FOUND;
-        u := billing.price_request(o.id, o.price_multiplier, n.request);
+        u := billing.price_request(o.id, n.request);
         IF billing.exceeds_credit(o, u.amount_usd) THEN
             v_short := n.organization_id;
             CONTINUE;

@@ -1332,7 +1332,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.prices, for synaxis_app, synaxis_ledger
 -- billing.price_json(p billing.prices)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.price_request(p_organization_id uuid, p_price_multiplier numeric, u billing.usage_request)
+-- billing.price_request(p_organization_id uuid, u billing.usage_request)
 --     RETURNS billing.usage_request, for synaxis_ledger
 -- billing.price_unknown(p_provider text, p_model text)
 --     RETURNS json, for synaxis_app, synaxis_ledger

@@ -7,7 +7,7 @@ A field of Usage is a field of charges, holds, captures and spend logs; its SQL 
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from synaxis_billing.caller import Caller
@@ -61,32 +61,8 @@ class Usage(Request):
 
 
 class PricedUsage(Usage):
-    """Usage that costs an amount, or what the price book makes of its tokens."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {
-                    "required": ["amount_usd"],
-                    "properties": {
-                        "amount_usd": {"type": "string"},
-                        "usage": {"type": "null"},
-                        "service_tier": {"type": "null"},
-                    },
-                },
-                {
-                    "required": ["usage", "provider", "model"],
-                    "properties": {
-                        "amount_usd": {"type": "null"},
-                        "usage": {"type": "object"},
-                        "provider": {"type": "string"},
-                        "model": {"type": "string"},
-                        "tokens": {"type": "null"},
-                    },
-                },
-            ]
-        }
-    )
+    """Usage that costs an amount, or what the price book makes of its tokens: give `amount_usd`, or
+    `usage` with `provider` and `model`."""
 
     amount_usd: UsdOrZero | None = None
     """Cost of the call in US dollars; "0" counts a call that is free."""

@@ -49,13 +49,20 @@ BEGIN
             THEN billing.replay_of(v_past, u.fingerprint)
             ELSE billing.request_already_counted(o.id, u.request_id) END;
     END IF;
+    IF u.usage IS NOT NULL THEN
+        u := billing.price_request(o.id, u);
+        IF u.amount_usd IS NULL THEN
+            RETURN billing.price_unknown(u.provider, u.model);
+        END IF;
+    END IF;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.logged_spend
         (id, organization_id, amount_usd, reference_id, request_id, team_id, virtual_key_id, end_user, model,
-        provider, tokens, region, metadata, bucket_start, created_at)
+        provider, tokens, region, metadata, usage, service_tier, price_id, price_multiplier, bucket_start,
+        created_at)
     VALUES (billing.new_id(o.changed_at), o.id, u.amount_usd, u.reference_id, u.request_id, u.team_id,
-        u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens, u.region, u.metadata, o.day_start,
-        o.changed_at);
+        u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens, u.region, u.metadata, u.usage,
+        u.service_tier, u.price_id, u.price_multiplier, o.day_start, o.changed_at);
     SELECT * INTO s FROM billing.spend_logs WHERE organization_id = o.id AND created_at = o.changed_at;
     IF coalesce(u.idempotency_key, u.request_id) IS NOT NULL THEN
         INSERT INTO billing.idempotency

@@ -48,9 +48,9 @@ class Parameter(NamedTuple):
 
 class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
-    route that needs no token. `other` is a second status, which has the same answer or the second of
-    two. `also` are the media types that it answers beside JSON, `refuses` the refusals that its key
-    does not imply. `invalidates`: a success changes cached values, so what is pending is sent at
+    route that needs no token. `other` is a second status, of the same answer or the second of two.
+    `also` are the media types that it answers beside JSON, `refuses` the refusals that its key does
+    not imply. `invalidates`: a success changes cached values, so what is pending is sent at
     once."""
 
     key: str
