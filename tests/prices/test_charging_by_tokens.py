@@ -13,11 +13,18 @@ from pydantic import ValidationError
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError, Conflict, Forbidden
 from synaxis_billing.idempotency import IdempotencyKeyReused
-from synaxis_billing.ledger import charges, holds
-from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
+from synaxis_billing.ledger import charges, holds, transactions
+from synaxis_billing.ledger.transactions import (
+    InsufficientCredits,
+    OrganizationSuspended,
+    Transaction,
+)
+from synaxis_billing.organizations import profile
 from synaxis_billing.prices import reratings
 from synaxis_billing.prices.unpriced import Unpriced, charge_unpriced, list_unpriced
 from synaxis_billing.prices.usage import PriceUnknown
+from synaxis_billing.usage import spend_logs
+from synaxis_billing.usage.dimensions import UsageFilter
 from tests.conftest import Database
 from tests.prices.test_book import add, quote, rate
 from tests.support import steps
@@ -93,6 +100,73 @@ def test_a_charge_by_tokens_costs_what_a_quote_says(database: Database) -> None:
         price.id,
         Decimal("1.1"),
     )
+    assert database.audit().whole
+
+
+def test_the_answer_to_a_charge_by_tokens_is_what_is_stored(database: Database) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "10", price_multiplier="1.1")
+        price = add(db)
+        transaction = charged(db, organization, request_id="r", metadata={"trace": "t"})
+        assert (transaction.price_id, transaction.usage) == (price.id, {"input": 10**6})
+        read = transactions.get_transaction(db, PLATFORM, organization, transaction.id)
+        assert transaction == read
+        [logged] = list_logs(db, organization)
+        assert (logged.price_id, logged.service_tier) == (price.id, "standard")
+        assert logged.price_multiplier == Decimal("1.1")
+
+
+def list_logs(db: psycopg.Connection, organization_id: UUID) -> list[spend_logs.SpendLog]:
+    page = spend_logs.list_spend_logs(
+        db, PLATFORM, organization_id, UsageFilter(), None, None, 10, None
+    )
+    return page.items
+
+
+def test_spend_is_logged_by_tokens_and_not_charged(database: Database) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "1")
+        price = add(db)
+
+        def log(model: str) -> spend_logs.SpendLog:
+            fields = {name: of for name, of in request(model).items() if name != "description"}
+            asked = spend_logs.SpendLogRequest.model_validate(fields)
+            return spend_logs.log_spend(db, PLATFORM, organization, None, asked)[0]
+
+        logged = log("gpt-4o")
+        assert (logged.amount_usd, logged.tokens) == (Decimal("2.5"), 10**6)
+        assert (logged.price_id, logged.transaction_id) == (price.id, None)
+        with pytest.raises(PriceUnknown):
+            log("unheard-of")
+        assert list_logs(db, organization) == [logged]
+        assert steps.available(db, organization) == 1
+    assert database.audit().whole
+
+
+def test_no_key_of_a_client_stops_the_charge_of_usage_that_waited(database: Database) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "10")
+        waiting = kept(db, organization)
+        for key in (f"unpriced {waiting.id}", str(waiting.id)):
+            steps.charge(db, organization, "1", key)
+        add(db)
+        assert charge_unpriced(db, PLATFORM) == 1
+        assert steps.available(db, organization) == Decimal("5.5")
+    assert database.audit().whole
+
+
+def test_a_suspended_organization_keeps_no_usage_and_pays_what_waited(database: Database) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "10")
+        kept(db, organization)
+        change = profile.OrganizationChange(status="suspended")
+        profile.update_organization(db, PLATFORM, organization, change)
+        for model in ("gpt-4o", "unheard-of"):
+            with pytest.raises(OrganizationSuspended):
+                charge(db, organization, model=model)
+        add(db)
+        assert charge_unpriced(db, PLATFORM) == 1
+        assert steps.available(db, organization) == Decimal("7.5")
     assert database.audit().whole
 
 

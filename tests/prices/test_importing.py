@@ -48,7 +48,11 @@ def counts(imported: importing.PriceImported) -> tuple[int, int, int, int]:
 
 def stored(db: psycopg.Connection, model: str) -> dict[tuple[str, str, int], Decimal]:
     page = book.list_prices(
-        db, PLATFORM, book.PriceFilter(model=model, at=datetime.now(UTC)), 10, None
+        db,
+        PLATFORM,
+        book.PriceFilter.model_validate({"model": model, "at": datetime.now(UTC).isoformat()}),
+        10,
+        None,
     )
     [price] = page.items
     return {
@@ -181,10 +185,14 @@ def test_a_model_with_a_field_that_is_not_understood_is_refused_whole(
 def test_a_price_list_of_today_leaves_yesterdays_prices(database: Database) -> None:
     with database.connect() as db:
         load(db, {"m": GPT})
-        later = load(db, {"m": {**GPT, "input_cost_per_token": "9e-06"}}, at=datetime.now(UTC))
+        later = load(
+            db, {"m": {**GPT, "input_cost_per_token": "9e-06"}}, at=datetime.now(UTC).isoformat()
+        )
         assert counts(later) == (0, 1, 0, 0)
         # What was in force before still was.
-        yesterday = book.PriceFilter(model="m", at=datetime.now(UTC) - timedelta(days=1))
+        yesterday = book.PriceFilter.model_validate(
+            {"model": "m", "at": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
+        )
         page = book.list_prices(db, PLATFORM, yesterday, 9, None)
         assert {rate.usd_per_million for rate in page.items[0].rates} == {Decimal("2.5"), 10}
 

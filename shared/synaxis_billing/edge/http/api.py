@@ -247,7 +247,11 @@ def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller)
             groups[parameter.argument][1][parameter.name] = valid
     if errors:
         raise invalid_request(errors)
-    return arguments | {name: group(**fields) for name, (group, fields) in groups.items()}
+    return arguments | {
+        # Its fields are valid already.
+        name: group.model_construct(**fields)
+        for name, (group, fields) in groups.items()
+    }
 
 
 def _known_query(route: Route, event: Event) -> dict[str, str]:
