@@ -47,13 +47,8 @@ def counts(imported: importing.PriceImported) -> tuple[int, int, int, int]:
 
 
 def stored(db: psycopg.Connection, model: str) -> dict[tuple[str, str, int], Decimal]:
-    page = book.list_prices(
-        db,
-        PLATFORM,
-        book.PriceFilter.model_validate({"model": model, "at": datetime.now(UTC).isoformat()}),
-        10,
-        None,
-    )
+    now = book.PriceFilter.model_construct(model=model, at=datetime.now(UTC))
+    page = book.list_prices(db, PLATFORM, now, 10, None)
     [price] = page.items
     return {
         (rate.bucket, rate.service_tier, rate.above_input_tokens): rate.usd_per_million
@@ -185,14 +180,11 @@ def test_a_model_with_a_field_that_is_not_understood_is_refused_whole(
 def test_a_price_list_of_today_leaves_yesterdays_prices(database: Database) -> None:
     with database.connect() as db:
         load(db, {"m": GPT})
-        later = load(
-            db, {"m": {**GPT, "input_cost_per_token": "9e-06"}}, at=datetime.now(UTC).isoformat()
-        )
+        later = load(db, {"m": {**GPT, "input_cost_per_token": "9e-06"}}, at=datetime.now(UTC))
         assert counts(later) == (0, 1, 0, 0)
         # What was in force before still was.
-        yesterday = book.PriceFilter.model_validate(
-            {"model": "m", "at": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
-        )
+        before = datetime.now(UTC) - timedelta(days=1)
+        yesterday = book.PriceFilter.model_construct(model="m", at=before)
         page = book.list_prices(db, PLATFORM, yesterday, 9, None)
         assert {rate.usd_per_million for rate in page.items[0].rates} == {Decimal("2.5"), 10}
 
