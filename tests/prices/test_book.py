@@ -468,7 +468,7 @@ def _model(
 
 @pytest.fixture(scope="module")
 def rater(template_database: Database) -> Any:
-    """A connection for pure functions, which change nothing."""
+    """A connection for ratings, which leave nothing."""
     with template_database.admin() as db:
         yield db
 
@@ -493,9 +493,17 @@ def test_the_databases_rating_is_that_of_a_model_in_python(
         {"bucket": b, "service_tier": t, "above_input_tokens": s, "usd_per_million": str(usd)}
         for (b, t, s), usd in rates.items()
     ]
-    row = rater.execute(
-        "SELECT amount_usd FROM billing.rate_usage(ARRAY(SELECT r FROM"
-        " jsonb_populate_recordset(NULL::billing.price_rates, %s) AS r), %s, %s, %s)",
-        [Jsonb(cells), tier, Jsonb(usage), multiplier],
-    ).fetchone()
+    with rater.transaction(force_rollback=True):
+        [price_id] = rater.execute(
+            "INSERT INTO billing.prices (provider, model, effective_from, source)"
+            " VALUES ('p', 'm', now(), 'test') RETURNING id"
+        ).fetchone() or [None]
+        rater.execute(
+            "SELECT billing.store_rates(p, %s) FROM billing.prices AS p WHERE id = %s",
+            [Jsonb(cells), price_id],
+        )
+        row = rater.execute(
+            "SELECT amount_usd FROM billing.rate_usage(%s, %s, %s, %s)",
+            [price_id, tier, Jsonb(usage), multiplier],
+        ).fetchone()
     assert row == (_model(rates, tier, usage, multiplier),)

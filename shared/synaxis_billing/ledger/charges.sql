@@ -19,10 +19,12 @@ DECLARE
     v_id uuid := billing.new_id(v_now);
     v_salt uuid := gen_random_uuid();
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
+    v_priced text;
     t record;
 BEGIN
     IF u.usage IS NOT NULL THEN
         u := billing.price_request(p_organization_id, u);
+        v_priced := billing.priced_members(u);
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
@@ -53,8 +55,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM billing.add_to_rollup(p_organization_id, t.day_start, t.day_end, u, true);
     END IF;
-    INSERT INTO billing.idempotency
-        (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
+    INSERT INTO billing.idempotency (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
     VALUES (p_organization_id, u.idempotency_key, u.request_id, u.fingerprint, 'transaction', v_id, t.changed_at);
     INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
         balance_before_usd, balance_after_usd, description, reference_id, initiated_by, request_id, team_id,
@@ -66,8 +67,7 @@ BEGIN
         t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
         '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at),
-        CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END, '}}')::json;
+        '", "created_at": ', to_json(t.changed_at), v_priced, '}}')::json;
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same

@@ -7,9 +7,7 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         format('spend log %s: %s for %s tokens, by price %s it is %s for %s', s.id, s.amount_usd, s.tokens,
             s.price_id, r.amount_usd, r.tokens)
     FROM billing.spend_logs AS s
-    CROSS JOIN LATERAL billing.rate_usage(
-        ARRAY(SELECT t FROM billing.price_rates AS t WHERE t.price_id = s.price_id),
-        s.service_tier, s.usage, s.price_multiplier) AS r
+    CROSS JOIN LATERAL billing.rate_usage(s.price_id, s.service_tier, s.usage, s.price_multiplier) AS r
     WHERE s.usage IS NOT NULL
         AND (r.amount_usd IS DISTINCT FROM s.amount_usd OR r.tokens IS DISTINCT FROM s.tokens)
     UNION ALL

@@ -38,14 +38,12 @@ BEGIN
 END $$;
 
 -- What usage costs an organization (NULL: anyone) at an instant, by the price that was known at another.
--- The multiplier applies to everyone's prices alone. Reads tables; what it computes is in rate.sql.
+-- The multiplier applies to everyone's prices alone.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.rate(
     p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text,
     p_usage jsonb, p_at timestamptz, p_known_at timestamptz DEFAULT 'infinity'
-) RETURNS billing.rating LANGUAGE plpgsql STABLE
--- Planning again for each grid of rates costs more than it saves.
-SET plan_cache_mode = force_generic_plan AS $$
+) RETURNS billing.rating LANGUAGE plpgsql STABLE AS $$
 DECLARE
     p billing.prices := billing.price_in_force(p_organization_id, p_provider, p_model, p_at, p_known_at);
     r billing.rating;
@@ -53,13 +51,8 @@ BEGIN
     IF p.id IS NULL THEN
         RETURN r;
     END IF;
-    r := billing.rate_usage(ARRAY(
-        -- Those that the request can need: a grid has many more.
-        SELECT t FROM billing.price_rates AS t
-        WHERE t.price_id = p.id AND t.service_tier IN (p_service_tier, 'standard')
-            AND (t.bucket IN ('input', 'cache_read', 'output') OR p_usage ? t.bucket)
-    ), p_service_tier, p_usage, CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END);
-    r.price_id := p.id;
+    r := billing.rate_usage(p.id, p_service_tier, p_usage,
+        CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END);
     r.provider := p.provider;
     r.model := p.model;
     r.source := p.source;

@@ -1,6 +1,6 @@
--- Rating: tokens by bucket and the rates of a price become an amount. Pure functions, which no table is read
--- by. A bucket has the rate of its own, else that of its parent; of the rates of one bucket counts the
--- highest step that the request's input is above, in the request's service tier, else in the standard one.
+-- Rating: tokens by bucket and the rates of a price become an amount. A bucket has the rate of its own, else
+-- that of its parent; of the rates of one bucket counts the highest step that the request's input is above, in
+-- the request's service tier, else in the standard one. The rates of a price never change, so its ratings do not.
 
 -- The buckets whose rate applies to a bucket, its own first.
 -- api helper
@@ -20,11 +20,14 @@ $$;
 -- NULL when a bucket has no rate. A step counts all input of the request, what was cached too.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.rate_usage(
-    p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric
-) RETURNS billing.rating LANGUAGE plpgsql IMMUTABLE AS $$
+    p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric
+) RETURNS billing.rating LANGUAGE plpgsql STABLE
+-- Planning again for each usage costs more than it saves.
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     r billing.rating;
 BEGIN
+    r.price_id := p_price_id;
     r.service_tier := p_service_tier;
     r.price_multiplier := p_price_multiplier;
     SELECT coalesce(array_agg(ROW(u.bucket, u.tokens, t.bucket, t.service_tier, t.above_input_tokens,
@@ -41,8 +44,9 @@ BEGIN
         FROM jsonb_each_text(p_usage)
     ) AS u
     LEFT JOIN LATERAL (
-        SELECT * FROM unnest(p_rates)
-        WHERE bucket = ANY (u.buckets) AND service_tier IN (p_service_tier, 'standard')
+        SELECT * FROM billing.price_rates
+        WHERE price_id = p_price_id AND bucket = ANY (u.buckets)
+            AND service_tier IN (p_service_tier, 'standard')
             AND (above_input_tokens = 0 OR above_input_tokens < u.input_tokens)
         ORDER BY array_position(u.buckets, bucket), above_input_tokens DESC,
             service_tier = p_service_tier DESC

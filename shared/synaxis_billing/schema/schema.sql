@@ -371,17 +371,6 @@ CREATE TABLE billing.prices (
     CONSTRAINT prices_source_check CHECK ((source <> ''::text))
 );
 
-CREATE TABLE billing.price_rates (
-    price_id uuid NOT NULL,
-    organization_id uuid,
-    bucket text NOT NULL,
-    service_tier text NOT NULL,
-    above_input_tokens bigint NOT NULL,
-    usd_per_million numeric(20,10) NOT NULL,
-    CONSTRAINT price_rates_above_input_tokens_check CHECK ((above_input_tokens >= 0)),
-    CONSTRAINT price_rates_usd_per_million_check CHECK ((usd_per_million >= (0)::numeric))
-);
-
 CREATE PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
     LANGUAGE plpgsql
     AS $$
@@ -558,6 +547,17 @@ CREATE TABLE billing.organization_homes (
     organization_id uuid NOT NULL,
     region text NOT NULL,
     CONSTRAINT organization_homes_region_check CHECK ((region <> ''::text))
+);
+
+CREATE TABLE billing.price_rates (
+    price_id uuid NOT NULL,
+    organization_id uuid,
+    bucket text NOT NULL,
+    service_tier text NOT NULL,
+    above_input_tokens bigint NOT NULL,
+    usd_per_million numeric(20,10) NOT NULL,
+    CONSTRAINT price_rates_above_input_tokens_check CHECK ((above_input_tokens >= 0)),
+    CONSTRAINT price_rates_usd_per_million_check CHECK ((usd_per_million >= (0)::numeric))
 );
 
 CREATE TABLE billing.rerated_charges (
@@ -1063,9 +1063,6 @@ GRANT SELECT ON TABLE billing.spend_logs TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.prices TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.prices TO synaxis_ledger;
 
-GRANT SELECT ON TABLE billing.price_rates TO synaxis_app;
-GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
-
 REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) FROM PUBLIC;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_app;
@@ -1098,6 +1095,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.organization_homes TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.organization_homes TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.price_rates TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.rerated_charges TO synaxis_ledger;
 
@@ -1352,7 +1352,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.rate_map(p_price_id uuid)
 --     RETURNS jsonb, for synaxis_ledger
--- billing.rate_usage(p_rates billing.price_rates[], p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
+-- billing.rate_usage(p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
 --     RETURNS billing.rating, for synaxis_app, synaxis_ledger
 -- billing.rates_changed()
 --     RETURNS void, for synaxis_ledger
