@@ -7,13 +7,13 @@ validate = SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
 
-run: .venv  ## a real PostgreSQL and Valkey of its own, and the API on 127.0.0.1:3000 (or PORT)
+run: .venv-run  ## a real PostgreSQL and Valkey of its own, and the API on 127.0.0.1:3000 (or PORT)
 	@exec $(PYTHON) -m local run
 
-demo: .venv  ## replay real LLM traffic through the API (ARGS="--help" for options)
+demo: .venv-run  ## replay real LLM traffic through the API (ARGS="--help" for options)
 	@exec $(PYTHON) -m local.demo $(ARGS)
 
-month-end: .venv  ## bill a month for every organization of the running product (PERIOD=2026-02)
+month-end: .venv-run  ## bill a month for every organization of the running product (PERIOD=2026-02)
 	@$(PYTHON) -m local month-end $(PERIOD)
 
 test: .venv  ## every test, a real PostgreSQL and a real Valkey for each core (ARGS="-k name" for some)
@@ -47,10 +47,10 @@ check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
 
-migrate: .venv  ## bring the database at DATABASE_URL (an administrator's) up to date
+migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date
 	@$(PYTHON) -m local migrate
 
-audit: .venv  ## check every invariant of the ledger on the live database
+audit: .venv-run  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit
 
 build: .venv-sam  ## what `sam deploy` uploads (REVISION=text, a new one, has changed parameters take effect)
@@ -63,6 +63,8 @@ deploy: .venv-sam  ## deploy what was built (ENV=dev, an environment of samconfi
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		pyproject.toml --group run -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--group sam -o requirements/sam.txt
 	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -75,10 +77,14 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv: requirements/dev.txt
 	@local/setup.sh .venv requirements/dev.txt
 
+# The same environment, with only what running needs; requirements/dev.txt contains all of it.
+.venv-run: requirements/run.txt
+	@local/setup.sh .venv requirements/run.txt
+
 .venv-sam: requirements/sam.txt
 	@local/setup.sh .venv-sam requirements/sam.txt 3.13
 
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-sam .venv-checkov
+.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-run .venv-sam .venv-checkov

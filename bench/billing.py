@@ -36,19 +36,27 @@ ROUNDS = 15
 # Logs over a month's days, 12 models and 8 keys, and the rollups that charges would have made.
 _LOGS = """
 WITH logs AS (
-    INSERT INTO billing.spend_logs
-    SELECT uuidv7(), %(id)s, uuidv7(), NULL, md5((n %% 8)::text)::uuid, NULL, (n %% 997 + 1) / 1e6,
-        'model-' || n %% 12, 'provider-' || n %% 12 %% 4, 100, NULL, date_trunc('day', at), at
+    INSERT INTO billing.credit_transactions (
+        id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
+        balance_after_usd, virtual_key_id, model, provider, tokens, bucket_start, personal_digest,
+        previous_hash, hash, created_at)
+    SELECT billing.new_id(at), %(id)s, n, 'charge', -(n %% 997 + 1) / 1e6, 0, -(n %% 997 + 1) / 1e6,
+        md5((n %% 8)::text), 'model-' || n %% 12, 'provider-' || n %% 12 %% 4, 100,
+        date_trunc('day', at), '', '', '', at
     FROM (
         SELECT n, timestamptz '2031-03-01 00:00Z' + n * (interval '31 days' / %(count)s) AS at
         FROM generate_series(0, %(count)s - 1) AS n
     ) AS one
     RETURNING *
 )
-INSERT INTO billing.spend_rollups
-SELECT organization_id, bucket_start, bucket_start + interval '1 day', model, provider, team_id,
-    virtual_key_id, region, true, sum(amount_usd), sum(tokens), count(*)
-FROM logs GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+INSERT INTO billing.spend_rollups (
+    organization_id, bucket_start, dimensions, bucket_end, model, provider, team_id,
+    virtual_key_id, region, charged, amount_usd, tokens, requests)
+SELECT organization_id, bucket_start,
+    billing.dimensions(model, provider, team_id, virtual_key_id, region, true),
+    bucket_start + interval '1 day', model, provider, team_id, virtual_key_id, region, true,
+    sum(-amount_usd), sum(tokens), count(*)
+FROM logs GROUP BY organization_id, bucket_start, model, provider, team_id, virtual_key_id, region
 """
 _GROUPED = """
 SELECT model, provider, count(*), sum(tokens), sum(amount_usd) FROM billing.spend_logs
@@ -83,7 +91,7 @@ def drafts(app_url: str, admin_url: str, logs: int) -> Draft:
     ):
         organization_id = _organization(db)
         admin.execute(_LOGS, {"id": organization_id, "count": logs})
-        admin.execute("VACUUM ANALYZE billing.spend_logs, billing.spend_rollups")
+        admin.execute("VACUUM ANALYZE billing.credit_transactions, billing.spend_rollups")
 
         def draft() -> None:
             invoice, _ = invoices.draft_invoice(db, CALLER, organization_id, PERIOD, RATES, ISSUER)
@@ -102,8 +110,10 @@ def month_ends(app_url: str, admin_url: str, organizations_count: int) -> MonthE
         admin.execute(
             "WITH made AS (INSERT INTO billing.organizations (name, billing_currency)"
             " SELECT 'Bench', 'EUR' FROM generate_series(1, %s) RETURNING id)"
-            " INSERT INTO billing.spend_rollups SELECT id, '2031-03-09Z', '2031-03-10Z', model,"
-            " 'provider', NULL, NULL, NULL, true, 1.23456789, 100, 3 FROM made,"
+            " INSERT INTO billing.spend_rollups (organization_id, bucket_start, dimensions,"
+            "  bucket_end, model, provider, charged, amount_usd, tokens, requests)"
+            " SELECT id, '2031-03-09Z', billing.dimensions(model, 'provider', NULL, NULL, NULL,"
+            "  true), '2031-03-10Z', model, 'provider', true, 1.23456789, 100, 3 FROM made,"
             " unnest(ARRAY['a', 'b', 'c']) AS model",
             [organizations_count],
         )

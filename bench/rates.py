@@ -131,16 +131,20 @@ class Stand:
         number = next(self._numbers)
         arguments = {
             **USAGE,
-            "organization_id": str(self.ids[1]),
             "idempotency_key": f"call {number}",
             "request_id": f"call {number}",
             "fingerprint": "\\x" + "ab" * 32,
             "initiated_by": "bench",
         }
-        assert (
-            procedures.call(db, "charge", tenant="*", charge=Jsonb(arguments))["outcome"]
-            == "created"
+        outcome = procedures.call_procedure(
+            db,
+            "spend",
+            operation="charge",
+            tenant="*",
+            organization_id=self.ids[1],
+            request=Jsonb(arguments),
         )
+        assert outcome["outcome"] == "created"
 
     def _five(self, db: psycopg.Connection, statements: list[str], organization_id: UUID) -> None:
         number = next(self._numbers)
@@ -214,13 +218,15 @@ def _script(organization: str, batch: int) -> str:
     key = ":client_id || '-' || :r"
     start = "\\set r random(1, 9000000000000000)\n"
     if batch == 1:
-        return f"{start}SELECT billing.charge('*', {_item(organization, key)});\n"
+        arguments = f"NULL, 'charge', '*', {organization}::uuid, {_item('NULL', key)}"
+        return f"{start}CALL billing.spend({arguments});\n"
     item = _item(organization, f"{key} || '-' || n")
     items = f"(SELECT jsonb_agg({item}) FROM generate_series(1, {batch}) AS n)"
-    return f"{start}SELECT billing.charge_batch('*', {items});\n"
+    return f"{start}CALL billing.spend_batch(NULL, '*', {items});\n"
 
 
 def _item(organization: str, key: str) -> str:
+    """The JSON of a charge, from text, as a client sends it."""
     # pgbench ends a statement of its scripts at the line's end.
     template = " ".join((HERE / "item.sql").read_text().split())
     return template.replace(":organization", organization).replace(":key", key)

@@ -10,11 +10,14 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import redis
 import uvicorn
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -23,6 +26,7 @@ from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
+from synaxis_billing.invoices.invoices import Party
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate
@@ -58,11 +62,7 @@ def run() -> None:
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
         ship_prices(environment["DATABASE_URL"])
-        redis_urls = [
-            (os.environ.get("REDIS_URL") if not number else None)
-            or stack.enter_context(servers.valkey(_folder(number)))
-            for number in range(regions)
-        ]
+        redis_urls = _redis_urls(stack, regions)
 
         def gateways() -> dict[int, Gateway]:
             return {
@@ -87,6 +87,16 @@ def run() -> None:
         asyncio.run(_serve(application, listeners, restarted))
 
 
+def _redis_urls(stack: contextlib.ExitStack, regions: int) -> list[str]:
+    """Return the cache of each region: REDIS_URL for the first if it is set, else a Valkey."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        _warn_if_dead(given)
+    started = range(1 if given else 0, regions)
+    own = [stack.enter_context(servers.valkey(_folder(number))) for number in started]
+    return [given, *own] if given else own
+
+
 def _folder(region: int) -> Path:
     return STATE / f"local-{region + 1}" if region else STATE
 
@@ -95,6 +105,7 @@ def _gateway(region: int, urls: list[str], brokers: str, environment: dict[str, 
     parameters = {
         "JwtIssuer": f"{urls[0]}/_local",
         "KafkaBrokers": brokers,
+        "InvoiceSeller": _seller(),
         "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
         "FxSources": os.environ.get("FX_SOURCES", "simulated"),
         # Who tries webhooks out receives them on this machine.
@@ -168,6 +179,13 @@ def audit_command() -> None:
     console.print(f"Every promise holds for {len(found.organizations)} organizations.")
 
 
+_EXAMPLE_SELLER = {
+    "name": "Example Gateway GmbH",
+    "address": "Musterstraße 12\n10115 Berlin\nGermany",
+    "tax_id": "DE999999999",
+    "email": "billing@example.com",
+    "payment_details": "IBAN DE02 1203 0000 0000 2020 51",
+}
 _AUDIT_COLUMNS = ("changes", "balance", "drift", "chain", "head")
 _WELCOME = """
 Synaxis Billing is ready on {urls}
@@ -223,6 +241,37 @@ def _listen(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def _warn_if_dead(redis_url: str) -> None:
+    """Say that the cache does not answer: the product runs without it, and slower."""
+    try:
+        with redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except ValueError as error:
+        raise CommandError(f"REDIS_URL is not the URL of a Redis: {error}.") from error
+    except redis.RedisError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        print(
+            f"The Redis at REDIS_URL does not answer, so there is no cache: {reason}.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _seller() -> str:
+    """The seller on invoices: INVOICE_SELLER, or an example. Raises CommandError."""
+    seller = os.environ.get("INVOICE_SELLER") or json.dumps(_EXAMPLE_SELLER)
+    try:
+        Party.model_validate_json(seller)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise CommandError(
+            'INVOICE_SELLER must be JSON such as {"name": "Acme GmbH",'
+            f' "address": "Street 1\\nCity", "tax_id": "DE1"}}; {where}: {first["msg"]}.'
+        ) from error
+    return seller
+
+
 def _number(name: str, default: int, least: int, most: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
@@ -266,7 +315,7 @@ def _running() -> dict[str, Any]:
 
 def month_end_command() -> None:
     """Bill a month for every organization, and watch it."""
-    month_end.run(running_url(), sys.argv[2] if len(sys.argv) == 3 else "")
+    month_end.run(running_url(), sys.argv[2] if len(sys.argv) == 3 else "", datetime.now(UTC))
 
 
 def start_api_command() -> None:

@@ -14,6 +14,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,12 +29,18 @@ from local.template import ROOT
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 
+STATE = Path(os.environ.get("STATE", ROOT / ".local"))
 DATA = Path(__file__).parent / "demo_data"
 SCOPES = "billing:platform billing:admin billing:topup billing:charge billing:read"
 CLIENTS = 8
 BATCH = 20
 RETRY_SECONDS = (0.2, 1, 2, 4)
 CENT_FRACTION = Decimal("0.00000001")
+INVOICED = "Benteler Chat"
+BUYER = {
+    "address": "Domstraße 5\n50668 Köln\nGermany",
+    "tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE811234567"},
+}
 CUSTOMERS = [
     ("Aurora Labs", "USD", "America/New_York", "100"),
     ("Benteler Chat", "EUR", "Europe/Berlin", "60"),
@@ -89,6 +96,7 @@ def main() -> None:
         _report_models(http, organizations, tally)
         _report_balances(http, organizations, tally)
         _report_whole(running["database_url"], calls, tally, seconds)
+        _invoice(http, next(path for path, of in organizations.items() if of[0] == INVOICED))
 
 
 def _options() -> argparse.Namespace:
@@ -102,7 +110,7 @@ def _options() -> argparse.Namespace:
 @contextlib.contextmanager
 def _product() -> Iterator[dict[str, str]]:
     """Return the product that runs from this folder, or one that is started for the demo alone."""
-    file = Path(os.environ.get("STATE", ROOT / ".local")) / "run.json"
+    file = STATE / "run.json"
     if file.exists():
         yield json.loads(file.read_text())
         return
@@ -133,7 +141,9 @@ def _client(url: str) -> httpx.Client:
 def _organization(
     http: httpx.Client, name: str, currency: str, timezone: str, credit_usd: str
 ) -> str:
-    body = {"name": name, "billing_currency": currency, "timezone": timezone}
+    body: dict[str, Any] = {"name": name, "billing_currency": currency, "timezone": timezone}
+    if name == INVOICED:
+        body |= BUYER
     created = http.post("/v1/organizations", json=body).raise_for_status().json()
     path = f"/v1/organizations/{created['id']}"
     payment = {"amount_usd": credit_usd, "reference_id": "first payment"}
@@ -268,6 +278,25 @@ def _report_whole(database_url: str, calls: list[Call], tally: Tally, seconds: f
     )
     if not found.whole or drift:
         raise SystemExit(1)
+
+
+def _invoice(http: httpx.Client, organization: str) -> None:
+    """Invoice what the organization was charged until now, and keep the PDF."""
+    period = {
+        "period_start": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+        "period_end": datetime.now(UTC).isoformat(),
+    }
+    draft = http.post(f"{organization}/invoices", json=period).raise_for_status().json()
+    path = f"{organization}/invoices/{draft['id']}"
+    issued = http.post(f"{path}/issue").raise_for_status().json()
+    document = http.get(path, headers={"accept": "application/pdf"}).raise_for_status()
+    file = STATE / "invoices" / f"{issued['invoice_number']}.pdf"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(document.content)
+    total = f"{issued['total_amount_billing_currency']} {issued['billing_currency']}"
+    console.print(f"Invoice {issued['invoice_number']} of {INVOICED}, {total}:")
+    # A path in one piece can be opened from the terminal.
+    console.print(str(file.resolve()), soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
 from local.pool import EventTooLarge, FunctionError, Pool, Throttled
 from local.template import Template
-from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer
+from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer, TokenError, read_token_request
 from local.triggers import Triggers, md5_of
 from synaxis_billing.errors import (
     BillingError,
@@ -57,6 +57,7 @@ class Gateway:
     ) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         self._issuer = issuer
+        self._scopes = template.scopes
         self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
         self._triggers = Triggers(template, self._invoke, region)
         self._late: set[asyncio.Future[Any]] = set()
@@ -142,7 +143,7 @@ class Gateway:
             case "GET", _:
                 return self._page(parts)
             case "POST", ["_local", "token"]:
-                return _json(self._token(request))
+                return self._token(request)
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 return _json(await self._invoke(name, _event(request.body)))
             case "POST", ["_local", "sqs"]:
@@ -151,6 +152,8 @@ class Gateway:
 
     def _page(self, parts: list[str]) -> HttpResponse:
         match parts:
+            case [""]:
+                return HttpResponse(307, [("location", "/docs")], b"")
             case ["_local", ".well-known", "openid-configuration"]:
                 return _json(self._issuer.discovery())
             case ["_local", ".well-known", "jwks.json"]:
@@ -188,25 +191,27 @@ class Gateway:
         except InvalidToken as error:
             raise Unauthenticated(str(error)) from error
 
-    def _token(self, request: HttpRequest) -> dict[str, Any]:
+    def _token(self, request: HttpRequest) -> HttpResponse:
         try:
-            asked = json.loads(request.body)
-            scope, organization_id = asked["scope"], asked.get("organization_id")
-            if not isinstance(scope, str):
-                raise TypeError("scope")
-            if organization_id is not None:
-                organization_id = str(uuid.UUID(organization_id))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BillingError(
-                'A token is asked for by {"scope": "billing:read ...", "organization_id": a UUID or'
-                ' left out, "subject": text or left out}.'
-            ) from error
-        subject = str(asked.get("subject", "local"))
-        return {
-            "access_token": self._issuer.issue(scope, organization_id, subject),
-            "token_type": "Bearer",
-            "expires_in": LIFETIME_SECONDS,
-        }
+            asked = read_token_request(
+                request.body, dict(request.headers).get("authorization"), self._scopes
+            )
+        except TokenError as error:
+            response = _json(
+                {"error": error.code, "error_description": str(error)}, status=error.status
+            )
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                response.headers.append(("www-authenticate", "Basic"))
+        else:
+            response = _json(
+                {
+                    "access_token": self._issuer.issue(*asked),
+                    "token_type": "Bearer",
+                    "expires_in": LIFETIME_SECONDS,
+                }
+            )
+        response.headers.append(("cache-control", "no-store"))
+        return response
 
 
 def _event(body: bytes) -> Any:
@@ -249,7 +254,7 @@ class Regions:
 
 
 def _is_local(path: str) -> bool:
-    return path.startswith("/_local/")
+    return path == "/" or path.startswith("/_local/")
 
 
 class _Unread(Exception):

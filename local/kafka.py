@@ -13,8 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 
-from local.pool import FunctionError, Throttled
-from local.triggers import Invoke
+from local.pool import FunctionError, Invoke, Throttled
 
 LARGEST_BATCH = 500
 BATCH_SECONDS = 0.1

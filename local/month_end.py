@@ -2,6 +2,7 @@
 
 import re
 import time
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -15,10 +16,14 @@ class MonthError(Exception):
     """The month could not be billed; the message is one sentence for the person at the terminal."""
 
 
-def run(url: str, month: str) -> None:
+def run(url: str, month: str, now: datetime) -> None:
     """Plan the month, and show the progress until nothing is left. Raises MonthError."""
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) or not 1 <= int(month[:4]) <= 9998:
         raise MonthError("Which month? make month-end PERIOD=2026-02")
+    if now < (ends := _end(month)):
+        raise MonthError(
+            f"{month} has not ended yet: it ends everywhere on Earth at {ends:%Y-%m-%d %H:%M} UTC."
+        )
     with httpx.Client(base_url=url, timeout=900) as client:
         issued = client.post("/_local/token", json={"scope": SCOPE}).raise_for_status().json()
         client.headers["authorization"] = f"Bearer {issued['access_token']}"
@@ -35,6 +40,13 @@ def run(url: str, month: str) -> None:
         raise MonthError(
             "What failed is tried again by the queue, or by the same command once it is mended."
         )
+
+
+def _end(month: str) -> datetime:
+    """The instant at which the month has ended in every time zone."""
+    year, number = int(month[:4]), int(month[5:])
+    year, number = (year + 1, 1) if number == 12 else (year, number + 1)
+    return datetime(year, number, 1, tzinfo=timezone(timedelta(hours=-12))).astimezone(UTC)
 
 
 def _watched(client: httpx.Client, month: str) -> dict[str, Any]:

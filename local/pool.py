@@ -9,6 +9,7 @@ import os
 import sys
 import uuid
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,8 @@ from local.worker import LENGTH, to_json
 LARGEST_POOL = 4
 MOST_WAITING = 1000
 LARGEST_EVENT_BYTES = 6 * 1024 * 1024
+# Takes a function's name and an event.
+Invoke = Callable[[str, Any], Awaitable[Any]]
 logger = logging.getLogger(__name__)
 
 

@@ -59,6 +59,7 @@ class Template(NamedTuple):
     queues: dict[str, Queue]
     jwt_audience: str
     kafka_brokers: str
+    scopes: frozenset[str] = frozenset()
 
 
 class _Loader(yaml.CSafeLoader):
@@ -110,7 +111,12 @@ def read(
         _queues(document["Resources"]),
         values["JwtAudience"],
         values["KafkaBrokers"],
+        _scopes(document["Resources"]["Scopes"]["Properties"]),
     )
+
+
+def _scopes(server: dict[str, Any]) -> frozenset[str]:
+    return frozenset(f"{server['Identifier']}:{scope['ScopeName']}" for scope in server["Scopes"])
 
 
 def _function(

@@ -2,13 +2,16 @@
 authorizer.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html
 """
 
+import base64
 import json
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote_plus
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -24,6 +27,87 @@ KEY_ID = "local"
 
 class InvalidToken(Exception):
     """The authorizer answers 401; the message is the reason."""
+
+
+class TokenError(Exception):
+    """The token endpoint refuses a request; `code` is one of RFC 6749, 5.2."""
+
+    def __init__(self, code: str, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.code = code
+        self.status = status
+
+
+class TokenRequest(NamedTuple):
+    """The scopes, tenant and subject that a token is asked for."""
+
+    scope: str
+    organization_id: str | None
+    subject: str
+
+
+def read_token_request(
+    body: bytes, authorization: str | None, known: frozenset[str]
+) -> TokenRequest:
+    """Read JSON, or the form of OAuth2's client credentials as Cognito takes it.
+
+    A client of any id and secret may have every scope. Raises TokenError.
+    """
+    if body.lstrip().startswith(b"{"):
+        asked = _from_json(body)
+    else:
+        asked = _from_form(dict(parse_qsl(body.decode(errors="replace"))), authorization, known)
+    # Cognito writes a scope with a slash.
+    unknown = sorted(set(asked.scope.replace("/", ":").split()) - known)
+    if unknown:
+        raise TokenError(
+            "invalid_scope",
+            f"`{unknown[0]}` is not a scope; the scopes are {', '.join(sorted(known))}.",
+        )
+    return asked
+
+
+def _from_json(body: bytes) -> TokenRequest:
+    try:
+        asked = json.loads(body)
+        scope, organization_id = asked["scope"], asked.get("organization_id")
+        if not isinstance(scope, str):
+            raise TypeError("scope")
+        if organization_id is not None:
+            organization_id = str(uuid.UUID(organization_id))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TokenError(
+            "invalid_request",
+            'The body must be {"scope": "billing:read ..."}, with "organization_id" (a UUID) and'
+            ' "subject" (text) if wanted, or the form of OAuth2 client credentials.',
+        ) from error
+    return TokenRequest(scope, organization_id, str(asked.get("subject", "local")))
+
+
+def _from_form(
+    form: dict[str, str], authorization: str | None, known: frozenset[str]
+) -> TokenRequest:
+    if "grant_type" not in form:
+        raise TokenError("invalid_request", "`grant_type` is required.")
+    if form["grant_type"] != "client_credentials":
+        raise TokenError("unsupported_grant_type", "`grant_type` must be client_credentials.")
+    client = _basic_client(authorization) if authorization else form.get("client_id")
+    if not client:
+        raise TokenError(
+            "invalid_client",
+            "The client must name itself by HTTP Basic, or by `client_id` and `client_secret`.",
+            401,
+        )
+    return TokenRequest(form.get("scope") or " ".join(sorted(known)), None, client)
+
+
+def _basic_client(authorization: str) -> str | None:
+    scheme, _, credentials = authorization.partition(" ")
+    try:
+        text = base64.b64decode(credentials, validate=True).decode()
+    except ValueError:
+        return None
+    return unquote_plus(text.partition(":")[0]) if scheme.lower() == "basic" else None
 
 
 class Issuer:

@@ -13,14 +13,13 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from local.pool import FunctionError, Throttled
+from local.pool import FunctionError, Invoke, Throttled
 from local.template import Function, Queue, Template
 
 # Sooner than the visibility timeout of the template: nobody waits that long at a terminal.
 RETRY_SECONDS = 1.0
 _FAILURES = (FunctionError, Throttled)
 
-Invoke = Callable[[str, Any], Awaitable[Any]]
 logger = logging.getLogger(__name__)
 
 

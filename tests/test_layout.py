@@ -7,6 +7,7 @@ import ast
 import itertools
 import sys
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,16 @@ def test_a_route_is_not_limited_in_its_parameters_and_description() -> None:
         _ROUTE + '    """Say.\n' + "\n    what it does.\n" * 50 + '    """\n' + "    x = 1\n" * 4
     )
     assert not_a_handler(route) == []
+
+
+def test_the_modules_of_the_local_product_do_not_import_in_circles() -> None:
+    uses = {
+        f"local.{path.stem}": {
+            f"local.{name.split('.')[1]}"
+            for name in imports(path.read_text())
+            if name.startswith("local.")
+        }
+        for path in (ROOT / "local").glob("*.py")
+    }
+    assert "local.kafka" in uses["local.triggers"]
+    TopologicalSorter(uses).prepare()

@@ -122,7 +122,7 @@ def list_exchange_rates() -> Reply[rates.ExchangeRates]:
 
 @api.endpoint("GET /v1/exchange-rates/{currency}", "billing:read", refuses=(UnsupportedCurrency,))
 def get_exchange_rate(
-    currency: Annotated[str, Field(description="ISO 4217 code, in any case.")],
+    currency: Annotated[Name, Field(description="ISO 4217 code, in any case.")],
 ) -> Reply[rates.ExchangeRate]:
     """Get the exchange rate of one currency.
 

@@ -18,6 +18,7 @@ from synaxis_billing.errors import (
     TemporarilyUnavailable,
     TooManyRequests,
     Unauthenticated,
+    UnsupportedMediaType,
 )
 from synaxis_billing.idempotency import IdempotencyKeyRequired, IdempotencyKeyReused
 
@@ -96,6 +97,8 @@ def kinds_of(route: Route) -> list[Kind]:
     kinds += route.refuses
     if keys:
         kinds.append(IdempotencyKeyReused)
+    if any(parameter.place == "body" for parameter in route.parameters):
+        kinds.append(UnsupportedMediaType)
     return [*kinds, PayloadTooLarge, TemporarilyUnavailable]
 
 

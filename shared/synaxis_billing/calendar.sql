@@ -4,9 +4,13 @@
 -- api helper
 CREATE OR REPLACE FUNCTION billing.day_start(p_day date, p_timezone text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN (midnight - interval '1 hour') AT TIME ZONE p_timezone >= p_day
-        THEN midnight - interval '1 hour' ELSE midnight END
+    SELECT CASE WHEN (midnight - back) AT TIME ZONE p_timezone >= p_day THEN midnight - back
+        ELSE midnight END
     FROM (SELECT p_day::timestamp AT TIME ZONE p_timezone) AS days (midnight)
+    -- How far the zone's clocks went back in the day before midnight.
+    CROSS JOIN LATERAL (SELECT greatest(
+        ((midnight - interval '24 hours') AT TIME ZONE p_timezone) + interval '24 hours'
+            - (midnight AT TIME ZONE p_timezone), interval '0')) AS changes (back)
 $$;
 
 CREATE OR REPLACE FUNCTION billing.month_start(p_month text, p_timezone text) RETURNS timestamptz

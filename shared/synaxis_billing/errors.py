@@ -8,6 +8,7 @@ BillingError
 ├── NotFound                  404  also for what belongs to another tenant
 ├── Conflict                  409
 ├── PayloadTooLarge           413
+├── UnsupportedMediaType      415
 ├── Misdirected               421  another region holds the organization
 ├── Unprocessable             422
 ├── TooManyRequests           429  this organization alone has too much under way
@@ -20,6 +21,9 @@ A refusal with a code of its own is a subclass beside its noun, such as `HoldNot
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
+
+# More than that tell nobody more, and an answer has its limit.
+MOST_ERRORS = 100
 
 
 class BillingError(Exception):
@@ -98,6 +102,13 @@ class PayloadTooLarge(BillingError):
     code = "payload_too_large"
 
 
+class UnsupportedMediaType(BillingError):
+    """The body is compressed; send it as it is."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_media_type"
+
+
 class Misdirected(BillingError):
     """Another region holds the organization."""
 
@@ -147,8 +158,8 @@ def invalid_field(place: str, pointer: str, rule: str) -> InvalidRequest:
 
 
 def invalid_fields(errors: Sequence[dict[str, str]]) -> InvalidRequest:
-    """Return the refusal of several fields; its detail is the first of them."""
-    return InvalidRequest(_sentence(errors[0]), errors=list(errors))
+    """Return the refusal of several fields, the first 100 of them; its detail is the first."""
+    return InvalidRequest(_sentence(errors[0]), errors=list(errors[:MOST_ERRORS]))
 
 
 def _sentence(error: dict[str, str]) -> str:

@@ -150,7 +150,21 @@ Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000, pattern=_NO_NUL),
 ]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$")]
+# A key as a structured field writes it, https://www.rfc-editor.org/rfc/rfc9651#section-3.3.3.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])+)"')
+
+
+def _unquoted(key: str) -> str:
+    found = _QUOTED.fullmatch(key)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else key
+
+
+# In quotes or without: the same key.
+Key = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]*$"),
+    AfterValidator(_unquoted),
+]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -12,11 +12,17 @@ from synaxis_billing.fields import Answer
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
+# A page of items that are larger has fewer: an answer of Lambda has 6 MB, with every quote escaped.
+LARGEST_PAGE_BYTES = 2_500_000
 # Searched for one page of a filtered list, within the time that a statement has.
 SEARCHED_ROWS = 20_000
 
 
 class Dated(Protocol):
+    """An item of a list."""
+
+    def model_dump_json(self) -> str: ...
+
     @property
     def created_at(self) -> datetime: ...
 
@@ -51,9 +57,20 @@ def paginate[Item: Dated](
     reached = reached_by(cursor, listed, organization_id) if cursor is not None else None
     ends = [instant for instant in (end, reached) if instant is not None]
     items, searched = fetch(min(ends, default=None), limit + 1)
-    if len(items) > limit:
-        items, searched = items[:limit], items[limit - 1].created_at
+    most = min(limit, _fitting(items))
+    if len(items) > most:
+        items, searched = items[:most], items[most - 1].created_at
     return items, next_cursor(listed, organization_id, searched)
+
+
+def _fitting(items: Sequence[Dated]) -> int:
+    """Return how many items fit a page, at least one."""
+    size = 0
+    for count, item in enumerate(items):
+        size += len(item.model_dump_json().encode())
+        if size > LARGEST_PAGE_BYTES:
+            return max(count, 1)
+    return len(items)
 
 
 def reached(value: dict[str, Any]) -> datetime | None:

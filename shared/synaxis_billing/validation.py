@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from synaxis_billing.errors import InvalidRequest, invalid_fields
+from synaxis_billing.errors import MOST_ERRORS, InvalidRequest, invalid_fields
 from synaxis_billing.idempotency import IdempotencyKeyRequired
 
 _KEY = ("/idempotency-key", "/idempotency_key")
@@ -35,7 +35,7 @@ def invalid_request(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
     breaks."""
     found = [_field_error(error) for error in errors]
     if any(error["pointer"].endswith(_KEY) and error["detail"] == "is required" for error in found):
-        return IdempotencyKeyRequired(errors=found)
+        return IdempotencyKeyRequired(errors=found[:MOST_ERRORS])
     return invalid_fields(found)
 
 

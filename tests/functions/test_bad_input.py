@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from local.template import ROOT
 from tests.support.running import Client
 
 GOOD = {"amount_usd": "1", "description": "chat"}
@@ -109,6 +110,57 @@ def test_a_body_that_is_no_json_object_is_refused(
     answer = api.http.post(f"{organization}/charges", content=body, headers=headers)
     assert answer.status_code == 400, answer.text
     assert rule in json.dumps(answer.json()["errors"])
+
+
+def test_a_member_that_is_named_twice_is_refused(api: Client, organization: str) -> None:
+    for body in (
+        b'{"amount_usd": "1", "description": "x", "amount_usd": "2"}',
+        b'{"amount_usd": "1", "description": "x", "metadata": {"a": "1", "a": "2"}}',
+    ):
+        headers = {"content-type": "application/json", "idempotency-key": "bad"}
+        answer = api.http.post(f"{organization}/charges", content=body, headers=headers)
+        _refused(answer, "", "must name each member once")
+
+
+def test_a_compressed_body_is_refused(api: Client, organization: str) -> None:
+    headers = {"content-encoding": "gzip", "idempotency-key": "bad"}
+    answer = api.http.post(f"{organization}/charges", json=GOOD, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_many_mistakes_are_answered_by_the_first_hundred(api: Client) -> None:
+    body = {f"field {number}": 1 for number in range(500)}
+    errors = api.post("/v1/organizations", body).json()["errors"]
+    assert len(errors) == 100
+
+
+def test_no_text_of_a_request_is_without_a_bound() -> None:
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    unbound = []
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                unbound += _unbound(document, parameter["schema"], parameter["name"])
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                unbound += _unbound(document, content["schema"], operation["operationId"])
+    assert unbound == []
+
+
+def _unbound(document: dict[str, Any], schema: dict[str, Any], path: str) -> list[str]:
+    """The paths of the texts of a schema that may have any length and any character."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    found = []
+    if schema.get("type") == "string" and not {"maxLength", "pattern", "enum", "const"} & set(
+        schema
+    ):
+        found = [] if schema.get("format") in ("uuid", "date-time") else [path]
+    for name, field in schema.get("properties", {}).items():
+        found += _unbound(document, field, f"{path}/{name}")
+    for of in [*schema.get("anyOf", []), schema.get("items"), schema.get("additionalProperties")]:
+        if isinstance(of, dict):
+            found += _unbound(document, of, f"{path}[]")
+    return found
 
 
 def test_another_media_type_is_refused_by_name(api: Client, organization: str) -> None:

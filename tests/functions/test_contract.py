@@ -235,3 +235,31 @@ def test_health_needs_no_token(api: Client) -> None:
     answer = api.http.get("/health", headers={"authorization": ""})
     assert answer.status_code == 200
     assert answer.json() == {"database": "ok", "cache": "ok", "rates": "ok"}
+
+
+def test_a_key_in_quotes_is_the_key_without_them(api: Client) -> None:
+    organization = api.new_organization("10")
+    first = api.post(f"{organization}/charges", CHARGE, "same")
+    again = api.post(f"{organization}/charges", CHARGE, '"same"')
+    assert again.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
+    item = {
+        **CHARGE,
+        "organization_id": organization.rpartition("/")[2],
+        "idempotency_key": '"same"',
+    }
+    [result] = api.post("/v1/charges/batch", {"charges": [item]}).json()["results"]
+    assert result["transaction"]["id"] == first.json()["id"]
+
+
+def test_an_invoice_varies_by_the_form_that_is_asked_for(api: Client) -> None:
+    organization = api.new_organization("10")
+    period = {"period_start": "2026-01-01T00:00:00Z", "period_end": "2026-02-01T00:00:00Z"}
+    made = api.post(f"{organization}/invoices", period).json()
+    path = f"{organization}/invoices/{made['id']}"
+    for accept, form in (
+        ("application/pdf;q=0, */*", "application/json"),
+        ("application/json;q=0.5, text/csv", "text/csv; charset=utf-8"),
+    ):
+        answer = api.http.get(path, headers={"accept": accept})
+        assert (answer.headers["content-type"], answer.headers["vary"]) == (form, "Accept")

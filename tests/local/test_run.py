@@ -1,11 +1,14 @@
 """`make run`, as the person at the terminal meets it."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -85,6 +88,56 @@ def test_what_is_no_port_is_one_sentence(home: Path, port: str) -> None:
 def test_a_database_that_does_not_answer_is_one_sentence(home: Path) -> None:
     url = f"postgresql://nobody@127.0.0.1:{servers.free_port()}/none"
     assert "DATABASE_URL cannot be used" in _complaint(start(home, DATABASE_URL=url, REDIS_URL="x"))
+
+
+def test_a_redis_that_does_not_answer_is_said_at_start_in_one_sentence(home: Path) -> None:
+    address = f"127.0.0.1:{servers.free_port()}"
+    process = start(home, REDIS_URL=f"redis://:secret@{address}")
+    with contextlib.closing(Client(wait_until_ready(process, home))) as client:
+        assert client.get("/health").json()["cache"] == "down"
+    _, errors = stop(process)
+    [sentence] = [line for line in errors.splitlines() if "REDIS_URL" in line]
+    assert sentence.startswith("The Redis at REDIS_URL does not answer, so there is no cache:")
+    assert address in sentence
+    assert "secret" not in errors
+
+
+def test_what_is_not_the_url_of_a_redis_is_one_sentence(home: Path) -> None:
+    assert "REDIS_URL is not the URL of a Redis" in _complaint(start(home, REDIS_URL="127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("seller", "reason"),
+    [("Acme", "Invalid JSON"), ('{"address": "x"}', "name: Field required"), ("[]", "it: ")],
+)
+def test_a_seller_that_cannot_be_read_is_one_sentence(home: Path, seller: str, reason: str) -> None:
+    complaint = _complaint(start(home, INVOICE_SELLER=seller))
+    assert complaint.startswith("INVOICE_SELLER must be JSON such as")
+    assert reason in complaint
+
+
+def test_invoices_name_the_seller_that_is_set_and_else_a_complete_example(home: Path) -> None:
+    with running(home) as url, contextlib.closing(Client(url)) as client:
+        example = _seller_of_a_draft(client)
+        assert all(example[name] for name in ("name", "address", "tax_id"))
+    with (
+        running(home, INVOICE_SELLER='{"name": "Ours", "tax_id": "X1"}') as url,
+        contextlib.closing(Client(url)) as client,
+    ):
+        seller = _seller_of_a_draft(client)
+        assert (seller["name"], seller["tax_id"], seller["address"]) == ("Ours", "X1", None)
+
+
+def _seller_of_a_draft(client: Client) -> dict[str, Any]:
+    organization = client.new_organization("10")
+    client.post(f"{organization}/charges", CHARGE, "k").raise_for_status()
+    period = {
+        "period_start": "2026-01-01T00:00:00Z",
+        "period_end": datetime.now(UTC).isoformat(),
+    }
+    draft = client.post(f"{organization}/invoices", period).raise_for_status()
+    seller: dict[str, Any] = draft.json()["seller"]
+    return seller
 
 
 def test_a_stale_lock_of_a_dead_server_does_not_matter(home: Path) -> None:

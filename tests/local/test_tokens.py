@@ -114,3 +114,82 @@ def test_no_page_of_another_site_gets_tokens_or_invokes_functions(origin: str, a
 
 def test_an_event_that_is_no_json_is_refused(api: Client) -> None:
     assert api.http.post("/_local/invoke/UpkeepFunction", content=b"?").status_code == 400
+
+
+FORM = {"grant_type": "client_credentials", "scope": "billing:read billing:charge"}
+
+
+def _claims_of(token: dict[str, Any]) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token["access_token"], options={"verify_signature": False})
+    return claims
+
+
+@pytest.mark.parametrize("named_by", ["basic", "form"])
+def test_the_form_of_client_credentials_gets_a_token_as_from_cognito(
+    named_by: str, api: Client
+) -> None:
+    client = {"client_id": "gateway", "client_secret": "any"}
+    asked: dict[str, Any] = {"data": FORM | client}
+    if named_by == "basic":
+        asked = {"data": FORM, "auth": ("gateway", "any")}
+    issued = httpx.post(f"{api.url}/_local/token", **asked)
+    assert (issued.status_code, issued.headers["cache-control"]) == (200, "no-store")
+    token = issued.json()
+    assert set(token) == {"access_token", "token_type", "expires_in"}
+    assert token["token_type"] == "Bearer"
+    claims = _claims_of(token)
+    assert (claims["sub"], claims["scope"]) == ("gateway", FORM["scope"])
+    assert claims["exp"] - claims["iat"] == token["expires_in"]
+
+
+def test_a_scope_that_is_written_as_cognito_writes_it_opens_a_route(api: Client) -> None:
+    form = FORM | {"scope": "billing/platform billing/read"}
+    issued = httpx.post(f"{api.url}/_local/token", data=form, auth=("gateway", "any")).json()
+    rates = httpx.get(
+        f"{api.url}/v1/exchange-rates",
+        headers={"authorization": f"Bearer {issued['access_token']}"},
+    )
+    assert rates.status_code == 200
+
+
+def test_a_form_without_scopes_gets_every_scope(api: Client) -> None:
+    form = {"grant_type": "client_credentials"}
+    issued = httpx.post(f"{api.url}/_local/token", data=form, auth=("gateway", "any"))
+    assert set(_claims_of(issued.json())["scope"].split()) == {
+        "billing:platform",
+        "billing:charge",
+        "billing:topup",
+        "billing:admin",
+        "billing:read",
+    }
+
+
+@pytest.mark.parametrize("sent", ["json", "data"])
+def test_an_unknown_scope_is_refused_and_named(sent: str, api: Client) -> None:
+    asked: dict[str, Any] = {sent: FORM | {"scope": "billing:read billing:raed"}}
+    refused = httpx.post(f"{api.url}/_local/token", auth=("gateway", "any"), **asked)
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "invalid_scope"
+    assert "`billing:raed`" in refused.json()["error_description"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "status"),
+    [
+        ({"grant_type": "password"}, "unsupported_grant_type", 400),
+        ({"grant_type": ""}, "invalid_request", 400),
+        ({"client_id": ""}, "invalid_client", 401),
+    ],
+)
+def test_a_form_that_oauth_refuses_is_refused_by_its_code(
+    changes: dict[str, str], code: str, status: int, api: Client
+) -> None:
+    form = {**FORM, "client_id": "gateway", "client_secret": "any", **changes}
+    refused = httpx.post(f"{api.url}/_local/token", data=form)
+    assert (refused.status_code, refused.json()["error"]) == (status, code)
+
+
+def test_the_address_of_the_product_leads_to_its_documents(api: Client) -> None:
+    led = httpx.get(api.url)
+    assert (led.status_code, led.headers["location"]) == (307, "/docs")
+    assert httpx.get(api.url, follow_redirects=True).status_code == 200

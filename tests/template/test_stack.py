@@ -277,7 +277,7 @@ def test_nothing_is_reserved_unless_asked_for_and_then_what_the_manual_says() ->
         )
 
     assert reserved() == 0
-    manual = (ROOT / "docs/operate.md").read_text()
+    manual = (ROOT / "docs/configure.md").read_text()
     assert f"{reserved(ReserveConcurrency='true')} of the account's concurrency" in manual
 
 
@@ -324,9 +324,9 @@ ALARMS = of_type("AWS::CloudWatch::Alarm")
 def test_an_alarm_tells_somebody_and_says_where_to_read_on(name: str) -> None:
     alarm = properties(name)
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
-    section = re.search(r"\(docs/operate\.md, ([^)]+)\)", alarm["AlarmDescription"])
+    section = re.search(r"\(docs/monitor\.md, ([^)]+)\)", alarm["AlarmDescription"])
     assert section
-    manual = (ROOT / "docs/operate.md").read_text()
+    manual = (ROOT / "docs/monitor.md").read_text()
     assert f"\n## {section[1]}\n" in manual
     assert name in manual
 

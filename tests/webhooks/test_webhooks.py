@@ -102,6 +102,7 @@ def claim(db: psycopg.Connection) -> list[Signed]:
 
 def attempt(of: Signed, code: int | None = None, error: str | None = None) -> Attempt:
     return Attempt(
+        organization_id=of.organization_id,
         event_id=of.event_id,
         endpoint_id=of.endpoint_id,
         lease=of.lease,
@@ -583,6 +584,7 @@ def test_an_inner_address_is_refused_when_it_is_registered(
 def request_to(url: str) -> Signed:
     claimed = {
         "lease": str(uuid4()),
+        "organization_id": str(UUID(int=1)),
         "event_id": str(uuid4()),
         "endpoint_id": str(uuid4()),
         "url": url,

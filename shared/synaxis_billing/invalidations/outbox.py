@@ -8,11 +8,11 @@ of order does no harm.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID, uuid4
 
 import psycopg
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from synaxis_billing import procedures
 from synaxis_billing.cache import Cache, Unreachable
@@ -65,17 +65,21 @@ Publish = Callable[[Sequence[Message]], None]
 type InvalidationScope = Literal["region", "global"]
 
 
+# Shorter than the longest key that the product makes.
+CacheName = Annotated[str, StringConstraints(max_length=512, pattern=r"^[\x20-\x7e]*$")]
+
+
 class CacheInvalidationRequest(Request):
     """Cached values of an organization to invalidate: keys, a pattern, tags, or all of them when
     none is named. `global` includes every region."""
 
     organization_id: UUID | None = None
     """Id of the organization; the one that the keys or the pattern name if it is left out."""
-    keys: tuple[str, ...] = Field((), max_length=1000)
+    keys: tuple[CacheName, ...] = Field((), max_length=1000)
     """Keys such as tenant:{uuid}:organization."""
-    pattern: str | None = None
+    pattern: CacheName | None = None
     """Pattern such as tenant:{uuid}:spending:*."""
-    tags: tuple[str, ...] = Field((), max_length=100)
+    tags: tuple[CacheName, ...] = Field((), max_length=100)
     """Tags of values."""
     everywhere: bool = Field(False, alias="global", strict=True)
     """Whether the values are invalidated in every region."""

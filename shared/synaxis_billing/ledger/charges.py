@@ -101,8 +101,8 @@ def charge(
         # The LLM request was counted under another key, or another call with this key was quicker;
         # the batch tells.
         arguments["organization_id"] = str(organization_id)
-        [outcome] = procedures.call(
-            db, "charge_batch", tenant=caller.tenant, charges=Jsonb([arguments])
+        [outcome] = procedures.call_procedure(
+            db, "spend_batch", tenant=caller.tenant, charges=Jsonb([arguments])
         )
     # A new charge's answer leaves out what is known here.
     known = {name: arguments.get(name) for name in Transaction.model_fields} | {
@@ -128,7 +128,7 @@ def charge_batch(
         results.append(None)
         valid.append(_batch_arguments(caller, item))
     outcomes = iter(
-        procedures.call(db, "charge_batch", tenant=caller.tenant, charges=Jsonb(valid))
+        procedures.call_procedure(db, "spend_batch", tenant=caller.tenant, charges=Jsonb(valid))
         if valid
         else []
     )

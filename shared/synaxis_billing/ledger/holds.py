@@ -14,7 +14,7 @@ from pydantic import Field
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
-from synaxis_billing.fields import UNNAMED, Money, Request, Text, Time, Usd
+from synaxis_billing.fields import UNNAMED, Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
 from synaxis_billing.ledger.turns import spend
@@ -67,8 +67,8 @@ class ReleaseRequest(Request):
     hold_id: UUID
 
 
-class Hold(Used):
-    """Credit that is reserved for a call whose cost is not known yet."""
+class Reservation(Answer):
+    """Reserved credit, and what became of it."""
 
     id: UUID
     organization_id: UUID
@@ -86,6 +86,11 @@ class Hold(Used):
     """What the hold is for."""
     initiated_by: str | None
     """Who asked for it: the `sub` of the token."""
+
+
+class Hold(Used, Reservation):
+    """Credit that is reserved for a call whose cost is not known yet."""
+
     tokens: int | None
     """Number of tokens that the call may use, if it was said."""
     created_at: Time

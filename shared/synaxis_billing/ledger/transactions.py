@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, PaymentRequired
-from synaxis_billing.fields import Money, Time
+from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import Rated, UsageFilter
@@ -41,8 +41,8 @@ class TransactionNotFound(NotFound):
     code = "transaction_not_found"
 
 
-class Transaction(Rated):
-    """`amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd."""
+class Change(Answer):
+    """A change of an organization's credit."""
 
     id: UUID
     organization_id: UUID
@@ -64,6 +64,11 @@ class Transaction(Rated):
     """Id of the hold that a charge captured."""
     refunded_transaction_id: UUID | None
     """Id of the charge that a refund gives back."""
+
+
+class Transaction(Rated, Change):
+    """`amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd."""
+
     tokens: int | None
     """Number of tokens that a charged call used."""
     hash: str

@@ -42,3 +42,13 @@ BEGIN
         PERFORM pg_logical_emit_message(true, '', '');
     END IF;
 END $$;
+
+-- Charge a batch, and let its organizations go before the answer is sent: a caller that stops reading must not
+-- hold them.
+-- api
+CREATE OR REPLACE PROCEDURE billing.spend_batch(INOUT p_answer json[], p_tenant text, p_charges jsonb)
+LANGUAGE plpgsql AS $$
+BEGIN
+    p_answer := billing.charge_batch(p_tenant, p_charges);
+    COMMIT;
+END $$;

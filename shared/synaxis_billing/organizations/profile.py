@@ -64,6 +64,23 @@ class Tax(Request):
     """Whether the organization owes the tax itself, so that invoices add none."""
 
 
+# Names that PostgreSQL takes for an abbreviation of a fixed offset, and others for a zone with
+# summer time, each with the zone to use.
+AMBIGUOUS_ZONES = {
+    "CET": "Europe/Brussels",
+    "EET": "Europe/Athens",
+    "MET": "Europe/Brussels",
+    "WET": "Europe/Lisbon",
+}
+
+
+def _unambiguous(timezone: str) -> str:
+    if instead := AMBIGUOUS_ZONES.get(timezone.upper()):
+        raise ValueError(f"must be {instead} in place of {timezone}, which has two meanings")
+    return timezone
+
+
+Timezone = Annotated[Name, AfterValidator(_unambiguous)]
 # Only a message that arrives tells more.
 _EMAIL = r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}$"
 Email = Annotated[
@@ -87,7 +104,7 @@ class NewOrganization(Request):
     """ISO 4217 code of the currency of invoices, in any case."""
     id: UUID | None = None
     """Id of your choosing; the server makes one if it is left out."""
-    timezone: Name = "UTC"
+    timezone: Timezone = "UTC"
     """IANA time zone, in which days, months and due dates are."""
     region: Name | None = None
     """Region that is to hold the organization; the one that is asked if it is left out."""
@@ -114,7 +131,7 @@ class OrganizationChange(Request):
     status: OrganizationStatus = UNNAMED
     credit_limit_usd: UsdOrZero = UNNAMED
     billing_currency: CurrencyCode = UNNAMED
-    timezone: Name = UNNAMED
+    timezone: Timezone = UNNAMED
     region: Name | None = UNNAMED
     low_balance_threshold_usd: UsdOrZero | None = UNNAMED
     tax: Tax | None = UNNAMED
@@ -129,20 +146,20 @@ class Organization(Answer):
 
     id: UUID
     """Id of the organization."""
-    external_id: str | None
-    """Your own id of the organization."""
     name: str
     """Name that invoices print."""
+    billing_currency: str
+    """ISO 4217 code of the currency of invoices."""
+    timezone: str
+    """IANA time zone, in which days, months and due dates are."""
+    external_id: str | None
+    """Your own id of the organization."""
     email: str | None
     """Address to which letters about invoices go."""
     status: OrganizationStatus
     """Whether it may charge: a suspended or closed one is refused new charges and holds."""
     credit_limit_usd: Money
     """How far charges may take the balance below zero, in US dollars."""
-    billing_currency: str
-    """ISO 4217 code of the currency of invoices."""
-    timezone: str
-    """IANA time zone, in which days, months and due dates are."""
     region: str | None
     """Region that holds the organization, if it was given."""
     low_balance_threshold_usd: Money | None

@@ -395,6 +395,14 @@ BEGIN
     END IF;
 END $$;
 
+CREATE PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    p_answer := billing.charge_batch(p_tenant, p_charges);
+    COMMIT;
+END $$;
+
 CREATE TABLE billing.unpriced_usage (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1067,6 +1075,10 @@ REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, 
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_app;
 
+REVOKE ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) FROM PUBLIC;
+GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_ledger;
+GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_app;
+
 GRANT SELECT,INSERT ON TABLE billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.unpriced_usage TO synaxis_eraser;
 
@@ -1396,6 +1408,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
+-- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
+--     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
 -- billing.spend_log_json(s billing.spend_logs)
@@ -1444,7 +1458,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
--- billing.webhook_attempted(p_tenant text, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
+-- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()
 --     RETURNS interval[], for synaxis_ledger

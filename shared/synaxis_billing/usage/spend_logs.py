@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Money, Time
+from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.usage.dimensions import PricedUsage, Rated, UsageFilter, usage_arguments
 
@@ -18,8 +18,8 @@ class SpendLogRequest(PricedUsage):
     `model`."""
 
 
-class SpendLog(Rated):
-    """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
+class Spent(Answer):
+    """What a call cost, and what paid."""
 
     id: UUID
     organization_id: UUID
@@ -27,6 +27,11 @@ class SpendLog(Rated):
     """Id of the charge that paid; null for spend that was logged without a charge."""
     amount_usd: Money
     """Cost of the call in US dollars."""
+
+
+class SpendLog(Rated, Spent):
+    """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
+
     tokens: int
     """Number of tokens that the call used; 0 if it did not say."""
     created_at: Time

@@ -31,6 +31,7 @@ class Signed(Answer):
     """A request that is ready to be sent while its signature's time is accepted, for a few
     minutes."""
 
+    organization_id: UUID
     event_id: UUID
     endpoint_id: UUID
     lease: UUID
@@ -42,6 +43,7 @@ class Signed(Answer):
 class Attempt(Answer):
     """The result of sending; `error` is the reason of a failure."""
 
+    organization_id: UUID
     event_id: UUID
     endpoint_id: UUID
     lease: UUID
@@ -77,6 +79,7 @@ def sign(claimed: dict[str, Any], now: datetime) -> Signed:
         for secret in claimed["secrets"]
     ]
     return Signed(
+        organization_id=claimed["organization_id"],
         event_id=claimed["event_id"],
         endpoint_id=claimed["endpoint_id"],
         lease=claimed["lease"],
@@ -96,7 +99,10 @@ def send(request: Signed, *, private: bool) -> Attempt:
     """Send once; a redirect is a failure. `private` also allows http, and addresses that are not on
     the public internet."""
     attempt = Attempt(
-        event_id=request.event_id, endpoint_id=request.endpoint_id, lease=request.lease
+        organization_id=request.organization_id,
+        event_id=request.event_id,
+        endpoint_id=request.endpoint_id,
+        lease=request.lease,
     )
     if not private and request.url.startswith("http://"):
         return attempt.model_copy(update={"error": "its URL does not begin with https://"})
@@ -121,6 +127,7 @@ def record(db: psycopg.Connection, attempt: Attempt) -> str:
         db,
         "webhook_attempted",
         tenant="*",
+        organization_id=attempt.organization_id,
         event_id=attempt.event_id,
         endpoint_id=attempt.endpoint_id,
         lease=attempt.lease,

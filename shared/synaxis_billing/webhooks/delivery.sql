@@ -39,6 +39,7 @@ BEGIN
     )
     SELECT json_agg(json_build_object(
         'lease', c.lease,
+        'organization_id', c.organization_id,
         'event_id', v.id,
         'endpoint_id', e.id,
         'url', e.url,
@@ -59,8 +60,8 @@ END $$;
 -- 'retried', 'failed' or 'disabled'; 'forgotten' for an attempt whose lease has ended.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_attempted(
-    p_tenant text, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code int, p_error text,
-    p_patience interval
+    p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid,
+    p_status_code int, p_error text, p_patience interval
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
@@ -75,7 +76,8 @@ BEGIN
         -- Random, so that a recovered endpoint does not receive everything at once.
         next_attempt_at = v_now
             + coalesce((billing.webhook_delays())[attempts], '0') * (1 + random() / 10)
-    WHERE event_id = p_event_id AND endpoint_id = p_endpoint_id AND lease = p_lease
+    WHERE organization_id = p_organization_id AND event_id = p_event_id AND endpoint_id = p_endpoint_id
+        AND lease = p_lease
     RETURNING * INTO d;
     IF NOT FOUND THEN
         RETURN 'forgotten';

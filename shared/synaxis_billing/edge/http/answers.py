@@ -7,9 +7,17 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from synaxis_billing.errors import BillingError, TemporarilyUnavailable, TooManyRequests
+from synaxis_billing.errors import (
+    BillingError,
+    InvalidRequest,
+    TemporarilyUnavailable,
+    TooManyRequests,
+)
 
 RETRY_AFTER_SECONDS = 1
+# Lambda returns 6 MB, the headers with it.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LARGEST_ANSWER_BYTES = 6 * 1024 * 1024 - 16 * 1024
 
 
 class File(NamedTuple):
@@ -31,19 +39,40 @@ class Reply[Body: BaseModel](NamedTuple):
     file: File | None = None
 
 
-def answer(reply: Reply[Any], status: int) -> dict[str, Any]:
-    """Return a route's answer in payload format 2.0."""
+def answer(reply: Reply[Any], status: int, varies: bool) -> dict[str, Any]:
+    """Return a route's answer in payload format 2.0; `varies` by the Accept header.
+
+    Raises InvalidRequest for one that Lambda cannot return.
+    """
     if reply.file is not None:
-        return answer_file(reply.file, {"vary": "Accept"})
+        return _fitting(answer_file(reply.file, {"vary": "Accept"}))
     headers = {"content-type": "application/json"}
+    if varies:
+        headers["vary"] = "Accept"
     if reply.replayed:
         headers["idempotency-replayed"] = "true"
-    return {
-        "statusCode": reply.status or status,
-        "headers": headers,
-        "body": reply.body.model_dump_json(by_alias=True),
-        "isBase64Encoded": False,
-    }
+    return _fitting(
+        {
+            "statusCode": reply.status or status,
+            "headers": headers,
+            "body": reply.body.model_dump_json(by_alias=True),
+            "isBase64Encoded": False,
+        }
+    )
+
+
+def _fitting(answered: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an answer that is too large as the JSON that Lambda returns."""
+    body = answered["body"]
+    # Few bodies are near the limit: those are counted as they will be sent, with every escape.
+    if len(body) > LARGEST_ANSWER_BYTES // 6 and (
+        len(json.dumps(body, ensure_ascii=False).encode()) > LARGEST_ANSWER_BYTES
+    ):
+        raise InvalidRequest(
+            "The answer would be larger than 6 MB: ask for a shorter period, a smaller limit or"
+            " fewer dimensions."
+        )
+    return answered
 
 
 def problem(error: BillingError, request_id: str) -> dict[str, Any]:

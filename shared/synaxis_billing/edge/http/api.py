@@ -129,7 +129,9 @@ class Api:
             if route.invalidates:
                 _drain()
             return (
-                answer_file(reply, {}) if isinstance(reply, File) else answer(reply, route.status)
+                answer_file(reply, {})
+                if isinstance(reply, File)
+                else answer(reply, route.status, varies=bool(route.also))
             )
         except BillingError as error:
             return problem(error, request_id)

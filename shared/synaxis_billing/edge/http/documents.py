@@ -5,22 +5,23 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from synaxis_billing.edge.http.answers import File, Reply
+from synaxis_billing.edge.http.negotiation import preferred
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.invoices.documents.model import InvoiceDocument
 
+JSON = "application/json"
 DOCUMENTS = PDF, CSV = "application/pdf", "text/csv"
 
 
 def represent[Body: BaseModel](
     accept: str, body: Body, document: Callable[[], InvoiceDocument]
 ) -> Reply[Body]:
-    """Return the first of these types that `accept` names; JSON if it names neither."""
-    for item in accept.lower().split(","):
-        media_type = item.partition(";")[0].strip()
-        if media_type == PDF:
-            return Reply(body, file=_pdf(document()))
-        if media_type == CSV:
-            return Reply(body, file=_csv(document()))
+    """Return the form that `accept` prefers; JSON if it names none of them."""
+    media_type = preferred(accept, (JSON, *DOCUMENTS))
+    if media_type == PDF:
+        return Reply(body, file=_pdf(document()))
+    if media_type == CSV:
+        return Reply(body, file=_csv(document()))
     return Reply(body)
 
 

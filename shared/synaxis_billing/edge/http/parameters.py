@@ -2,7 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from synaxis_billing.fields import Instant, Key
 from synaxis_billing.paging import DEFAULT_LIMIT, LARGEST_LIMIT
@@ -29,6 +29,9 @@ def _number(text: object) -> object:
 
 _KEY = "The same for each try of one request: a retry with it gets the first answer again."
 
+# Base64url: that of another list is refused where it is read.
+CursorText = Annotated[str, StringConstraints(max_length=512)]
+
 IdempotencyKey = Annotated[Key, Header("idempotency-key"), Field(description=_KEY)]
 OptionalIdempotencyKey = Annotated[Key | None, Header("idempotency-key"), Field(description=_KEY)]
 Accept = Annotated[str, Header("accept")]
@@ -48,5 +51,7 @@ Limit = Annotated[
     Query(),
 ]
 Cursor = Annotated[
-    str | None, Query(), Field(description="`next_cursor` of the page before; none for the first.")
+    CursorText | None,
+    Query(),
+    Field(description="`next_cursor` of the page before; none for the first."),
 ]

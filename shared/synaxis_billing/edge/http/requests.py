@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+import json
 from typing import Any
 
 from pydantic_core import from_json
 
-from synaxis_billing.errors import InvalidRequest, invalid_field
+from synaxis_billing.errors import InvalidRequest, UnsupportedMediaType, invalid_field
 
 Event = dict[str, Any]
 
@@ -29,10 +30,15 @@ def require_request(event: Event) -> None:
 
 
 def json_body(event: Event) -> dict[str, Any] | None:
-    """Return the body, a JSON object in UTF-8; None where there is none. Raises InvalidRequest."""
+    """Return the body, a JSON object in UTF-8; None where there is none.
+
+    Raises InvalidRequest, UnsupportedMediaType.
+    """
     body = event.get("body")
     if not body:
         return None
+    if event["headers"].get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType
     media_type = event["headers"].get("content-type", "application/json")
     if media_type.partition(";")[0].strip().lower() != "application/json":
         raise _invalid_body("must be JSON, with Content-Type: application/json")
@@ -45,9 +51,20 @@ def json_body(event: Event) -> dict[str, Any] | None:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise _invalid_body(f"must be JSON: {error}") from error
+    # The parser above keeps the last of two members of one name.
+    json.loads(body, object_pairs_hook=_unique)
     if not isinstance(value, dict):
         raise _invalid_body("must be a JSON object")
     return value
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise _invalid_body(f"must name each member once, and names {json.dumps(twice)} again")
+    return found
 
 
 def _invalid_body(rule: str) -> InvalidRequest:

@@ -1,0 +1,125 @@
+"""An organization with too much under way refuses, and takes nothing from the others."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from synaxis_billing import procedures
+from synaxis_billing.errors import TooManyRequests
+from synaxis_billing.ledger.transactions import Transaction
+from tests.conftest import Database
+from tests.support import steps
+from tests.support.running import wait_until
+
+PLACES = 8
+
+
+@contextlib.contextmanager
+def locked(database: Database, organization_id: UUID) -> Iterator[None]:
+    """Another transaction holds the organization's row."""
+    with database.admin() as admin, admin.transaction():
+        admin.execute(
+            "SELECT FROM billing.organizations WHERE id = %s FOR UPDATE", [organization_id]
+        )
+        yield
+
+
+def waiting(database: Database) -> int:
+    """How many calls wait for a row."""
+    with database.admin() as admin:
+        row = admin.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND datname = current_database() AND usename = 'synaxis_app'"
+        ).fetchone()
+    assert row
+    return int(row[0])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procedures, "PATIENCE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_ninth_call_of_an_organization_is_refused_and_others_go_on(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        busy, other = steps.new_organization(db, "100"), steps.new_organization(db, "100")
+        held = steps.hold(db, busy, "1")
+        charged = steps.charge(db, busy, "1")
+
+        def charge(_: int) -> Transaction:
+            with database.connect() as own:
+                return steps.charge(own, busy, "1")
+
+        with ThreadPoolExecutor(PLACES) as pool:
+            with locked(database, busy):
+                under_way = [pool.submit(charge, number) for number in range(PLACES)]
+                wait_until(lambda: waiting(database) == PLACES)
+                for refused in (
+                    lambda: steps.charge(db, busy, "1", "ninth"),
+                    lambda: steps.hold(db, busy, "1"),
+                    lambda: steps.capture(db, held, "1"),
+                    lambda: steps.release(db, held),
+                    lambda: steps.top_up(db, busy, "1"),
+                    lambda: steps.refund(db, charged),
+                    lambda: steps.adjust(db, busy, "1"),
+                    lambda: steps.log_spend(db, busy, "1"),
+                ):
+                    with pytest.raises(TooManyRequests):
+                        refused()
+                assert steps.charge(db, other, "1").balance_after_usd == 99
+            assert len({one.result().id for one in under_way}) == PLACES
+        # What was refused had no effect, and its key is free.
+        assert steps.charge(db, busy, "1", "ninth").balance_after_usd == 99 - PLACES - 1
+    assert database.audit().whole
+
+
+def test_a_call_waits_outside_of_the_database_for_a_place(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_back = threading.Event()
+    monkeypatch.setattr(time, "sleep", lambda _: came_back.set())
+    with database.connect() as db:
+        busy = steps.new_organization(db, "100")
+
+    def charge(number: int) -> Transaction:
+        with database.connect() as own:
+            return steps.charge(own, busy, "1", f"key {number}")
+
+    with ThreadPoolExecutor(PLACES + 1) as pool:
+        with locked(database, busy):
+            under_way = [pool.submit(charge, number) for number in range(PLACES + 1)]
+            assert came_back.wait(60)
+        assert len({one.result().id for one in under_way}) == PLACES + 1
+    assert database.audit().whole
+
+
+def test_a_batch_whose_answer_nobody_reads_holds_no_organization(database: Database) -> None:
+    with database.connect() as db, contextlib.closing(database.connect()) as silent:
+        organization_id = steps.new_organization(db, "1000")
+        # More than the buffers between the server and its client take.
+        items = [
+            {
+                "organization_id": str(organization_id),
+                "idempotency_key": f"key {number}",
+                "fingerprint": "\\xab",
+                "amount_usd": "0.01",
+                "description": "水" * 2000,
+            }
+            for number in range(1000)
+        ]
+        statement = b"CALL billing.spend_batch(NULL, '*', $1)"
+        silent.pgconn.nonblocking = 1
+        silent.pgconn.send_query_params(statement, [json.dumps(items).encode()])
+        wait_until(lambda: silent.pgconn.flush() == 0)
+        wait_until(lambda: steps.available(db, organization_id) == 990)
+        assert steps.charge(db, organization_id, "1").balance_after_usd == 989
+    assert database.audit().whole
