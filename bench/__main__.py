@@ -68,6 +68,7 @@ def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
     pgbench, call = stand.one_client()
     statements = stand.five_statements()
     bare, handler = stand.handler()
+    amount, tokens = stand.by_tokens()
     rows = [
         _rate("charge, psycopg, 1 client", call, "the same call, pgbench", pgbench, 0.6),
         _rate("charge, psycopg, 1 client", call, "five-statement transaction", statements, None),
@@ -78,6 +79,14 @@ def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
             handler / bare,
             "<= 1.5",
             handler / bare <= 1.5,
+        ),
+        Row(
+            "charge by tokens",
+            f"{tokens * 1e6:,.0f} us",
+            f"charge by amount {amount * 1e6:,.0f} us",
+            tokens / amount,
+            "<= 1.15",
+            tokens / amount <= 1.15,
         ),
     ]
     # Before the batches, whose millions of rows would keep the server busy behind the others.
