@@ -22,6 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from local.database import ship_prices
 from local.servers import postgres_binaries
 from local.template import ROOT, read
 from synaxis_billing import procedures
@@ -32,7 +33,7 @@ from synaxis_billing.organizations import profile
 CALLER = Caller(tenant="*", subject="bench")
 ORGANIZATIONS = 1000
 ROUNDS = 3
-USAGE = {
+USAGE: dict[str, Any] = {
     "amount_usd": "0.00012345",
     "description": "chat completion",
     "model": "gpt-4o",
@@ -40,6 +41,11 @@ USAGE = {
     "tokens": 418,
     "team_id": "0190b8a2-7c11-7d3e-9a51-3f2b6c8d9e04",
     "virtual_key_id": "0190b8a2-7c11-7d3e-9a51-3f2b6c8d9e05",
+}
+# The same call by its tokens, which the shipped price list prices.
+TOKENS = {
+    **{name: of for name, of in USAGE.items() if name not in ("amount_usd", "tokens")},
+    "usage": {"input": 374, "output": 44},
 }
 HERE = Path(__file__).parent
 
@@ -69,6 +75,17 @@ class Stand:
             organization_id = self._organization(db)
             db.commit()
             return self._rate(self._five, db, statements, organization_id)
+
+    def by_tokens(self) -> tuple[float, float]:
+        """The median seconds of a charge by its amount and of one by its tokens, in turns."""
+        ship_prices(self.app_url)
+        amount, tokens = [], []
+        ends = time.monotonic() + 2 * self.seconds
+        with self._connect() as db:
+            while time.monotonic() < ends:
+                amount.append(_timed(self._charge, db))
+                tokens.append(_timed(self._charge, db, TOKENS))
+        return statistics.median(amount), statistics.median(tokens)
 
     def handler(self) -> tuple[float, float]:
         """The median seconds of a bare call and of the whole handler, taken in turns."""
@@ -127,10 +144,10 @@ class Stand:
         credit.top_up(db, CALLER, organization_id, "first", topup)
         return organization_id
 
-    def _charge(self, db: psycopg.Connection) -> None:
+    def _charge(self, db: psycopg.Connection, usage: dict[str, Any] = USAGE) -> None:
         number = next(self._numbers)
         arguments = {
-            **USAGE,
+            **usage,
             "idempotency_key": f"call {number}",
             "request_id": f"call {number}",
             "fingerprint": "\\x" + "ab" * 32,

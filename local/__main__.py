@@ -23,7 +23,7 @@ from rich.table import Column, Table
 
 from local import children, month_end, sam, servers, streams, template
 from local.connections import Complaints, Listener, Protocol
-from local.database import prepare
+from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
 from synaxis_billing.invoices.invoices import Party
@@ -61,6 +61,7 @@ def run() -> None:
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
         }
+        ship_prices(environment["DATABASE_URL"])
         redis_urls = _redis_urls(stack, regions)
 
         def gateways() -> dict[int, Gateway]:

@@ -32,10 +32,11 @@ GROUND_ROOTS = {*sys.stdlib_module_names, PACKAGE, "pydantic", "pydantic_core"}
 BASE = {"procedures", "cache", "web"}
 # The nouns that each noun may use.
 NOUNS: dict[str, set[str]] = {
-    "usage": {"organizations"},
-    "ledger": {"usage"},
+    "usage": {"organizations", "prices"},
+    "ledger": {"prices", "usage"},
     "organizations": {"rates"},
     "rates": set(),
+    "prices": set(),
     "invoices": {"organizations", "rates"},
     "webhooks": set(),
     "invalidations": set(),

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from synaxis_billing.caller import Caller
+from synaxis_billing.edge.charging import reply_to_batch, reply_to_charge
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
@@ -14,6 +15,8 @@ from synaxis_billing.ledger.transactions import (
     OrganizationSuspended,
     Transaction,
 )
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.prices.usage import PriceUnknown
 from synaxis_billing.usage import spend_logs
 
 handler = api = Api()
@@ -25,17 +28,20 @@ HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
     f"POST {ORGANIZATION}/charges",
     "billing:charge",
     status=201,
+    other=202,
     refuses=(InsufficientCredits, OrganizationSuspended, Conflict),
 )
 def create_charge(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
-) -> Reply[Transaction]:
+) -> Reply[Transaction | Unpriced]:
     """Charge an organization for a call.
 
     Takes the amount from the balance and counts the spend in one transaction. Give `request_id`,
-    the id of the LLM call, and the call is charged once, whichever key or route it comes by.
+    the id of the LLM call, and the call is charged once, whichever key or route it comes by. The
+    amount is `amount_usd`, or the price of the tokens in `usage`; usage whose model has no price
+    yet is kept, answered by 202, and charged when the price comes.
     """
-    return Reply(*charges.charge(connection(), caller, organization_id, key, body))
+    return reply_to_charge(*charges.charge(connection(), caller, organization_id, key, body))
 
 
 @api.endpoint("POST /v1/charges/batch", "billing:charge")
@@ -45,15 +51,14 @@ def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.
     Answers one result per charge, in order. A failed charge does not affect the others. Each has
     the `idempotency_key` that it would have had alone.
     """
-    results = charges.charge_batch(connection(), caller, body)
-    return Reply(charges.BatchAnswer(results=results))
+    return reply_to_batch(charges.charge_batch(connection(), caller, body))
 
 
 @api.endpoint(
     f"POST {ORGANIZATION}/holds",
     "billing:charge",
     status=201,
-    refuses=(InsufficientCredits, OrganizationSuspended),
+    refuses=(InsufficientCredits, OrganizationSuspended, PriceUnknown),
 )
 def create_hold(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
@@ -85,6 +90,7 @@ def update_hold(
     f"POST {HOLD}/capture",
     "billing:charge",
     status=201,
+    other=202,
     refuses=(holds.HoldNotFound, InsufficientCredits, Conflict, holds.CaptureExceedsHold),
 )
 def capture_hold(
@@ -93,13 +99,16 @@ def capture_hold(
     hold_id: UUID,
     key: IdempotencyKey,
     body: holds.CaptureRequest,
-) -> Reply[Transaction]:
+) -> Reply[Transaction | Unpriced]:
     """Capture a hold: charge what the call did cost.
 
     Charges at most the held amount and frees the rest at once. A hold that has expired can still be
-    captured if the credit is still available. Usage that is left out is that of the hold.
+    captured if the credit is still available. Usage that is left out is that of the hold. Tokens of
+    a model without a price are kept as those of a charge are, and the hold stays.
     """
-    return Reply(*holds.capture(connection(), caller, organization_id, hold_id, key, body))
+    return reply_to_charge(
+        *holds.capture(connection(), caller, organization_id, hold_id, key, body)
+    )
 
 
 @api.endpoint(f"POST {HOLD}/release", "billing:charge", refuses=(holds.HoldNotFound, Conflict))
@@ -113,7 +122,12 @@ def release_hold(
     return Reply(*holds.release(connection(), caller, organization_id, hold_id, key))
 
 
-@api.endpoint(f"POST {ORGANIZATION}/spend-logs", "billing:charge", status=201, refuses=(Conflict,))
+@api.endpoint(
+    f"POST {ORGANIZATION}/spend-logs",
+    "billing:charge",
+    status=201,
+    refuses=(Conflict, PriceUnknown),
+)
 def create_spend_log(
     caller: Caller,
     organization_id: UUID,

@@ -1,14 +1,17 @@
-"""Creates the partitions of the months ahead, daily, so that one is never missing."""
+"""Creates the partitions of the months ahead, daily, and charges usage that waited for a price."""
 
 from typing import Any
 
+from synaxis_billing.caller import Caller
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.invocation import logger, task
+from synaxis_billing.prices.unpriced import charge_unpriced
 from synaxis_billing.schema.partitions import ensure_partitions
 
 
 @task
 def handler(_event: dict[str, Any], _context: object) -> dict[str, list[str]]:
     made = ensure_partitions(connection())
-    logger.info("partitions", made=made)
+    charged = charge_unpriced(connection(), Caller(tenant="*"))
+    logger.info("upkeep", made=made, charged=charged)
     return {"made": made}

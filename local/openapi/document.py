@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from local.openapi import examples
+from local.openapi.examples import Example
 from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
 from local.template import ROOT, Template, read
@@ -37,6 +38,10 @@ _TAGS = {
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
     "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending"}),
+    "Prices": (
+        "The price book: prices of models, quotes, and corrections by later prices.",
+        {"prices", "quotes", "reratings", "unpriced-usage"},
+    ),
     "Organizations": (
         "Who is billed: profiles, homes and balances.",
         {"organizations", "home", "balance"},
@@ -58,8 +63,8 @@ _TAGS = {
 _SCOPES = {
     "billing:charge": "Charges, batches, holds, spend logs.",
     "billing:topup": "Top-ups and refunds.",
-    "billing:admin": "Organizations, adjustments, invoices, credit notes, webhook endpoints,"
-    " personal data, the cache.",
+    "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, webhook"
+    " endpoints, personal data, the cache.",
     "billing:read": "Everything that is only read, but personal data and the cache's statistics.",
     "billing:platform": "All organizations; without it, a token names the one that it may touch.",
 }
@@ -87,6 +92,7 @@ _PROBLEM_TOO = {"application/problem+json": {"schema": {"$ref": f"#/components/s
 _STATUSES = {
     HTTPStatus.OK: "Done.",
     HTTPStatus.CREATED: "Created.",
+    HTTPStatus.ACCEPTED: "Kept, to be charged when the model has a price.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The database is down; no charges can be taken.",
 }
 _WEBHOOK_HEADERS = {
@@ -159,8 +165,10 @@ def _schemas(routes: list[Route]) -> tuple[_References, dict[str, Any]]:
             for parameter in route.parameters
             if parameter.place != "caller"
         ]
-        answers: TypeAdapter[Any] = TypeAdapter(cast(Any, route.answers))
-        inputs.append(((route.key, "answer", ""), "serialization", answers))
+        inputs += [
+            ((route.key, "answer", str(status)), "serialization", TypeAdapter(cast(Any, model)))
+            for status, model in route.answers.items()
+        ]
     inputs += [(name, "serialization", TypeAdapter(of)) for name, of in events.BODIES.items()]
     return models_and_names([(key, mode, of.core_schema) for key, mode, of in inputs])
 
@@ -192,7 +200,7 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
                 "required": parameter.required,
             }
     refusals = refused.responses_of(route)
-    answers = _answers(route, references, example.answer)
+    answers = _answers(route, references, example)
     for status in answers.keys() & refusals.keys():
         # /health answers 503 in its own form, or by a problem as every route does.
         answers[status]["content"] = {**answers[status]["content"], **_PROBLEM_TOO}
@@ -200,20 +208,19 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
     return operation
 
 
-def _answers(route: Route, references: _References, example: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = {"schema": references[route.key, "answer", ""], "example": example}
-    content = {"application/json": answer}
-    for media_type in route.also:
-        binary = {"format": "binary"} if media_type == "application/pdf" else {}
-        content[media_type] = {"schema": {"type": "string", **binary}}
-    found: dict[str, Any] = {"content": content}
-    if any(parameter.name == "idempotency-key" for parameter in route.parameters):
-        found["headers"] = _REPLAYED
-    return {
-        str(status): {"description": _STATUSES[HTTPStatus(status)], **found}
-        for status in (route.status, route.other)
-        if status is not None
-    }
+def _answers(route: Route, references: _References, example: Example) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+    for status in route.answers:
+        schema = references[route.key, "answer", str(status)]
+        shown = example.other if status == route.other and example.other else example.answer
+        content: dict[str, Any] = {"application/json": {"schema": schema, "example": shown}}
+        for media_type in route.also:
+            binary = {"format": "binary"} if media_type == "application/pdf" else {}
+            content[media_type] = {"schema": {"type": "string", **binary}}
+        answers[str(status)] = {"description": _STATUSES[HTTPStatus(status)], "content": content}
+        if any(parameter.name == "idempotency-key" for parameter in route.parameters):
+            answers[str(status)]["headers"] = _REPLAYED
+    return answers
 
 
 def _parameter(parameter: Parameter, schema: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ PARAMETERS = {
     "transaction_id": story.CHARGE_ID,
     "invoice_id": story.INVOICE_ID,
     "credit_note_id": story.NOTE_ID,
+    "price_id": story.PRICE_ID,
     "endpoint_id": story.ENDPOINT_ID,
     "currency": "EUR",
     "month": "2026-02",
@@ -25,6 +26,8 @@ MEMBERS = {
     "refundable_usd": "0.01",
     "requested_usd": "9.00",
     "creditable_usd": "6.25",
+    "provider": "openai",
+    "model": "gpt-4o",
     "home_region": "eu-central-1",
     "home_endpoint": "https://eu.billing.example.com",
 }
@@ -41,10 +44,12 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 
 
 class Example(NamedTuple):
-    """`answer` is the body of the answer, `request` that of the request if it has one."""
+    """`answer` is the body of the answer, `request` that of the request if it has one, `other` the
+    body of the second status if it differs."""
 
     answer: dict[str, Any]
     request: dict[str, Any] | None = None
+    other: dict[str, Any] | None = None
 
 
 def _page(item: dict[str, Any]) -> Example:
@@ -98,7 +103,7 @@ OPERATIONS = {
             "rate_stale": False,
         }
     ),
-    "createCharge": Example(story.CHARGE, story.CHARGE_REQUEST),
+    "createCharge": Example(story.CHARGE, story.CHARGE_REQUEST, story.UNPRICED),
     "createCharges": Example(
         {"results": [{"status": 201, "transaction": story.CHARGE, "replayed": False}]},
         {
@@ -120,7 +125,11 @@ OPERATIONS = {
             "expires_in_seconds": 900,
         },
     ),
-    "captureHold": Example(story.CAPTURE, {"amount_usd": "0.015", "tokens": 1227}),
+    "captureHold": Example(
+        story.CAPTURE,
+        {"usage": story.PROVIDER_USAGE, "provider": "openai", "model": "gpt-4o"},
+        story.UNPRICED,
+    ),
     "releaseHold": Example({**story.HOLD, "status": "released"}),
     "createSpendLog": Example(story.SPEND_LOG, {"amount_usd": "0.0225", **story.USAGE}),
     "createTopup": Example(
@@ -150,6 +159,88 @@ OPERATIONS = {
             "total": story.SPEND,
         }
     ),
+    "createPrice": Example(
+        story.PRICE,
+        {
+            name: story.PRICE[name]
+            for name in ("provider", "model", "effective_from", "rates", "source")
+        },
+    ),
+    "listPrices": _page(story.PRICE),
+    "getPrice": Example(story.PRICE),
+    "importPrices": Example(
+        {
+            "added": 0,
+            "changed": 1,
+            "unchanged": 2250,
+            "refused": [{"model": "whisper-1", "reason": "input_cost_per_second"}],
+            "changes": [
+                {
+                    "provider": "openai",
+                    "model": "gpt-4o",
+                    "rates": [
+                        {
+                            "bucket": "cache_read",
+                            "service_tier": "standard",
+                            "above_input_tokens": 0,
+                            "before_usd_per_million": "1.50",
+                            "usd_per_million": "1.25",
+                        }
+                    ],
+                }
+            ],
+        },
+        {
+            "format": "litellm",
+            "effective_from": "2026-02-01T00:00:00Z",
+            "prices": {
+                "gpt-4o": {
+                    "litellm_provider": "openai",
+                    "input_cost_per_token": "2.5e-06",
+                    "cache_read_input_token_cost": "1.25e-06",
+                    "output_cost_per_token": "1e-05",
+                }
+            },
+            "dry_run": True,
+        },
+    ),
+    "createQuote": Example(
+        story.QUOTE,
+        {
+            "organization_id": story.ORGANIZATION_ID,
+            "provider": "openai",
+            "model": "gpt-4o",
+            "usage": story.PROVIDER_USAGE,
+        },
+    ),
+    "createRerating": Example(
+        {
+            "id": None,
+            "provider": "openai",
+            "model": "gpt-4o",
+            "from": "2026-02-01T00:00:00Z",
+            "to": "2026-03-01T00:00:00Z",
+            "dry_run": True,
+            "organizations": [
+                {
+                    "organization_id": story.ORGANIZATION_ID,
+                    "charges": 1,
+                    "charged_usd": "0.015",
+                    "rerated_usd": "0.012",
+                    "correction_usd": "-0.003",
+                    "transaction_id": None,
+                }
+            ],
+        },
+        {
+            "provider": "openai",
+            "model": "gpt-4o",
+            "from": "2026-02-01T00:00:00Z",
+            "to": "2026-03-01T00:00:00Z",
+            "dry_run": True,
+        },
+    ),
+    "listUnpricedUsage": _page(story.UNPRICED),
     "draftInvoice": Example(
         story.DRAFT,
         {"period_start": "2026-02-01T00:00:00+01:00", "period_end": "2026-03-01T00:00:00+01:00"},

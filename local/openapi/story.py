@@ -13,6 +13,8 @@ ENDPOINT_ID = "19c8e6d4-7b2f-4a50-9e83-f6d1c0a5b298"
 EVENT_ID = "48a7d3f2-c5e1-4b96-8d0a-b7e4f9c2a3a9"
 SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
 TEAM_ID = "6c3f0d85-e9b7-4a21-9f48-d2a6c7e1b0cb"
+PRICE_ID = "8f2b6d17-3c5e-4a94-b1f8-d0e7a6c4b3ed"
+UNPRICED_ID = "f1d84c3a-7b60-4e29-95ad-6c0b8e2f7a1d"
 KEY_ID = "b70d5e29-4f8c-4d13-8a96-e1c3f7b9d2dc"
 
 USAGE = {
@@ -25,6 +27,67 @@ USAGE = {
     "tokens": 1840,
     "region": "eu-central-1",
     "metadata": {"trace": "7f3a9c"},
+}
+# 1,000 input tokens of 2.50 and 1,250 output tokens of 10.00 US dollars per million are 0.015.
+PROVIDER_USAGE = {"format": "openai", "prompt_tokens": 1000, "completion_tokens": 1250}
+BUCKETS = {"input": 1000, "output": 1250}
+PRICE = {
+    "id": PRICE_ID,
+    "organization_id": None,
+    "provider": "openai",
+    "model": "gpt-4o",
+    "effective_from": "2026-01-01T00:00:00Z",
+    "recorded_at": "2025-12-20T09:00:00Z",
+    "source": "litellm",
+    "rates": [
+        {
+            "bucket": bucket,
+            "service_tier": "standard",
+            "above_input_tokens": 0,
+            "usd_per_million": rate,
+        }
+        for bucket, rate in (("cache_read", "1.25"), ("input", "2.50"), ("output", "10.00"))
+    ],
+}
+PRICED = {
+    "usage": BUCKETS,
+    "service_tier": "standard",
+    "price_id": PRICE_ID,
+    "price_multiplier": "1.00",
+}
+NO_PRICE = dict.fromkeys(PRICED)
+QUOTE = {
+    "amount_usd": "0.015",
+    "lines": [
+        {
+            "bucket": bucket,
+            "tokens": BUCKETS[bucket],
+            "usd_per_million": rate,
+            "amount_usd": amount,
+            "rate": {"bucket": bucket, "service_tier": "standard", "above_input_tokens": 0},
+        }
+        for bucket, rate, amount in (("input", "2.50", "0.0025"), ("output", "10.00", "0.0125"))
+    ],
+    "tokens": 2250,
+    "price_id": PRICE_ID,
+    "provider": "openai",
+    "model": "gpt-4o",
+    "source": "litellm",
+    "service_tier": "standard",
+    "price_multiplier": "1.00",
+}
+UNPRICED = {
+    "status": "unpriced",
+    "id": UNPRICED_ID,
+    "organization_id": ORGANIZATION_ID,
+    "provider": "openai",
+    "model": "gpt-4o-2026-02-14",
+    "service_tier": "standard",
+    "usage": BUCKETS,
+    "request_id": "chatcmpl-B7xQ3",
+    "reference_id": None,
+    "idempotency_key": "chatcmpl-B7xQ3",
+    "created_at": "2026-02-14T08:10:00Z",
 }
 NO_USAGE = dict.fromkeys(("reference_id", *USAGE))
 TAX = {
@@ -46,6 +109,7 @@ PROFILE = {
     "address": "Musterstraße 1, 10115 Berlin, Germany",
     "locale": "de-DE",
     "payment_terms_days": 30,
+    "price_multiplier": "1.00",
 }
 ORGANIZATION = {
     "id": ORGANIZATION_ID,
@@ -55,6 +119,7 @@ ORGANIZATION = {
 }
 TOPUP = {
     **NO_USAGE,
+    **NO_PRICE,
     "id": TOPUP_ID,
     "organization_id": ORGANIZATION_ID,
     "transaction_type": "topup",
@@ -87,6 +152,8 @@ CHARGE = {
 }
 CAPTURE = {
     **CHARGE,
+    **PRICED,
+    "tokens": 2250,
     "id": CAPTURE_ID,
     "amount_usd": "-0.015",
     "balance_before_usd": "99.9775",
@@ -145,6 +212,7 @@ SPEND_LOG = {
     "amount_usd": "0.0225",
     "reference_id": None,
     **USAGE,
+    **NO_PRICE,
     "created_at": "2026-02-01T08:10:00Z",
 }
 CHARGE_REQUEST = {"amount_usd": "0.0225", "description": "Chat completion", **USAGE}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from synaxis_billing.errors import invalid_field
+from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer
 
 DEFAULT_LIMIT = 50
@@ -25,6 +25,11 @@ class Dated(Protocol):
 
     @property
     def created_at(self) -> datetime: ...
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
 
 
 class Page[Item](Answer):
@@ -78,21 +83,58 @@ def next_cursor(listed: str, organization_id: UUID, reached: datetime | None) ->
     return None if reached is None else cursor_at(listed, organization_id, reached)
 
 
+def paginate_by_id[Item: Identified](
+    listed: str,
+    limit: int,
+    cursor: str | None,
+    fetch: Callable[[UUID | None, int], list[Item]],
+) -> tuple[list[Item], str | None]:
+    """Return at most `limit` items of a list of the platform, and the cursor of those that follow.
+
+    `fetch(before, limit)` lists by time-ordered id, newest first. Raises InvalidRequest for a
+    cursor of another list.
+    """
+    items = fetch(_id_reached_by(cursor, listed) if cursor is not None else None, limit + 1)
+    if len(items) <= limit:
+        return items, None
+    return items[:limit], _encoded(f"{listed} {items[limit - 1].id}")
+
+
 def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:
     """The cursor of what comes before the instant."""
-    text = f"{listed} {organization_id} {instant.isoformat()}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return _encoded(f"{listed} {organization_id} {instant.isoformat()}")
 
 
 def reached_by(cursor: str, listed: str, organization_id: UUID) -> datetime:
     """The cursor's instant. Raises InvalidRequest for that of another list or organization."""
     try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-        of_list, of_organization, instant = text.split(" ")
+        of_list, of_organization, instant = _decoded(cursor).split(" ")
         reached = datetime.fromisoformat(instant)
         if (of_list, of_organization) != (listed, str(organization_id)) or reached.tzinfo is None:
             raise ValueError("another list's cursor")
     except (ValueError, binascii.Error) as error:
-        raise invalid_field("query", "/cursor", "must be the next_cursor of this list") from error
+        raise _not_of_this_list() from error
     return reached
+
+
+def _id_reached_by(cursor: str, listed: str) -> UUID:
+    try:
+        of_list, reached = _decoded(cursor).split(" ")
+        if of_list != listed:
+            raise ValueError("another list's cursor")
+        return UUID(reached)
+    except (ValueError, binascii.Error) as error:
+        raise _not_of_this_list() from error
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+
+
+def _not_of_this_list() -> InvalidRequest:
+    return invalid_field("query", "/cursor", "must be the next_cursor of this list")

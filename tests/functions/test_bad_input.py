@@ -49,7 +49,7 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], str, str]] = [
     ("charges", {"amount_usd": "0.000000001"}, "/amount_usd", "at most 8 decimals"),
     ("charges", {"amount_usd": "99999999999"}, "/amount_usd", "at most 9999999999.99999999"),
     ("charges", {"model": "x" * 256}, "/model", "must have at most 255 characters"),
-    ("charges", {"amount_usd": None}, "/amount_usd", "must be a string"),
+    ("charges", {"amount_usd": None}, "/amount_usd", "is required"),
     ("charges", {"description": None}, "/description", "must be a string"),
     ("charges", {"description": ""}, "/description", "at least 1 character"),
     ("charges", {"description": "a\0b"}, "/description", "not allowed"),

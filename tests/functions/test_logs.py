@@ -35,3 +35,40 @@ def test_nothing_personal_and_no_token_is_logged(
     assert '"Requests"' in logged
     for text in {*said, secret, "about Jane", "Bearer", database.app_url}:
         assert text not in logged
+
+
+@pytest.mark.parametrize("route", ["charge", "charge_batch"])
+def test_usage_without_a_price_counts_in_the_metric_of_the_alarm(
+    route: str,
+    database: Database,
+    other_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    usage = {
+        "description": "chat completion",
+        "provider": "openai",
+        "model": "unheard-of",
+        "usage": {"format": "openai", "prompt_tokens": 5, "completion_tokens": 1},
+    }
+    with in_process(database, other_redis_url, monkeypatch) as invoke:
+        answers(invoke)
+        asked = event(route)
+        body = json.loads(asked["body"])
+        items = body.get("charges", [body])
+        asked["headers"]["idempotency-key"] = "unpriced"
+        for number, item in enumerate(items):
+            del item["amount_usd"]
+            item.pop("tokens", None)
+            item |= usage
+            item["request_id"] = f"unpriced {number}"
+            if route == "charge_batch":
+                item["idempotency_key"] = f"unpriced {number}"
+        asked["body"] = json.dumps(body)
+        capfd.readouterr()
+        answered = invoke("ChargeFunction", asked)
+    assert answered["statusCode"] == (202 if route == "charge" else 200)
+    counted = [
+        json.loads(line) for line in capfd.readouterr().out.splitlines() if "Unpriced" in line
+    ]
+    assert [line["Unpriced"] for line in counted] == [[float(len(items))]]

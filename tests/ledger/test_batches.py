@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from synaxis_billing.errors import BillingError
 from synaxis_billing.ledger import charges
+from synaxis_billing.ledger.transactions import Transaction
 from tests.conftest import Database
 from tests.support import steps
 
@@ -49,6 +50,7 @@ def _one_by_one(db: Any, organizations: list[Any], asked: list[dict[str, Any]]) 
         request = charges.ChargeRequest(description="chat completion", **fields)
         try:
             charged, replayed = charges.charge(db, steps.PLATFORM, organization_id, key, request)
+            assert isinstance(charged, Transaction)
             results.append(charges.Charged(status=201, transaction=charged, replayed=replayed))
         except BillingError as error:
             results.append(error)

@@ -31,7 +31,7 @@ def routes() -> Iterator[tuple[str, Route]]:
     for function in read({}).functions.values():
         if function.routes:
             for route in function.load().api.routes.values():
-                if route.answers is not None:
+                if route.answers:
                     yield document.operation_id(route.call.__name__), route
 
 

@@ -40,7 +40,9 @@ def charge(
         {"amount_usd": amount_usd, "description": f"a question of {by}"}
     )
     caller = Caller(tenant="*", subject=by)
-    return charges.charge(db, caller, organization_id, key or new_key(), asked)[0]
+    charged, _ = charges.charge(db, caller, organization_id, key or new_key(), asked)
+    assert isinstance(charged, transactions.Transaction)
+    return charged
 
 
 def hold(db: psycopg.Connection, organization_id: UUID, by: str) -> holds.Hold:

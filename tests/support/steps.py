@@ -47,12 +47,14 @@ def charge(
     request = charges.ChargeRequest.model_validate(
         {"amount_usd": amount_usd, "description": "chat completion", **more}
     )
-    return charges.charge(db, PLATFORM, organization_id, key or new_key(), request)[0]
+    charged, _ = charges.charge(db, PLATFORM, organization_id, key or new_key(), request)
+    assert isinstance(charged, Transaction)
+    return charged
 
 
 def charge_batch(
     db: psycopg.Connection, *items: dict[str, Any]
-) -> list[charges.Charged | charges.Refused]:
+) -> list[charges.Charged | charges.Kept | charges.Refused]:
     request = charges.BatchRequest.model_validate(
         {"charges": [{"description": "chat completion", **item} for item in items]}
     )
@@ -79,7 +81,11 @@ def capture(
     db: psycopg.Connection, held: holds.Hold, amount_usd: str, key: str = "", **more: Any
 ) -> Transaction:
     request = holds.CaptureRequest.model_validate({"amount_usd": amount_usd, **more})
-    return holds.capture(db, PLATFORM, held.organization_id, held.id, key or new_key(), request)[0]
+    charged, _ = holds.capture(
+        db, PLATFORM, held.organization_id, held.id, key or new_key(), request
+    )
+    assert isinstance(charged, Transaction)
+    return charged
 
 
 def release(db: psycopg.Connection, held: holds.Hold, key: str = "") -> holds.Hold:

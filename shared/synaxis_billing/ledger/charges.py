@@ -10,20 +10,19 @@ from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
-from synaxis_billing.fields import Answer, Key, Request, Text, UsdOrZero
-from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.fields import Answer, Key, Request, Text
+from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
 from synaxis_billing.ledger.turns import spend
-from synaxis_billing.usage.dimensions import Usage, usage_arguments
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 from synaxis_billing.validation import invalid_request
 
 LARGEST_BATCH = 1000
 
 
-class ChargeRequest(Usage):
+class ChargeRequest(PricedUsage):
     """The cost of an LLM call."""
 
-    amount_usd: UsdOrZero
-    """Cost of the call in US dollars; "0" counts a call that is free."""
     description: Text
     """What is charged, as it is to be read in the list of transactions."""
 
@@ -58,6 +57,15 @@ class Charged(Answer):
     """Whether this is an earlier answer to the same key, given again."""
 
 
+class Kept(Answer):
+    """An item of a batch whose model has no price yet."""
+
+    status: int
+    """The HTTP status that the charge alone would have had: 202."""
+    unpriced: Unpriced
+    """The usage that waits for a price."""
+
+
 class Refused(Answer):
     """An item of a batch that failed; `error` is its problem."""
 
@@ -70,7 +78,7 @@ class Refused(Answer):
 class BatchAnswer(Answer):
     """The results of a batch."""
 
-    results: list[Charged | Refused]
+    results: list[Charged | Kept | Refused]
     """One result per charge, in the order of the request."""
 
 
@@ -79,9 +87,10 @@ _BATCH_ITEM = TypeAdapter(BatchItem)
 
 def charge(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: ChargeRequest
-) -> tuple[Transaction, bool]:
+) -> tuple[Transaction | Unpriced, bool]:
     """Charge an organization; return the transaction, and whether it is an earlier one replayed.
 
+    Usage whose model has no price is kept, to be charged when the price comes.
     Raises InsufficientCredits, OrganizationSuspended, OrganizationNotFound, Conflict (request_id
     was counted before), IdempotencyKeyReused, TooManyRequests.
     """
@@ -99,16 +108,16 @@ def charge(
     known = {name: arguments.get(name) for name in Transaction.model_fields} | {
         "organization_id": organization_id,
         "transaction_type": "charge",
-        "amount_usd": -request.amount_usd,
+        "amount_usd": None if request.amount_usd is None else -request.amount_usd,
     }
-    return accepted_transaction(outcome, known)
+    return charged_or_kept(outcome, known)
 
 
 def charge_batch(
     db: psycopg.Connection, caller: Caller, request: BatchRequest
-) -> list[Charged | Refused]:
+) -> list[Charged | Kept | Refused]:
     """Charge many organizations at once; return one result per charge, in order."""
-    results: list[Charged | Refused | None] = []
+    results: list[Charged | Kept | Refused | None] = []
     valid = []
     for position, raw in enumerate(request.charges):
         try:
@@ -140,12 +149,14 @@ def _batch_arguments(caller: Caller, item: BatchItem) -> dict[str, Any]:
     )
 
 
-def _result(outcome: dict[str, Any]) -> Charged | Refused:
+def _result(outcome: dict[str, Any]) -> Charged | Kept | Refused:
     try:
-        transaction, replayed = accepted_transaction(outcome)
+        charged, replayed = charged_or_kept(outcome)
     except BillingError as error:
         return _refused(error)
-    return Charged(status=201, transaction=transaction, replayed=replayed)
+    if isinstance(charged, Unpriced):
+        return Kept(status=202, unpriced=charged)
+    return Charged(status=201, transaction=charged, replayed=replayed)
 
 
 def _invalid_item(error: ValidationError, position: int) -> BillingError:

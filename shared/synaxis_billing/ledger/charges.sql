@@ -5,7 +5,9 @@
 -- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
 -- find, the batch of one decides. The clock is read before the lock, so each writer of the organization's row
 -- moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
--- a unique violation. The answer has what the caller does not know.
+-- a unique violation. After the clock was set back, the id takes its time from changed_at, in the batch of one.
+-- Tokens are priced before the lock; without a price there is no amount, and no credit that covers it. The
+-- answer has what the caller does not know.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -17,8 +19,13 @@ DECLARE
     v_id uuid := billing.new_id(v_now);
     v_salt uuid := gen_random_uuid();
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
+    v_priced text;
     t record;
 BEGIN
+    IF u.usage IS NOT NULL THEN
+        u := billing.price_request(p_organization_id, u);
+        v_priced := billing.priced_members(u);
+    END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
         changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
@@ -29,13 +36,11 @@ BEGIN
             '"]'), 'UTF8'))
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
         AND greatest(v_now, o.changed_at + interval '1 microsecond') < o.fast_until
-        -- After the clock was set back, the id takes its time from changed_at.
         AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
     RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,
-        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low
-    INTO t;
+        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
@@ -50,20 +55,19 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM billing.add_to_rollup(p_organization_id, t.day_start, t.day_end, u, true);
     END IF;
-    INSERT INTO billing.idempotency
-        (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
+    INSERT INTO billing.idempotency (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
     VALUES (p_organization_id, u.idempotency_key, u.request_id, u.fingerprint, 'transaction', v_id, t.changed_at);
     INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
         balance_before_usd, balance_after_usd, description, reference_id, initiated_by, request_id, team_id,
-        virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, personal_salt,
-        personal_digest, previous_hash, hash, created_at)
+        virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
+        price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, u.description,
         u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
-        u.provider, u.tokens, u.region, u.metadata, t.day_start, v_salt, v_digest, t.previous_hash, t.hash,
-        t.changed_at);
+        u.provider, u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier,
+        t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
         '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at), '}}')::json;
+        '", "created_at": ', to_json(t.changed_at), v_priced, '}}')::json;
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
@@ -119,12 +123,15 @@ BEGIN
             v_dirty := false;
             SELECT * INTO o FROM billing.organizations WHERE id = u.organization_id;
         END IF;
-        v_result := NULL;
-        IF o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats THEN
-            v_result := billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen);
-        END IF;
+        v_result := CASE
+            WHEN o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats
+            THEN billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen) END;
         IF v_result IS NULL AND o.status <> 'active' THEN
             v_result := billing.outcome('organization_suspended');
+        END IF;
+        IF v_result IS NULL AND u.amount_usd IS NULL THEN
+            u := billing.price_request(o.id, u);
+            v_result := billing.keep_unpriced(o, u);
         END IF;
         IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
             o := billing.expire_holds(billing.advance_clock(o));
@@ -132,8 +139,7 @@ BEGIN
         END IF;
         IF v_result IS NULL AND billing.exceeds_credit(o, u.amount_usd) THEN
             v_result := billing.insufficient_credits(o, u.amount_usd);
-        END IF;
-        IF v_result IS NULL THEN
+        ELSIF v_result IS NULL THEN
             o := billing.advance_clock(o);
             t := billing.charge_of(o, u);
             o.balance_usd := t.balance_after_usd;
@@ -144,10 +150,10 @@ BEGIN
             transactions[v_accepted] := t;
             usages[v_accepted] := u;
             day_ends[v_accepted] := o.day_end;
-            IF v_repeats THEN
-                v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
-            END IF;
             v_result := billing.outcome('created', billing.transaction_json(t));
+        END IF;
+        IF v_repeats AND v_result ->> 'outcome' IN ('created', 'unpriced') THEN
+            v_seen := v_seen || billing.seen_item(u, v_item.ordinal);
         END IF;
         results[v_item.ordinal] := v_result;
     END LOOP;
@@ -203,16 +209,19 @@ BEGIN
     END IF;
     v_first := p_seen -> ('key ' || o.id || ' ' || u.idempotency_key);
     IF v_first IS NOT NULL THEN
-        RETURN CASE WHEN p_requests[v_first].fingerprint = u.fingerprint
-            THEN billing.outcome('replayed', p_results[v_first] -> 'value')
-            ELSE billing.outcome('idempotency_key_reused') END;
+        RETURN CASE WHEN p_requests[v_first].fingerprint <> u.fingerprint
+            THEN billing.outcome('idempotency_key_reused')
+            WHEN p_results[v_first] ->> 'outcome' = 'unpriced' THEN p_results[v_first]
+            ELSE billing.outcome('replayed', p_results[v_first] -> 'value') END;
     ELSIF p_counted IS NOT NULL THEN
         RETURN billing.request_already_counted(o.id, p_counted);
     END IF;
     v_first := p_seen -> ('request ' || o.id || ' ' || u.request_id);
     IF v_first IS NOT NULL THEN
-        RETURN billing.invalid_state(format('request_id %s was already counted by transaction %s',
-            to_json(u.request_id), p_results[v_first] -> 'value' ->> 'id'));
+        RETURN billing.invalid_state(format('request_id %s was already counted by %s %s',
+            to_json(u.request_id),
+            CASE p_results[v_first] ->> 'outcome' WHEN 'unpriced' THEN 'unpriced usage' ELSE 'transaction' END,
+            p_results[v_first] -> 'value' ->> 'id'));
     END IF;
     RETURN NULL;
 END $$;

@@ -14,12 +14,13 @@ from pydantic import Field
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
-from synaxis_billing.fields import UNNAMED, Answer, Money, Request, Text, Time, Usd, UsdOrZero
+from synaxis_billing.fields import UNNAMED, Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
-from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
 from synaxis_billing.ledger.turns import spend
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
-from synaxis_billing.usage.dimensions import Usage, Used, usage_arguments
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.usage.dimensions import PricedUsage, Used, usage_arguments
 
 DEFAULT_SECONDS = 15 * 60
 LONGEST_SECONDS = 24 * 60 * 60
@@ -29,11 +30,11 @@ type Overrun = Literal["refuse", "charge"]
 type HoldStatus = Literal["held", "captured", "released", "expired"]
 
 
-class HoldRequest(Usage):
+class HoldRequest(PricedUsage):
     """A capture takes over the usage that it does not state itself."""
 
-    amount_usd: Usd
-    """The most that the call can cost, in US dollars."""
+    amount_usd: Usd | None = None
+    """The most that the call can cost, in US dollars, unless `usage` has the most of its tokens."""
     description: Text | None = None
     """What the hold is for; a capture takes it over."""
     expires_in_seconds: Seconds = DEFAULT_SECONDS
@@ -49,12 +50,11 @@ class HoldChange(Request):
     """Seconds from now after which the hold expires by itself."""
 
 
-class CaptureRequest(Usage):
-    """`amount_usd` is the call's real cost: at most the held amount, unless `overrun` is "charge",
-    which charges the whole cost whatever credit there is, since the call was made."""
+class CaptureRequest(PricedUsage):
+    """`amount_usd`, or the price of `usage`, is the call's real cost: at most the held amount,
+    unless `overrun` is "charge", which charges the whole cost whatever credit there is, since the
+    call was made."""
 
-    amount_usd: UsdOrZero
-    """The real cost of the call in US dollars."""
     description: Text | None = None
     """What the charge is for; that of the hold if it is left out."""
     overrun: Overrun = "refuse"
@@ -131,8 +131,10 @@ def capture(
     hold_id: UUID,
     key: str,
     request: CaptureRequest,
-) -> tuple[Transaction, bool]:
+) -> tuple[Transaction | Unpriced, bool]:
     """Charge the real cost of a hold, and free the rest at once.
+
+    Usage whose model has no price is kept, to be charged when the price comes; the hold stays.
 
     Raises OrganizationNotFound, HoldNotFound, Conflict (captured or released before),
     CaptureExceedsHold, InsufficientCredits (the hold has expired and the credit is spent),
@@ -141,7 +143,7 @@ def capture(
     arguments = usage_arguments(
         f"capture {hold_id}", caller, request, idempotency_key=key, hold_id=str(hold_id)
     )
-    return accepted_transaction(spend(db, "capture_hold", caller, organization_id, arguments))
+    return charged_or_kept(spend(db, "capture_hold", caller, organization_id, arguments))
 
 
 def release(

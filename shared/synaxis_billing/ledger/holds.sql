@@ -61,6 +61,12 @@ BEGIN
     ELSIF o.status <> 'active' THEN
         RETURN billing.outcome('organization_suspended');
     END IF;
+    IF u.amount_usd IS NULL THEN
+        u := billing.price_request(o.id, u);
+        IF u.amount_usd IS NULL THEN
+            RETURN billing.price_unknown(u.provider, u.model);
+        END IF;
+    END IF;
     IF billing.exceeds_credit(o, u.amount_usd) THEN
         o := billing.expire_holds(o);
     END IF;
@@ -122,16 +128,15 @@ BEGIN
     END IF;
     -- The charge copies fields of the hold, so an erasure of the hold comes before the charge or after it.
     SELECT * INTO h FROM billing.holds WHERE organization_id = o.id AND id = u.hold_id FOR NO KEY UPDATE;
-    v_refusal := billing.capture_refused(h, u);
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
-    END IF;
     u := billing.with_hold_defaults(u, h);
-    v_refusal := billing.request_already_counted(o.id, u.request_id);
+    IF u.amount_usd IS NULL THEN
+        u := billing.price_request(o.id, u);
+    END IF;
+    v_refusal := coalesce(billing.capture_refused(h, u),
+        billing.request_already_counted(o.id, u.request_id), billing.keep_unpriced(o, u));
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-
     o := billing.expire_holds(o);
     SELECT status INTO h.status FROM billing.holds WHERE organization_id = o.id AND id = h.id;
     o.held_usd := o.held_usd - CASE h.status WHEN 'held' THEN h.amount_usd ELSE 0 END;

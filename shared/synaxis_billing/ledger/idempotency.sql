@@ -35,6 +35,8 @@ BEGIN
         RETURN billing.outcome('replayed', (
             SELECT billing.spend_log_json(s) FROM billing.spend_logs AS s
             WHERE s.organization_id = p_past.organization_id AND s.created_at = p_past.created_at));
+    ELSIF p_past.result_type = 'unpriced' THEN
+        RETURN billing.replay_unpriced(p_past);
     END IF;
     SELECT * INTO STRICT h FROM billing.holds
     WHERE organization_id = p_past.organization_id AND id = p_past.result_id;
@@ -49,6 +51,10 @@ BEGIN
     h.transaction_id := NULL;
     RETURN billing.outcome('replayed', billing.hold_json(h));
 END $$;
+
+-- The key of a transaction that no request asked for. No client's key has a character outside of ASCII.
+CREATE OR REPLACE FUNCTION billing.own_key(p_reason text, p_id uuid) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$ SELECT concat('§ ', p_reason, ' ', p_id) $$;
 
 -- The refusal of an LLM request that was charged or logged before; NULL when it was not.
 CREATE OR REPLACE FUNCTION billing.request_already_counted(p_organization_id uuid, p_request_id text)

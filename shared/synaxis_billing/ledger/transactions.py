@@ -12,7 +12,8 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, PaymentRequired
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
-from synaxis_billing.usage.dimensions import UsageFilter, Used
+from synaxis_billing.prices.unpriced import Unpriced
+from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
 type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
 
@@ -65,7 +66,7 @@ class Change(Answer):
     """Id of the charge that a refund gives back."""
 
 
-class Transaction(Used, Change):
+class Transaction(Rated, Change):
     """`amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd."""
 
     tokens: int | None
@@ -100,6 +101,19 @@ def get_transaction(
             transaction_id=transaction_id,
         )
     )[0]
+
+
+def charged_or_kept(
+    outcome: dict[str, Any], known: dict[str, Any] | None = None
+) -> tuple[Transaction | Unpriced, bool]:
+    """Return the charge of an outcome, or the usage that waits for a price, and whether it is
+    replayed. Raises its refusal.
+
+    `known` are the fields that a charge's outcome may leave out.
+    """
+    if outcome["outcome"] == "unpriced":
+        return Unpriced.model_validate(outcome["value"]), False
+    return accepted_transaction(outcome, known)
 
 
 def list_transactions(

@@ -55,6 +55,7 @@ BEGIN
         locale = o.locale,
         payment_terms_days = o.payment_terms_days,
         credit_limit_usd = o.credit_limit_usd,
+        price_multiplier = o.price_multiplier,
         balance_usd = o.balance_usd,
         held_usd = o.held_usd,
         -- New credit raises the floor again, never above zero.

@@ -25,10 +25,10 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
+    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by);
     v_from := billing.erased_until(p_organization_id, v_before, p_limit);
     SELECT array_agg(id) INTO v_wanted FROM billing.holds
-    WHERE organization_id = p_organization_id
-        AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
+    WHERE organization_id = p_organization_id AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
         AND num_nonnulls(description, initiated_by, end_user, metadata) > 0;
     WITH emptied AS (

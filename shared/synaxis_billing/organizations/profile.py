@@ -118,6 +118,8 @@ class NewOrganization(Request):
     """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
     """Days from the issue of an invoice to its due date."""
+    price_multiplier: UsdOrZero = Decimal(1)
+    """Multiplies everyone's prices for this organization, not its own: a markup or a discount."""
 
 
 class OrganizationChange(Request):
@@ -136,6 +138,7 @@ class OrganizationChange(Request):
     address: Text | None = UNNAMED
     locale: Locale = UNNAMED
     payment_terms_days: Days = UNNAMED
+    price_multiplier: UsdOrZero = UNNAMED
 
 
 class Organization(Answer):
@@ -169,6 +172,8 @@ class Organization(Answer):
     """Language and region of invoices."""
     payment_terms_days: int
     """Days from the issue of an invoice to its due date."""
+    price_multiplier: Money
+    """Multiplies everyone's prices for this organization, not its own."""
     created_at: Time
 
 

@@ -19,6 +19,7 @@ LANGUAGE sql STABLE AS $$
         'address', o.address,
         'locale', o.locale,
         'payment_terms_days', o.payment_terms_days,
+        'price_multiplier', o.price_multiplier::text,
         'created_at', o.created_at,
         'version', billing.version_of(o.changed_at)
     )
@@ -38,10 +39,10 @@ BEGIN
     BEGIN
         INSERT INTO billing.organizations
             (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd, tax,
-            address, locale, payment_terms_days, credit_limit_usd)
+            address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
         VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
             p.region, p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
-            p.credit_limit_usd)
+            p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
         INSERT INTO billing.external_ids (external_id, organization_id)
         SELECT o.external_id, o.id WHERE o.external_id IS NOT NULL;

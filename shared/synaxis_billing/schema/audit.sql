@@ -13,6 +13,8 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     UNION ALL
     SELECT * FROM billing.audit_usage()
     UNION ALL
+    SELECT * FROM billing.audit_prices()
+    UNION ALL
     SELECT * FROM billing.audit_invoices()
     UNION ALL
     SELECT * FROM billing.audit_guards()

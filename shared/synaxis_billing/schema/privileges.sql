@@ -56,20 +56,22 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 
 -- The application reads.
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
-    billing.credit_transactions,
-    billing.holds, billing.spend_logs, billing.logged_spend, billing.spend_rollups, billing.exchange_rates, billing.invoices,
-    billing.credit_notes, billing.month_end_items TO synaxis_app;
+    billing.credit_transactions, billing.holds, billing.spend_logs, billing.logged_spend,
+    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.credit_notes,
+    billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT ON billing.spend_logs TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billing.idempotency,
-    billing.credited_payments,
-    billing.erasures, billing.credit_notes, billing.webhook_events TO synaxis_ledger;
+    billing.credited_payments, billing.erasures, billing.credit_notes, billing.webhook_events,
+    billing.prices, billing.price_rates, billing.reratings, billing.rerating_adjustments,
+    billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
 
@@ -79,13 +81,14 @@ GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata, personal_sa
     ON billing.credit_transactions TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata) ON billing.holds TO synaxis_eraser;
 GRANT SELECT, UPDATE (end_user, metadata) ON billing.logged_spend TO synaxis_eraser;
+GRANT SELECT, UPDATE (request) ON billing.unpriced_usage TO synaxis_eraser;
 GRANT INSERT ON billing.erasures TO synaxis_eraser;
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA billing FROM PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA billing TO synaxis_ledger;
 REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synaxis_ledger;
 GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
-GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until TO synaxis_eraser;
+GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced TO synaxis_eraser;
 
 -- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
 -- statement without a tenant sees no row. The restrictive policies guard money on the tables of the charge
@@ -97,9 +100,10 @@ DECLARE
 BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
-        FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions', 'idempotency',
-            'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups', 'erasures', 'invoices', 'credit_notes',
-            'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries']) AS t (name)
+        FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
+            'idempotency', 'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
+            'erasures', 'invoices', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
+            'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
         CROSS JOIN LATERAL (
             SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,
                 -- One comparison for a function of one organization, which sees nothing else.
@@ -108,11 +112,20 @@ BEGIN
                     CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition
             UNION ALL
             SELECT 'erasure', 'synaxis_eraser', 'true'
-            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'logged_spend', 'erasures')
+            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'logged_spend', 'erasures',
+                'unpriced_usage')
         ) AS p
         UNION ALL
         -- Exchange rates belong to no organization.
         SELECT 'exchange_rates', 'everybody', 'synaxis_app, synaxis_ledger', 'true'
+        UNION ALL
+        SELECT 'reratings', 'platform', 'synaxis_ledger',
+            'current_setting(''billing.tenant'', true) = ''*'''
+        UNION ALL
+        -- A price of no organization is everyone's.
+        SELECT p.name, 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'
+            ' OR current_setting(''billing.tenant'', true) IN (organization_id::text, ''*'')'
+        FROM (VALUES ('prices'), ('price_rates')) AS p (name)
     LOOP
         -- An existing policy is kept: to replace it would wait for every statement that uses the table.
         IF NOT EXISTS (

@@ -25,11 +25,33 @@ CREATE TYPE billing.organization_status AS ENUM (
     'closed'
 );
 
+CREATE TYPE billing.rating_line AS (
+	bucket text,
+	tokens bigint,
+	rate_bucket text,
+	rate_service_tier text,
+	above_input_tokens bigint,
+	usd_per_million numeric
+);
+
+CREATE TYPE billing.rating AS (
+	price_id uuid,
+	provider text,
+	model text,
+	source text,
+	service_tier text,
+	price_multiplier numeric,
+	tokens bigint,
+	lines billing.rating_line[],
+	amount_usd numeric
+);
+
 CREATE TYPE billing.result_type AS ENUM (
     'transaction',
     'hold',
     'release',
-    'spend_log'
+    'spend_log',
+    'unpriced'
 );
 
 CREATE TYPE billing.transaction_type AS ENUM (
@@ -58,7 +80,11 @@ CREATE TYPE billing.usage_request AS (
 	metadata jsonb,
 	hold_id uuid,
 	expires_in_seconds integer,
-	overrun text
+	overrun text,
+	usage jsonb,
+	service_tier text,
+	price_id uuid,
+	price_multiplier numeric(18,8)
 );
 
 CREATE TABLE billing.credit_transactions (
@@ -83,6 +109,10 @@ CREATE TABLE billing.credit_transactions (
     tokens bigint,
     region text,
     metadata jsonb,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea NOT NULL,
@@ -106,6 +136,7 @@ CREATE TABLE billing.organizations (
     address text,
     locale text DEFAULT 'en'::text NOT NULL,
     payment_terms_days integer DEFAULT 30 NOT NULL,
+    price_multiplier numeric(18,8) DEFAULT 1 NOT NULL,
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
     credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
@@ -117,7 +148,8 @@ CREATE TABLE billing.organizations (
     day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
-    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365)))
+    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
+    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric))
 )
 WITH (fillfactor='50');
 
@@ -145,7 +177,7 @@ CREATE TABLE billing.holds (
     first_expires_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT captured_by_charge CHECK (((status = 'captured'::billing.hold_status) = ((transaction_id IS NOT NULL) AND (captured_usd IS NOT NULL)))),
-    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
+    CONSTRAINT holds_amount_usd_check CHECK ((amount_usd >= (0)::numeric)),
     CONSTRAINT holds_captured_usd_check CHECK ((captured_usd >= (0)::numeric))
 );
 
@@ -273,6 +305,10 @@ CREATE TABLE billing.logged_spend (
     tokens bigint,
     region text,
     metadata jsonb,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18,8),
     bucket_start timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL
 )
@@ -293,6 +329,10 @@ CREATE VIEW billing.spend_logs WITH (security_invoker='true') AS
     credit_transactions.tokens,
     credit_transactions.region,
     credit_transactions.metadata,
+    credit_transactions.usage,
+    credit_transactions.service_tier,
+    credit_transactions.price_id,
+    credit_transactions.price_multiplier,
     credit_transactions.bucket_start,
     credit_transactions.created_at
    FROM billing.credit_transactions
@@ -312,9 +352,24 @@ UNION ALL
     logged_spend.tokens,
     logged_spend.region,
     logged_spend.metadata,
+    logged_spend.usage,
+    logged_spend.service_tier,
+    logged_spend.price_id,
+    logged_spend.price_multiplier,
     logged_spend.bucket_start,
     logged_spend.created_at
    FROM billing.logged_spend;
+
+CREATE TABLE billing.prices (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    organization_id uuid,
+    provider text NOT NULL,
+    model text NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    source text NOT NULL,
+    CONSTRAINT prices_source_check CHECK ((source <> ''::text))
+);
 
 CREATE PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
     LANGUAGE plpgsql
@@ -347,6 +402,14 @@ BEGIN
     p_answer := billing.charge_batch(p_tenant, p_charges);
     COMMIT;
 END $$;
+
+CREATE TABLE billing.unpriced_usage (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    request billing.usage_request NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    transaction_id uuid
+);
 
 CREATE TABLE billing.webhook_endpoints (
     organization_id uuid NOT NULL,
@@ -404,6 +467,10 @@ CREATE TABLE billing.credit_transactions_default (
     tokens bigint,
     region text,
     metadata jsonb,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
@@ -456,6 +523,10 @@ CREATE TABLE billing.logged_spend_default (
     tokens bigint,
     region text,
     metadata jsonb,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18,8),
     bucket_start timestamp with time zone CONSTRAINT logged_spend_bucket_start_not_null NOT NULL,
     created_at timestamp with time zone CONSTRAINT logged_spend_created_at_not_null NOT NULL
 );
@@ -484,6 +555,46 @@ CREATE TABLE billing.organization_homes (
     organization_id uuid NOT NULL,
     region text NOT NULL,
     CONSTRAINT organization_homes_region_check CHECK ((region <> ''::text))
+);
+
+CREATE TABLE billing.price_rates (
+    price_id uuid NOT NULL,
+    organization_id uuid,
+    bucket text NOT NULL,
+    service_tier text NOT NULL,
+    above_input_tokens bigint NOT NULL,
+    usd_per_million numeric(20,10) NOT NULL,
+    CONSTRAINT price_rates_above_input_tokens_check CHECK ((above_input_tokens >= 0)),
+    CONSTRAINT price_rates_usd_per_million_check CHECK ((usd_per_million >= (0)::numeric))
+);
+
+CREATE TABLE billing.rerated_charges (
+    organization_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    rerating_id uuid NOT NULL,
+    price_id uuid NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    CONSTRAINT rerated_charges_amount_usd_check CHECK ((amount_usd >= (0)::numeric))
+);
+
+CREATE TABLE billing.rerating_adjustments (
+    organization_id uuid NOT NULL,
+    rerating_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    charges bigint NOT NULL,
+    correction_usd numeric(18,8) NOT NULL,
+    CONSTRAINT rerating_adjustments_charges_check CHECK ((charges > 0))
+);
+
+CREATE TABLE billing.reratings (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    initiated_by text,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    CONSTRAINT period_is_not_empty CHECK ((period_start < period_end))
 );
 
 CREATE TABLE billing.spend_rollups (
@@ -584,8 +695,26 @@ ALTER TABLE ONLY billing.organization_homes
 ALTER TABLE ONLY billing.organizations
     ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY billing.price_rates
+    ADD CONSTRAINT price_rates_pkey PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens);
+
+ALTER TABLE ONLY billing.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY billing.rerated_charges
+    ADD CONSTRAINT rerated_charges_pkey PRIMARY KEY (organization_id, transaction_id, rerating_id);
+
+ALTER TABLE ONLY billing.rerating_adjustments
+    ADD CONSTRAINT rerating_adjustments_pkey PRIMARY KEY (organization_id, rerating_id);
+
+ALTER TABLE ONLY billing.reratings
+    ADD CONSTRAINT reratings_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY billing.spend_rollups
     ADD CONSTRAINT spend_rollups_pkey PRIMARY KEY (organization_id, bucket_start, dimensions);
+
+ALTER TABLE ONLY billing.unpriced_usage
+    ADD CONSTRAINT unpriced_usage_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (organization_id, event_id, endpoint_id);
@@ -628,6 +757,10 @@ CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, o
 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
+CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
+
+CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage USING btree (organization_id, id) WHERE (transaction_id IS NULL);
+
 CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (organization_id, endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
 
 ALTER INDEX billing.credit_transactions_pkey ATTACH PARTITION billing.credit_transactions_default_pkey;
@@ -641,6 +774,16 @@ CREATE TRIGGER event AFTER INSERT OR UPDATE OF status ON billing.invoices FOR EA
 CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON billing.invoices FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.price_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.prices FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.rerated_charges FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.rerating_adjustments FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.reratings FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.webhook_events FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
@@ -676,6 +819,16 @@ CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend FOR EACH 
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.prices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerated_charges FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerating_adjustments FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.reratings FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
 CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
 
 CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.logged_spend FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
@@ -703,6 +856,27 @@ ALTER TABLE ONLY billing.month_end_items
 
 ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
+
+ALTER TABLE ONLY billing.price_rates
+    ADD CONSTRAINT price_rates_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
+
+ALTER TABLE ONLY billing.prices
+    ADD CONSTRAINT prices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.rerated_charges
+    ADD CONSTRAINT rerated_charges_organization_id_rerating_id_fkey FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments(organization_id, rerating_id);
+
+ALTER TABLE ONLY billing.rerated_charges
+    ADD CONSTRAINT rerated_charges_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
+
+ALTER TABLE ONLY billing.rerating_adjustments
+    ADD CONSTRAINT rerating_adjustments_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.rerating_adjustments
+    ADD CONSTRAINT rerating_adjustments_rerating_id_fkey FOREIGN KEY (rerating_id) REFERENCES billing.reratings(id);
+
+ALTER TABLE ONLY billing.unpriced_usage
+    ADD CONSTRAINT unpriced_usage_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_organization_id_endpoint_id_fkey FOREIGN KEY (organization_id, endpoint_id) REFERENCES billing.webhook_endpoints(organization_id, id) ON DELETE CASCADE;
@@ -739,6 +913,8 @@ CREATE POLICY erasure ON billing.logged_spend TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.organizations TO synaxis_eraser USING (true);
 
+CREATE POLICY erasure ON billing.unpriced_usage TO synaxis_eraser USING (true);
+
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app USING (true);
@@ -762,6 +938,18 @@ CREATE POLICY not_overdrawn ON billing.organizations AS RESTRICTIVE FOR UPDATE T
 ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY platform ON billing.reratings TO synaxis_ledger USING ((current_setting('billing.tenant'::text, true) = '*'::text));
+
+ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 
@@ -791,13 +979,25 @@ CREATE POLICY tenant ON billing.organization_homes TO synaxis_ledger, synaxis_ap
 
 CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USING ((((id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
+
+CREATE POLICY tenant ON billing.prices TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
+
+CREATE POLICY tenant ON billing.rerated_charges TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.rerating_adjustments TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.unpriced_usage TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 
@@ -868,6 +1068,9 @@ GRANT UPDATE(metadata) ON TABLE billing.logged_spend TO synaxis_eraser;
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.prices TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.prices TO synaxis_ledger;
+
 REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) FROM PUBLIC;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_app;
@@ -875,6 +1078,14 @@ GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, I
 REVOKE ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) FROM PUBLIC;
 GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_app;
+
+GRANT SELECT,INSERT ON TABLE billing.unpriced_usage TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.unpriced_usage TO synaxis_eraser;
+
+GRANT UPDATE(request) ON TABLE billing.unpriced_usage TO synaxis_ledger;
+GRANT UPDATE(request) ON TABLE billing.unpriced_usage TO synaxis_eraser;
+
+GRANT UPDATE(transaction_id) ON TABLE billing.unpriced_usage TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_ledger;
 
@@ -897,6 +1108,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.organization_homes TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.organization_homes TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.price_rates TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.rerated_charges TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.rerating_adjustments TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.reratings TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.spend_rollups TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.spend_rollups TO synaxis_ledger;
 
@@ -912,6 +1132,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.adjust_rerated(p_rerating_id uuid, p_organization_id uuid, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
+--     RETURNS uuid, for synaxis_ledger
 -- billing.advance_clock(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
@@ -931,6 +1153,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.audit_invoices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_keys()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_usage()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -960,6 +1184,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.charge_unpriced(p_tenant text, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charges_to_correct(p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
@@ -967,6 +1195,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.create_organization(p_tenant text, p_profile jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_price(p_tenant text, p_price jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1000,6 +1230,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.erase_unpriced(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erased_until(p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
 --     RETURNS timestamp with time zone, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
@@ -1022,6 +1254,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.home(p_tenant text, p_organization_id uuid)
 --     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.import_prices(p_tenant text, p_prices jsonb, p_effective_from timestamp with time zone, p_source text, p_dry_run boolean)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.instant(p_instant timestamp with time zone)
@@ -1044,6 +1278,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.keep_unpriced(o billing.organizations, u billing.usage_request)
+--     RETURNS json, for synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
@@ -1088,6 +1324,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
 -- billing.overlapping(i billing.invoices)
 --     RETURNS json, for synaxis_ledger
+-- billing.own_key(p_reason text, p_id uuid)
+--     RETURNS text, for synaxis_ledger
 -- billing.part_of(i billing.invoices, rest billing.credit_notes, p_amount_usd numeric)
 --     RETURNS billing.credit_notes, for synaxis_ledger
 -- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone)
@@ -1100,10 +1338,38 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.price(p_tenant text, p_price_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+--     RETURNS billing.prices, for synaxis_app, synaxis_ledger
+-- billing.price_json(p billing.prices)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.price_request(p_organization_id uuid, u billing.usage_request)
+--     RETURNS billing.usage_request, for synaxis_ledger
+-- billing.price_unknown(p_provider text, p_model text)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.priced_members(u billing.usage_request)
+--     RETURNS text, for synaxis_ledger
+-- billing.prices(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+--     RETURNS billing.rating, for synaxis_app, synaxis_ledger
+-- billing.rate_buckets(p_bucket text)
+--     RETURNS text[], for synaxis_app, synaxis_ledger
+-- billing.rate_changes(p_old jsonb, p_new jsonb)
+--     RETURNS json, for synaxis_ledger
+-- billing.rate_map(p_price_id uuid)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.rate_usage(p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
+--     RETURNS billing.rating, for synaxis_app, synaxis_ledger
 -- billing.rates_changed()
 --     RETURNS void, for synaxis_ledger
+-- billing.rating_json(r billing.rating)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
@@ -1118,11 +1384,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS boolean, for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
+-- billing.replay_unpriced(p_past billing.idempotency)
+--     RETURNS json, for synaxis_ledger
 -- billing.replay_webhooks(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_event_id uuid, p_since timestamp with time zone)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.request_already_counted(p_organization_id uuid, p_request_id text)
 --     RETURNS json, for synaxis_ledger
 -- billing.request_invalidation(p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[], p_everything boolean)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.rerate(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_dry_run boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1154,6 +1424,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
 --     RETURNS void, for synaxis_ledger
+-- billing.store_rates(p billing.prices, p_rates jsonb)
+--     RETURNS void, for synaxis_ledger
 -- billing.store_transaction(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])
@@ -1176,6 +1448,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.uncredited(i billing.invoices)
 --     RETURNS billing.credit_notes, for synaxis_ledger
+-- billing.unpriced(p_tenant text, p_before uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.unpriced_json(n billing.unpriced_usage)
+--     RETURNS json, for synaxis_ledger
 -- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb)

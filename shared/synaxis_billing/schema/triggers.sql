@@ -42,6 +42,28 @@ CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rat
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.exchange_rates
     EXECUTE FUNCTION billing.refuse_change();
 
+-- Receipts are computed again from the prices that charges name.
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.prices
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.prices
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.price_rates
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.reratings
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.reratings
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.rerating_adjustments
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerating_adjustments
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.rerated_charges
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.rerated_charges
+    EXECUTE FUNCTION billing.refuse_change();
+
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE OR DELETE ON billing.invoices
     FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices

@@ -4,13 +4,16 @@ A field of Usage is a field of charges, holds, captures and spend logs; its SQL 
 `billing.usage_request`. A field of Group is one by which spending can be grouped.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
+from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Answer, ClientId, Name, Request, Text
+from synaxis_billing.fields import Answer, ClientId, Money, Name, Request, Text, UsdOrZero
 from synaxis_billing.idempotency import fingerprint
+from synaxis_billing.prices.usage import ServiceTier, TokenUsage
 
 Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000, examples=[418])]
 
@@ -57,6 +60,37 @@ class Usage(Request):
     """Your own facts: up to 20 texts, 2 KB in all, which an erasure empties."""
 
 
+class PricedUsage(Usage):
+    """Usage that costs an amount, or what the price book makes of its tokens: give `amount_usd`, or
+    `usage` with `provider` and `model`."""
+
+    amount_usd: UsdOrZero | None = None
+    """Cost of the call in US dollars; "0" counts a call that is free."""
+    usage: TokenUsage | None = None
+    """Tokens of the call, which the price book prices, in place of `amount_usd`."""
+    service_tier: ServiceTier | None = None
+    """The provider's service tier, whose rates apply; standard if it is left out."""
+
+    @model_validator(mode="after")
+    def _amount_or_tokens(self) -> Self:
+        if self.usage is None:
+            missing = ["amount_usd"] if self.amount_usd is None else []
+            excess = ["service_tier"] if self.service_tier is not None else []
+            rule = "is for usage in tokens, and not for an amount"
+        else:
+            missing = [name for name in ("provider", "model") if getattr(self, name) is None]
+            excess = [name for name in ("amount_usd", "tokens") if getattr(self, name) is not None]
+            rule = "must not be given beside usage"
+        errors = [InitErrorDetails(type="missing", loc=(name,), input=None) for name in missing]
+        errors += [
+            InitErrorDetails(type=PydanticCustomError("usage", rule), loc=(name,), input=None)
+            for name in excess
+        ]
+        if errors:
+            raise ValidationError.from_exception_data("usage", errors)
+        return self
+
+
 class Used(Answer):
     """The fields of Usage, as an answer has them; its tokens may be a number always."""
 
@@ -78,6 +112,19 @@ class Used(Answer):
     """Region in which the call was made."""
     metadata: dict[str, str] | None
     """Facts that the request gave."""
+
+
+class Rated(Used):
+    """Usage with what made its amount, where the amount was not given."""
+
+    usage: dict[str, int] | None
+    """Tokens by bucket that were priced; null where the request gave the amount."""
+    service_tier: str | None
+    """Service tier whose rates applied."""
+    price_id: UUID | None
+    """Id of the price whose rates applied."""
+    price_multiplier: Money | None
+    """Multiplier of the organization that applied to the price."""
 
 
 class UsageFilter(Request):

@@ -8,16 +8,14 @@ from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Answer, Money, Time, UsdOrZero
+from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
-from synaxis_billing.usage.dimensions import Usage, UsageFilter, Used, usage_arguments
+from synaxis_billing.usage.dimensions import PricedUsage, Rated, UsageFilter, usage_arguments
 
 
-class SpendLogRequest(Usage):
-    """Spend to count without charging it."""
-
-    amount_usd: UsdOrZero
-    """Cost of the call in US dollars, which is counted and not charged."""
+class SpendLogRequest(PricedUsage):
+    """Spend to count without charging it: give `amount_usd`, or `usage` with `provider` and
+    `model`."""
 
 
 class Spent(Answer):
@@ -31,7 +29,7 @@ class Spent(Answer):
     """Cost of the call in US dollars."""
 
 
-class SpendLog(Used, Spent):
+class SpendLog(Rated, Spent):
     """`transaction_id` is the charge that paid; null for spend logged for analytics alone."""
 
     tokens: int
@@ -49,7 +47,7 @@ def log_spend(
     """Log spend without charging it; return the log, and whether it was there before (by the same
     key, or by the same request_id and content).
 
-    Raises OrganizationNotFound, Conflict (request_id was counted by something else),
+    Raises OrganizationNotFound, PriceUnknown, Conflict (request_id was counted by something else),
     IdempotencyKeyReused.
     """
     outcome = procedures.call(

@@ -48,9 +48,10 @@ class Parameter(NamedTuple):
 
 class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
-    route that needs no token. `other` is a second status with the same answer, `also` are the media
-    types that it answers beside JSON, `refuses` the refusals that its key does not
-    imply. `invalidates`: a success changes cached values, so what is pending is sent at once."""
+    route that needs no token. `other` is a second status, of the same answer or the second of two.
+    `also` are the media types that it answers beside JSON, `refuses` the refusals that its key does
+    not imply. `invalidates`: a success changes cached values, so what is pending is sent at
+    once."""
 
     key: str
     scope: str | None
@@ -66,10 +67,15 @@ class Route(NamedTuple):
         return _parameters(self.key, self.call)
 
     @property
-    def answers(self) -> type[BaseModel] | None:
-        """The model of the answer's body; None for a route that answers files alone."""
-        models: tuple[type[BaseModel], ...] = get_args(get_type_hints(self.call)["return"])
-        return models[0] if models else None
+    def answers(self) -> dict[int, type[BaseModel]]:
+        """The model of the body by status; empty for a route that answers files alone."""
+        bodies = get_args(get_type_hints(self.call)["return"])
+        if not bodies:
+            return {}
+        # Reply[One | Other] has two models.
+        models: tuple[type[BaseModel], ...] = get_args(bodies[0]) or bodies
+        others = {} if self.other is None else {self.other: models[-1]}
+        return {self.status: models[0], **others}
 
 
 class Api:
@@ -243,7 +249,11 @@ def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller)
             groups[parameter.argument][1][parameter.name] = valid
     if errors:
         raise invalid_request(errors)
-    return arguments | {name: group(**fields) for name, (group, fields) in groups.items()}
+    return arguments | {
+        # Its fields are valid already.
+        name: group.model_construct(**fields)
+        for name, (group, fields) in groups.items()
+    }
 
 
 def _known_query(route: Route, event: Event) -> dict[str, str]:

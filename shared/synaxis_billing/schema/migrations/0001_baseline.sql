@@ -30,6 +30,8 @@ CREATE TABLE billing.organizations (
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
     payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
+    -- Markup or discount on everyone's prices.
+    price_multiplier numeric(18, 8) NOT NULL DEFAULT 1 CHECK (price_multiplier >= 0),
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- Credit reserved by holds; counts expired holds until a statement that needs credit clears them.
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
@@ -91,6 +93,11 @@ CREATE TABLE billing.credit_transactions (
     tokens bigint,
     region text,
     metadata jsonb,
+    -- How the amount came to be, where it was not given: these make it again.
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18, 8),
     bucket_start timestamptz,
     -- Personal fields enter the hash chain as this digest: erasing them leaves the chain valid.
     personal_salt uuid,
@@ -104,7 +111,7 @@ CREATE TABLE billing.credit_transactions (
 -- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
 CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
 
-CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log');
+CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log', 'unpriced');
 
 -- Keys of the client, and LLM requests, that have had their effect, with the fingerprint of the API request.
 CREATE TABLE billing.idempotency (
@@ -134,7 +141,8 @@ CREATE TYPE billing.hold_status AS ENUM ('held', 'captured', 'released', 'expire
 CREATE TABLE billing.holds (
     organization_id uuid NOT NULL REFERENCES billing.organizations,
     id uuid NOT NULL,
-    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
+    -- Zero for a model that is free.
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd >= 0),
     status billing.hold_status NOT NULL DEFAULT 'held',
     expires_at timestamptz NOT NULL,
     description text,
@@ -197,7 +205,12 @@ CREATE TYPE billing.usage_request AS (
     -- Of a hold, its change and its capture.
     hold_id uuid,
     expires_in_seconds int,
-    overrun text
+    overrun text,
+    -- Tokens by bucket, in place of an amount: billing.price_request() sets the amount and what made it.
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18, 8)
 );
 
 -- Spend that was logged for analytics and not charged.
@@ -215,6 +228,10 @@ CREATE TABLE billing.logged_spend (
     tokens bigint,
     region text,
     metadata jsonb,
+    usage jsonb,
+    service_tier text,
+    price_id uuid,
+    price_multiplier numeric(18, 8),
     -- The rollup bucket that contains it.
     bucket_start timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
@@ -227,11 +244,13 @@ CREATE TABLE billing.logged_spend_default PARTITION OF billing.logged_spend DEFA
 -- bind it.
 CREATE VIEW billing.spend_logs WITH (security_invoker = true) AS
 SELECT id, organization_id, id AS transaction_id, -amount_usd AS amount_usd, reference_id, request_id, team_id,
-    virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, created_at
+    virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
+    price_multiplier, bucket_start, created_at
 FROM billing.credit_transactions WHERE transaction_type = 'charge'
 UNION ALL
 SELECT id, organization_id, NULL::uuid, amount_usd::numeric, reference_id, request_id, team_id,
-    virtual_key_id, end_user, model, provider, tokens, region, metadata, bucket_start, created_at
+    virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
+    price_multiplier, bucket_start, created_at
 FROM billing.logged_spend;
 
 -- Spend per local day of the organization and mix of dimensions, which are found by their digest. Buckets of
@@ -286,6 +305,107 @@ CREATE TABLE billing.exchange_rates (
 );
 CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_at DESC, fetch_id)
     WHERE NOT held;
+
+-- Prices
+
+-- The price of a model from an instant on, as it was known at another: rows are only added. In force at an
+-- instant is the newest effective_from up to it, in its newest recording.
+CREATE TABLE billing.prices (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    -- NULL is the price of every organization that has none of its own.
+    organization_id uuid REFERENCES billing.organizations,
+    provider text NOT NULL,
+    model text NOT NULL,
+    effective_from timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT billing.now(),
+    source text NOT NULL CHECK (source <> '')
+);
+CREATE INDEX prices_in_force
+    ON billing.prices (organization_id, provider, model, effective_from, recorded_at, id);
+
+-- The rates of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
+-- above_input_tokens. A rate that is absent is that of its parent (rate.sql).
+CREATE TABLE billing.price_rates (
+    price_id uuid NOT NULL REFERENCES billing.prices,
+    -- That of the price.
+    organization_id uuid,
+    bucket text NOT NULL,
+    service_tier text NOT NULL,
+    above_input_tokens bigint NOT NULL CHECK (above_input_tokens >= 0),
+    usd_per_million numeric(20, 10) NOT NULL CHECK (usd_per_million >= 0),
+    PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens)
+);
+
+-- The tokens of a bucket at the rate that was found for them, which may be that of another bucket or tier.
+CREATE TYPE billing.rating_line AS (
+    bucket text,
+    tokens bigint,
+    rate_bucket text,
+    rate_service_tier text,
+    above_input_tokens bigint,
+    usd_per_million numeric
+);
+
+-- How usage becomes an amount: the price in force, by the name that matched, and what it makes of each
+-- bucket. Without a price, amount_usd is NULL.
+CREATE TYPE billing.rating AS (
+    price_id uuid,
+    provider text,
+    model text,
+    source text,
+    service_tier text,
+    price_multiplier numeric,
+    tokens bigint,
+    lines billing.rating_line[],
+    amount_usd numeric
+);
+
+-- Charges of usage whose model has no price yet, as they were asked for. Each is charged when its price comes.
+CREATE TABLE billing.unpriced_usage (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
+    request billing.usage_request NOT NULL,
+    created_at timestamptz NOT NULL,
+    -- The charge, when there is one.
+    transaction_id uuid,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage (organization_id, id)
+    WHERE transaction_id IS NULL;
+
+-- Corrections of what a model's usage was charged in a period, by what is known of its price since.
+CREATE TABLE billing.reratings (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    provider text NOT NULL,
+    model text NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end timestamptz NOT NULL,
+    initiated_by text,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    CONSTRAINT period_is_not_empty CHECK (period_start < period_end)
+);
+
+-- One adjustment for each organization that a rerating corrects.
+CREATE TABLE billing.rerating_adjustments (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    rerating_id uuid NOT NULL REFERENCES billing.reratings,
+    transaction_id uuid NOT NULL,
+    charges bigint NOT NULL CHECK (charges > 0),
+    -- What is taken from the organization; negative is given back.
+    correction_usd numeric(18, 8) NOT NULL,
+    PRIMARY KEY (organization_id, rerating_id)
+);
+
+-- What a charge should have been; the newest counts. The charge itself is never rewritten.
+CREATE TABLE billing.rerated_charges (
+    organization_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    rerating_id uuid NOT NULL,
+    price_id uuid NOT NULL REFERENCES billing.prices,
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd >= 0),
+    PRIMARY KEY (organization_id, transaction_id, rerating_id),
+    FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments
+);
 
 -- Cache invalidations
 
@@ -486,6 +606,12 @@ ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;

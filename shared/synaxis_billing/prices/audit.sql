@@ -1,0 +1,26 @@
+-- The invariants of prices, checked on live data: one row for each violation.
+
+-- Every priced amount follows from what is stored with it, and usage that was kept is charged once.
+CREATE OR REPLACE FUNCTION billing.audit_prices()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+    SELECT s.organization_id, 'an amount is what its price makes of its usage',
+        format('spend log %s: %s for %s tokens, by price %s it is %s for %s', s.id, s.amount_usd, s.tokens,
+            s.price_id, r.amount_usd, r.tokens)
+    FROM billing.spend_logs AS s
+    CROSS JOIN LATERAL billing.rate_usage(s.price_id, s.service_tier, s.usage, s.price_multiplier) AS r
+    WHERE s.usage IS NOT NULL
+        AND (r.amount_usd IS DISTINCT FROM s.amount_usd OR r.tokens IS DISTINCT FROM s.tokens)
+    UNION ALL
+    SELECT n.organization_id, 'usage without a price is charged once, by its own key',
+        format('usage %s, transaction %s, key %s', n.id, n.transaction_id, k.key)
+    FROM billing.unpriced_usage AS n
+    LEFT JOIN billing.idempotency AS k ON k.organization_id = n.organization_id
+        AND k.key = billing.own_key('unpriced', n.id)
+    WHERE k.result_id IS DISTINCT FROM n.transaction_id
+    UNION ALL
+    SELECT a.organization_id, 'a rerating is one adjustment', format('rerating %s', a.rerating_id)
+    FROM billing.rerating_adjustments AS a
+    LEFT JOIN billing.credit_transactions AS t ON t.id = a.transaction_id
+        AND t.organization_id = a.organization_id
+    WHERE t.amount_usd IS DISTINCT FROM -a.correction_usd
+$$;

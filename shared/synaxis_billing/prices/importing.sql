@@ -1,0 +1,69 @@
+-- Import of a price list: every price that differs from the one in force is added, and nothing else.
+
+-- The rates of a price as one object, which two prices can be compared by.
+CREATE OR REPLACE FUNCTION billing.rate_map(p_price_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_object_agg(concat_ws(' ', bucket, service_tier, above_input_tokens), usd_per_million)
+    FROM billing.price_rates WHERE price_id = p_price_id
+$$;
+
+-- Where two of them differ.
+CREATE OR REPLACE FUNCTION billing.rate_changes(p_old jsonb, p_new jsonb) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_agg(json_build_object(
+        'bucket', split_part(key, ' ', 1), 'service_tier', split_part(key, ' ', 2),
+        'above_input_tokens', split_part(key, ' ', 3)::bigint,
+        'before_usd_per_million', p_old ->> key, 'usd_per_million', p_new ->> key) ORDER BY key)
+    FROM (SELECT jsonb_object_keys(p_old || p_new)) AS k (key)
+    WHERE p_old -> key IS DISTINCT FROM p_new -> key
+$$;
+
+-- Import everyone's prices, [{provider, model, rates}], in force from an instant on; a dry run only tells
+-- what an import would change.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.import_prices(
+    p_tenant text, p_prices jsonb, p_effective_from timestamptz, p_source text, p_dry_run boolean
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_answer json;
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    -- One import at a time: each compares its prices with those of the one before.
+    PERFORM pg_advisory_xact_lock(hashtext('billing.prices'));
+    WITH listed AS MATERIALIZED (
+        SELECT uuidv7() AS id, l.provider, l.model, l.rates, billing.rate_map(o.id) AS old, (
+                SELECT jsonb_object_agg(concat_ws(' ', r.bucket, r.service_tier, r.above_input_tokens),
+                    r.usd_per_million)
+                FROM jsonb_populate_recordset(NULL::billing.price_rates, l.rates) AS r
+            ) AS new
+        FROM jsonb_to_recordset(p_prices) AS l (provider text, model text, rates jsonb)
+        LEFT JOIN LATERAL (
+            SELECT id FROM billing.prices
+            WHERE organization_id IS NULL AND provider = l.provider AND model = l.model
+                AND effective_from <= p_effective_from
+            ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
+        ) AS o ON true
+    ), stored AS (
+        INSERT INTO billing.prices (id, provider, model, effective_from, source)
+        SELECT id, provider, model, p_effective_from, p_source FROM listed
+        WHERE new IS DISTINCT FROM old AND NOT p_dry_run
+    ), stored_rates AS (
+        INSERT INTO billing.price_rates
+            (price_id, bucket, service_tier, above_input_tokens, usd_per_million)
+        SELECT l.id, r.bucket, r.service_tier, r.above_input_tokens, r.usd_per_million
+        FROM listed AS l
+        CROSS JOIN LATERAL jsonb_populate_recordset(NULL::billing.price_rates, l.rates) AS r
+        WHERE l.new IS DISTINCT FROM l.old AND NOT p_dry_run
+    )
+    SELECT json_build_object(
+        'added', count(*) FILTER (WHERE old IS NULL),
+        'changed', count(*) FILTER (WHERE old <> new),
+        'unchanged', count(*) FILTER (WHERE old = new),
+        'changes', coalesce(json_agg(json_build_object('provider', provider, 'model', model,
+            'rates', billing.rate_changes(old, new)) ORDER BY provider, model)
+            FILTER (WHERE old <> new), '[]'))
+    INTO v_answer FROM listed;
+    RETURN billing.outcome('created', v_answer);
+END $$;

@@ -1,0 +1,105 @@
+"""Real traffic by real prices: every amount is that of an independent computation."""
+
+import csv
+import json
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from local.database import MODEL_PRICES, PRICES_FROM
+from synaxis_billing.prices import importing
+from tests.conftest import Database
+from tests.support.independent_prices import NAMES, TIERS, cost, steps
+from tests.support.steps import PLATFORM
+
+LIST: dict[str, dict[str, str]] = json.loads(MODEL_PRICES.read_text())
+TRACE = Path(__file__).parents[1] / "data" / "llm_requests.csv"
+_TIER_NAMES = {"": "standard", "_batches": "batch"}
+# One statement rates all the requests of a model in a tier.
+_RATE = """
+    SELECT (billing.rate(NULL, 1, %s, %s, %s, usage, billing.now())).amount_usd
+    FROM jsonb_array_elements(%s) WITH ORDINALITY AS u (usage, position) ORDER BY position
+"""
+
+
+@pytest.fixture(scope="module")
+def trace() -> list[tuple[int, int]]:
+    with TRACE.open() as file:
+        rows = [
+            (int(row["ContextTokens"]), int(row["GeneratedTokens"])) for row in csv.DictReader(file)
+        ]
+    assert len(rows) == 19_366
+    return rows
+
+
+@pytest.fixture
+def book(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect() as db:
+        request = importing.PriceImport.model_validate(
+            {"format": "litellm", "effective_from": PRICES_FROM.isoformat(), "prices": LIST}
+        )
+        assert importing.import_prices(db, PLATFORM, request).refused == []
+        db.execute("SELECT set_config('billing.tenant', '*', false)")
+        yield db
+
+
+def rated(db: psycopg.Connection, model: str, tier: str, usages: list[Any]) -> list[Decimal]:
+    service_tier = _TIER_NAMES.get(tier, tier.removeprefix("_"))
+    rows = db.execute(_RATE, [LIST[model]["provider"], model, service_tier, Jsonb(usages)])
+    return [amount for (amount,) in rows.fetchall()]
+
+
+def tiers(fields: dict[str, str]) -> list[str]:
+    return ["", *(tier for tier in TIERS[1:] if any(name.endswith(tier) for name in fields))]
+
+
+def test_the_real_trace_costs_the_same_as_an_independent_computation(
+    book: psycopg.Connection, trace: list[tuple[int, int]]
+) -> None:
+    """Each request of the trace once, with each model and tier in turn."""
+    pairs = [(model, tier) for model, fields in LIST.items() for tier in tiers(fields)]
+    assert len(pairs) > 500
+    total, expected_total = Decimal(0), Decimal(0)
+    for position, (model, tier) in enumerate(pairs):
+        usages = [
+            {"input": prompt, "output": generated}
+            for prompt, generated in trace[position :: len(pairs)]
+        ]
+        expected = [cost(LIST[model], tier, usage) for usage in usages]
+        assert rated(book, model, tier, usages) == expected, (model, tier)
+        total += sum(expected)
+        expected_total += sum(cost(LIST[model], tier, usage) for usage in usages)
+    assert total == expected_total > 0
+
+
+def test_every_bucket_step_and_tier_of_every_model_costs_the_same(
+    book: psycopg.Connection,
+) -> None:
+    """Each model in each of its tiers: below, on and above each of its steps, by every bucket."""
+    chance = random.Random(17)
+    for model, fields in LIST.items():
+        sizes = [1, 1000]
+        for step in steps(fields):
+            sizes += [step * 1000, step * 1000 + 1, step * 3000]
+        usages: list[dict[str, int]] = [{}]
+        for size in sizes:
+            usages += [{bucket: size} for bucket in NAMES]
+            mixed = {bucket: chance.randint(1, size) for bucket in NAMES}
+            # The input is exactly of the size, whatever it is made of.
+            mixed["input"] = size
+            for bucket in ("cache_read", "cache_write", "cache_write_1h", "audio_input"):
+                mixed[bucket] = chance.randint(1, 1 + size // 8)
+                mixed["input"] -= mixed[bucket]
+            for bucket in ("cache_write_12h", "audio_cache_read", "image_input", "citation"):
+                del mixed[bucket]
+            if mixed["input"] > 0:
+                usages.append(mixed)
+        for tier in (*tiers(fields), "_unknown"):
+            expected = [cost(fields, tier, usage) for usage in usages]
+            assert rated(book, model, tier, usages) == expected, (model, tier)
