@@ -96,6 +96,8 @@ def test_the_longest_texts_are_taken(
         held = api.post(f"{organization}/holds", {"amount_usd": "1"}, f"hold {number}").json()
         path = path.replace("{hold_id}", held["id"])
     path = re.sub(r"\{\w+\}", str(uuid.uuid4()), path)
+    if "organization_id" in body:
+        body["organization_id"] = organization.rpartition("/")[2]
     if "transaction_id" in body:
         charge = {"amount_usd": "1", "description": "chat"}
         charged = api.post(f"{organization}/charges", charge, f"charge {number}").json()
@@ -104,7 +106,11 @@ def test_the_longest_texts_are_taken(
     answer = api.http.request(method, path, json=body, headers=headers)
     # What belongs to a document or an endpoint is read before it is looked for.
     unknown = re.search(r"\{(?!organization_id|hold_id)\w+\}", route)
-    assert answer.status_code in ((404,) if unknown else (200, 201)), answer.text
+    if route == "/v1/quotes":
+        # No model of such a name has a price.
+        assert answer.json()["code"] == "price_unknown"
+    else:
+        assert answer.status_code in ((404,) if unknown else (200, 201)), answer.text
 
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
