@@ -366,6 +366,25 @@ def test_usage_is_charged_in_order_and_waits_for_credit(database: Database) -> N
     assert database.audit().whole
 
 
+def read_in_order(db: psycopg.Connection) -> None:
+    """Let the database read rows as they are asked for, as it does when there are many."""
+    for plan in ("sort", "hashagg", "incremental_sort", "bitmapscan"):
+        db.execute(f"SET enable_{plan} = off".encode())
+
+
+def test_one_run_charges_the_usage_of_every_organization(database: Database) -> None:
+    # More than the database reads ahead of the first.
+    with database.connect() as db:
+        many = [new_organization(db, "10") for _ in range(70)]
+        for organization in many:
+            kept(db, organization)
+        add(db)
+        read_in_order(db)
+        assert charge_unpriced(db, PLATFORM) == len(many)
+        assert {steps.available(db, one) for one in many} == {Decimal("7.5")}
+    assert database.audit().whole
+
+
 def test_an_erasure_empties_usage_that_waits_and_what_is_charged_of_it(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         organization = new_organization(db, "10")
@@ -490,3 +509,17 @@ def test_a_period_that_ends_before_it_begins_is_refused(database: Database) -> N
     at = "2026-01-01T00:00:00Z"
     with database.connect() as db, pytest.raises((BillingError, ValidationError), match="before"):
         rerate(db, **{"from": at, "to": at})
+
+
+def test_one_rerating_corrects_every_organization(database: Database) -> None:
+    with database.connect() as db:
+        many = [new_organization(db, "10") for _ in range(70)]
+        add(db, rate("input", "3"))
+        for organization in many:
+            charged(db, organization)
+        add(db, rate("input", "2.50"))
+        read_in_order(db)
+        assert corrections(rerate(db)) == dict.fromkeys(many, Decimal("-0.5"))
+        assert corrections(rerate(db)) == {}
+        assert {steps.available(db, one) for one in many} == {Decimal("7.5")}
+    assert database.audit().whole

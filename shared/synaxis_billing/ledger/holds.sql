@@ -1,5 +1,5 @@
 -- Holds reserve credit for a call whose cost is not known yet. An expired hold does not count, whether or
--- not a statement has marked it; a capture never exceeds its hold.
+-- not a statement has marked it; a capture exceeds its hold only when it asks to charge the overrun.
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.hold_json(h billing.holds) RETURNS json

@@ -64,6 +64,8 @@ BEGIN
         IF NOT p_dry_run THEN
             v_transaction_id := billing.adjust_rerated(
                 v_id, v_found.organization_id, v_found.charges, v_found.correction_usd, p_initiated_by);
+            -- The lock showed this organization alone; the loop reads the others' rows too.
+            PERFORM set_config('billing.tenant', p_tenant, true);
             INSERT INTO billing.rerated_charges
                 (organization_id, transaction_id, rerating_id, price_id, amount_usd)
             SELECT v_found.organization_id, c.id, v_id, c.price_id, c.amount_usd

@@ -76,6 +76,8 @@ BEGIN
     LOOP
         CONTINUE WHEN n.organization_id = v_short;
         o := billing.lock_organization(p_tenant, n.organization_id);
+        -- The lock showed this organization alone; the loop reads the others' rows too.
+        PERFORM set_config('billing.tenant', p_tenant, true);
         -- Another run may have charged it, or an erasure emptied it, while this one waited for the lock.
         SELECT * INTO n FROM billing.unpriced_usage
         WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL FOR UPDATE;
