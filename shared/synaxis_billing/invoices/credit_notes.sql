@@ -61,11 +61,10 @@ BEGIN
     n.total_amount_billing_currency := n.subtotal_billing_currency + n.tax_billing_currency;
     n.credit_note_number := billing.next_number(p_series, o.changed_at);
     IF p_refund_credit THEN
-        t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
-            format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
         -- Keys of clients are ASCII, so no key equals this one.
-        PERFORM billing.store_transaction(
-            o, t, format('credit note № %s', n.credit_note_number), p_fingerprint);
+        t := billing.store_adjustment(o, n.subtotal_usd, format('Credit note %s', n.credit_note_number),
+            n.credit_note_number, p_initiated_by, NULL, format('credit note № %s', n.credit_note_number),
+            p_fingerprint);
     ELSE
         PERFORM billing.save_organization(o);
     END IF;

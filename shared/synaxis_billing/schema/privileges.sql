@@ -56,7 +56,8 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 
 -- The application reads.
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
-    billing.credit_transactions, billing.holds, billing.spend_logs, billing.logged_spend,
+    billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
+    billing.spend_logs, billing.logged_spend,
     billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.credit_notes,
     billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
 
@@ -70,6 +71,11 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
+-- The terms of a grant do not change.
+GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at)
+    ON billing.credit_grants TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to)
+    ON billing.allocations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
@@ -80,6 +86,7 @@ GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata, personal_salt)
     ON billing.credit_transactions TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata) ON billing.holds TO synaxis_eraser;
+GRANT SELECT, UPDATE (description, initiated_by) ON billing.credit_grants TO synaxis_eraser;
 GRANT SELECT, UPDATE (end_user, metadata) ON billing.logged_spend TO synaxis_eraser;
 GRANT SELECT, UPDATE (request) ON billing.unpriced_usage TO synaxis_eraser;
 GRANT INSERT ON billing.erasures TO synaxis_eraser;
@@ -88,7 +95,8 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA billing FROM PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA billing TO synaxis_ledger;
 REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synaxis_ledger;
 GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
-GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced TO synaxis_eraser;
+GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced,
+    billing.erase_grants TO synaxis_eraser;
 
 -- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
 -- statement without a tenant sees no row. The restrictive policies guard money on the tables of the charge
@@ -101,7 +109,7 @@ BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
         FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
-            'idempotency', 'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
+            'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
             'erasures', 'invoices', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
             'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
         CROSS JOIN LATERAL (
@@ -112,8 +120,8 @@ BEGIN
                     CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition
             UNION ALL
             SELECT 'erasure', 'synaxis_eraser', 'true'
-            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'logged_spend', 'erasures',
-                'unpriced_usage')
+            WHERE t.name IN ('organizations', 'credit_transactions', 'credit_grants', 'holds', 'logged_spend',
+                'erasures', 'unpriced_usage')
         ) AS p
         UNION ALL
         -- Exchange rates belong to no organization.

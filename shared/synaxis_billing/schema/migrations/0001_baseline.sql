@@ -37,6 +37,8 @@ CREATE TABLE billing.organizations (
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- How far below zero charges may take the balance.
     credit_limit_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- The odometer: all credit that charges and negative adjustments have ever drawn.
+    drawn_usd numeric(28, 8) NOT NULL DEFAULT 0,
     -- How far an explicit rule has let the balance, less what is held, fall below zero and the limit.
     floor_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- The number and the hash of the newest transaction.
@@ -47,7 +49,10 @@ CREATE TABLE billing.organizations (
     -- The local day of the open rollup buckets.
     day_start timestamptz NOT NULL DEFAULT '-infinity',
     day_end timestamptz NOT NULL DEFAULT '-infinity',
-    -- Until then a charge needs nothing but the credit: no new day, no other rule.
+    -- The next instant at which a credit grant starts or ends; -infinity while credit that has ended waits for
+    -- holds.
+    settle_at timestamptz NOT NULL DEFAULT 'infinity',
+    -- Until then a charge needs nothing but the credit: no new day, no settlement, no other rule.
     fast_until timestamptz NOT NULL DEFAULT '-infinity',
     created_at timestamptz NOT NULL DEFAULT billing.now()
 ) WITH (fillfactor = 50);
@@ -67,7 +72,9 @@ CREATE TABLE billing.organization_homes (
 
 -- Ledger: transactions, idempotency, holds, refunds
 
-CREATE TYPE billing.transaction_type AS ENUM ('topup', 'charge', 'refund', 'adjustment');
+CREATE TYPE billing.transaction_type AS ENUM (
+    'topup', 'charge', 'refund', 'adjustment', 'grant', 'expiry', 'void', 'payout'
+);
 
 CREATE TABLE billing.credit_transactions (
     id uuid NOT NULL,
@@ -77,12 +84,17 @@ CREATE TABLE billing.credit_transactions (
     amount_usd numeric(18, 8) NOT NULL,
     balance_before_usd numeric(18, 8) NOT NULL,
     balance_after_usd numeric(18, 8) NOT NULL,
+    -- The odometer before this transaction. A charge draws the range from here on that is as long as its amount.
+    drawn_usd numeric(28, 8) NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
     -- The hold that a charge captured; the charge that a refund gives back.
     hold_id uuid,
     charge_id uuid,
+    -- The grant that an expiry or a void takes credit from; the terms of the grants that a transaction brings.
+    grant_id uuid,
+    grants jsonb,
     -- What a charge was for, and the rollup bucket that contains it.
     request_id text,
     team_id text,
@@ -111,7 +123,7 @@ CREATE TABLE billing.credit_transactions (
 -- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
 CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
 
-CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log', 'unpriced');
+CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log', 'unpriced', 'grant');
 
 -- Keys of the client, and LLM requests, that have had their effect, with the fingerprint of the API request.
 CREATE TABLE billing.idempotency (
@@ -180,6 +192,90 @@ CREATE TABLE billing.charge_refunds (
     refunded_usd numeric(18, 8) NOT NULL CHECK (refunded_usd > 0),
     PRIMARY KEY (organization_id, charge_id),
     CONSTRAINT refund_within_charge CHECK (refunded_usd <= charged_usd)
+);
+
+-- Credit grants, and the allocations of the odometer to them
+
+CREATE TYPE billing.grant_kind AS ENUM ('paid', 'promotional', 'adjustment', 'refund');
+
+-- Credit of one origin. The terms never change.
+CREATE TABLE billing.credit_grants (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
+    kind billing.grant_kind NOT NULL,
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
+    -- As of the newest settlement. It is open while this is more than zero.
+    remaining_usd numeric(18, 8) NOT NULL,
+    priority smallint NOT NULL CHECK (priority BETWEEN 0 AND 100),
+    effective_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL DEFAULT 'infinity',
+    -- What was paid for it, net of tax; zero for credit that was given.
+    cost_basis_usd numeric(18, 8) NOT NULL CHECK (cost_basis_usd >= 0),
+    -- The payment, in its own currency.
+    paid jsonb,
+    -- The ended grant whose refunded credit this one gives back.
+    origin_id uuid,
+    -- Of a recurring grant: its first grant, and the local month of this one.
+    schedule_id uuid,
+    period text CHECK (period ~ '^\d{4}-(0[1-9]|1[0-2])$'),
+    description text,
+    initiated_by text,
+    -- Whether its credit is in the balance, and the transaction that brought it there.
+    started boolean NOT NULL,
+    transaction_id uuid,
+    voided_at timestamptz,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT remaining_is_part CHECK (remaining_usd BETWEEN 0 AND amount_usd),
+    CONSTRAINT starts_before_it_ends CHECK (effective_at < expires_at),
+    CONSTRAINT brought_by_transaction CHECK (started = (transaction_id IS NOT NULL)),
+    CONSTRAINT recurs_by_month CHECK ((schedule_id IS NULL) = (period IS NULL))
+);
+CREATE INDEX credit_grants_open ON billing.credit_grants (organization_id) WHERE remaining_usd > 0;
+CREATE INDEX credit_grants_newest ON billing.credit_grants (organization_id, created_at);
+
+-- Ranges of the odometer, and what settles each: a grant, or nothing yet, which is debt. They are contiguous up
+-- to the newest settlement. Ranges are cut where a part of one is covered or refunded.
+CREATE TABLE billing.allocations (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    from_usd numeric(28, 8) NOT NULL CHECK (from_usd >= 0),
+    to_usd numeric(28, 8) NOT NULL,
+    grant_id uuid,
+    -- When the grant covered it, if it was debt before.
+    covered_at timestamptz,
+    -- The refund that gave it back, and the grant that it went to; a refund of debt goes to none.
+    refund_id uuid,
+    restored_to uuid,
+    PRIMARY KEY (organization_id, from_usd),
+    FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants,
+    FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants,
+    CONSTRAINT range_is_not_empty CHECK (from_usd < to_usd),
+    CONSTRAINT covered_by_grant CHECK (covered_at IS NULL OR grant_id IS NOT NULL),
+    CONSTRAINT restored_by_refund CHECK (
+        (restored_to IS NOT NULL) = (refund_id IS NOT NULL AND grant_id IS NOT NULL))
+);
+CREATE INDEX allocations_of_grant ON billing.allocations (organization_id, grant_id);
+CREATE INDEX allocations_debt ON billing.allocations (organization_id, from_usd)
+    WHERE grant_id IS NULL AND refund_id IS NULL;
+
+-- Credit that an open hold reserves until an instant.
+CREATE TYPE billing.held_credit AS (amount_usd numeric, expires_at timestamptz);
+
+-- A change of the set of usable grants: a grant starts, and covers debt first, or credit of an ended one leaves.
+CREATE TYPE billing.settlement_step AS (
+    at timestamptz,
+    type billing.transaction_type,
+    grant_id uuid,
+    amount_usd numeric,
+    covered_usd numeric
+);
+
+-- The credit of an organization as it is when all that is due is settled.
+CREATE TYPE billing.settlement AS (
+    grants billing.credit_grants[],
+    debt_usd numeric,
+    balance_usd numeric,
+    steps billing.settlement_step[]
 );
 
 -- Usage: requests, spend logs, rollups
@@ -602,6 +698,8 @@ ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
