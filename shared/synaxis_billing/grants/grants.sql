@@ -263,13 +263,13 @@ BEGIN
     WITH settled AS (
         SELECT g FROM unnest((billing.settled_credit(o, billing.now())).grants) AS g
     ), scanned AS MATERIALIZED (
-        SELECT coalesce(s.g, c) AS g FROM (
-            SELECT * FROM billing.credit_grants
+        SELECT coalesce(s.g, c.g) AS g FROM (
+            SELECT g FROM billing.credit_grants AS g
             WHERE organization_id = o.id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
-        ) AS c FULL JOIN settled AS s ON (s.g).id = c.id
-        WHERE coalesce((s.g).created_at, c.created_at) < coalesce(p_before, 'infinity')
-        ORDER BY coalesce((s.g).created_at, c.created_at) DESC FETCH FIRST p_scan ROWS WITH TIES
+        ) AS c FULL JOIN settled AS s ON (s.g).id = (c.g).id
+        WHERE (coalesce(s.g, c.g)).created_at < coalesce(p_before, 'infinity')
+        ORDER BY (coalesce(s.g, c.g)).created_at DESC FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
         SELECT g FROM scanned WHERE p_status IS NULL OR billing.grant_status(g, v_now) = p_status
         ORDER BY (g).created_at DESC FETCH FIRST p_limit ROWS WITH TIES

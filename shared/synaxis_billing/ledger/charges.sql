@@ -28,8 +28,7 @@ BEGIN
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd,
-        version = o.version + 1, floor_usd = 0,
-        changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
+        version = o.version + 1, floor_usd = 0, changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
         head_hash = sha256(o.head_hash || convert_to(concat('["', v_id, '", "', o.id, '", "', o.version + 1,
             '", "charge", "', -u.amount_usd, '", "', o.balance_usd, '", "', o.balance_usd - u.amount_usd, '", ',
             coalesce(to_json(u.reference_id)::text, 'null'), ', null, null, "', encode(v_digest, 'hex'), '", "',
@@ -108,7 +107,6 @@ DECLARE
     v_repeats boolean := billing.repeats(p_requests);
     -- The accepted item of this batch by key and by LLM request; filled if any of them repeats.
     v_seen jsonb := '{}';
-    v_accepted int := 0;
     v_dirty boolean := false;
     v_item record;
     v_result json;
@@ -127,9 +125,8 @@ BEGIN
         v_result := CASE
             WHEN o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats
             THEN billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen) END;
-        IF v_result IS NULL AND o.status <> 'active' THEN
-            v_result := billing.outcome('organization_suspended');
-        END IF;
+        v_result := coalesce(v_result,
+            CASE WHEN o.status <> 'active' THEN billing.outcome('organization_suspended') END);
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
             u := billing.price_request(o.id, u);
             v_result := billing.keep_unpriced(o, u);
@@ -150,10 +147,9 @@ BEGIN
             o.version := t.version;
             o.head_hash := t.hash;
             v_dirty := true;
-            v_accepted := v_accepted + 1;
-            transactions[v_accepted] := t;
-            usages[v_accepted] := u;
-            day_ends[v_accepted] := o.day_end;
+            transactions := transactions || t;
+            usages := usages || u;
+            day_ends := day_ends || o.day_end;
             v_result := billing.outcome('created', billing.transaction_json(t));
         END IF;
         IF v_repeats AND v_result ->> 'outcome' IN ('created', 'unpriced') THEN

@@ -25,8 +25,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
-    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by);
-    PERFORM billing.erase_grants(p_organization_id, p_initiated_by);
+    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by), billing.erase_grants(p_organization_id, p_initiated_by);
     v_from := billing.erased_until(p_organization_id, v_before, p_limit);
     SELECT array_agg(id) INTO v_wanted FROM billing.holds
     WHERE organization_id = p_organization_id AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before

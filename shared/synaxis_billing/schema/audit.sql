@@ -11,6 +11,10 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     UNION ALL
     SELECT * FROM billing.audit_keys()
     UNION ALL
+    SELECT * FROM billing.audit_odometer()
+    UNION ALL
+    SELECT * FROM billing.audit_grants()
+    UNION ALL
     SELECT * FROM billing.audit_usage()
     UNION ALL
     SELECT * FROM billing.audit_prices()
