@@ -33,8 +33,8 @@ _TAGS = {
     "Charges": ("Credit that calls take when their cost is known.", {"charges", "batch"}),
     "Holds": ("Credit that is reserved until the cost is known.", {"holds"}),
     "Credit": (
-        "Credit that comes in or is put right: top-ups, refunds and adjustments.",
-        {"topups", "refunds", "adjustments"},
+        "Credit that comes in or is put right: top-ups, grants, refunds and adjustments.",
+        {"topups", "grants", "refunds", "adjustments"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
     "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending"}),

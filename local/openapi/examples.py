@@ -8,6 +8,7 @@ from local.openapi import story
 PARAMETERS = {
     "organization_id": story.ORGANIZATION_ID,
     "hold_id": story.HOLD_ID,
+    "grant_id": story.GRANT_ID,
     "transaction_id": story.CHARGE_ID,
     "invoice_id": story.INVOICE_ID,
     "credit_note_id": story.NOTE_ID,
@@ -95,6 +96,13 @@ OPERATIONS = {
             "available_usd": "99.9575",
             "credit_limit_usd": "0.00",
             "debt_usd": "0.00",
+            "expiring": [
+                {
+                    "grant_id": story.GRANT_ID,
+                    "amount_usd": "5.00",
+                    "expires_at": "2026-02-28T23:00:00Z",
+                }
+            ],
             "billing_currency": "EUR",
             "balance": "91.98",
             "exchange_rate": "0.92",
@@ -139,8 +147,20 @@ OPERATIONS = {
             "description": "Prepaid credit",
             "reference_id": "pi_3QxKf2",
             "initiated_by": "anna@acme.example",
+            "paid": {"amount": "92.00", "currency": "EUR"},
         },
     ),
+    "createGrant": Example(
+        story.GRANT,
+        {
+            "amount_usd": "5.00",
+            "kind": "promotional",
+            "description": "Monthly free credit",
+            "every": "month",
+        },
+    ),
+    "listGrants": _page(story.GRANT),
+    "voidGrant": Example(story.VOID),
     "createRefund": Example(
         story.REFUND, {"transaction_id": story.CHARGE_ID, "description": "The answer was empty"}
     ),

@@ -15,6 +15,7 @@ SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
 TEAM_ID = "6c3f0d85-e9b7-4a21-9f48-d2a6c7e1b0cb"
 PRICE_ID = "8f2b6d17-3c5e-4a94-b1f8-d0e7a6c4b3ed"
 UNPRICED_ID = "f1d84c3a-7b60-4e29-95ad-6c0b8e2f7a1d"
+GRANT_ID = "4e9b1c7d-a3f5-4d82-b6e0-c7f8d1a2b4fd"
 KEY_ID = "b70d5e29-4f8c-4d13-8a96-e1c3f7b9d2dc"
 
 USAGE = {
@@ -127,11 +128,13 @@ TOPUP = {
     "balance_before_usd": "0.00",
     "balance_after_usd": "100.00",
     "version": 1,
+    "drawn_usd": "0.00",
     "description": "Prepaid credit",
     "reference_id": "pi_3QxKf2",
     "initiated_by": "anna@acme.example",
     "hold_id": None,
     "refunded_transaction_id": None,
+    "grant_id": None,
     "hash": "6f0e8b7c5d3a19284f7b6c0d9e1a3f5582c4d6e7f8091a2b3c4d5e6f70819203",
     "created_at": "2026-02-01T08:05:00Z",
 }
@@ -159,6 +162,7 @@ CAPTURE = {
     "balance_before_usd": "99.9775",
     "balance_after_usd": "99.9625",
     "version": 3,
+    "drawn_usd": "0.0225",
     "hold_id": HOLD_ID,
     "hash": "84c6a2e0f1b3d5978695a4b3c2d1e0f90817263544536271809f8e7d6c5b4a39",
     "created_at": "2026-02-01T08:12:30Z",
@@ -172,6 +176,7 @@ REFUND = {
     "balance_before_usd": "99.9625",
     "balance_after_usd": "99.985",
     "version": 4,
+    "drawn_usd": "0.0375",
     "description": "The answer was empty",
     "refunded_transaction_id": CHARGE_ID,
     "hash": "b5e7c9d1a3f50617283940516273849506a7b8c9d0e1f2031425364758697a8b",
@@ -189,6 +194,36 @@ ADJUSTMENT = {
     "refunded_transaction_id": None,
     "hash": "c0d2e4f608192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3",
     "created_at": "2026-02-02T10:00:00Z",
+}
+VOID = {
+    **ADJUSTMENT,
+    "id": "7b3e9f2c-6d04-4f81-9c5e-a8f1b0d4c7fe",
+    "transaction_type": "void",
+    "amount_usd": "-5.00",
+    "balance_before_usd": "109.985",
+    "balance_after_usd": "104.985",
+    "version": 7,
+    "description": None,
+    "grant_id": GRANT_ID,
+    "hash": "d1e3f5a708192b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4",
+    "created_at": "2026-02-20T10:00:00Z",
+}
+GRANT = {
+    "id": GRANT_ID,
+    "organization_id": ORGANIZATION_ID,
+    "kind": "promotional",
+    "status": "active",
+    "amount_usd": "5.00",
+    "remaining_usd": "5.00",
+    "priority": 50,
+    "effective_at": "2026-02-03T09:00:00Z",
+    "expires_at": "2026-02-28T23:00:00Z",
+    "cost_basis_usd": "0.00",
+    "paid": None,
+    "origin_id": None,
+    "schedule_id": GRANT_ID,
+    "transaction_id": "8c4f0a3d-7e15-4a92-8d6f-b9a2c1e5d80f",
+    "created_at": "2026-02-03T09:00:00Z",
 }
 HOLD = {
     "id": HOLD_ID,

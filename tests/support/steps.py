@@ -35,6 +35,13 @@ def new_organization(db: psycopg.Connection, credit_usd: str | None = None, **fi
     return organization_id
 
 
+def change_organization(
+    db: psycopg.Connection, organization_id: UUID, **fields: Any
+) -> profile.Organization:
+    request = profile.OrganizationChange.model_validate(fields)
+    return profile.update_organization(db, PLATFORM, organization_id, request)
+
+
 def top_up(
     db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
 ) -> Transaction:
@@ -121,9 +128,7 @@ def grant(
 
 
 def void(db: psycopg.Connection, granted: grants.Grant, key: str = "") -> Transaction:
-    return grants.void_grant(
-        db, PLATFORM, granted.organization_id, granted.id, key or new_key()
-    )[0]
+    return grants.void_grant(db, PLATFORM, granted.organization_id, granted.id, key or new_key())[0]
 
 
 def list_grants(

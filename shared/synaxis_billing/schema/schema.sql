@@ -4,6 +4,18 @@
 
 CREATE SCHEMA billing;
 
+CREATE TYPE billing.grant_kind AS ENUM (
+    'paid',
+    'promotional',
+    'adjustment',
+    'refund'
+);
+
+CREATE TYPE billing.held_credit AS (
+	amount_usd numeric,
+	expires_at timestamp with time zone
+);
+
 CREATE TYPE billing.hold_status AS ENUM (
     'held',
     'captured',
@@ -51,14 +63,64 @@ CREATE TYPE billing.result_type AS ENUM (
     'hold',
     'release',
     'spend_log',
-    'unpriced'
+    'unpriced',
+    'grant'
 );
 
 CREATE TYPE billing.transaction_type AS ENUM (
     'topup',
     'charge',
     'refund',
-    'adjustment'
+    'adjustment',
+    'grant',
+    'expiry',
+    'void',
+    'payout'
+);
+
+CREATE TYPE billing.settlement_step AS (
+	at timestamp with time zone,
+	type billing.transaction_type,
+	grant_id uuid,
+	amount_usd numeric,
+	covered_usd numeric
+);
+
+CREATE TABLE billing.credit_grants (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind billing.grant_kind NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    remaining_usd numeric(18,8) NOT NULL,
+    priority smallint NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    cost_basis_usd numeric(18,8) NOT NULL,
+    paid jsonb,
+    origin_id uuid,
+    schedule_id uuid,
+    period text,
+    description text,
+    initiated_by text,
+    started boolean NOT NULL,
+    transaction_id uuid,
+    voided_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT brought_by_transaction CHECK ((started = (transaction_id IS NOT NULL))),
+    CONSTRAINT credit_grants_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
+    CONSTRAINT credit_grants_cost_basis_usd_check CHECK ((cost_basis_usd >= (0)::numeric)),
+    CONSTRAINT credit_grants_period_check CHECK ((period ~ '^\d{4}-(0[1-9]|1[0-2])$'::text)),
+    CONSTRAINT credit_grants_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
+    CONSTRAINT recurs_by_month CHECK (((schedule_id IS NULL) = (period IS NULL))),
+    CONSTRAINT remaining_is_part CHECK (((remaining_usd >= (0)::numeric) AND (remaining_usd <= amount_usd))),
+    CONSTRAINT starts_before_it_ends CHECK ((effective_at < expires_at))
+);
+
+CREATE TYPE billing.settlement AS (
+	grants billing.credit_grants[],
+	debt_usd numeric,
+	balance_usd numeric,
+	steps billing.settlement_step[]
 );
 
 CREATE TYPE billing.usage_request AS (
@@ -95,11 +157,14 @@ CREATE TABLE billing.credit_transactions (
     amount_usd numeric(18,8) NOT NULL,
     balance_before_usd numeric(18,8) NOT NULL,
     balance_after_usd numeric(18,8) NOT NULL,
+    drawn_usd numeric(28,8) NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
     hold_id uuid,
     charge_id uuid,
+    grant_id uuid,
+    grants jsonb,
     request_id text,
     team_id text,
     virtual_key_id text,
@@ -140,12 +205,14 @@ CREATE TABLE billing.organizations (
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
     credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    drawn_usd numeric(28,8) DEFAULT 0 NOT NULL,
     floor_usd numeric(18,8) DEFAULT 0 NOT NULL,
     version bigint DEFAULT 0 NOT NULL,
     head_hash bytea DEFAULT sha256('\x'::bytea) NOT NULL,
     changed_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     day_start timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    settle_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
@@ -436,6 +503,20 @@ CREATE TABLE billing.webhook_events (
     created_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE billing.allocations (
+    organization_id uuid NOT NULL,
+    from_usd numeric(28,8) NOT NULL,
+    to_usd numeric(28,8) NOT NULL,
+    grant_id uuid,
+    covered_at timestamp with time zone,
+    refund_id uuid,
+    restored_to uuid,
+    CONSTRAINT allocations_from_usd_check CHECK ((from_usd >= (0)::numeric)),
+    CONSTRAINT covered_by_grant CHECK (((covered_at IS NULL) OR (grant_id IS NOT NULL))),
+    CONSTRAINT range_is_not_empty CHECK ((from_usd < to_usd)),
+    CONSTRAINT restored_by_refund CHECK (((restored_to IS NOT NULL) = ((refund_id IS NOT NULL) AND (grant_id IS NOT NULL))))
+);
+
 CREATE TABLE billing.charge_refunds (
     organization_id uuid NOT NULL,
     charge_id uuid NOT NULL,
@@ -453,11 +534,14 @@ CREATE TABLE billing.credit_transactions_default (
     amount_usd numeric(18,8) CONSTRAINT credit_transactions_amount_usd_not_null NOT NULL,
     balance_before_usd numeric(18,8) CONSTRAINT credit_transactions_balance_before_usd_not_null NOT NULL,
     balance_after_usd numeric(18,8) CONSTRAINT credit_transactions_balance_after_usd_not_null NOT NULL,
+    drawn_usd numeric(28,8) CONSTRAINT credit_transactions_drawn_usd_not_null NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
     hold_id uuid,
     charge_id uuid,
+    grant_id uuid,
+    grants jsonb,
     request_id text,
     team_id text,
     virtual_key_id text,
@@ -632,8 +716,14 @@ ALTER TABLE ONLY billing.credit_transactions ATTACH PARTITION billing.credit_tra
 
 ALTER TABLE ONLY billing.logged_spend ATTACH PARTITION billing.logged_spend_default DEFAULT;
 
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_pkey PRIMARY KEY (organization_id, from_usd);
+
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
+
+ALTER TABLE ONLY billing.credit_grants
+    ADD CONSTRAINT credit_grants_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.credit_notes
     ADD CONSTRAINT credit_notes_organization_id_credit_note_number_key UNIQUE (organization_id, credit_note_number);
@@ -731,6 +821,14 @@ ALTER TABLE ONLY billing.webhook_events
 ALTER TABLE ONLY billing.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (organization_id, id);
 
+CREATE INDEX allocations_debt ON billing.allocations USING btree (organization_id, from_usd) WHERE ((grant_id IS NULL) AND (refund_id IS NULL));
+
+CREATE INDEX allocations_of_grant ON billing.allocations USING btree (organization_id, grant_id);
+
+CREATE INDEX credit_grants_newest ON billing.credit_grants USING btree (organization_id, created_at);
+
+CREATE INDEX credit_grants_open ON billing.credit_grants USING btree (organization_id) WHERE (remaining_usd > (0)::numeric);
+
 CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes USING btree (organization_id, created_at);
 
 CREATE INDEX credit_notes_of_invoice ON billing.credit_notes USING btree (organization_id, invoice_id);
@@ -787,6 +885,10 @@ CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.reratings FOR EACH R
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.webhook_events FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.allocations FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_grants FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
 CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_transactions FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
@@ -798,6 +900,10 @@ CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.credited_paymen
 CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.erasures FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.idempotency FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.allocations FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_grants FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_notes FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
@@ -833,8 +939,20 @@ CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions FOR
 
 CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.logged_spend FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
 
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_organization_id_grant_id_fkey FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants(organization_id, id);
+
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_organization_id_restored_to_fkey FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants(organization_id, id);
+
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.credit_grants
+    ADD CONSTRAINT credit_grants_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.credit_notes
     ADD CONSTRAINT credit_notes_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
@@ -893,15 +1011,21 @@ ALTER TABLE ONLY billing.webhook_endpoints
 ALTER TABLE ONLY billing.webhook_events
     ADD CONSTRAINT webhook_events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE FOR INSERT TO synaxis_ledger WITH CHECK ((balance_after_usd = (balance_before_usd + amount_usd)));
 
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY erasure ON billing.credit_grants TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.credit_transactions TO synaxis_eraser USING (true);
 
@@ -953,7 +1077,11 @@ ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.credit_grants TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credit_notes TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1008,6 +1136,22 @@ ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA billing TO synaxis_app;
 GRANT USAGE ON SCHEMA billing TO synaxis_ledger;
 GRANT USAGE ON SCHEMA billing TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.credit_grants TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.credit_grants TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.credit_grants TO synaxis_eraser;
+
+GRANT UPDATE(remaining_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_eraser;
+
+GRANT UPDATE(initiated_by) ON TABLE billing.credit_grants TO synaxis_eraser;
+
+GRANT UPDATE(started) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(transaction_id) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(voided_at) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_transactions TO synaxis_ledger;
@@ -1091,6 +1235,19 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_
 
 GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.allocations TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(to_usd) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(grant_id) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(covered_at) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(refund_id) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(restored_to) ON TABLE billing.allocations TO synaxis_ledger;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.charge_refunds TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.credited_payments TO synaxis_ledger;
@@ -1130,19 +1287,25 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
 --     RETURNS timestamp with time zone, for synaxis_ledger
--- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
+-- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text, p_expires_at timestamp with time zone)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.adjust_rerated(p_rerating_id uuid, p_organization_id uuid, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.advance_clock(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.after(o billing.organizations, t billing.credit_transactions)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
+-- billing.allocations_between(o billing.organizations, p_from_usd numeric, p_to_usd numeric)
+--     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid), for synaxis_ledger
 -- billing.as_of_now(h billing.holds)
 --     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text)
 -- billing.audit_entries()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_grants()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_guarded()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -1153,6 +1316,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.audit_invoices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_keys()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_odometer()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -1168,6 +1333,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(ordinal integer, past billing.idempotency, counted text), for synaxis_ledger
 -- billing.bill_month(p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.bring_grant(o billing.organizations, g billing.credit_grants, t billing.credit_transactions)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.brought(p_grants billing.credit_grants[], t billing.credit_transactions)
+--     RETURNS billing.credit_grants[], for synaxis_ledger
+-- billing.burn_down(p_grants billing.credit_grants[], p_from_usd numeric, p_to_usd numeric)
+--     RETURNS TABLE(ordinal integer, grant_id uuid, from_usd numeric, to_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.cancel_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.capture_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
@@ -1194,6 +1365,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.cover_by_all(o billing.organizations, p_at timestamp with time zone)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.cover_debt(p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_organization(p_tenant text, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
@@ -1210,10 +1387,16 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.cut_allocation(p_organization_id uuid, p_at_usd numeric)
+--     RETURNS void, for synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
+-- billing.cut_refund(c billing.credit_transactions, p_amount_usd numeric)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.debt_usd(p_organization_id uuid)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
 --     RETURNS record, for synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
@@ -1224,8 +1407,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.drawn_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.drawn_by(t billing.credit_transactions)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.due(p_grants billing.credit_grants[], p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS TABLE(at timestamp with time zone, starts boolean, ordinal integer), for synaxis_app, synaxis_ledger
+-- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
 --     RETURNS text[], as administrator, for synaxis_app, synaxis_ledger
+-- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
@@ -1242,8 +1435,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.first_grant_json(p_organization_id uuid, p_id uuid)
+--     RETURNS json, for synaxis_ledger
+-- billing.grant_json(g billing.credit_grants, p_at timestamp with time zone)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.grant_status(g billing.credit_grants, p_at timestamp with time zone)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.grant_terms(p_grants billing.credit_grants[])
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
+-- billing.held_at(p_held billing.held_credit[], p_instant timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.held_credit_of(p_organization_id uuid)
+--     RETURNS billing.held_credit[], for synaxis_app, synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.hold_json(h billing.holds)
@@ -1256,8 +1463,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.import_prices(p_tenant text, p_prices jsonb, p_effective_from timestamp with time zone, p_source text, p_dry_run boolean)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.in_burn_down_order(p_grants billing.credit_grants[])
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.insert_grants(p_grants billing.credit_grants[])
+--     RETURNS void, for synaxis_ledger
 -- billing.instant(p_instant timestamp with time zone)
 --     RETURNS text, for synaxis_ledger
 -- billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
@@ -1297,16 +1508,24 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.month_start(p_month text, p_timezone text)
---     RETURNS timestamp with time zone, for synaxis_ledger
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.needed_by_holds(p_remaining_usd numeric, p_held_usd numeric, p_other_credit_usd numeric, p_headroom_usd numeric)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.new_grant(o billing.organizations, p_kind billing.grant_kind, p_amount_usd numeric, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric)
+--     RETURNS billing.credit_grants, for synaxis_ledger
 -- billing.new_id(p_instant timestamp with time zone)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.newest_spend_logs(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
 --     RETURNS SETOF billing.spend_logs, for synaxis_app, synaxis_ledger
+-- billing.next_grant(g billing.credit_grants, p_timezone text)
+--     RETURNS billing.credit_grants, for synaxis_app, synaxis_ledger
 -- billing.next_month(p_month text)
---     RETURNS text, for synaxis_ledger
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.next_number(p_series text, p_instant timestamp with time zone)
 --     RETURNS text, for synaxis_ledger
--- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL::uuid)
+-- billing.next_settlement(p_grants billing.credit_grants[], p_settled_at timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_ledger
+-- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL::uuid, p_grant_id uuid DEFAULT NULL::uuid, p_grants jsonb DEFAULT NULL::jsonb)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1314,6 +1533,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.now()
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_eraser, synaxis_ledger
+-- billing.open_grants(o billing.organizations, p_until timestamp with time zone)
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.organization(p_tenant text, p_organization_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
@@ -1382,6 +1603,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
+-- billing.replacing_grants(o billing.organizations, c billing.credit_transactions, p_start_usd numeric)
+--     RETURNS billing.credit_grants[], for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
 -- billing.replay_unpriced(p_past billing.idempotency)
@@ -1394,6 +1617,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rerate(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_dry_run boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.restore_grants(o billing.organizations, c billing.credit_transactions, t billing.credit_transactions, p_start_usd numeric, p_replacing billing.credit_grants[])
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.save_organization(o billing.organizations)
@@ -1402,10 +1627,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.settle(o billing.organizations, p_until timestamp with time zone)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.settle_grants(o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric, p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
+-- billing.settled_credit(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)
 --     RETURNS json, for synaxis_ledger
+-- billing.settled_usd(p_organization_id uuid)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
@@ -1418,8 +1651,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.start_grant(s billing.settlement, p_ordinal integer, p_at timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
+-- billing.store_adjustment(o billing.organizations, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_expires_at timestamp with time zone, p_key text, p_fingerprint bytea)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.store_grant(o billing.organizations, g billing.credit_grants, p_type billing.transaction_type, p_reference_id text, p_key text, p_fingerprint bytea)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.store_invoice(i billing.invoices, o billing.organizations)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
@@ -1432,9 +1671,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
 --     RETURNS integer, for synaxis_app, synaxis_ledger
+-- billing.take_steps(o billing.organizations, s billing.settlement)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
--- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text)
+-- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric, p_paid jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.transaction(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1458,6 +1699,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
+-- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()
