@@ -10,7 +10,8 @@ from synaxis_billing.invoices.invoices import LineItem, Party
 
 class InvoiceDocument(Answer):
     """`number` is None for a draft. The period is half-open; its days are those of the customer's
-    time zone. `exchange_rate` is in units of the billing currency per US dollar. `locale` is BCP 47.
+    time zone. `exchange_rate` is in units of the billing currency per US dollar. `locale` is
+    BCP 47.
     """
 
     id: UUID
