@@ -40,6 +40,7 @@ def of_credit_note(note: CreditNote, invoice: Invoice) -> InvoiceDocument:
         issued_at=note.created_at,
         due_date=None,
         line_items=(line,),
+        further_lines=None,
     )
 
 
