@@ -46,8 +46,8 @@ def _cell(value: object) -> str:
     match value:
         case None:
             return ""
-        case Number():
-            return value
+        case Number() | int():
+            return str(value)
         case Decimal():
             return format_money(value)
         case datetime():

@@ -137,12 +137,18 @@ BEGIN
     i.updated_at := o.changed_at;
     v_scale := 10 ^ i.minor_units::numeric;
 
-    WITH used AS (
+    WITH each_model AS (
         SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
             sum(amount_usd) AS amount_usd,
             row_number() OVER (ORDER BY sum(amount_usd) DESC, model, provider) AS place
         FROM billing.spend_between(o.id, o.timezone, i.period_start, i.period_end)
         WHERE charged GROUP BY 1, 2
+    ), used AS (
+        SELECT place, model, provider, requests, tokens, amount_usd FROM each_model WHERE place < 10000
+        UNION ALL
+        -- The last line is of all other models: an invoice is issued however many there are.
+        SELECT min(place), 'Further models', NULL, sum(requests), sum(tokens), sum(amount_usd)
+        FROM each_model WHERE place >= 10000 HAVING count(*) > 0
     ), lines AS (
         SELECT used.*, units / v_scale AS amount
         FROM used

@@ -17,4 +17,6 @@ def represent_list[Item: BaseModel](
     field of an item; the header Link leads to the next page of both."""
     if preferred(accept, (JSON, CSV)) == JSON:
         return Reply(page)
-    return Reply(page, file=File(table_of(item, page.items), f"{CSV}; charset=utf-8", f"{name}.csv"))
+    return Reply(
+        page, file=File(table_of(item, page.items), f"{CSV}; charset=utf-8", f"{name}.csv")
+    )

@@ -87,7 +87,7 @@ def _head(invoice: InvoiceDocument, labels: Labels) -> list[str]:
 
 
 def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict[str, Any]]:
-    items = [*invoice.line_items, *_further_lines(invoice, labels)]
+    items = [*invoice.line_items, *_further_lines(invoice, where, labels)]
     decimals = max((_decimals(item.amount_usd) for item in items), default=2)
     units = invoice.minor_units
     lines = []
@@ -109,13 +109,13 @@ def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict
     return lines
 
 
-def _further_lines(invoice: InvoiceDocument, labels: Labels) -> list[LineItem]:
+def _further_lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[LineItem]:
     """Return one line of the sums of those that are not shown, if there are any."""
     if (rest := invoice.further_lines) is None:
         return []
-    sums = rest.model_dump(exclude={"lines"})
-    text = labels["further_lines"].format(lines=rest.lines)
-    return [LineItem.model_construct(description=text, model=None, provider=None, **sums)]
+    sums = {name: value for name, value in rest if name != "lines"}
+    text = labels["further_lines"].format(lines=writing.number(rest.lines, 0, 0, where))
+    return [LineItem.model_validate({"description": text, "model": None, "provider": None, **sums})]
 
 
 def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> str:
