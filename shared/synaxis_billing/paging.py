@@ -16,6 +16,8 @@ LARGEST_LIMIT = 100
 LARGEST_PAGE_BYTES = 2_500_000
 # Searched for one page of a filtered list, within the time that a statement has.
 SEARCHED_ROWS = 20_000
+# An int of PostgreSQL.
+LARGEST_PLACE = 2**31 - 1
 
 
 class Dated(Protocol):
@@ -100,6 +102,26 @@ def paginate_by_id[Item: Identified](
     return items[:limit], _encoded(f"{listed} {items[limit - 1].id}")
 
 
+def paginate_by_place[Item](
+    listed: str,
+    owner: UUID,
+    limit: int,
+    cursor: str | None,
+    fetch: Callable[[int, int], list[Item]],
+) -> tuple[list[Item], str | None]:
+    """Return at most `limit` items of a list that has a fixed order, and the cursor of those that
+    follow.
+
+    `fetch(after, limit)` lists those after so many. Raises InvalidRequest for a cursor of another
+    list or owner.
+    """
+    after = 0 if cursor is None else _place_reached_by(cursor, listed, owner)
+    items = fetch(after, limit + 1)
+    if len(items) <= limit:
+        return items, None
+    return items[:limit], _encoded(f"{listed} {owner} {after + limit}")
+
+
 def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:
     """The cursor of what comes before the instant."""
     return _encoded(f"{listed} {organization_id} {instant.isoformat()}")
@@ -123,6 +145,16 @@ def _id_reached_by(cursor: str, listed: str) -> UUID:
         if of_list != listed:
             raise ValueError("another list's cursor")
         return UUID(reached)
+    except (ValueError, binascii.Error) as error:
+        raise _not_of_this_list() from error
+
+
+def _place_reached_by(cursor: str, listed: str, owner: UUID) -> int:
+    try:
+        of_list, of_owner, place = _decoded(cursor).split(" ")
+        if (of_list, of_owner) != (listed, str(owner)) or not 0 <= int(place) < LARGEST_PLACE:
+            raise ValueError("another list's cursor")
+        return int(place)
     except (ValueError, binascii.Error) as error:
         raise _not_of_this_list() from error
 

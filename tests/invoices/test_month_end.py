@@ -37,7 +37,7 @@ def bill(db: psycopg.Connection, organization_id: UUID, month: str = MONTH) -> s
     return month_end.bill_month(db, job, rates(), ISSUER)
 
 
-def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.Invoice]:
+def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.InvoiceSummary]:
     """Oldest first."""
     found = invoices.list_invoices(db, PLATFORM, organization_id, None, 100, None).items
     return sorted(found, key=lambda one: one.period_start)

@@ -274,6 +274,7 @@ CREATE TABLE billing.invoices (
     rate_source text NOT NULL,
     rate_as_of timestamp with time zone NOT NULL,
     line_items jsonb NOT NULL,
+    line_count integer NOT NULL,
     subtotal_usd numeric(28,8) NOT NULL,
     tax_usd numeric(28,8) NOT NULL,
     total_amount_usd numeric(28,8) NOT NULL,
@@ -292,6 +293,7 @@ CREATE TABLE billing.invoices (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT invoices_billing_currency_check CHECK ((billing_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoices_check CHECK ((line_count = jsonb_array_length(line_items))),
     CONSTRAINT invoices_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
     CONSTRAINT invoices_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
     CONSTRAINT invoices_subtotal_usd_check CHECK ((subtotal_usd >= (0)::numeric)),
@@ -1485,8 +1487,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS trigger, for synaxis_ledger
 -- billing.invoice_json(i billing.invoices)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.invoice_lines(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.invoice_of_period(o billing.organizations, p_period_start timestamp with time zone, p_period_end timestamp with time zone)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.invoice_summary(i billing.invoices)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)

@@ -131,7 +131,12 @@ class Api:
             return (
                 answer_file(reply, {})
                 if isinstance(reply, File)
-                else answer(reply, route.status, varies=bool(route.also))
+                else answer(
+                    reply,
+                    route.status,
+                    bool(route.also),
+                    event.get("queryStringParameters") or {},
+                )
             )
         except BillingError as error:
             return problem(error, request_id)

@@ -542,6 +542,7 @@ CREATE TABLE billing.invoices (
     rate_source text NOT NULL,
     rate_as_of timestamptz NOT NULL,
     line_items jsonb NOT NULL,
+    line_count int NOT NULL CHECK (line_count = jsonb_array_length(line_items)),
     subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd >= 0),
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
     total_amount_usd numeric(28, 8) NOT NULL,
