@@ -36,8 +36,7 @@ def create_topup(
     A `reference_id` names the payment, which is credited once. The credit is a grant, which covers
     debt first; `paid` says what was paid for it in another currency.
     """
-    currency = body.paid.currency if body.paid else "USD"
-    rate = rates.current_rate(connection, cache(), currency).rate
+    rate = rates.current_rate(connection, cache(), body.paid.currency) if body.paid else None
     return Reply(*credit.top_up(connection(), caller, organization_id, key, body, rate))
 
 
@@ -92,7 +91,12 @@ def void_grant(
     f"POST {ORGANIZATION}/refunds",
     "billing:topup",
     status=201,
-    refuses=(TransactionNotFound, Conflict, credit.RefundExceedsCharge),
+    refuses=(
+        TransactionNotFound,
+        Conflict,
+        credit.ChargeIsInvoiced,
+        credit.RefundExceedsCharge,
+    ),
 )
 def create_refund(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: credit.RefundRequest

@@ -267,6 +267,7 @@ OPERATIONS = {
     ),
     "listInvoices": _page(story.INVOICE_SUMMARY),
     "getInvoice": Example(story.INVOICE),
+    "getTopupInvoice": Example(story.TOPUP_INVOICE),
     "listInvoiceLines": _page(story.LINE),
     "issueInvoice": Example(story.INVOICE),
     "payInvoice": Example(story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),

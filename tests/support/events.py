@@ -53,6 +53,7 @@ STATUSES = {
     "draft_invoice": 201,
     "list_invoices": 200,
     "get_invoice": 404,
+    "get_topup_invoice": 404,
     "list_invoice_lines": 404,
     "issue_invoice": 404,
     "pay_invoice": 404,
@@ -86,6 +87,7 @@ STATUSES = {
 OTHERS = {
     "upkeep": "UpkeepFunction",
     "invoice_overdue": "InvoiceOverdueFunction",
+    "topup_invoices": "TopupInvoicesFunction",
     "fx_fetch": "FxFetchFunction",
     "fx_store": "FxStoreFunction",
     "month_end_plan": "MonthEndPlanFunction",

@@ -7,10 +7,11 @@
 CREATE OR REPLACE FUNCTION billing.allocations_between(
     o billing.organizations, p_from_usd numeric, p_to_usd numeric
 ) RETURNS TABLE (
-    from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamptz, refund_id uuid, restored_to uuid
+    from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamptz, refund_id uuid, restored_to uuid,
+    invoice_id uuid
 ) LANGUAGE sql STABLE AS $$
     SELECT greatest(a.from_usd, p_from_usd), least(a.to_usd, p_to_usd), a.grant_id, a.covered_at, a.refund_id,
-        a.restored_to
+        a.restored_to, a.invoice_id
     FROM (
         SELECT * FROM billing.allocations WHERE organization_id = o.id AND from_usd < p_to_usd
             -- The one that contains the start, and those after it.
@@ -18,7 +19,7 @@ CREATE OR REPLACE FUNCTION billing.allocations_between(
                 SELECT max(f.from_usd) FROM billing.allocations AS f
                 WHERE f.organization_id = o.id AND f.from_usd <= p_from_usd), 0)
         UNION ALL
-        SELECT o.id, b.from_usd, b.to_usd, b.grant_id, NULL, NULL, NULL
+        SELECT o.id, b.from_usd, b.to_usd, b.grant_id, NULL, NULL, NULL, NULL
         FROM billing.burn_down(
             billing.open_grants(o, o.changed_at), billing.settled_usd(o.id), o.drawn_usd) AS b
     ) AS a
@@ -42,11 +43,19 @@ CREATE OR REPLACE FUNCTION billing.settled_usd(p_organization_id uuid) RETURNS n
         WHERE organization_id = p_organization_id ORDER BY from_usd DESC LIMIT 1), 0)
 $$;
 
--- The debt at the newest settlement.
+-- The debt at the newest settlement, on an invoice or not.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.debt_usd(p_organization_id uuid) RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(to_usd - from_usd), 0) FROM billing.allocations
     WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
+$$;
+
+-- The debt at the newest settlement that an invoice asks for, which no new credit covers.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.invoiced_usd(p_organization_id uuid) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(to_usd - from_usd), 0) FROM billing.allocations
+    WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
+        AND invoice_id IS NOT NULL
 $$;
 
 -- Cut the allocation that contains a position of the odometer in two.
@@ -57,14 +66,16 @@ LANGUAGE sql AS $$
         WHERE organization_id = p_organization_id AND to_usd > p_at_usd AND from_usd = (
             SELECT max(from_usd) FROM billing.allocations
             WHERE organization_id = p_organization_id AND from_usd < p_at_usd)
-        RETURNING old.to_usd, grant_id, covered_at, refund_id, restored_to
+        RETURNING old.to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id
     )
     INSERT INTO billing.allocations
-        (organization_id, from_usd, to_usd, grant_id, covered_at, refund_id, restored_to)
-    SELECT p_organization_id, p_at_usd, to_usd, grant_id, covered_at, refund_id, restored_to FROM cut
+        (organization_id, from_usd, to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
+    SELECT p_organization_id, p_at_usd, to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id
+    FROM cut
 $$;
 
--- Cover debt by a grant's credit, the oldest first, and return how much of the credit that took.
+-- Cover debt that is on no invoice by a grant's credit, the oldest first, and return how much of the credit that
+-- took.
 CREATE OR REPLACE FUNCTION billing.cover_debt(
     p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamptz
 ) RETURNS numeric LANGUAGE plpgsql AS $$
@@ -76,42 +87,59 @@ BEGIN
     SELECT min(to_usd - (sum_usd - p_credit_usd)) INTO v_end_usd FROM (
         SELECT to_usd, sum(to_usd - from_usd) OVER (ORDER BY from_usd) AS sum_usd FROM billing.allocations
         WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
+            AND invoice_id IS NULL
     ) AS debt WHERE sum_usd >= p_credit_usd;
     PERFORM billing.cut_allocation(p_organization_id, v_end_usd);
     WITH covered AS (
         UPDATE billing.allocations SET grant_id = p_grant_id, covered_at = p_at
         WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
-            AND to_usd <= coalesce(v_end_usd, 'infinity')
+            AND invoice_id IS NULL AND to_usd <= coalesce(v_end_usd, 'infinity')
         RETURNING to_usd - from_usd AS usd
     )
     SELECT coalesce(sum(usd), 0) INTO v_covered_usd FROM covered;
     RETURN v_covered_usd;
 END $$;
 
--- Cut the part of a charge off that a refund of an amount gives back, and return where it begins: the last drawn
--- that is not refunded yet.
-CREATE OR REPLACE FUNCTION billing.cut_refund(c billing.credit_transactions, p_amount_usd numeric) RETURNS numeric
-LANGUAGE plpgsql AS $$
+-- Cut off what a refund of an amount gives back of a range, or of the part of it that an invoice asks for: the
+-- last drawn that is not refunded yet. Return where each allocation of it begins.
+CREATE OR REPLACE FUNCTION billing.cut_back(
+    p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_amount_usd numeric,
+    p_invoice_id uuid DEFAULT NULL
+) RETURNS numeric[] LANGUAGE plpgsql AS $$
 DECLARE
     v_start_usd numeric;
 BEGIN
-    PERFORM billing.cut_allocation(c.organization_id, c.drawn_usd);
-    PERFORM billing.cut_allocation(c.organization_id, c.drawn_usd - c.amount_usd);
+    PERFORM billing.cut_allocation(p_organization_id, p_from_usd);
+    PERFORM billing.cut_allocation(p_organization_id, p_to_usd);
     SELECT max(from_usd + (sum_usd - p_amount_usd)) INTO STRICT v_start_usd FROM (
         SELECT from_usd, sum(to_usd - from_usd) OVER (ORDER BY from_usd DESC) AS sum_usd
         FROM billing.allocations
-        WHERE organization_id = c.organization_id AND refund_id IS NULL
-            AND from_usd >= c.drawn_usd AND from_usd < c.drawn_usd - c.amount_usd
+        WHERE organization_id = p_organization_id AND refund_id IS NULL
+            AND from_usd >= p_from_usd AND from_usd < p_to_usd
+            AND (p_invoice_id IS NULL OR invoice_id = p_invoice_id)
     ) AS drawn WHERE sum_usd >= p_amount_usd;
-    PERFORM billing.cut_allocation(c.organization_id, v_start_usd);
-    RETURN v_start_usd;
+    PERFORM billing.cut_allocation(p_organization_id, v_start_usd);
+    RETURN ARRAY(
+        SELECT from_usd FROM billing.allocations
+        WHERE organization_id = p_organization_id AND refund_id IS NULL
+            AND from_usd >= v_start_usd AND from_usd < p_to_usd
+            AND (p_invoice_id IS NULL OR invoice_id = p_invoice_id));
 END $$;
 
--- The grants that give back what a charge drew from grants that have ended: of the same cost basis, so that all
--- grants of one payment together cost what was paid.
-CREATE OR REPLACE FUNCTION billing.replacing_grants(
-    o billing.organizations, c billing.credit_transactions, p_start_usd numeric
-) RETURNS billing.credit_grants[] LANGUAGE plpgsql AS $$
+-- What is not refunded yet of a range of the settled odometer, or of the part of it that an invoice asks for.
+CREATE OR REPLACE FUNCTION billing.refundable_usd(
+    p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_invoice_id uuid DEFAULT NULL
+) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(least(to_usd, p_to_usd) - greatest(from_usd, p_from_usd)), 0) FROM billing.allocations
+    WHERE organization_id = p_organization_id AND refund_id IS NULL
+        AND from_usd < p_to_usd AND to_usd > p_from_usd
+        AND (p_invoice_id IS NULL OR invoice_id = p_invoice_id)
+$$;
+
+-- The grants that give back the allocations that begin at p_parts in place of grants that have ended: of the same
+-- cost basis, so that all grants of one payment together cost what was paid.
+CREATE OR REPLACE FUNCTION billing.replacing_grants(o billing.organizations, p_parts numeric[])
+RETURNS billing.credit_grants[] LANGUAGE plpgsql AS $$
 DECLARE
     v_refund_grace interval := '30 days';
     v_ended record;
@@ -126,8 +154,7 @@ BEGIN
         FROM billing.allocations AS a
         JOIN billing.credit_grants AS e ON e.organization_id = o.id AND e.id = a.grant_id
             AND least(e.expires_at, e.voided_at) <= o.changed_at
-        WHERE a.organization_id = o.id AND a.refund_id IS NULL
-            AND a.from_usd >= p_start_usd AND a.from_usd < c.drawn_usd - c.amount_usd
+        WHERE a.organization_id = o.id AND a.from_usd = ANY (p_parts)
         GROUP BY e.organization_id, e.id ORDER BY e.id
     LOOP
         g := billing.new_grant(o, 'refund', v_ended.back_usd, v_ended.priority,
@@ -140,11 +167,10 @@ BEGIN
     RETURN v_grants;
 END $$;
 
--- Give the refunded part of a charge back to the grants that it was drawn from, and in place of ended ones to
--- their replacements. What comes back covers debt first.
+-- Give the allocations that begin at p_parts back to the grants that they were drawn from, and in place of ended
+-- ones to their replacements. What comes back covers debt first.
 CREATE OR REPLACE FUNCTION billing.restore_grants(
-    o billing.organizations, c billing.credit_transactions, t billing.credit_transactions,
-    p_start_usd numeric, p_replacing billing.credit_grants[]
+    o billing.organizations, t billing.credit_transactions, p_parts numeric[], p_replacing billing.credit_grants[]
 ) RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
     v_back record;
@@ -154,8 +180,7 @@ BEGIN
         WITH refunded AS (
             UPDATE billing.allocations AS a SET refund_id = t.id, restored_to = coalesce(
                 (SELECT r.id FROM unnest(p_replacing) AS r WHERE r.origin_id = a.grant_id), a.grant_id)
-            WHERE a.organization_id = o.id AND a.refund_id IS NULL
-                AND a.from_usd >= p_start_usd AND a.from_usd < c.drawn_usd - c.amount_usd
+            WHERE a.organization_id = o.id AND a.from_usd = ANY (p_parts)
             RETURNING a.restored_to, a.to_usd - a.from_usd AS usd
         )
         SELECT restored_to, sum(usd) AS usd FROM refunded

@@ -64,10 +64,10 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.insert_grants(p_grants billing.credit_grants[]) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO billing.credit_grants (organization_id, id, kind, amount_usd, remaining_usd, priority, effective_at,
-        expires_at, cost_basis_usd, paid, origin_id, schedule_id, period, description, initiated_by, started,
-        transaction_id, voided_at, created_at)
+        expires_at, cost_basis_usd, paid, invoice_id, origin_id, schedule_id, period, description, initiated_by,
+        started, transaction_id, voided_at, created_at)
     SELECT organization_id, id, kind, amount_usd, remaining_usd, priority, effective_at, expires_at,
-        cost_basis_usd, paid, origin_id, schedule_id, period, description, initiated_by, started, transaction_id,
+        cost_basis_usd, paid, invoice_id, origin_id, schedule_id, period, description, initiated_by, started, transaction_id,
         voided_at, created_at
     FROM unnest(p_grants)
     ON CONFLICT (organization_id, id) DO NOTHING

@@ -8,7 +8,7 @@
 -- api helper
 CREATE OR REPLACE FUNCTION billing.settle_grants(
     o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric,
-    p_held billing.held_credit[], p_clock timestamptz, p_until timestamptz
+    p_invoiced_usd numeric, p_held billing.held_credit[], p_clock timestamptz, p_until timestamptz
 ) RETURNS billing.settlement LANGUAGE plpgsql STABLE AS $$
 DECLARE
     s billing.settlement;
@@ -21,6 +21,7 @@ DECLARE
 BEGIN
     s.grants := p_grants;
     s.debt_usd := p_debt_usd;
+    s.invoiced_usd := p_invoiced_usd;
     s.balance_usd := o.balance_usd;
     FOR v_part IN SELECT * FROM billing.burn_down(s.grants, p_settled_usd, o.drawn_usd) LOOP
         v_usd := v_part.to_usd - v_part.from_usd;
@@ -47,13 +48,13 @@ BEGIN
     RETURN s;
 END $$;
 
--- A scheduled grant starts, and covers debt first.
+-- A scheduled grant starts, and covers debt that is on no invoice first.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.start_grant(s billing.settlement, p_ordinal int, p_at timestamptz)
 RETURNS billing.settlement LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     g billing.credit_grants := s.grants[p_ordinal];
-    v_covered_usd numeric := least(s.debt_usd, g.amount_usd);
+    v_covered_usd numeric := least(s.debt_usd - s.invoiced_usd, g.amount_usd);
 BEGIN
     s.steps := s.steps || (p_at, 'grant', g.id, g.amount_usd, v_covered_usd)::billing.settlement_step;
     s.debt_usd := s.debt_usd - v_covered_usd;
@@ -146,7 +147,7 @@ $$;
 CREATE OR REPLACE FUNCTION billing.settled_credit(o billing.organizations, p_now timestamptz)
 RETURNS billing.settlement LANGUAGE sql STABLE AS $$
     SELECT billing.settle_grants(o, billing.open_grants(o, greatest(p_now, o.changed_at)),
-        billing.settled_usd(o.id), billing.debt_usd(o.id), billing.held_credit_of(o.id), p_now,
+        billing.settled_usd(o.id), billing.debt_usd(o.id), billing.invoiced_usd(o.id), billing.held_credit_of(o.id), p_now,
         greatest(p_now, o.changed_at))
 $$;
 
@@ -160,7 +161,7 @@ DECLARE
     s billing.settlement;
 BEGIN
     s := billing.settle_grants(o, v_open, v_settled_usd, billing.debt_usd(o.id),
-        billing.held_credit_of(o.id), billing.now(), p_until);
+        billing.invoiced_usd(o.id), billing.held_credit_of(o.id), billing.now(), p_until);
     INSERT INTO billing.allocations (organization_id, from_usd, to_usd, grant_id)
     SELECT o.id, b.from_usd, b.to_usd, b.grant_id FROM billing.burn_down(v_open, v_settled_usd, o.drawn_usd) AS b;
     PERFORM billing.insert_grants(ARRAY(

@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.currencies import CurrencyCode
-from synaxis_billing.errors import Unprocessable, invalid_field
+from synaxis_billing.errors import Conflict, Unprocessable, invalid_field
 from synaxis_billing.fields import Instant, Name, Request, SignedUsd, Text, Usd
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.rates.rates import Rate
 
 DEFAULT_PRIORITY = 50
 Priority = Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -79,6 +80,13 @@ class AdjustmentRequest(Request):
         return self
 
 
+class ChargeIsInvoiced(Conflict):
+    """The charge is on an invoice that is not paid. Credit the invoice instead."""
+
+    code = "charge_is_invoiced"
+    members: ClassVar = {"invoice_id": "Id of the invoice."}
+
+
 class RefundExceedsCharge(Unprocessable):
     """The refund exceeds what is left of the charge."""
 
@@ -95,15 +103,22 @@ def top_up(
     organization_id: UUID,
     key: str,
     request: TopUpRequest,
-    rate: Decimal = Decimal(1),
+    rate: Rate | None = None,
 ) -> tuple[Transaction, bool]:
-    """Credit a payment. `rate` is in units of the payment's currency per US dollar.
+    """Credit a payment. `rate` is that of the payment's currency, where it names one.
 
     Raises OrganizationNotFound, Conflict (the payment was credited before), InvalidRequest (the
     expiry is past), IdempotencyKeyReused.
     """
-    paid = request.paid
-    cost_basis = paid.amount / rate if paid else request.amount_usd
+    cost_basis, paid = request.amount_usd, None
+    if request.paid and rate:
+        cost_basis = request.paid.amount / rate.rate
+        paid = {
+            **request.paid.model_dump(mode="json"),
+            "exchange_rate": str(rate.rate),
+            "rate_source": rate.source,
+            "rate_as_of": rate.as_of.isoformat(),
+        }
     outcome = procedures.call(
         db,
         "top_up",
@@ -118,7 +133,7 @@ def top_up(
         priority=request.priority,
         expires_at=request.expires_at,
         cost_basis_usd=cost_basis.quantize(Decimal("1e-8"), ROUND_HALF_UP),
-        paid=paid and Jsonb(paid.model_dump(mode="json")),
+        paid=paid and Jsonb(paid),
     )
     refuse_ended_grant(outcome)
     return accepted_transaction(outcome)

@@ -33,6 +33,7 @@ BEGIN
     g.description := p_description;
     g.initiated_by := p_initiated_by;
     t := billing.store_grant(o, g, 'topup', p_reference_id, p_key, p_fingerprint);
+    INSERT INTO billing.topups_to_invoice (organization_id, transaction_id) VALUES (o.id, t.id);
     IF p_reference_id IS NOT NULL THEN
         INSERT INTO billing.credited_payments (organization_id, reference_id, transaction_id)
         VALUES (o.id, p_reference_id, t.id);
@@ -52,8 +53,9 @@ DECLARE
     t billing.credit_transactions;
     v_settled json;
     v_left_usd numeric;
+    v_invoice_id uuid;
     v_amount_usd numeric;
-    v_start_usd numeric;
+    v_parts numeric[];
     v_replacing billing.credit_grants[];
 BEGIN
     v_settled := billing.settled(o, p_key, p_fingerprint);
@@ -68,23 +70,27 @@ BEGIN
         RETURN billing.invalid_state(format('transaction %s is a %s; only a charge can be refunded',
             c.id, c.transaction_type));
     END IF;
-    v_left_usd := -c.amount_usd - coalesce(
-        (SELECT refunded_usd FROM billing.charge_refunds
-        WHERE organization_id = o.id AND charge_id = c.id), 0);
+    o := billing.settle(o, o.changed_at);
+    v_left_usd := billing.refundable_usd(o.id, c.drawn_usd, c.drawn_usd - c.amount_usd);
     v_amount_usd := coalesce(p_amount_usd, v_left_usd);
     IF v_amount_usd > v_left_usd OR v_left_usd = 0 THEN
         RETURN billing.outcome('refund_exceeds_charge', json_build_object(
             'refundable_usd', v_left_usd::text, 'required_usd', v_amount_usd::text));
     END IF;
+    SELECT a.invoice_id INTO v_invoice_id
+    FROM billing.allocations_between(o, c.drawn_usd, c.drawn_usd - c.amount_usd) AS a
+    WHERE a.grant_id IS NULL AND a.refund_id IS NULL AND a.invoice_id IS NOT NULL LIMIT 1;
+    IF FOUND THEN
+        RETURN billing.outcome('charge_is_invoiced', json_build_object('invoice_id', v_invoice_id));
+    END IF;
     INSERT INTO billing.charge_refunds AS r (organization_id, charge_id, charged_usd, refunded_usd)
     VALUES (o.id, c.id, -c.amount_usd, v_amount_usd)
     ON CONFLICT (organization_id, charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
-    o := billing.settle(o, o.changed_at);
-    v_start_usd := billing.cut_refund(c, v_amount_usd);
-    v_replacing := billing.replacing_grants(o, c, v_start_usd);
+    v_parts := billing.cut_back(o.id, c.drawn_usd, c.drawn_usd - c.amount_usd, v_amount_usd);
+    v_replacing := billing.replacing_grants(o, v_parts);
     t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
         p_initiated_by, p_charge_id => c.id, p_grants => billing.grant_terms(v_replacing));
-    o := billing.restore_grants(o, c, t, v_start_usd, v_replacing);
+    o := billing.restore_grants(o, t, v_parts, v_replacing);
     PERFORM billing.store_transaction(o, t, p_key, p_fingerprint);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;

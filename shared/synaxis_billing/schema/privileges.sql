@@ -58,8 +58,8 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
     billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
     billing.spend_logs, billing.logged_spend,
-    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.credit_notes,
-    billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
+    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
+    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT ON billing.spend_logs TO synaxis_ledger;
@@ -74,12 +74,12 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
 -- The terms of a grant do not change.
 GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at)
     ON billing.credit_grants TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to)
+GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
     ON billing.allocations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.topups_to_invoice TO synaxis_ledger;
 
 -- An erasure empties personal fields and records that it did.
 GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
@@ -110,7 +110,7 @@ BEGIN
         SELECT t.name AS table_name, p.*
         FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
-            'erasures', 'invoices', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
+            'erasures', 'invoices', 'topups_to_invoice', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
             'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
         CROSS JOIN LATERAL (
             SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,

@@ -23,6 +23,11 @@ CREATE TYPE billing.hold_status AS ENUM (
     'expired'
 );
 
+CREATE TYPE billing.invoice_kind AS ENUM (
+    'usage',
+    'topup'
+);
+
 CREATE TYPE billing.invoice_status AS ENUM (
     'draft',
     'issued',
@@ -35,6 +40,16 @@ CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
     'closed'
+);
+
+CREATE TYPE billing.period_settlement AS (
+	drawn_from_usd numeric,
+	drawn_to_usd numeric,
+	adjusted_usd numeric,
+	refunded_usd numeric,
+	promotional_usd numeric,
+	prepaid_usd numeric,
+	due_usd numeric
 );
 
 CREATE TYPE billing.rating_line AS (
@@ -97,6 +112,7 @@ CREATE TABLE billing.credit_grants (
     expires_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     cost_basis_usd numeric(18,8) NOT NULL,
     paid jsonb,
+    invoice_id uuid,
     origin_id uuid,
     schedule_id uuid,
     period text,
@@ -119,6 +135,7 @@ CREATE TABLE billing.credit_grants (
 CREATE TYPE billing.settlement AS (
 	grants billing.credit_grants[],
 	debt_usd numeric,
+	invoiced_usd numeric,
 	balance_usd numeric,
 	steps billing.settlement_step[]
 );
@@ -261,6 +278,8 @@ CREATE TABLE billing.idempotency (
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
+    kind billing.invoice_kind NOT NULL,
+    transaction_id uuid,
     invoice_number text,
     status billing.invoice_status DEFAULT 'draft'::billing.invoice_status NOT NULL,
     period_start timestamp with time zone NOT NULL,
@@ -281,6 +300,14 @@ CREATE TABLE billing.invoices (
     subtotal_billing_currency numeric(28,4) NOT NULL,
     tax_billing_currency numeric(28,4) NOT NULL,
     total_amount_billing_currency numeric(28,4) NOT NULL,
+    settled jsonb DEFAULT '[]'::jsonb NOT NULL,
+    settled_usd numeric(28,8) DEFAULT 0 NOT NULL,
+    settled_billing_currency numeric(28,4) DEFAULT 0 NOT NULL,
+    amount_due_usd numeric(28,8) NOT NULL,
+    amount_due_billing_currency numeric(28,4) NOT NULL,
+    drawn_from_usd numeric(28,8),
+    drawn_to_usd numeric(28,8),
+    credit jsonb,
     tax jsonb,
     seller jsonb NOT NULL,
     customer jsonb NOT NULL,
@@ -296,9 +323,10 @@ CREATE TABLE billing.invoices (
     CONSTRAINT invoices_check CHECK ((line_count = jsonb_array_length(line_items))),
     CONSTRAINT invoices_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
     CONSTRAINT invoices_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
-    CONSTRAINT invoices_subtotal_usd_check CHECK ((subtotal_usd >= (0)::numeric)),
     CONSTRAINT invoices_tax_usd_check CHECK ((tax_usd >= (0)::numeric)),
-    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND ((invoice_number IS NULL) = (issue_date IS NULL)) AND
+    CONSTRAINT kind_has_its_facts CHECK ((((kind = 'topup'::billing.invoice_kind) = (transaction_id IS NOT NULL)) AND ((kind = 'usage'::billing.invoice_kind) = (drawn_to_usd IS NOT NULL)) AND ((kind = 'usage'::billing.invoice_kind) = (drawn_from_usd IS NOT NULL)) AND ((kind = 'usage'::billing.invoice_kind) = (credit IS NOT NULL)))),
+    CONSTRAINT nothing_is_owed_to_the_customer CHECK ((amount_due_usd >= tax_usd)),
+    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NOT NULL) OR (due_date IS NULL)) AND ((invoice_number IS NULL) = (issue_date IS NULL)) AND
 CASE status
     WHEN 'draft'::billing.invoice_status THEN (invoice_number IS NULL)
     WHEN 'cancelled'::billing.invoice_status THEN true
@@ -310,8 +338,8 @@ CASE status
     WHEN 'cancelled'::billing.invoice_status THEN true
     ELSE (paid_at IS NULL)
 END),
-    CONSTRAINT period_is_not_empty CHECK ((period_start < period_end)),
-    CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency))))
+    CONSTRAINT period_is_not_empty CHECK (((period_start < period_end) OR (kind = 'topup'::billing.invoice_kind))),
+    CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (amount_due_usd = (total_amount_usd - settled_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency)) AND (amount_due_billing_currency = (total_amount_billing_currency - settled_billing_currency))))
 );
 
 CREATE TABLE billing.credit_notes (
@@ -517,6 +545,7 @@ CREATE TABLE billing.allocations (
     covered_at timestamp with time zone,
     refund_id uuid,
     restored_to uuid,
+    invoice_id uuid,
     CONSTRAINT allocations_from_usd_check CHECK ((from_usd >= (0)::numeric)),
     CONSTRAINT covered_by_grant CHECK (((covered_at IS NULL) OR (grant_id IS NOT NULL))),
     CONSTRAINT range_is_not_empty CHECK ((from_usd < to_usd)),
@@ -704,6 +733,15 @@ CREATE TABLE billing.spend_rollups (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE billing.topups_to_invoice (
+    organization_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL
+);
+
 CREATE TABLE billing.webhook_deliveries (
     organization_id uuid NOT NULL,
     endpoint_id uuid NOT NULL,
@@ -809,6 +847,9 @@ ALTER TABLE ONLY billing.reratings
 ALTER TABLE ONLY billing.spend_rollups
     ADD CONSTRAINT spend_rollups_pkey PRIMARY KEY (organization_id, bucket_start, dimensions);
 
+ALTER TABLE ONLY billing.topups_to_invoice
+    ADD CONSTRAINT topups_to_invoice_pkey PRIMARY KEY (organization_id, transaction_id);
+
 ALTER TABLE ONLY billing.unpriced_usage
     ADD CONSTRAINT unpriced_usage_pkey PRIMARY KEY (organization_id, id);
 
@@ -831,6 +872,10 @@ CREATE INDEX allocations_debt ON billing.allocations USING btree (organization_i
 
 CREATE INDEX allocations_of_grant ON billing.allocations USING btree (organization_id, grant_id);
 
+CREATE INDEX allocations_of_invoice ON billing.allocations USING btree (organization_id, invoice_id) WHERE (invoice_id IS NOT NULL);
+
+CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organization_id, refund_id) WHERE (refund_id IS NOT NULL);
+
 CREATE INDEX credit_grants_newest ON billing.credit_grants USING btree (organization_id, created_at);
 
 CREATE INDEX credit_grants_open ON billing.credit_grants USING btree (organization_id) WHERE (remaining_usd > (0)::numeric);
@@ -838,6 +883,10 @@ CREATE INDEX credit_grants_open ON billing.credit_grants USING btree (organizati
 CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes USING btree (organization_id, created_at);
 
 CREATE INDEX credit_notes_of_invoice ON billing.credit_notes USING btree (organization_id, invoice_id);
+
+CREATE INDEX credit_transactions_movements ON ONLY billing.credit_transactions USING btree (organization_id, created_at) WHERE (transaction_type <> 'charge'::billing.transaction_type);
+
+CREATE INDEX credit_transactions_default_organization_id_created_at_idx ON billing.credit_transactions_default USING btree (organization_id, created_at) WHERE (transaction_type <> 'charge'::billing.transaction_type);
 
 CREATE INDEX exchange_rates_latest ON billing.exchange_rates USING btree (currency, fetched_at DESC, fetch_id) WHERE (NOT held);
 
@@ -855,7 +904,9 @@ CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (stat
 
 CREATE UNIQUE INDEX invoices_newest ON billing.invoices USING btree (organization_id, created_at);
 
-CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE (status <> 'cancelled'::billing.invoice_status);
+CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE ((status <> 'cancelled'::billing.invoice_status) AND (kind = 'usage'::billing.invoice_kind));
+
+CREATE UNIQUE INDEX invoices_topup ON billing.invoices USING btree (organization_id, transaction_id) WHERE ((status <> 'cancelled'::billing.invoice_status) AND (kind = 'topup'::billing.invoice_kind));
 
 CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, organization_id);
 
@@ -863,9 +914,13 @@ CREATE INDEX organizations_newest ON billing.organizations USING btree (created_
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
 
+CREATE INDEX topups_to_invoice_due ON billing.topups_to_invoice USING btree (next_attempt_at);
+
 CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage USING btree (organization_id, id) WHERE (transaction_id IS NULL);
 
 CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (organization_id, endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
+
+ALTER INDEX billing.credit_transactions_movements ATTACH PARTITION billing.credit_transactions_default_organization_id_created_at_idx;
 
 ALTER INDEX billing.credit_transactions_pkey ATTACH PARTITION billing.credit_transactions_default_pkey;
 
@@ -999,6 +1054,9 @@ ALTER TABLE ONLY billing.rerating_adjustments
 ALTER TABLE ONLY billing.rerating_adjustments
     ADD CONSTRAINT rerating_adjustments_rerating_id_fkey FOREIGN KEY (rerating_id) REFERENCES billing.reratings(id);
 
+ALTER TABLE ONLY billing.topups_to_invoice
+    ADD CONSTRAINT topups_to_invoice_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.unpriced_usage
     ADD CONSTRAINT unpriced_usage_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1123,6 +1181,8 @@ CREATE POLICY tenant ON billing.rerating_adjustments TO synaxis_ledger, synaxis_
 
 CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant ON billing.topups_to_invoice TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.unpriced_usage TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
@@ -1130,6 +1190,8 @@ CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_ap
 CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE billing.topups_to_invoice ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
 
@@ -1254,6 +1316,8 @@ GRANT UPDATE(refund_id) ON TABLE billing.allocations TO synaxis_ledger;
 
 GRANT UPDATE(restored_to) ON TABLE billing.allocations TO synaxis_ledger;
 
+GRANT UPDATE(invoice_id) ON TABLE billing.allocations TO synaxis_ledger;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.charge_refunds TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.credited_payments TO synaxis_ledger;
@@ -1283,6 +1347,9 @@ GRANT SELECT,INSERT ON TABLE billing.reratings TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.spend_rollups TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.spend_rollups TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.topups_to_invoice TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.topups_to_invoice TO synaxis_ledger;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger;
 
 -- billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
@@ -1304,7 +1371,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.allocations_between(o billing.organizations, p_from_usd numeric, p_to_usd numeric)
---     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid), for synaxis_ledger
+--     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid, invoice_id uuid), for synaxis_ledger
 -- billing.as_of_now(h billing.holds)
 --     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
@@ -1367,6 +1434,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
+-- billing.claim_topups(p_tenant text, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
@@ -1375,6 +1444,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.cover_debt(p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.cover_invoice(o billing.organizations, i billing.invoices, p_initiated_by text)
+--     RETURNS void, for synaxis_ledger
 -- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_organization(p_tenant text, p_profile jsonb)
@@ -1393,12 +1464,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.credit_statement(o billing.organizations, s billing.period_settlement, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.cut_allocation(p_organization_id uuid, p_at_usd numeric)
 --     RETURNS void, for synaxis_ledger
+-- billing.cut_back(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_amount_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
+--     RETURNS numeric[], for synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
--- billing.cut_refund(c billing.credit_transactions, p_amount_usd numeric)
---     RETURNS numeric, for synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
@@ -1441,6 +1514,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.failed_topups(p_tenant text)
+--     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
 -- billing.grant_json(g billing.credit_grants, p_at timestamp with time zone)
@@ -1493,8 +1568,16 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.invoice_summary(i billing.invoices)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
+-- billing.invoice_topup(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_terms jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.invoiced_usd(p_organization_id uuid)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
+-- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
+--     RETURNS json, for synaxis_ledger
 -- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_series text)
@@ -1523,6 +1606,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.needed_by_holds(p_remaining_usd numeric, p_held_usd numeric, p_other_credit_usd numeric, p_headroom_usd numeric)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.net_due(i billing.invoices)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.new_grant(o billing.organizations, p_kind billing.grant_kind, p_amount_usd numeric, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric)
 --     RETURNS billing.credit_grants, for synaxis_ledger
 -- billing.new_id(p_instant timestamp with time zone)
@@ -1545,6 +1630,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.now()
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_eraser, synaxis_ledger
+-- billing.on_terms(i billing.invoices, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
 -- billing.open_grants(o billing.organizations, p_until timestamp with time zone)
 --     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.organization(p_tenant text, p_organization_id uuid)
@@ -1561,7 +1648,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text, for synaxis_ledger
 -- billing.part_of(i billing.invoices, rest billing.credit_notes, p_amount_usd numeric)
 --     RETURNS billing.credit_notes, for synaxis_ledger
--- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone)
+-- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1587,6 +1674,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.put_on_invoice(i billing.invoices)
+--     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1607,6 +1696,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea)
+--     RETURNS uuid, for synaxis_ledger
+-- billing.refundable_usd(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.refuse_change()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.refuse_change_but_erasure()
@@ -1615,7 +1708,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
--- billing.replacing_grants(o billing.organizations, c billing.credit_transactions, p_start_usd numeric)
+-- billing.replacing_grants(o billing.organizations, p_parts numeric[])
 --     RETURNS billing.credit_grants[], for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
@@ -1629,7 +1722,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rerate(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_dry_run boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.restore_grants(o billing.organizations, c billing.credit_transactions, t billing.credit_transactions, p_start_usd numeric, p_replacing billing.credit_grants[])
+-- billing.restore_grants(o billing.organizations, t billing.credit_transactions, p_parts numeric[], p_replacing billing.credit_grants[])
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1643,7 +1736,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.settle(o billing.organizations, p_until timestamp with time zone)
 --     RETURNS billing.organizations, for synaxis_ledger
--- billing.settle_grants(o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric, p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
+-- billing.settle_grants(o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric, p_invoiced_usd numeric, p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
@@ -1653,6 +1746,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.settled_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.settlement_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS billing.period_settlement, for synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
@@ -1683,6 +1778,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])
 --     RETURNS void, for synaxis_ledger
+-- billing.take_off_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
 --     RETURNS integer, for synaxis_app, synaxis_ledger
 -- billing.take_steps(o billing.organizations, s billing.settlement)
@@ -1691,6 +1788,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_ledger
 -- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric, p_paid jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.topup_failed(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_error text)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.topup_invoice(g billing.credit_grants, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
 -- billing.transaction(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.transaction_by_id(p_organization_id uuid, p_id uuid)
@@ -1711,6 +1812,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.usage_lines(i billing.invoices, s billing.period_settlement, p_units numeric, OUT lines jsonb, OUT line_count integer, OUT usd numeric, OUT billing_currency numeric)
+--     RETURNS record, for synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)
@@ -1729,3 +1832,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger
+-- billing.with_tax_on(i billing.invoices, p_taxed_usd numeric)
+--     RETURNS billing.invoices, for synaxis_ledger

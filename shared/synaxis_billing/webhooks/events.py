@@ -22,6 +22,8 @@ class InvoiceData(Answer):
     """Id of the invoice."""
     invoice_number: str
     """Number of the invoice."""
+    kind: Literal["usage", "topup"]
+    """Usage of a period, or the sale of credit."""
     status: Literal["issued", "paid", "overdue", "cancelled"]
     """State that the invoice took."""
     period_start: Time
@@ -34,8 +36,13 @@ class InvoiceData(Answer):
     """ISO 4217 code of the billing currency."""
     total_amount_billing_currency: Money
     """Net amount and tax in the billing currency."""
-    due_date: date
-    """Day until which to pay, in the time zone of the organization."""
+    amount_due_usd: Money
+    """What the invoice asks for, in US dollars."""
+    amount_due_billing_currency: Money
+    """What the invoice asks for in the billing currency."""
+    due_date: date | None
+    """Day until which to pay, in the time zone of the organization; null when nothing is left to
+    pay."""
     paid_at: Time | None
     """Time of the payment; null until then."""
 
@@ -75,7 +82,8 @@ class LowBalanceData(Answer):
 
 
 class InvoiceIssued(WebhookBody):
-    """An invoice was issued and has its number."""
+    """An invoice was issued and has its number. A statement, and the invoice of a top-up, is paid
+    then."""
 
     type: Literal["invoice.issued"]
     data: InvoiceData
@@ -96,7 +104,7 @@ class InvoiceOverdue(WebhookBody):
 
 
 class InvoiceCancelled(WebhookBody):
-    """An issued invoice was cancelled: it was credited in full, or its total was zero."""
+    """An issued invoice was cancelled: it was credited in full, or it asked for nothing."""
 
     type: Literal["invoice.cancelled"]
     data: InvoiceData

@@ -120,6 +120,10 @@ CREATE TABLE billing.credit_transactions (
     PRIMARY KEY (organization_id, created_at)
 ) PARTITION BY RANGE (created_at);
 
+-- What is not a charge: few of the rows, of which statements are made.
+CREATE INDEX credit_transactions_movements ON billing.credit_transactions (organization_id, created_at)
+    WHERE transaction_type <> 'charge';
+
 -- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
 CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
 
@@ -211,8 +215,10 @@ CREATE TABLE billing.credit_grants (
     expires_at timestamptz NOT NULL DEFAULT 'infinity',
     -- What was paid for it, net of tax; zero for credit that was given.
     cost_basis_usd numeric(18, 8) NOT NULL CHECK (cost_basis_usd >= 0),
-    -- The payment, in its own currency.
+    -- The payment, in its own currency, and the exchange rate by which it is the cost basis.
     paid jsonb,
+    -- The invoice whose debt the credit covers, and nothing else.
+    invoice_id uuid,
     -- The ended grant whose refunded credit this one gives back.
     origin_id uuid,
     -- Of a recurring grant: its first grant, and the local month of this one.
@@ -246,6 +252,8 @@ CREATE TABLE billing.allocations (
     -- The refund that gave it back, and the grant that it went to; a refund of debt goes to none.
     refund_id uuid,
     restored_to uuid,
+    -- The invoice that asks for it, while it is debt and after that.
+    invoice_id uuid,
     PRIMARY KEY (organization_id, from_usd),
     FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants,
     FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants,
@@ -255,6 +263,10 @@ CREATE TABLE billing.allocations (
         (restored_to IS NOT NULL) = (refund_id IS NOT NULL AND grant_id IS NOT NULL))
 );
 CREATE INDEX allocations_of_grant ON billing.allocations (organization_id, grant_id);
+CREATE INDEX allocations_of_refund ON billing.allocations (organization_id, refund_id)
+    WHERE refund_id IS NOT NULL;
+CREATE INDEX allocations_of_invoice ON billing.allocations (organization_id, invoice_id)
+    WHERE invoice_id IS NOT NULL;
 CREATE INDEX allocations_debt ON billing.allocations (organization_id, from_usd)
     WHERE grant_id IS NULL AND refund_id IS NULL;
 
@@ -274,6 +286,8 @@ CREATE TYPE billing.settlement_step AS (
 CREATE TYPE billing.settlement AS (
     grants billing.credit_grants[],
     debt_usd numeric,
+    -- Of that, what an invoice asks for.
+    invoiced_usd numeric,
     balance_usd numeric,
     steps billing.settlement_step[]
 );
@@ -524,10 +538,28 @@ CREATE INDEX invalidations_oldest ON billing.invalidations (id);
 
 CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue', 'cancelled');
 
+-- The usage of a period, or the sale of credit.
+CREATE TYPE billing.invoice_kind AS ENUM ('usage', 'topup');
+
+-- What was drawn in a period, less refunds, and what settles it: credit that was given, credit that was bought,
+-- or nothing yet.
+CREATE TYPE billing.period_settlement AS (
+    drawn_from_usd numeric,
+    drawn_to_usd numeric,
+    adjusted_usd numeric,
+    refunded_usd numeric,
+    promotional_usd numeric,
+    prepaid_usd numeric,
+    due_usd numeric
+);
+
 -- Amounts in the billing currency have its minor units and follow from one exchange rate.
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL REFERENCES billing.organizations,
     id uuid NOT NULL DEFAULT uuidv7(),
+    kind billing.invoice_kind NOT NULL,
+    -- The top-up that is invoiced.
+    transaction_id uuid,
     invoice_number text,
     status billing.invoice_status NOT NULL DEFAULT 'draft',
     period_start timestamptz NOT NULL,
@@ -543,12 +575,24 @@ CREATE TABLE billing.invoices (
     rate_as_of timestamptz NOT NULL,
     line_items jsonb NOT NULL,
     line_count int NOT NULL CHECK (line_count = jsonb_array_length(line_items)),
-    subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd >= 0),
+    -- Less than zero when a period's refunds are more than its usage.
+    subtotal_usd numeric(28, 8) NOT NULL,
+    -- On what no credit settled, or on the credit that was sold.
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
     total_amount_usd numeric(28, 8) NOT NULL,
     subtotal_billing_currency numeric(28, 4) NOT NULL,
     tax_billing_currency numeric(28, 4) NOT NULL,
     total_amount_billing_currency numeric(28, 4) NOT NULL,
+    -- What credit settled, by kind, and what it leaves to pay.
+    settled jsonb NOT NULL DEFAULT '[]',
+    settled_usd numeric(28, 8) NOT NULL DEFAULT 0,
+    settled_billing_currency numeric(28, 4) NOT NULL DEFAULT 0,
+    amount_due_usd numeric(28, 8) NOT NULL,
+    amount_due_billing_currency numeric(28, 4) NOT NULL,
+    -- The range of the odometer that the period drew, and how the balance moved in it.
+    drawn_from_usd numeric(28, 8),
+    drawn_to_usd numeric(28, 8),
+    credit jsonb,
     tax jsonb,
     seller jsonb NOT NULL,
     customer jsonb NOT NULL,
@@ -563,13 +607,19 @@ CREATE TABLE billing.invoices (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, invoice_number),
-    CONSTRAINT period_is_not_empty CHECK (period_start < period_end),
-    CONSTRAINT totals_add_up CHECK (
-        total_amount_usd = subtotal_usd + tax_usd
-        AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
+    CONSTRAINT period_is_not_empty CHECK (period_start < period_end OR kind = 'topup'),
+    CONSTRAINT kind_has_its_facts CHECK (
+        (kind = 'topup') = (transaction_id IS NOT NULL) AND (kind = 'usage') = (drawn_to_usd IS NOT NULL)
+        AND (kind = 'usage') = (drawn_from_usd IS NOT NULL) AND (kind = 'usage') = (credit IS NOT NULL)
     ),
+    CONSTRAINT totals_add_up CHECK (
+        total_amount_usd = subtotal_usd + tax_usd AND amount_due_usd = total_amount_usd - settled_usd
+        AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
+        AND amount_due_billing_currency = total_amount_billing_currency - settled_billing_currency
+    ),
+    CONSTRAINT nothing_is_owed_to_the_customer CHECK (amount_due_usd >= tax_usd),
     CONSTRAINT number_is_taken_at_issue CHECK (
-        (invoice_number IS NULL) = (issued_at IS NULL) AND (invoice_number IS NULL) = (due_date IS NULL)
+        (invoice_number IS NULL) = (issued_at IS NULL) AND (invoice_number IS NOT NULL OR due_date IS NULL)
         AND (invoice_number IS NULL) = (issue_date IS NULL)
         AND CASE status WHEN 'draft' THEN invoice_number IS NULL WHEN 'cancelled' THEN true
             ELSE invoice_number IS NOT NULL END
@@ -579,9 +629,23 @@ CREATE TABLE billing.invoices (
     )
 );
 CREATE UNIQUE INDEX invoices_period ON billing.invoices (organization_id, period_start, period_end)
-    WHERE status <> 'cancelled';
+    WHERE status <> 'cancelled' AND kind = 'usage';
+CREATE UNIQUE INDEX invoices_topup ON billing.invoices (organization_id, transaction_id)
+    WHERE status <> 'cancelled' AND kind = 'topup';
 CREATE UNIQUE INDEX invoices_newest ON billing.invoices (organization_id, created_at);
 CREATE INDEX invoices_due ON billing.invoices (due_date) WHERE status = 'issued';
+
+-- Top-ups that have no invoice yet, and why the last attempt to issue one failed.
+CREATE TABLE billing.topups_to_invoice (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    transaction_id uuid NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT billing.now(),
+    error text,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (organization_id, transaction_id)
+);
+CREATE INDEX topups_to_invoice_due ON billing.topups_to_invoice (next_attempt_at);
 
 -- Each takes back a part of an issued invoice, together at most all of it.
 CREATE TABLE billing.credit_notes (
@@ -597,7 +661,7 @@ CREATE TABLE billing.credit_notes (
     subtotal_billing_currency numeric(28, 4) NOT NULL,
     tax_billing_currency numeric(28, 4) NOT NULL,
     total_amount_billing_currency numeric(28, 4) NOT NULL,
-    -- The adjustment that returned the credit, when the request asked for one.
+    -- The refund that returned the credit, when the request asked for one.
     transaction_id uuid,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
@@ -719,6 +783,7 @@ ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.topups_to_invoice ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;
