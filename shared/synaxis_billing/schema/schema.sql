@@ -508,6 +508,9 @@ CREATE TABLE billing.invalidations (
     everything boolean DEFAULT false NOT NULL,
     version bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    error text,
     CONSTRAINT invalidations_version_check CHECK ((version >= 0))
 );
 
@@ -747,7 +750,7 @@ CREATE UNIQUE INDEX idempotency_key ON billing.idempotency USING btree (organiza
 
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency USING btree (organization_id, request_id) WHERE (request_id IS NOT NULL);
 
-CREATE INDEX invalidations_oldest ON billing.invalidations USING btree (id);
+CREATE INDEX invalidations_due ON billing.invalidations USING btree (next_attempt_at, id);
 
 CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (status = 'issued'::billing.invoice_status);
 
@@ -756,6 +759,8 @@ CREATE UNIQUE INDEX invoices_newest ON billing.invoices USING btree (organizatio
 CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE (status <> 'cancelled'::billing.invoice_status);
 
 CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, organization_id);
+
+CREATE INDEX month_end_items_open ON billing.month_end_items USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
@@ -1104,6 +1109,12 @@ GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
+GRANT UPDATE(attempts) ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT UPDATE(next_attempt_at) ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT UPDATE(error) ON TABLE billing.invalidations TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.month_end_items TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 
@@ -1192,7 +1203,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
--- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
+-- billing.claim_webhooks(p_tenant text, p_each integer, p_limit integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
@@ -1244,6 +1255,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.failed_invalidations(p_tenant text, p_ids uuid[], p_errors text[], p_refused boolean[])
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
@@ -1464,6 +1477,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
+-- billing.waiting_invalidations(p_tenant text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.waiting_months(p_tenant text)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.waiting_webhooks(p_tenant text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()
@@ -1476,5 +1495,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.webhooks_unsent(p_tenant text, p_unsent jsonb)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger
