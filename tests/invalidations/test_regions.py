@@ -381,7 +381,7 @@ def test_a_kafka_with_a_password_is_told_nothing_in_plain_text(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(60)
         no_bus.setenv("KAFKA_BROKERS", f"127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(bus.Undelivered):
+        with pytest.raises(outbox.Undelivered):
             bus.publisher()(told())
         connection, _ = listener.accept()
         with connection:
@@ -397,7 +397,7 @@ def test_a_password_that_kafka_refuses_is_read_anew(
     no_bus.setenv("KAFKA_BROKERS", "127.0.0.1:1")
     kafka_secret(LOGIN)
     before = bus._producer()
-    with pytest.raises(bus.Undelivered):
+    with pytest.raises(outbox.Undelivered):
         bus.publisher()(told())
     assert bus._producer() is not before
 
@@ -408,7 +408,7 @@ def test_a_secret_that_is_no_login_leaves_what_changed_to_be_told_later(
 ) -> None:
     no_bus.setenv("KAFKA_BROKERS", "127.0.0.1:1")
     kafka_secret(text)
-    with pytest.raises(bus.Undelivered, match="no username and password"):
+    with pytest.raises(outbox.Undelivered, match="no username and password"):
         bus.publisher()(told())
 
 

@@ -96,7 +96,8 @@ def drain() -> int:
     if drained.delayed:
         _delayed(next(iter(drained.delayed.values())))
     for row in drained.set_aside:
-        logger.error("invalidation is set aside", **row)
+        about = {"tenant": row["tenant"], "invalidation_id": row["id"], "reason": row["error"]}
+        logger.error("invalidation is set aside", extra=about)
     return drained.rows
 
 
