@@ -1215,11 +1215,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_note_event()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.credit_note_json(n billing.credit_notes)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+-- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
