@@ -189,13 +189,18 @@ def create_credit_note(
 
 @api.endpoint(f"GET {NOTES}", "billing:read", refuses=(invoices.InvoiceNotFound,))
 def list_credit_notes(
-    caller: Caller, organization_id: UUID, invoice_id: UUID
-) -> Reply[credit_notes.CreditNotes]:
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[credit_notes.CreditNote]]:
     """List the credit notes of an invoice.
 
     Oldest first.
     """
-    return Reply(credit_notes.list_credit_notes(connection(), caller, organization_id, invoice_id))
+    page = (organization_id, invoice_id, limit, cursor)
+    return Reply(credit_notes.list_credit_notes(connection(), caller, *page))
 
 
 @api.endpoint(

@@ -275,7 +275,7 @@ OPERATIONS = {
     "createCreditNote": Example(
         story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
     ),
-    "listCreditNotes": Example({"items": [story.NOTE]}),
+    "listCreditNotes": _page(story.NOTE),
     "getCreditNote": Example(story.NOTE),
     "getMonthEnd": Example(
         {

@@ -20,10 +20,14 @@ SEARCHED_ROWS = 20_000
 LARGEST_PLACE = 2**31 - 1
 
 
-class Dated(Protocol):
-    """An item of a list."""
+class Written(Protocol):
+    """An item of an answer."""
 
     def model_dump_json(self) -> str: ...
+
+
+class Dated(Written, Protocol):
+    """An item of a list."""
 
     @property
     def created_at(self) -> datetime: ...
@@ -59,18 +63,18 @@ def paginate[Item: Dated](
     reached = reached_by(cursor, listed, organization_id) if cursor is not None else None
     ends = [instant for instant in (end, reached) if instant is not None]
     items, searched = fetch(min(ends, default=None), limit + 1)
-    most = min(limit, _fitting(items))
+    most = min(limit, fitting(items))
     if len(items) > most:
         items, searched = items[:most], items[most - 1].created_at
     return items, next_cursor(listed, organization_id, searched)
 
 
-def _fitting(items: Sequence[Dated]) -> int:
+def fitting(items: Sequence[Written], most_bytes: int = LARGEST_PAGE_BYTES) -> int:
     """Return how many items fit a page, at least one."""
     size = 0
     for count, item in enumerate(items):
         size += len(item.model_dump_json().encode())
-        if size > LARGEST_PAGE_BYTES:
+        if size > most_bytes:
             return max(count, 1)
     return len(items)
 

@@ -120,6 +120,23 @@ def test_lists_of_it_are_short_and_it_is_issued(
     assert issued["line_items"] == draft["line_items"]
 
 
+def test_its_lines_are_not_in_an_export_of_personal_data(
+    draft: dict[str, Any], organization: str, api: Client
+) -> None:
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    cursor: str | None = "invoice."
+    while cursor is not None:
+        answer = api.get(f"{organization}/personal-data", cursor=cursor)
+        assert answer.status_code == 200, answer.text[:300]
+        for record in answer.json()["items"]:
+            kinds.setdefault(record["kind"], []).append(record["data"])
+        cursor = answer.json()["next_cursor"]
+    [exported] = kinds["invoice"]
+    assert exported["id"] == draft["id"]
+    assert exported["customer"]["name"] == draft["customer"]["name"]
+    assert "line_items" not in exported
+
+
 @pytest.mark.parametrize("cursor", ["x", "bGluZXMgeCA1", ""])
 def test_a_cursor_of_another_list_is_refused(
     cursor: str, draft: dict[str, Any], organization: str, api: Client

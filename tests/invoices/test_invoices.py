@@ -294,7 +294,10 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
         assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "cancelled"
         with pytest.raises(Conflict, match="nothing to credit"):
             credit(db, invoice)
-        assert credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id).items == parts
+        assert (
+            credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id, 100, None).items
+            == parts
+        )
         year = datetime.now(UTC).year
         assert [one.credit_note_number for one in parts] == [
             f"CN-{year}-00000{number}" for number in (1, 2, 3, 4)

@@ -260,17 +260,18 @@ BEGIN
     )
     ON CONFLICT (organization_id, id) DO UPDATE SET
         invoice_number = i.invoice_number, status = i.status, timezone = i.timezone, first_day = i.first_day,
-        last_day = i.last_day, billing_currency = i.billing_currency, minor_units = i.minor_units, exchange_rate
-        = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of, line_items = i.line_items,
-        line_count = i.line_count, subtotal_usd = i.subtotal_usd, tax_usd = i.tax_usd, total_amount_usd
-        = i.total_amount_usd, subtotal_billing_currency = i.subtotal_billing_currency, tax_billing_currency
-        = i.tax_billing_currency, total_amount_billing_currency = i.total_amount_billing_currency, settled
-        = i.settled, settled_usd = i.settled_usd, settled_billing_currency = i.settled_billing_currency,
+        last_day = i.last_day, billing_currency = i.billing_currency, minor_units = i.minor_units,
+        exchange_rate = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of,
+        line_items = i.line_items, line_count = i.line_count, subtotal_usd = i.subtotal_usd,
+        tax_usd = i.tax_usd, total_amount_usd = i.total_amount_usd,
+        subtotal_billing_currency = i.subtotal_billing_currency, tax_billing_currency = i.tax_billing_currency,
+        total_amount_billing_currency = i.total_amount_billing_currency, settled = i.settled,
+        settled_usd = i.settled_usd, settled_billing_currency = i.settled_billing_currency,
         amount_due_usd = i.amount_due_usd, amount_due_billing_currency = i.amount_due_billing_currency,
-        drawn_from_usd = i.drawn_from_usd, drawn_to_usd = i.drawn_to_usd, credit = i.credit, tax = i.tax, seller
-        = i.seller, customer = i.customer, locale = i.locale, payment_terms_days = i.payment_terms_days, issued_at
-        = i.issued_at, issue_date = i.issue_date, due_date = i.due_date, paid_at = i.paid_at, updated_at
-        = i.updated_at;
+        drawn_from_usd = i.drawn_from_usd, drawn_to_usd = i.drawn_to_usd, credit = i.credit, tax = i.tax,
+        seller = i.seller, customer = i.customer, locale = i.locale, payment_terms_days = i.payment_terms_days,
+        issued_at = i.issued_at, issue_date = i.issue_date, due_date = i.due_date, paid_at = i.paid_at,
+        updated_at = i.updated_at;
 END $$;
 
 -- Compute the draft a last time, number it and issue it; a repeated call returns the same invoice. The

@@ -625,6 +625,9 @@ CREATE TABLE billing.invalidations (
     everything boolean DEFAULT false NOT NULL,
     version bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    error text,
     CONSTRAINT invalidations_version_check CHECK ((version >= 0))
 );
 
@@ -898,7 +901,7 @@ CREATE UNIQUE INDEX idempotency_key ON billing.idempotency USING btree (organiza
 
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency USING btree (organization_id, request_id) WHERE (request_id IS NOT NULL);
 
-CREATE INDEX invalidations_oldest ON billing.invalidations USING btree (id);
+CREATE INDEX invalidations_due ON billing.invalidations USING btree (next_attempt_at, id);
 
 CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (status = 'issued'::billing.invoice_status);
 
@@ -909,6 +912,8 @@ CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organizatio
 CREATE UNIQUE INDEX invoices_topup ON billing.invoices USING btree (organization_id, transaction_id) WHERE ((status <> 'cancelled'::billing.invoice_status) AND (kind = 'topup'::billing.invoice_kind));
 
 CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, organization_id);
+
+CREATE INDEX month_end_items_open ON billing.month_end_items USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
@@ -1329,6 +1334,12 @@ GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
+GRANT UPDATE(attempts) ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT UPDATE(next_attempt_at) ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT UPDATE(error) ON TABLE billing.invalidations TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.month_end_items TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 
@@ -1436,7 +1447,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS boolean, for synaxis_ledger
 -- billing.claim_topups(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
+-- billing.claim_webhooks(p_tenant text, p_each integer, p_limit integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
@@ -1456,11 +1467,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_note_event()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.credit_note_json(n billing.credit_notes)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+-- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1514,6 +1527,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.failed_invalidations(p_tenant text, p_ids uuid[], p_errors text[], p_refused boolean[])
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.failed_topups(p_tenant text)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
@@ -1818,6 +1833,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.waiting_invalidations(p_tenant text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.waiting_months(p_tenant text)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.waiting_webhooks(p_tenant text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()
@@ -1830,6 +1851,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.webhooks_unsent(p_tenant text, p_unsent jsonb)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger
 -- billing.with_tax_on(i billing.invoices, p_taxed_usd numeric)
