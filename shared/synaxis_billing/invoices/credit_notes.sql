@@ -36,6 +36,7 @@ DECLARE
     n billing.credit_notes;
     rest billing.credit_notes;
     v_creditable_usd numeric;
+    v_refusal json;
 BEGIN
     SELECT * INTO n FROM billing.credit_notes WHERE organization_id = o.id AND idempotency_key = p_key;
     IF FOUND THEN
@@ -54,14 +55,10 @@ BEGIN
     n := rest;
     v_creditable_usd := CASE i.kind WHEN 'topup' THEN rest.subtotal_usd ELSE least(rest.subtotal_usd,
         billing.refundable_usd(o.id, i.drawn_from_usd, i.drawn_to_usd, i.id)) END;
-    IF i.amount_due_usd = 0 THEN
-        RETURN billing.invalid_state('The invoice asks for nothing; cancel it instead of crediting it.');
-    ELSIF coalesce(p_amount_usd, 0) > v_creditable_usd OR v_creditable_usd = 0 THEN
-        RETURN billing.outcome('credit_exceeds_invoice', json_build_object(
-            'requested_usd', coalesce(p_amount_usd, rest.subtotal_usd)::text,
-            'creditable_usd', v_creditable_usd::text));
-    ELSIF p_refund_credit AND i.kind = 'topup' THEN
-        RETURN billing.invalid_state('The invoice is of a top-up, whose credit is returned by a payout.');
+    v_refusal := billing.credit_refused(i, coalesce(p_amount_usd, v_creditable_usd), v_creditable_usd,
+        p_refund_credit);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     ELSIF coalesce(p_amount_usd, v_creditable_usd) < rest.subtotal_usd THEN
         n := billing.part_of(i, rest, coalesce(p_amount_usd, v_creditable_usd));
     END IF;
@@ -89,6 +86,21 @@ BEGIN
     END IF;
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;
+
+-- The refusal of a credit note that its invoice does not allow; NULL when it does.
+CREATE OR REPLACE FUNCTION billing.credit_refused(
+    i billing.invoices, p_amount_usd numeric, p_creditable_usd numeric, p_refund_credit boolean
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN i.amount_due_usd = 0 THEN
+            billing.invalid_state('The invoice asks for nothing; cancel it instead of crediting it.')
+        WHEN p_amount_usd > p_creditable_usd OR p_creditable_usd = 0 THEN
+            billing.outcome('credit_exceeds_invoice', json_build_object(
+                'requested_usd', p_amount_usd::text, 'creditable_usd', p_creditable_usd::text))
+        WHEN p_refund_credit AND i.kind = 'topup' THEN
+            billing.invalid_state('The invoice is of a top-up, whose credit is returned by a payout.')
+    END
+$$;
 
 -- The amounts of a credit note over p_amount_usd of an invoice's net amount, which is less than the rest. All
 -- that is credited so far is rounded, not each note: sixty notes of half a cent are thirty cents.

@@ -1477,6 +1477,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.credit_refused(i billing.invoices, p_amount_usd numeric, p_creditable_usd numeric, p_refund_credit boolean)
+--     RETURNS json, for synaxis_ledger
 -- billing.credit_statement(o billing.organizations, s billing.period_settlement, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.cut_allocation(p_organization_id uuid, p_at_usd numeric)
