@@ -37,6 +37,7 @@ OF_ALL = {
     "organizations_page",
     "pending_invalidations",
     "plan_month_end",
+    "revenue",
     "create_organization",
     "create_price",
     "import_prices",

@@ -62,6 +62,7 @@ STATUSES = {
     "list_credit_notes": 404,
     "get_credit_note": 404,
     "month_end_progress": 200,
+    "revenue": 200,
     "create_webhook_endpoint": 201,
     "list_webhook_endpoints": 200,
     "update_webhook_endpoint": 404,
