@@ -41,12 +41,10 @@ def expiring(
     db: psycopg.Connection, admin: psycopg.Connection, organization_id: UUID, **more: Any
 ) -> Grant:
     """A grant of 5 that expires tomorrow."""
-    return steps.grant(
-        db, organization_id, "5", expires_at=(now(admin) + DAY).isoformat(), **more
-    )
+    return steps.grant(db, organization_id, "5", expires_at=(now(admin) + DAY).isoformat(), **more)
 
 
-def types(admin: psycopg.Connection, organization_id: UUID) -> list[tuple[str, Decimal]]:
+def types(admin: psycopg.Connection, organization_id: UUID) -> list[tuple[str, Any]]:
     return admin.execute(
         "SELECT transaction_type::text, amount_usd FROM billing.credit_transactions"
         " WHERE organization_id = %s ORDER BY version",
@@ -85,7 +83,7 @@ def test_a_live_hold_keeps_the_credit_that_it_needs(database: Database) -> None:
         # The hold can take 2 of the paid credit; 2 of the expired credit stays for it.
         assert balance(db, organization_id).available_usd == 0
         found = grants(db, organization_id)[given.id]
-        assert (found.status, found.remaining_usd) == ("expired", 2)
+        assert [found.status, found.remaining_usd] == ["expired", 2]
         with pytest.raises(InsufficientCredits):
             steps.charge(db, organization_id, "0.01")
         steps.capture(db, held, "3")
@@ -191,7 +189,7 @@ def test_refunded_credit_of_an_expired_grant_lives_on_for_thirty_days(database: 
         back = steps.refund(db, charged, "3")
         assert balance(db, organization_id).balance_usd == 3
         newest, old = steps.list_grants(db, organization_id)
-        assert (newest.kind, newest.amount_usd, newest.origin_id) == ("refund", 3, old.id)
+        assert [newest.kind, newest.amount_usd, newest.origin_id] == ["refund", 3, old.id]
         assert newest.cost_basis_usd == Decimal("1.5")
         assert newest.expires_at == back.created_at + timedelta(days=30)
         move_clock(admin, 30 * DAY)
@@ -269,7 +267,7 @@ def test_a_reader_does_not_see_credit_that_has_expired(database: Database) -> No
         given = expiring(db, admin, organization_id)
         move_clock(admin, DAY)
         found = balance(db, organization_id)
-        assert (found.balance_usd, found.available_usd, found.expiring) == (1, 1, [])
+        assert [found.balance_usd, found.available_usd, found.expiring] == [1, 1, []]
         assert grants(db, organization_id)[given.id].remaining_usd == 0
         [listed] = admin.execute(
             "SELECT v ->> 'balance_usd' FROM json_array_elements(billing.organizations_page("
@@ -281,9 +279,7 @@ def test_a_reader_does_not_see_credit_that_has_expired(database: Database) -> No
 def test_credit_of_the_future_cannot_be_spent(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db)
-        given = steps.grant(
-            db, organization_id, "5", effective_at=(now(admin) + DAY).isoformat()
-        )
+        given = steps.grant(db, organization_id, "5", effective_at=(now(admin) + DAY).isoformat())
         assert (given.status, given.transaction_id) == ("scheduled", None)
         assert balance(db, organization_id).balance_usd == 0
         with pytest.raises(InsufficientCredits):
@@ -320,7 +316,7 @@ def test_a_void_takes_what_is_left_but_for_holds(database: Database) -> None:
         steps.charge(db, organization_id, "1")
         held = steps.hold(db, organization_id, "3")
         voided = steps.void(db, given, "void-1")
-        assert (voided.amount_usd, voided.grant_id) == (-1, given.id)
+        assert [voided.amount_usd, voided.grant_id] == [-1, given.id]
         assert steps.void(db, given, "void-1") == voided
         assert balance(db, organization_id).available_usd == 0
         with pytest.raises(Conflict, match="already voided"):
@@ -367,9 +363,7 @@ def test_a_grant_that_would_end_before_it_starts_is_refused(database: Database) 
         start, before = ((now(admin) + days * DAY).isoformat() for days in (2, 1))
         for give in (
             lambda: steps.grant(db, organization_id, "1", expires_at=past),
-            lambda: steps.grant(
-                db, organization_id, "1", effective_at=start, expires_at=before
-            ),
+            lambda: steps.grant(db, organization_id, "1", effective_at=start, expires_at=before),
             lambda: steps.top_up(db, organization_id, "1", expires_at=past),
             lambda: steps.adjust(db, organization_id, "1", expires_at=past),
         ):
@@ -414,9 +408,9 @@ def test_an_erasure_empties_the_texts_of_grants(database: Database) -> None:
         later = (now(admin) + DAY).isoformat()
         steps.grant(db, organization_id, "1", effective_at=later, description="for Anna")
         steps.erase(db, organization_id)
-        assert admin.execute("SELECT description, initiated_by FROM billing.credit_grants").fetchall() == [
-            (None, None)
-        ]
+        assert admin.execute(
+            "SELECT description, initiated_by FROM billing.credit_grants"
+        ).fetchall() == [(None, None)]
         move_clock(admin, DAY)
         assert steps.charge(db, organization_id, "1").balance_after_usd == 0
     assert database.audit().whole

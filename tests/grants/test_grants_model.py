@@ -296,7 +296,7 @@ def test_lazy_settlement_agrees_with_an_eager_model(database: Database) -> None:
     run_state_machine_as_test(
         Grants,
         settings=settings(
-            max_examples=int(__import__("os").environ.get("EX", "30")),
+            max_examples=30,
             stateful_step_count=40,
             # To shrink a failure, each attempt of which is audited, would take minutes.
             phases=[Phase.generate],

@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from threading import Barrier
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from synaxis_billing.errors import BillingError, Conflict, Unprocessable
+from synaxis_billing.errors import Conflict, Unprocessable
 from synaxis_billing.ledger.charges import Charged, Refused
 from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
 from synaxis_billing.organizations.balance import Balance, get_balance
