@@ -370,4 +370,12 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,
+    "balance.exhausted": story.EXHAUSTED_BALANCE,
+    "grant.created": story.GRANT_DATA,
+    "grant.expiring": story.GRANT_DATA,
+    "grant.expired": {
+        **story.GRANT_DATA,
+        "expired_usd": "5.00",
+        "transaction_id": story.VOID["id"],
+    },
 }

@@ -361,6 +361,19 @@ LOW_BALANCE = {
     "low_balance_threshold_usd": "10.00",
     "version": 812,
 }
+EXHAUSTED_BALANCE = {
+    "organization_id": ORGANIZATION_ID,
+    "available_usd": "0.01",
+    "required_usd": "0.0225",
+}
+GRANT_DATA = {
+    "organization_id": ORGANIZATION_ID,
+    "grant_id": GRANT_ID,
+    **{
+        name: GRANT[name]
+        for name in ("kind", "amount_usd", "remaining_usd", "effective_at", "expires_at")
+    },
+}
 EVENT = {
     "id": EVENT_ID,
     "type": "balance.low",

@@ -85,6 +85,7 @@ STATUSES = {
 OTHERS = {
     "upkeep": "UpkeepFunction",
     "invoice_overdue": "InvoiceOverdueFunction",
+    "settlement": "SettlementFunction",
     "fx_fetch": "FxFetchFunction",
     "fx_store": "FxStoreFunction",
     "month_end_plan": "MonthEndPlanFunction",
