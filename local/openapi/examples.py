@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import story
+from local.openapi import credit_story, story
 
 # Path parameters and headers.
 PARAMETERS = {
@@ -151,7 +151,7 @@ OPERATIONS = {
         },
     ),
     "createGrant": Example(
-        story.GRANT,
+        credit_story.GRANT,
         {
             "amount_usd": "5.00",
             "kind": "promotional",
@@ -159,8 +159,8 @@ OPERATIONS = {
             "every": "month",
         },
     ),
-    "listGrants": _page(story.GRANT),
-    "voidGrant": Example(story.VOID),
+    "listGrants": _page(credit_story.GRANT),
+    "voidGrant": Example(credit_story.VOID),
     "createRefund": Example(
         story.REFUND, {"transaction_id": story.CHARGE_ID, "description": "The answer was empty"}
     ),
@@ -372,4 +372,12 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,
+    "balance.exhausted": credit_story.EXHAUSTED_BALANCE,
+    "grant.created": credit_story.GRANT_DATA,
+    "grant.expiring": credit_story.GRANT_DATA,
+    "grant.expired": {
+        **credit_story.GRANT_DATA,
+        "expired_usd": "5.00",
+        "transaction_id": credit_story.VOID["id"],
+    },
 }

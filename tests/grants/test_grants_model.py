@@ -1,7 +1,7 @@
 """Grants that are settled lazily against a model that uses them at once, by any order of all
 operations, while the clock moves."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -25,11 +25,13 @@ from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.organizations import balance
 from tests.conftest import Database
 from tests.support import steps
-from tests.support.clock import move_clock
+from tests.support.clock import move_clock, set_clock
 from tests.support.eager_credit import NEVER, NONE, Credit, Grant
 
+START = datetime(2030, 1, 20, 12, tzinfo=UTC)
 amounts = st.decimals("0.00000001", "9", places=8).map("{:f}".format)
 priorities = st.sampled_from([10, 50, 50, 50, 90])
+positions = st.integers(0, 1000)
 lives = st.none() | st.sampled_from([1, 5, 30, 60]).map(lambda days: timedelta(days=days))
 
 
@@ -61,6 +63,7 @@ class Grants(RuleBasedStateMachine):
         super().__init__()
         self.db = self.database.connect()
         self.admin = self.database.admin()
+        set_clock(self.admin, START)
         self.model = Credit(self.clock())
         self.id = steps.new_organization(self.db)
         self.charged: list[Transaction] = []
@@ -72,9 +75,9 @@ class Grants(RuleBasedStateMachine):
         self.admin.close()
 
     def clock(self) -> datetime:
-        row = self.admin.execute("SELECT billing.now()").fetchone()
-        assert row
-        return row[0]
+        [(now,)] = self.admin.execute("SELECT billing.now()").fetchall()
+        assert isinstance(now, datetime)
+        return now
 
     def now(self) -> datetime:
         self.model.move(self.clock())
@@ -150,7 +153,8 @@ class Grants(RuleBasedStateMachine):
             assert forced or Decimal(amount) <= available
             self.model.charge(made.id, Decimal(amount))
         else:
-            assert not forced and Decimal(amount) > max(available, NONE)
+            assert not forced
+            assert Decimal(amount) > max(available, NONE)
 
     @rule(amount=amounts)
     def charge(self, amount: str) -> None:
@@ -182,9 +186,9 @@ class Grants(RuleBasedStateMachine):
             self.held.append(made)
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), share=st.sampled_from(["0.5", "1", "1.5"]))
-    def capture(self, data: st.DataObject, share: str) -> None:
-        held = data.draw(st.sampled_from(self.held))
+    @rule(which=positions, share=st.sampled_from(["0.5", "1", "1.5"]))
+    def capture(self, which: int, share: str) -> None:
+        held = self.held[which % len(self.held)]
         self.now()
         amount = max((held.amount_usd * Decimal(share)).quantize(Decimal("1e-8")), Decimal("1e-8"))
         reserved = self.model.holds.pop(held.id)
@@ -198,9 +202,9 @@ class Grants(RuleBasedStateMachine):
             raise made
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        held = data.draw(st.sampled_from(self.held))
+    @rule(which=positions)
+    def release(self, which: int) -> None:
+        held = self.held[which % len(self.held)]
         self.now()
         steps.release(self.db, held)
         self.held.remove(held)
@@ -208,9 +212,9 @@ class Grants(RuleBasedStateMachine):
         self.model.settle()
 
     @precondition(lambda self: self.charged)
-    @rule(data=st.data(), share=st.sampled_from(["0.5", "1"]))
-    def refund(self, data: st.DataObject, share: str) -> None:
-        charged = data.draw(st.sampled_from(self.charged))
+    @rule(which=positions, share=st.sampled_from(["0.5", "1"]))
+    def refund(self, which: int, share: str) -> None:
+        charged = self.charged[which % len(self.charged)]
         left = sum((part.amount for part in self.model.charges[charged.id]), NONE)
         amount = (left * Decimal(share)).quantize(Decimal("1e-8"))
         if amount == 0:
@@ -226,10 +230,10 @@ class Grants(RuleBasedStateMachine):
             replaced[origin].id = id_
 
     @precondition(lambda self: self.model.grants)
-    @rule(data=st.data())
-    def void(self, data: st.DataObject) -> None:
+    @rule(which=positions)
+    def void(self, which: int) -> None:
         found = {grant.id: grant for grant in steps.list_grants(self.db, self.id)}
-        grant = data.draw(st.sampled_from(self.model.grants))
+        grant = self.model.grants[which % len(self.model.grants)]
         now = self.now()
         made = _try(lambda: steps.void(self.db, found[grant.id]))
         assert isinstance(made, Transaction) != grant.ended(now)
@@ -275,8 +279,9 @@ class Grants(RuleBasedStateMachine):
 
     @invariant()
     def keeps_every_promise(self) -> None:
-        audited = audit(self.admin)
-        assert audited.whole, audited
+        # The organizations of earlier runs are in the future of this one's clock.
+        [own] = [o for o in audit(self.admin).organizations if o.organization_id == self.id]
+        assert own.broken == []
 
 
 def _try(action: Any) -> Any:
@@ -291,7 +296,7 @@ def test_lazy_settlement_agrees_with_an_eager_model(database: Database) -> None:
     run_state_machine_as_test(
         Grants,
         settings=settings(
-            max_examples=int(__import__("os").environ.get("EX", "30")),
+            max_examples=30,
             stateful_step_count=40,
             # To shrink a failure, each attempt of which is audited, would take minutes.
             phases=[Phase.generate],

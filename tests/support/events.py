@@ -89,6 +89,7 @@ OTHERS = {
     "upkeep": "UpkeepFunction",
     "invoice_overdue": "InvoiceOverdueFunction",
     "topup_invoices": "TopupInvoicesFunction",
+    "settlement": "SettlementFunction",
     "fx_fetch": "FxFetchFunction",
     "fx_store": "FxStoreFunction",
     "month_end_plan": "MonthEndPlanFunction",

@@ -45,7 +45,8 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
 $$;
 
 -- Grants add up to the balance, each is the sum of its movements and has the terms that its transaction's hash
--- contains, and none was used before its start or after its end but by a hold.
+-- contains, and none was used before its start or after its end: then only captures of the holds that it waits for
+-- take it, and adjustments that may take more than is available.
 CREATE OR REPLACE FUNCTION billing.audit_grants()
 RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
     WITH grants AS (
@@ -86,5 +87,6 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     JOIN billing.credit_transactions AS t ON t.organization_id = a.organization_id
         AND t.drawn_usd < a.to_usd AND t.drawn_usd + billing.drawn_by(t) > a.from_usd
         AND (t.created_at < g.effective_at
-            OR t.created_at >= least(g.expires_at, g.voided_at) AND t.hold_id IS NULL)
+            OR t.created_at >= least(g.expires_at, g.voided_at)
+            AND t.transaction_type = 'charge' AND t.hold_id IS NULL)
 $$;

@@ -201,6 +201,9 @@ BEGIN
         ELSE
             t := billing.next_transaction(o, v_step.type, -v_step.amount_usd, NULL, NULL, NULL,
                 p_grant_id => g.id);
+            PERFORM billing.record_event(o.id, 'grant.expired', billing.grant_event_json(g)
+                || jsonb_build_object('expired_usd', v_step.amount_usd::text, 'transaction_id', t.id))
+            WHERE v_step.type = 'expiry';
         END IF;
         v_transactions := v_transactions || t;
         o := billing.after(o, t);

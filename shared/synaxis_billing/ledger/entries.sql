@@ -223,10 +223,19 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT o.balance_usd + o.credit_limit_usd - o.held_
 CREATE OR REPLACE FUNCTION billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT p_amount_usd > greatest(billing.available(o), 0) $$;
 
+-- The refusal of what the credit does not cover. The first one since credit came is an event.
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
-RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT billing.outcome('insufficient_credits', json_build_object(
+RETURNS json LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE billing.organizations SET exhausted_at = billing.now()
+    WHERE id = o.id AND exhausted_at IS NULL AND o.exhausted_at IS NULL;
+    IF FOUND THEN
+        PERFORM billing.record_event(o.id, 'balance.exhausted', jsonb_build_object(
+            'available_usd', billing.available(o)::text,
+            'required_usd', p_required_usd::text));
+    END IF;
+    RETURN billing.outcome('insufficient_credits', json_build_object(
         'available_usd', billing.available(o)::text,
         'required_usd', p_required_usd::text,
-        'deficit_usd', (p_required_usd - billing.available(o))::text))
-$$;
+        'deficit_usd', (p_required_usd - billing.available(o))::text));
+END $$;

@@ -69,6 +69,8 @@ BEGIN
         drawn_usd = o.drawn_usd,
         -- New credit raises the floor again, never above zero.
         floor_usd = least(0, greatest(o.floor_usd, o.balance_usd - o.held_usd)),
+        exhausted_at = CASE WHEN o.balance_usd > balance_usd OR o.credit_limit_usd > credit_limit_usd THEN NULL
+            ELSE exhausted_at END,
         version = o.version,
         head_hash = o.head_hash,
         changed_at = o.changed_at,

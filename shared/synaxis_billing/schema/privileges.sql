@@ -72,7 +72,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 -- The terms of a grant do not change.
-GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at)
+GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at, warned_days)
     ON billing.credit_grants TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
     ON billing.allocations TO synaxis_ledger;

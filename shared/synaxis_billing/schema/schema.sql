@@ -121,6 +121,7 @@ CREATE TABLE billing.credit_grants (
     started boolean NOT NULL,
     transaction_id uuid,
     voided_at timestamp with time zone,
+    warned_days integer,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT brought_by_transaction CHECK ((started = (transaction_id IS NOT NULL))),
     CONSTRAINT credit_grants_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
@@ -224,6 +225,7 @@ CREATE TABLE billing.organizations (
     credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
     drawn_usd numeric(28,8) DEFAULT 0 NOT NULL,
     floor_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    exhausted_at timestamp with time zone,
     version bigint DEFAULT 0 NOT NULL,
     head_hash bytea DEFAULT sha256('\x'::bytea) NOT NULL,
     changed_at timestamp with time zone DEFAULT billing.now() NOT NULL,
@@ -879,6 +881,8 @@ CREATE INDEX allocations_of_invoice ON billing.allocations USING btree (organiza
 
 CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organization_id, refund_id) WHERE (refund_id IS NOT NULL);
 
+CREATE INDEX credit_grants_expiring ON billing.credit_grants USING btree (expires_at) WHERE ((remaining_usd > (0)::numeric) AND (expires_at < 'infinity'::timestamp with time zone));
+
 CREATE INDEX credit_grants_newest ON billing.credit_grants USING btree (organization_id, created_at);
 
 CREATE INDEX credit_grants_open ON billing.credit_grants USING btree (organization_id) WHERE (remaining_usd > (0)::numeric);
@@ -915,6 +919,8 @@ CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, o
 
 CREATE INDEX month_end_items_open ON billing.month_end_items USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
+CREATE INDEX organizations_due ON billing.organizations USING btree (settle_at) WHERE (settle_at < 'infinity'::timestamp with time zone);
+
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
@@ -930,6 +936,8 @@ ALTER INDEX billing.credit_transactions_movements ATTACH PARTITION billing.credi
 ALTER INDEX billing.credit_transactions_pkey ATTACH PARTITION billing.credit_transactions_default_pkey;
 
 ALTER INDEX billing.logged_spend_pkey ATTACH PARTITION billing.logged_spend_default_pkey;
+
+CREATE TRIGGER event AFTER INSERT ON billing.credit_grants FOR EACH ROW WHEN ((new.kind = 'promotional'::billing.grant_kind)) EXECUTE FUNCTION billing.grant_event();
 
 CREATE TRIGGER event AFTER INSERT ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.credit_note_event();
 
@@ -1225,6 +1233,8 @@ GRANT UPDATE(started) ON TABLE billing.credit_grants TO synaxis_ledger;
 GRANT UPDATE(transaction_id) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT UPDATE(voided_at) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(warned_days) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_transactions TO synaxis_ledger;
@@ -1535,6 +1545,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
+-- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
+-- billing.grant_event()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.grant_event_json(g billing.credit_grants)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.grant_json(g billing.credit_grants, p_at timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.grant_status(g billing.credit_grants, p_at timestamp with time zone)
@@ -1657,6 +1673,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_to_settle(p_tenant text, p_limit integer)
+--     RETURNS uuid[], for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
 -- billing.overlapping(i billing.invoices)
@@ -1709,6 +1727,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.rating_json(r billing.rating)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.receivable_at(o billing.organizations, p_instant timestamp with time zone, OUT debt_usd numeric, OUT invoiced_usd numeric, OUT overdue_usd numeric)
+--     RETURNS record, for synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
@@ -1741,6 +1761,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.restore_grants(o billing.organizations, t billing.credit_transactions, p_parts numeric[], p_replacing billing.credit_grants[])
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.revenue(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.save_organization(o billing.organizations)
@@ -1755,6 +1779,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.settle_grants(o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric, p_invoiced_usd numeric, p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
+-- billing.settle_organization(p_tenant text, p_organization_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
 -- billing.settled_credit(o billing.organizations, p_now timestamp with time zone)
@@ -1841,6 +1867,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.waiting_webhooks(p_tenant text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.warning_of(p_expires_at timestamp with time zone, p_now timestamp with time zone)
+--     RETURNS integer, for synaxis_app, synaxis_ledger
 -- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()

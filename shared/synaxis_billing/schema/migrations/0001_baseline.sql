@@ -41,6 +41,8 @@ CREATE TABLE billing.organizations (
     drawn_usd numeric(28, 8) NOT NULL DEFAULT 0,
     -- How far an explicit rule has let the balance, less what is held, fall below zero and the limit.
     floor_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- When credit did not cover a request, until credit comes.
+    exhausted_at timestamptz,
     -- The number and the hash of the newest transaction.
     version bigint NOT NULL DEFAULT 0,
     head_hash bytea NOT NULL DEFAULT sha256(''),
@@ -56,6 +58,7 @@ CREATE TABLE billing.organizations (
     fast_until timestamptz NOT NULL DEFAULT '-infinity',
     created_at timestamptz NOT NULL DEFAULT billing.now()
 ) WITH (fillfactor = 50);
+CREATE INDEX organizations_due ON billing.organizations (settle_at) WHERE settle_at < 'infinity';
 CREATE INDEX organizations_newest ON billing.organizations (created_at, id);
 
 -- The organization of each external id.
@@ -230,6 +233,8 @@ CREATE TABLE billing.credit_grants (
     started boolean NOT NULL,
     transaction_id uuid,
     voided_at timestamptz,
+    -- How many days before the expiry the newest warning was.
+    warned_days int,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     CONSTRAINT remaining_is_part CHECK (remaining_usd BETWEEN 0 AND amount_usd),
@@ -238,6 +243,8 @@ CREATE TABLE billing.credit_grants (
     CONSTRAINT recurs_by_month CHECK ((schedule_id IS NULL) = (period IS NULL))
 );
 CREATE INDEX credit_grants_open ON billing.credit_grants (organization_id) WHERE remaining_usd > 0;
+CREATE INDEX credit_grants_expiring ON billing.credit_grants (expires_at)
+    WHERE remaining_usd > 0 AND expires_at < 'infinity';
 CREATE INDEX credit_grants_newest ON billing.credit_grants (organization_id, created_at);
 
 -- Ranges of the odometer, and what settles each: a grant, or nothing yet, which is debt. They are contiguous up
