@@ -1,8 +1,8 @@
 """Revenue: credit that was sold, and how much of it has been earned.
 
 What is paid for credit is deferred revenue until the credit is used, which recognizes it, or
-expires, which is breakage. Figures are in US dollars, net of tax, of months in UTC. Those of a month
-that has ended never change.
+expires, which is breakage. Figures are in US dollars, net of tax, of months in UTC. Those of a
+month that has ended never change.
 """
 
 from collections.abc import Callable, Iterator

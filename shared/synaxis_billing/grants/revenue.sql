@@ -16,13 +16,20 @@ RETURNS TABLE (
             -- The id of a refund has its time.
             AND (a.restored_to IS DISTINCT FROM a.grant_id OR uuid_extract_timestamp(a.refund_id) >= p_instant)
         GROUP BY a.grant_id
-    ), ended AS (
-        SELECT t.grant_id, coalesce(-sum(t.amount_usd) FILTER (WHERE t.transaction_type <> 'payout'), 0) AS expired_usd,
-            -sum(t.amount_usd) AS usd
+    ), left_again AS (
+        SELECT t.grant_id, -t.amount_usd AS usd, t.transaction_type
         FROM billing.credit_transactions AS t
         WHERE t.organization_id = o.id AND t.transaction_type <> 'charge' AND t.grant_id IS NOT NULL
             AND t.created_at < p_instant
-        GROUP BY t.grant_id
+        UNION ALL
+        -- What no settlement has written yet.
+        SELECT s.grant_id, s.amount_usd, s.type
+        FROM unnest((billing.settled_credit(o, billing.now())).steps) AS s
+        WHERE s.type <> 'grant' AND s.at < p_instant
+    ), ended AS (
+        SELECT l.grant_id, coalesce(sum(l.usd) FILTER (WHERE l.transaction_type <> 'payout'), 0) AS expired_usd,
+            sum(l.usd) AS usd
+        FROM left_again AS l GROUP BY l.grant_id
     )
     SELECT g.id, g.cost_basis_usd,
         round(g.cost_basis_usd * coalesce(u.usd, 0) / g.amount_usd, 8),
@@ -43,6 +50,9 @@ CREATE OR REPLACE FUNCTION billing.receivable_at(
         FROM billing.allocations_between(o, 0, billing.drawn_at(o, p_instant)) AS a
         WHERE (a.grant_id IS NULL OR a.covered_at >= p_instant)
             AND (a.refund_id IS NULL OR uuid_extract_timestamp(a.refund_id) >= p_instant)
+    ) - (
+        SELECT coalesce(sum(s.covered_usd), 0)
+        FROM unnest((billing.settled_credit(o, billing.now())).steps) AS s WHERE s.at < p_instant
     ), coalesce(sum(asked.usd), 0), coalesce(sum(asked.usd) FILTER (
         WHERE asked.due_date < (p_instant AT TIME ZONE o.timezone)::date), 0)
     FROM (
@@ -92,10 +102,10 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
 $$;
 
 -- The revenue of organizations with an id above p_after, in the order of their ids.
--- api
+-- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.revenue(
     p_tenant text, p_start timestamptz, p_end timestamptz, p_after uuid, p_limit int
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
+) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');

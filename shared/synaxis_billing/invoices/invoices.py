@@ -1,5 +1,5 @@
-"""Invoices: the usage of a period, in the organization's currency, at one recorded rate; what credit
-settled of it, and what is due.
+"""Invoices: the usage of a period, in the organization's currency, at one recorded rate; what
+credit settled of it, and what is due.
 
 Tax arises when money is owed for the first time: on what no credit settled here, and on the sale of
 credit (topups.py). An invoice that asks for nothing is called a statement.

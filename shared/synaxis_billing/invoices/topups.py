@@ -1,5 +1,5 @@
-"""Invoices of top-ups. Credit is taxed when it is sold: each top-up has an invoice of its own, issued as
-paid, in the same series as those of usage."""
+"""Invoices of top-ups. Credit is taxed when it is sold: each top-up has an invoice of its own,
+issued as paid, in the same series as those of usage."""
 
 from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID

@@ -79,19 +79,21 @@ END $$;
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.claim_topups(p_tenant text, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_claimed json;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    RETURN billing.outcome('found', (
-        WITH due AS (
-            SELECT organization_id, transaction_id FROM billing.topups_to_invoice
-            WHERE next_attempt_at <= billing.now() ORDER BY next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-        ), claimed AS (
-            UPDATE billing.topups_to_invoice AS w
-            SET attempts = w.attempts + 1, next_attempt_at = billing.now() + interval '1 minute'
-            FROM due WHERE w.organization_id = due.organization_id AND w.transaction_id = due.transaction_id
-            RETURNING w.organization_id, w.transaction_id
-        )
-        SELECT coalesce(json_agg(c), '[]') FROM claimed AS c));
+    WITH due AS (
+        SELECT organization_id, transaction_id FROM billing.topups_to_invoice
+        WHERE next_attempt_at <= billing.now() ORDER BY next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE billing.topups_to_invoice AS w
+        SET attempts = w.attempts + 1, next_attempt_at = billing.now() + interval '1 minute'
+        FROM due WHERE w.organization_id = due.organization_id AND w.transaction_id = due.transaction_id
+        RETURNING w.organization_id, w.transaction_id
+    )
+    SELECT coalesce(json_agg(c), '[]') INTO v_claimed FROM claimed AS c;
+    RETURN billing.outcome('found', v_claimed);
 END $$;
 
 -- Record why a top-up could not be invoiced; it is tried again later and later, within a day.

@@ -1762,7 +1762,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.restore_grants(o billing.organizations, t billing.credit_transactions, p_parts numeric[], p_replacing billing.credit_grants[])
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.revenue(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
---     RETURNS json, for synaxis_app, synaxis_ledger
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)

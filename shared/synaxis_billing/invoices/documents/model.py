@@ -5,7 +5,13 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices.invoices import CreditStatement, FurtherLines, LineItem, Party, Settled
+from synaxis_billing.invoices.invoices import (
+    CreditStatement,
+    FurtherLines,
+    LineItem,
+    Party,
+    Settled,
+)
 
 
 class InvoiceDocument(Answer):

@@ -24,9 +24,9 @@ HEAD = (
 
 
 def csv(invoice: InvoiceDocument) -> str:
-    """Return a row per line item, one for each kind of credit that settled a part, one for the tax if
-    there is one, and one for the amount due, or the total where nothing was settled: the sum of the
-    rows above it. `kind` is line, further_lines, settled, tax, amount_due or total."""
+    """Return a row per line item, one for each kind of credit that settled a part, one for the tax
+    if there is one, and one for the amount due, or the total where nothing was settled: the sum of
+    the rows above it. `kind` is line, further_lines, settled, tax, amount_due or total."""
     return table(HEAD, _rows(invoice))
 
 
