@@ -26,6 +26,7 @@ MEMBERS = {
     "held_usd": "0.02",
     "refundable_usd": "0.01",
     "requested_usd": "9.00",
+    "invoice_id": story.INVOICE_ID,
     "creditable_usd": "6.25",
     "provider": "openai",
     "model": "gpt-4o",
@@ -277,6 +278,29 @@ OPERATIONS = {
     ),
     "listCreditNotes": _page(story.NOTE),
     "getCreditNote": Example(story.NOTE),
+    "getRevenue": Example(
+        {
+            "month": "2026-02",
+            "closed": True,
+            "total": story.REVENUE,
+            "journal": [
+                {
+                    "date": "2026-02-28",
+                    "debit": debit,
+                    "credit": credit,
+                    "amount_usd": story.REVENUE[f"{source}_usd"],
+                    "source": source,
+                }
+                for debit, credit, source in (
+                    ("cash", "deferred_revenue", "sold"),
+                    ("deferred_revenue", "revenue", "recognized"),
+                    ("deferred_revenue", "breakage_revenue", "breakage"),
+                    ("deferred_revenue", "cash", "paid_out"),
+                )
+            ],
+            "items": [{**story.REVENUE, "organization_id": story.ORGANIZATION_ID}],
+        },
+    ),
     "getMonthEnd": Example(
         {
             "month": "2026-02",

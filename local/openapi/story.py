@@ -230,6 +230,8 @@ RATE = {
 INVOICE_SUMMARY = {
     "id": INVOICE_ID,
     "organization_id": ORGANIZATION_ID,
+    "kind": "usage",
+    "transaction_id": None,
     "invoice_number": "INV-2026-000001",
     "status": "issued",
     "period_start": "2026-01-31T23:00:00Z",
@@ -244,11 +246,26 @@ INVOICE_SUMMARY = {
     "rate_as_of": "2026-02-28T15:00:00Z",
     "line_count": 1,
     "subtotal_usd": "12.50",
-    "tax_usd": "2.375",
-    "total_amount_usd": "14.875",
+    "tax_usd": "1.90",
+    "total_amount_usd": "14.40",
     "subtotal_billing_currency": "11.50",
-    "tax_billing_currency": "2.19",
-    "total_amount_billing_currency": "13.69",
+    "tax_billing_currency": "1.75",
+    "total_amount_billing_currency": "13.25",
+    "settled": [
+        {"kind": "promotional", "amount_usd": "2.50", "amount_billing_currency": "2.30"},
+    ],
+    "amount_due_usd": "11.90",
+    "amount_due_billing_currency": "10.95",
+    "credit": {
+        "opening_balance_usd": "0.00",
+        "purchased_usd": "0.00",
+        "granted_usd": "2.50",
+        "refunded_usd": "0.00",
+        "used_usd": "12.50",
+        "expired_usd": "0.00",
+        "paid_out_usd": "0.00",
+        "closing_balance_usd": "-10.00",
+    },
     "tax": TAX,
     "seller": {
         "name": "Synaxis GmbH",
@@ -291,6 +308,39 @@ DRAFT = {
     "issue_date": None,
     "due_date": None,
 }
+TOPUP_INVOICE = {
+    **INVOICE,
+    "kind": "topup",
+    "transaction_id": TOPUP_ID,
+    "status": "paid",
+    "period_start": "2026-03-01T09:00:00Z",
+    "period_end": "2026-03-01T09:00:00Z",
+    "first_day": "2026-03-01",
+    "last_day": "2026-03-01",
+    "subtotal_usd": "100.00",
+    "tax_usd": "19.00",
+    "total_amount_usd": "119.00",
+    "subtotal_billing_currency": "92.00",
+    "tax_billing_currency": "17.48",
+    "total_amount_billing_currency": "109.48",
+    "settled": [],
+    "amount_due_usd": "119.00",
+    "amount_due_billing_currency": "109.48",
+    "credit": None,
+    "line_items": [
+        {
+            "description": "Prepaid credit",
+            "model": None,
+            "provider": None,
+            "requests": 0,
+            "tokens": 0,
+            "amount_usd": "100.00",
+            "amount_billing_currency": "92.00",
+        }
+    ],
+    "due_date": None,
+    "paid_at": "2026-03-01T09:00:00Z",
+}
 PAID = {
     **INVOICE,
     "status": "paid",
@@ -312,6 +362,18 @@ NOTE = {
     "total_amount_billing_currency": "6.84",
     "transaction_id": None,
     "created_at": "2026-03-05T10:00:00Z",
+}
+REVENUE = {
+    "opening_deferred_usd": "40.00",
+    "sold_usd": "100.00",
+    "recognized_usd": "62.50",
+    "breakage_usd": "7.50",
+    "paid_out_usd": "0.00",
+    "closing_deferred_usd": "70.00",
+    "promotional_used_usd": "2.50",
+    "debt_usd": "10.00",
+    "invoiced_usd": "0.00",
+    "overdue_usd": "0.00",
 }
 ENDPOINT = {
     "id": ENDPOINT_ID,
@@ -364,8 +426,9 @@ INVOICE_DATA = {
     **{
         name: INVOICE[name]
         for name in (
-            *("invoice_number", "status", "period_start", "period_end", "total_amount_usd"),
-            *("billing_currency", "total_amount_billing_currency", "due_date", "paid_at"),
+            *("invoice_number", "kind", "status", "period_start", "period_end"),
+            *("total_amount_usd", "billing_currency", "total_amount_billing_currency"),
+            *("amount_due_usd", "amount_due_billing_currency", "due_date", "paid_at"),
         )
     },
 }
