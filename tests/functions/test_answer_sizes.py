@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from synaxis_billing.edge import database
 from synaxis_billing.edge.http import api as http_api
 from synaxis_billing.errors import InvalidRequest
 from tests.support.running import Client
@@ -88,7 +89,7 @@ def test_what_the_driver_cannot_send_is_refused_and_keeps_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     discarded: list[None] = []
-    monkeypatch.setattr(http_api.database, "discard", lambda: discarded.append(None))
+    monkeypatch.setattr(database, "discard", lambda: discarded.append(None))
     with pytest.raises(psycopg.DataError) as raised:
         psycopg.adapt.Transformer().get_dumper("", psycopg.adapt.PyFormat.TEXT).dump("a\0b")
     refused = http_api._refusal_of(raised.value, "request")

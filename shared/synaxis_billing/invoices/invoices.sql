@@ -122,6 +122,26 @@ LANGUAGE sql STABLE AS $$
         i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
 $$;
 
+-- What was charged in a period by model and provider, the largest amount first. The last of 10,000 is of all
+-- other models: an invoice is issued however many there are.
+CREATE OR REPLACE FUNCTION billing.charged_models(
+    p_organization_id uuid, p_timezone text, p_start timestamptz, p_end timestamptz
+) RETURNS TABLE (
+    place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric
+) LANGUAGE sql STABLE AS $$
+    WITH charged AS (
+        SELECT row_number() OVER (ORDER BY sum(s.amount_usd) DESC, s.model, s.provider) AS place, s.model,
+            s.provider, sum(s.requests) AS requests, sum(s.tokens) AS tokens, sum(s.amount_usd) AS amount_usd
+        FROM billing.spend_between(p_organization_id, p_timezone, p_start, p_end) AS s
+        WHERE s.charged GROUP BY s.model, s.provider
+    )
+    SELECT * FROM charged WHERE charged.place < 10000
+    UNION ALL
+    SELECT min(charged.place), 'Further models', NULL, sum(charged.requests), sum(charged.tokens),
+        sum(charged.amount_usd)
+    FROM charged WHERE charged.place >= 10000 HAVING count(*) > 0
+$$;
+
 -- The invoice with what the profile and p_terms say: {"rates": {currency: {"rate", "source", "as_of",
 -- "minor_units"}}, "seller": {...}}.
 CREATE OR REPLACE FUNCTION billing.on_terms(i billing.invoices, o billing.organizations, p_terms jsonb)
@@ -200,20 +220,10 @@ CREATE OR REPLACE FUNCTION billing.usage_lines(
     i billing.invoices, s billing.period_settlement, p_units numeric, OUT lines jsonb, OUT line_count int,
     OUT usd numeric, OUT billing_currency numeric
 ) LANGUAGE sql STABLE AS $$
-    WITH each_model AS (
-        SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
-            sum(amount_usd) AS amount_usd,
-            row_number() OVER (ORDER BY sum(amount_usd) DESC, model, provider) AS place
-        FROM billing.spend_between(i.organization_id, i.timezone, i.period_start, i.period_end)
-        WHERE charged GROUP BY 1, 2
-    ), used AS (
+    WITH used AS (
         SELECT place, concat_ws(', ', coalesce(model, 'Usage'), provider) AS description, model, provider, requests,
             tokens, amount_usd
-        FROM each_model WHERE place < 10000
-        UNION ALL
-        -- One line is of all other models: an invoice is issued however many there are.
-        SELECT min(place), 'Further models', NULL, NULL, sum(requests), sum(tokens), sum(amount_usd)
-        FROM each_model WHERE place >= 10000 HAVING count(*) > 0
+        FROM billing.charged_models(i.organization_id, i.timezone, i.period_start, i.period_end)
         UNION ALL
         SELECT 10001, 'Adjustments', NULL, NULL, 0, 0, s.adjusted_usd WHERE s.adjusted_usd <> 0
         UNION ALL

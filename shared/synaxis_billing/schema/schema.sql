@@ -1451,6 +1451,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge_unpriced_of(p_organization_id uuid, p_limit integer)
+--     RETURNS integer, for synaxis_ledger
+-- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charges_to_correct(p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
