@@ -28,6 +28,7 @@ OF_ALL = {
     "mark_overdue",
     "month_end",
     "organizations_page",
+    "organizations_to_settle",
     "pending_invalidations",
     "plan_month_end",
     "create_organization",

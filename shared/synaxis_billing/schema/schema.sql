@@ -1393,6 +1393,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_grant_json(g billing.credit_grants)
+--     RETURNS json, for synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_note_event()
