@@ -35,7 +35,7 @@ BASE = {"procedures", "cache", "web"}
 NOUNS: dict[str, set[str]] = {
     "usage": {"organizations", "prices"},
     "ledger": {"prices", "rates", "usage"},
-    "grants": {"ledger"},
+    "grants": {"ledger", "prices"},
     "organizations": {"rates"},
     "rates": set(),
     "prices": set(),

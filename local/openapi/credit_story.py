@@ -1,6 +1,15 @@
 """The grants of the organization in story.py, and what events tell about its credit."""
 
-from local.openapi.story import ADJUSTMENT, GRANT_ID, ORGANIZATION_ID
+import hashlib
+
+from local.openapi.story import (
+    ADJUSTMENT,
+    CHARGE,
+    CHARGE_ID,
+    GRANT_ID,
+    ORGANIZATION_ID,
+    REFUND,
+)
 
 VOID = {
     **ADJUSTMENT,
@@ -43,5 +52,37 @@ GRANT_DATA = {
     **{
         name: GRANT[name]
         for name in ("kind", "amount_usd", "remaining_usd", "effective_at", "expires_at")
+    },
+}
+PERSONAL_TEXT = (
+    '["9c1b4f7e-52d8-4a36-8e07-b1d5c9f3a2e4", "Chat completion", "gateway", "user-4711",'
+    ' {"trace": "7f3a9c"}]'
+)
+PERSONAL_DIGEST = hashlib.sha256(PERSONAL_TEXT.encode()).hexdigest()
+TEXT = (
+    f'["{CHARGE_ID}", "{ORGANIZATION_ID}", "2", "charge", "-0.02250000", "100.00000000",'
+    f' "99.97750000", null, null, null, "{PERSONAL_DIGEST}", "1769933400000000", "0.00000000",'
+    " null, null]"
+)
+PREVIOUS_HASH = "6f0e8b7c5d3a19284f7b6c0d9e1a3f5582c4d6e7f8091a2b3c4d5e6f70819203"
+HASH = hashlib.sha256(bytes.fromhex(PREVIOUS_HASH) + TEXT.encode()).hexdigest()
+RECEIPT = {
+    "transaction": {**CHARGE, "hash": HASH},
+    "price": None,
+    "hold": None,
+    "grants": [
+        {
+            "grant_id": "2d8e5a1f-9b74-4c60-8e3d-f6a0b7c9d1ea",
+            "kind": "paid",
+            "amount_usd": "0.0225",
+        }
+    ],
+    "debt_usd": "0.00",
+    "refunds": [REFUND],
+    "proof": {
+        "previous_hash": PREVIOUS_HASH,
+        "hash": HASH,
+        "text": TEXT,
+        "personal_text": PERSONAL_TEXT,
     },
 }

@@ -46,7 +46,10 @@ _TAGS = {
         "Who is billed: profiles, homes and balances.",
         {"organizations", "home", "balance"},
     ),
-    "Invoices": ("Invoices, from draft to paid, and the month end.", {"invoices", "month-end"}),
+    "Invoices": (
+        "Invoices, from draft to paid, the month end, and revenue.",
+        {"invoices", "invoice", "month-end", "revenue"},
+    ),
     "Credit notes": ("Credit notes, which reverse invoices.", {"credit-notes"}),
     "Exchange rates": (
         "Units of each billing currency per US dollar.",

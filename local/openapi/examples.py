@@ -72,6 +72,7 @@ OPERATIONS = {
         }
     ),
     "getTransaction": Example(story.CHARGE),
+    "getReceipt": Example(credit_story.RECEIPT),
     "getHold": Example(story.HOLD),
     "listHolds": _page(story.HOLD),
     "updateHold": Example(

@@ -35,6 +35,7 @@ OF_ALL = {
     "mark_overdue",
     "month_end",
     "organizations_page",
+    "organizations_to_settle",
     "pending_invalidations",
     "plan_month_end",
     "revenue",

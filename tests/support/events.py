@@ -46,6 +46,7 @@ STATUSES = {
     "set_home": 400,
     "balance": 200,
     "list_transactions": 200,
+    "get_receipt": 404,
     "list_spend_logs": 200,
     "spending": 200,
     "personal_data": 200,

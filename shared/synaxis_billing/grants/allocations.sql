@@ -4,6 +4,7 @@
 
 -- What settles a range of the odometer, clipped to it and in its order: also what was drawn since the newest
 -- settlement. Without a grant it is debt.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.allocations_between(
     o billing.organizations, p_from_usd numeric, p_to_usd numeric
 ) RETURNS TABLE (

@@ -225,6 +225,13 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
+-- A grant as it is stored, with its personal fields: as of the newest settlement.
+CREATE OR REPLACE FUNCTION billing.credit_grant_json(g billing.credit_grants) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT (billing.grant_json(g, billing.now())::jsonb || jsonb_build_object(
+        'description', g.description, 'initiated_by', g.initiated_by))::json
+$$;
+
 -- A grant as it was when it was created: what debt it covered then is stored.
 CREATE OR REPLACE FUNCTION billing.first_grant_json(p_organization_id uuid, p_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$

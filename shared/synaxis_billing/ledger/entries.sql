@@ -32,24 +32,39 @@ CREATE OR REPLACE FUNCTION billing.new_id(p_instant timestamptz) RETURNS uuid LA
     ), 52, 1), 53, 1), 'hex')::uuid
 $$;
 
+-- The personal fields as a JSON array, behind a salt.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.personal_text(
+    p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT json_build_array(p_salt, p_description, p_initiated_by, p_end_user, p_metadata)::text
+$$;
+
 -- The digest that stands for the personal fields in the hash chain.
 CREATE OR REPLACE FUNCTION billing.personal_digest(
     p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb
 ) RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(json_build_array(
-        p_salt, p_description, p_initiated_by, p_end_user, p_metadata)::text, 'UTF8'))
+    SELECT sha256(convert_to(billing.personal_text(
+        p_salt, p_description, p_initiated_by, p_end_user, p_metadata), 'UTF8'))
 $$;
 
--- SHA-256 of the previous row's hash and of this row's content as a JSON array of text: decimals
--- with eight places, times as microseconds since 1970-01-01 UTC, bytes as lower-case hexadecimal.
+-- SHA-256 of the previous row's hash and of this row's content.
 CREATE OR REPLACE FUNCTION billing.transaction_hash(t billing.credit_transactions)
 RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256(t.previous_hash || convert_to(json_build_array(
+    SELECT sha256(t.previous_hash || convert_to(billing.hashed_text(t), 'UTF8'))
+$$;
+
+-- The content of a row as a JSON array of text: decimals with eight places, times as microseconds since
+-- 1970-01-01 UTC, bytes as lower-case hexadecimal.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.hashed_text(t billing.credit_transactions) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_array(
         t.id, t.organization_id, t.version::text, t.transaction_type, t.amount_usd::text,
         t.balance_before_usd::text, t.balance_after_usd::text, t.reference_id, t.hold_id, t.charge_id,
         encode(t.personal_digest, 'hex'), (extract(epoch FROM t.created_at) * 1000000)::bigint::text,
         t.drawn_usd::text, t.grant_id, t.grants
-    )::text, 'UTF8'))
+    )::text
 $$;
 
 -- The transaction, which says what it is for, as the one that follows the organization's newest: numbered,
@@ -162,6 +177,7 @@ BEGIN
 END $$;
 
 -- How far a transaction moves the odometer.
+-- api helper
 CREATE OR REPLACE FUNCTION billing.drawn_by(t billing.credit_transactions) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN t.transaction_type IN ('charge', 'adjustment') THEN greatest(-t.amount_usd, 0) ELSE 0 END

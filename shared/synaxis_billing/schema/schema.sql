@@ -1392,7 +1392,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.allocations_between(o billing.organizations, p_from_usd numeric, p_to_usd numeric)
---     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid, invoice_id uuid), for synaxis_ledger
+--     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid, invoice_id uuid), for synaxis_app, synaxis_ledger
+-- billing.applied_price(t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.as_of_now(h billing.holds)
 --     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
@@ -1479,6 +1481,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_grant_json(g billing.credit_grants)
+--     RETURNS json, for synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
@@ -1518,7 +1522,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.drawn_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.drawn_by(t billing.credit_transactions)
---     RETURNS numeric, for synaxis_ledger
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.due(p_grants billing.credit_grants[], p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS TABLE(at timestamp with time zone, starts boolean, ordinal integer), for synaxis_app, synaxis_ledger
 -- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
@@ -1565,6 +1569,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
+-- billing.hashed_text(t billing.credit_transactions)
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.held_at(p_held billing.held_credit[], p_instant timestamp with time zone)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.held_credit_of(p_organization_id uuid)
@@ -1685,6 +1691,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.own_key(p_reason text, p_id uuid)
 --     RETURNS text, for synaxis_ledger
+-- billing.paid_by(o billing.organizations, t billing.credit_transactions)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.part_of(i billing.invoices, rest billing.credit_notes, p_amount_usd numeric)
 --     RETURNS billing.credit_notes, for synaxis_ledger
 -- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone, p_initiated_by text)
@@ -1695,6 +1703,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
+-- billing.personal_text(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
@@ -1730,6 +1740,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.rates_changed()
 --     RETURNS void, for synaxis_ledger
 -- billing.rating_json(r billing.rating)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.receipt(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.receivable_at(o billing.organizations, p_instant timestamp with time zone, OUT debt_usd numeric, OUT invoiced_usd numeric, OUT overdue_usd numeric)
 --     RETURNS record, for synaxis_ledger
