@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import credit_story, story
+from local.openapi import credit_story, invoice_story, story
 
 # Path parameters and headers.
 PARAMETERS = {
@@ -264,44 +264,22 @@ OPERATIONS = {
     ),
     "listUnpricedUsage": _page(story.UNPRICED),
     "draftInvoice": Example(
-        story.DRAFT,
+        invoice_story.DRAFT,
         {"period_start": "2026-02-01T00:00:00+01:00", "period_end": "2026-03-01T00:00:00+01:00"},
     ),
-    "listInvoices": _page(story.INVOICE_SUMMARY),
-    "getInvoice": Example(story.INVOICE),
-    "getTopupInvoice": Example(story.TOPUP_INVOICE),
-    "listInvoiceLines": _page(story.LINE),
-    "issueInvoice": Example(story.INVOICE),
-    "payInvoice": Example(story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
-    "cancelInvoice": Example({**story.DRAFT, "status": "cancelled"}),
+    "listInvoices": _page(invoice_story.INVOICE_SUMMARY),
+    "getInvoice": Example(invoice_story.INVOICE),
+    "getTopupInvoice": Example(invoice_story.TOPUP_INVOICE),
+    "listInvoiceLines": _page(invoice_story.LINE),
+    "issueInvoice": Example(invoice_story.INVOICE),
+    "payInvoice": Example(invoice_story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
+    "cancelInvoice": Example({**invoice_story.DRAFT, "status": "cancelled"}),
     "createCreditNote": Example(
-        story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
+        invoice_story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
     ),
-    "listCreditNotes": _page(story.NOTE),
-    "getCreditNote": Example(story.NOTE),
-    "getRevenue": Example(
-        {
-            "month": "2026-02",
-            "closed": True,
-            "total": story.REVENUE,
-            "journal": [
-                {
-                    "date": "2026-02-28",
-                    "debit": debit,
-                    "credit": credit,
-                    "amount_usd": story.REVENUE[f"{source}_usd"],
-                    "source": source,
-                }
-                for debit, credit, source in (
-                    ("cash", "deferred_revenue", "sold"),
-                    ("deferred_revenue", "revenue", "recognized"),
-                    ("deferred_revenue", "breakage_revenue", "breakage"),
-                    ("deferred_revenue", "cash", "paid_out"),
-                )
-            ],
-            "items": [{**story.REVENUE, "organization_id": story.ORGANIZATION_ID}],
-        },
-    ),
+    "listCreditNotes": _page(invoice_story.NOTE),
+    "getCreditNote": Example(invoice_story.NOTE),
+    "getRevenue": Example(invoice_story.REVENUE_OF_MONTH),
     "getMonthEnd": Example(
         {
             "month": "2026-02",
@@ -381,19 +359,23 @@ OPERATIONS = {
 
 # The `data` of each webhook.
 WEBHOOKS: dict[str, dict[str, Any]] = {
-    "invoice.issued": story.INVOICE_DATA,
-    "invoice.paid": {**story.INVOICE_DATA, "status": "paid", "paid_at": story.PAID["paid_at"]},
-    "invoice.overdue": {**story.INVOICE_DATA, "status": "overdue"},
-    "invoice.cancelled": {**story.INVOICE_DATA, "status": "cancelled"},
+    "invoice.issued": invoice_story.INVOICE_DATA,
+    "invoice.paid": {
+        **invoice_story.INVOICE_DATA,
+        "status": "paid",
+        "paid_at": invoice_story.PAID["paid_at"],
+    },
+    "invoice.overdue": {**invoice_story.INVOICE_DATA, "status": "overdue"},
+    "invoice.cancelled": {**invoice_story.INVOICE_DATA, "status": "cancelled"},
     "credit_note.issued": {
         "organization_id": story.ORGANIZATION_ID,
         "credit_note_id": story.NOTE_ID,
-        "credit_note_number": story.NOTE["credit_note_number"],
+        "credit_note_number": invoice_story.NOTE["credit_note_number"],
         "invoice_id": story.INVOICE_ID,
-        "invoice_number": story.INVOICE["invoice_number"],
-        "total_amount_usd": story.NOTE["total_amount_usd"],
+        "invoice_number": invoice_story.INVOICE["invoice_number"],
+        "total_amount_usd": invoice_story.NOTE["total_amount_usd"],
         "billing_currency": "EUR",
-        "total_amount_billing_currency": story.NOTE["total_amount_billing_currency"],
+        "total_amount_billing_currency": invoice_story.NOTE["total_amount_billing_currency"],
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,

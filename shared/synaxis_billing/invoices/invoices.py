@@ -22,6 +22,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.errors import NotFound, invalid_field
 from synaxis_billing.fields import Answer, Instant, Money, Request, Time
+from synaxis_billing.invoices.settled import CreditStatement, Settled
 from synaxis_billing.organizations.profile import Tax
 from synaxis_billing.paging import Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
@@ -101,38 +102,6 @@ class FurtherLines(Answer):
     """Net amount in US dollars."""
     amount_billing_currency: Money
     """Net amount in the billing currency."""
-
-
-class Settled(Answer):
-    """What credit of one kind settled, less what refunds gave back to it."""
-
-    kind: Literal["promotional", "prepaid"]
-    """Credit that was given, or credit that was bought."""
-    amount_usd: Money
-    """Amount in US dollars."""
-    amount_billing_currency: Money
-    """Amount in the billing currency."""
-
-
-class CreditStatement(Answer):
-    """How the balance moved in the period, in US dollars."""
-
-    opening_balance_usd: Money
-    """Balance at the start of the period."""
-    purchased_usd: Money
-    """Credit of top-ups, and payments of invoices."""
-    granted_usd: Money
-    """Credit that was given: promotional grants and positive adjustments."""
-    refunded_usd: Money
-    """Refunds of charges."""
-    used_usd: Money
-    """Charges and negative adjustments."""
-    expired_usd: Money
-    """Credit that expired or was voided."""
-    paid_out_usd: Money
-    """Credit that was refunded to the payer."""
-    closing_balance_usd: Money
-    """Balance at the end of the period."""
 
 
 class InvoiceSummary(Answer):

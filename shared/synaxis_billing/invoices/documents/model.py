@@ -5,13 +5,8 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices.invoices import (
-    CreditStatement,
-    FurtherLines,
-    LineItem,
-    Party,
-    Settled,
-)
+from synaxis_billing.invoices.invoices import FurtherLines, LineItem, Party
+from synaxis_billing.invoices.settled import CreditStatement, Settled
 
 
 class InvoiceDocument(Answer):
