@@ -134,8 +134,13 @@ def server_url(state: Path) -> Iterator[str]:
     if given := os.environ.get("DATABASE_URL"):
         yield given
     else:
-        # A database is copied in half the time when its WAL is not written.
-        options = {"max_connections": "200", "wal_level": "minimal", "max_wal_senders": "0"}
+        # Without WAL, and by the file system itself, a database is copied in a third of the time.
+        options = {
+            "max_connections": "200",
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "file_copy_method": "clone",
+        }
         with servers.postgres(state, durable=False, settings=options) as url:
             yield url
 
