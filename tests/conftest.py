@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from synaxis_billing.ledger.audit import Audit, audit
 from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 
 _numbers = itertools.count(1)
+LEAST_MEMORY_BYTES = 4 << 30
 # Read when a function's modules are first imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "test")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
@@ -111,7 +113,7 @@ def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="session")
 def folders() -> Iterator[Callable[[str], Path]]:
     """Makes a new folder, which the account that PostgreSQL runs as can reach."""
-    with tempfile.TemporaryDirectory(prefix="synaxis-billing-") as root:
+    with tempfile.TemporaryDirectory(prefix="synaxis-billing-", dir=_memory()) as root:
         Path(root).chmod(0o711)
         numbers = itertools.count(1)
 
@@ -128,6 +130,15 @@ def state(folders: Callable[[str], Path]) -> Path:
     return folders("session")
 
 
+def _memory() -> Path | None:
+    """A file system in memory, where a database is copied in a tenth of the time, if it is large
+    enough and programs run from it. No test crashes the machine."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < LEAST_MEMORY_BYTES:
+        return None
+    return None if os.statvfs(memory).f_flag & os.ST_NOEXEC else memory
+
+
 @pytest.fixture(scope="session")
 def server_url(state: Path) -> Iterator[str]:
     """The administrator's URL of a PostgreSQL server."""
@@ -140,6 +151,7 @@ def server_url(state: Path) -> Iterator[str]:
             "wal_level": "minimal",
             "max_wal_senders": "0",
             "file_copy_method": "clone",
+            "max_wal_size": "256MB",
         }
         with servers.postgres(state, durable=False, settings=options) as url:
             yield url

@@ -1,7 +1,8 @@
 """Folders for `make run` that begin with a database."""
 
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ def _prepared(folders: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture
-def home(folders: Callable[[str], Path], _prepared: Path) -> Path:
+def home(folders: Callable[[str], Path], _prepared: Path) -> Iterator[Path]:
     """A folder as its last run left it, because a first one takes twice as long. The commands of
     README.md run in an empty one."""
     copy = folders("home")
     # The files belong to the account that PostgreSQL runs as.
     subprocess.run(["cp", "-a", f"{_prepared}/.", str(copy)], check=True)
-    return copy
+    yield copy
+    shutil.rmtree(copy)
