@@ -48,9 +48,10 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of the running product first: they take longest, and a worker that began them
-    last would finish alone."""
-    items.sort(key=lambda item: item.path.parent.name != "local")
+    """Run the longest tests first, those of the running product: a worker that began them last
+    would finish alone."""
+    longest = {"local", "test_openapi.py"}
+    items.sort(key=lambda item: longest.isdisjoint({item.path.parent.name, item.path.name}))
 
 
 @pytest.fixture(scope="session", autouse=True)
