@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     would finish alone."""
     longest = {"local", "test_openapi.py"}
     items.sort(key=lambda item: longest.isdisjoint({item.path.parent.name, item.path.name}))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say last how many tests were left out, and why."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped = [report.longrepr[2] for report in reporter.stats.get("skipped", [])]
+    for reason, count in Counter(skipped).items():
+        reporter.write_line(f"{count} tests were left out: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session", autouse=True)
