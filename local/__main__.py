@@ -134,6 +134,8 @@ async def _serve(
         http=Protocol,
         log_level="warning",
         timeout_graceful_shutdown=5,
+        # Longer than clients keep an idle connection: none sends while it is closed here.
+        timeout_keep_alive=75,
         server_header=False,
     )
     server = uvicorn.Server(config)
