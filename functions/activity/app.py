@@ -46,7 +46,7 @@ def list_transactions(
     """
     page = (transaction_type, usage, start, end, limit, cursor)
     found = transactions.list_transactions(connection(), caller, organization_id, *page)
-    return represent_list(accept, found, transactions.Transaction, "transactions")
+    return represent_list(accept, found, found.items, transactions.Transaction, "transactions")
 
 
 @api.endpoint(
@@ -132,7 +132,7 @@ def list_spend_logs(
     """
     page = (usage, start, end, limit, cursor)
     found = spend_logs.list_spend_logs(connection(), caller, organization_id, *page)
-    return represent_list(accept, found, spend_logs.SpendLog, "spend-logs")
+    return represent_list(accept, found, found.items, spend_logs.SpendLog, "spend-logs")
 
 
 @api.endpoint(f"GET {ORGANIZATION}/spending", "billing:read")

@@ -99,7 +99,7 @@ def list_invoice_lines(
     """
     page = (organization_id, invoice_id, limit, cursor)
     found = invoices.list_lines(connection(), caller, *page)
-    return represent_list(accept, found, invoices.LineItem, "lines")
+    return represent_list(accept, found, found.items, invoices.LineItem, "lines")
 
 
 @api.endpoint(

@@ -38,4 +38,4 @@ def get_revenue(
     figures of a month that has ended never change.
     """
     found = revenue.get_revenue(connection, caller, month)
-    return represent_list(accept, found, revenue.OrganizationRevenue, "revenue")
+    return represent_list(accept, found, found.items, revenue.OrganizationRevenue, "revenue")

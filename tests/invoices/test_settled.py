@@ -64,7 +64,11 @@ def test_what_was_bought_before_is_not_asked_for_again(database: Database) -> No
         found = statement(db, acme)
         assert (found.status, found.due_date) == ("paid", None)
         assert settled(found) == {"prepaid": Decimal(5)}
-        assert (found.subtotal_usd, found.tax_usd, found.amount_due_usd) == (5, 0, 0)
+        assert (found.subtotal_usd, found.tax_usd, found.amount_due_usd) == (
+            Decimal(5),
+            Decimal(0),
+            Decimal(0),
+        )
         assert found.invoice_number is not None
         assert found.credit is not None
         assert dict(found.credit) == {
@@ -87,14 +91,26 @@ def test_usage_on_account_is_asked_for_and_its_payment_covers_it(database: Datab
         charge(db, acme, "5", model="gpt-4o")
         asked = statement(db, acme)
         assert (asked.status, settled(asked)) == ("issued", {})
-        assert (asked.subtotal_usd, asked.tax_usd, asked.amount_due_usd) == (5, 1, 6)
+        assert (asked.subtotal_usd, asked.tax_usd, asked.amount_due_usd) == (
+            Decimal(5),
+            Decimal(1),
+            Decimal(6),
+        )
         assert balance_of(db, acme).debt_usd == 5
         paid = pay(db, asked)
         assert (paid.status, pay(db, asked)) == ("paid", paid)
-        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (0, 0)
+        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (
+            Decimal(0),
+            Decimal(0),
+        )
         [payment] = list_grants(db, acme)
-        assert (payment.kind, payment.amount_usd, payment.status) == ("paid", 5, "depleted")
+        assert (payment.kind, payment.amount_usd, payment.status) == (
+            "paid",
+            Decimal(5),
+            "depleted",
+        )
         # Tax was on the invoice: its payment is no sale of credit.
+        assert payment.transaction_id is not None
         with pytest.raises(Conflict, match="is the payment of invoice"):
             topups.invoice_topup(db, PLATFORM, acme, payment.transaction_id, rates(), ISSUER)
     assert database.audit().whole
@@ -124,11 +140,17 @@ def test_debt_on_an_invoice_is_not_covered_by_a_top_up_and_then_paid_again(
         charge(db, acme, "5")
         asked = statement(db, acme)
         top_up(db, acme, "20")
-        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (15, 5)
+        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (
+            Decimal(15),
+            Decimal(5),
+        )
         charge(db, acme, "1")
         grant(db, acme, "3")
         pay(db, asked)
-        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (22, 0)
+        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (
+            Decimal(22),
+            Decimal(0),
+        )
     assert database.audit().whole
 
 
@@ -139,7 +161,10 @@ def test_debt_that_credit_covered_before_the_invoice_is_not_asked_for(database: 
         top_up(db, acme, "3")
         asked = statement(db, acme)
         assert settled(asked) == {"prepaid": Decimal(3)}
-        assert (asked.amount_due_usd, balance_of(db, acme).balance_usd) == (Decimal("2.4"), -2)
+        assert (asked.amount_due_usd, balance_of(db, acme).balance_usd) == (
+            Decimal("2.4"),
+            Decimal(-2),
+        )
     assert database.audit().whole
 
 
@@ -151,9 +176,16 @@ def test_tax_is_on_the_sale_of_credit_or_on_usage_and_never_on_both(database: Da
         charge(db, acme, "30")
         sale, used = topup_invoice(db, bought), statement(db, acme)
     assert (sale.kind, sale.status, sale.transaction_id) == ("topup", "paid", bought.id)
-    assert (sale.subtotal_usd, sale.tax_usd, sale.paid_at) == (100, 20, bought.created_at)
-    assert (sale.subtotal_billing_currency, sale.tax_billing_currency) == (92, Decimal("18.40"))
-    assert (used.tax_usd, used.amount_due_usd) == (0, 0)
+    assert (sale.subtotal_usd, sale.tax_usd, sale.paid_at) == (
+        Decimal(100),
+        Decimal(20),
+        bought.created_at,
+    )
+    assert (sale.subtotal_billing_currency, sale.tax_billing_currency) == (
+        Decimal(92),
+        Decimal("18.40"),
+    )
+    assert (used.tax_usd, used.amount_due_usd) == (Decimal(0), Decimal(0))
     assert settled(used) == {"promotional": Decimal(10), "prepaid": Decimal(20)}
 
 
@@ -293,9 +325,15 @@ def test_a_credit_note_without_a_refund_leaves_the_usage_owed(database: Database
         assert balance_of(db, acme).debt_usd == 5
         # What is on no invoice is covered by credit again; the rest waits for its payment.
         top_up(db, acme, "4")
-        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (-1, 3)
+        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (
+            Decimal(-1),
+            Decimal(3),
+        )
         pay(db, asked)
-        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (2, 0)
+        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (
+            Decimal(2),
+            Decimal(0),
+        )
     assert database.audit().whole
 
 
@@ -307,7 +345,7 @@ def test_what_was_credited_whole_can_be_invoiced_right(database: Database) -> No
         credit(db, wrong)
         assert invoices.get_invoice(db, PLATFORM, acme, wrong.id).status == "cancelled"
         right = issue(db, draft(db, acme, wrong.period_start, wrong.period_end))
-        assert (right.amount_due_usd, balance_of(db, acme).debt_usd) == (6, 5)
+        assert (right.amount_due_usd, balance_of(db, acme).debt_usd) == (Decimal(6), Decimal(5))
         pay(db, right)
     assert database.audit().whole
 
@@ -321,7 +359,10 @@ def test_a_credit_note_with_a_refund_forgives_debt(database: Database) -> None:
         credit(db, asked, amount_usd="1.5", refund_credit=True)
         assert balance_of(db, acme).debt_usd == Decimal("3.5")
         pay(db, asked)
-        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (0, 0)
+        assert (balance_of(db, acme).balance_usd, balance_of(db, acme).debt_usd) == (
+            Decimal(0),
+            Decimal(0),
+        )
     assert database.audit().whole
 
 
@@ -340,10 +381,13 @@ def test_refunds_and_adjustments_are_lines_of_their_own(database: Database) -> N
         ("Adjustments", Decimal(3)),
         ("Refunds", Decimal(-4)),
     ]
-    assert (first.subtotal_usd, settled(first)) == (9, {"prepaid": Decimal(9)})
+    assert (first.subtotal_usd, settled(first)) == (Decimal(9), {"prepaid": Decimal(Decimal(9))})
     assert [line.amount_usd for line in second.line_items] == [Decimal(-1)]
-    assert (second.subtotal_usd, settled(second)) == (-1, {"prepaid": Decimal(-1)})
-    assert (second.status, second.amount_due_usd) == ("paid", 0)
+    assert (second.subtotal_usd, settled(second)) == (
+        Decimal(-1),
+        {"prepaid": Decimal(Decimal(-1))},
+    )
+    assert (second.status, second.amount_due_usd) == ("paid", Decimal(0))
     assert database.audit().whole
 
 

@@ -105,20 +105,18 @@ def top_up(
     request: TopUpRequest,
     rate: Rate | None = None,
 ) -> tuple[Transaction, bool]:
-    """Credit a payment. `rate` is that of the payment's currency, where it names one.
+    """Credit a payment. `rate` is that of the payment's currency; without it, US dollars.
 
     Raises OrganizationNotFound, Conflict (the payment was credited before), InvalidRequest (the
     expiry is past), IdempotencyKeyReused.
     """
-    cost_basis, paid = request.amount_usd, None
-    if request.paid and rate:
-        cost_basis = request.paid.amount / rate.rate
-        paid = {
-            **request.paid.model_dump(mode="json"),
-            "exchange_rate": str(rate.rate),
-            "rate_source": rate.source,
-            "rate_as_of": rate.as_of.isoformat(),
-        }
+    paid = request.paid and request.paid.model_dump(mode="json")
+    cost_basis = request.paid.amount if request.paid else request.amount_usd
+    if paid and rate:
+        cost_basis /= rate.rate
+        paid["exchange_rate"] = str(rate.rate)
+        paid["rate_source"] = rate.source
+        paid["rate_as_of"] = rate.as_of.isoformat()
     outcome = procedures.call(
         db,
         "top_up",

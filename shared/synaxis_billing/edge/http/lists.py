@@ -1,7 +1,6 @@
 """A list in the form that the request accepts: JSON or CSV."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -12,17 +11,12 @@ from synaxis_billing.tables import table_of
 JSON, CSV = "application/json", "text/csv"
 
 
-class _List(Protocol):
-    @property
-    def items(self) -> Sequence[BaseModel]: ...
-
-
-def represent_list[Body: _List](
-    accept: str, body: Body, item: type[BaseModel], name: str
+def represent_list[Body: BaseModel, Item: BaseModel](
+    accept: str, body: Body, items: Sequence[Item], item: type[Item], name: str
 ) -> Reply[Body]:
     """Return the form that `accept` prefers; JSON if it names none. The CSV has one column per
     field of an item; the header Link leads to the next page of both."""
     if preferred(accept, (JSON, CSV)) == JSON:
         return Reply(body)
-    rows = table_of(item, body.items)
+    rows = table_of(item, items)
     return Reply(body, file=File(rows, f"{CSV}; charset=utf-8", f"{name}.csv"))
