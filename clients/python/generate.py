@@ -158,9 +158,10 @@ def type_of(field: Json) -> str | None:
 
 
 def request_field(schema: Json, _: Json) -> Json:
-    """Keep names and types. A decimal is a Decimal, or a text that holds one."""
+    """Keep names and types. A decimal is a Decimal, a whole number, or a text."""
     if is_decimal(schema):
-        decimal = {"anyOf": [{"type": "string", "format": "decimal"}, {"type": "string"}]}
+        exact = [{"type": "string", "format": "decimal"}, {"type": "integer"}, {"type": "string"}]
+        decimal = {"anyOf": exact}
         return {**decimal, "description": schema.get("description", "")}
     if "oneOf" in schema:
         return {"type": "object", "description": schema.get("description", "")}

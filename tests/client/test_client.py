@@ -1,13 +1,11 @@
 """The client sends what the contract says, again where it says so, and tells what was answered."""
 
-import hashlib
-import hmac
 import json
 import time
 import uuid
 from base64 import b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,6 +13,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from synaxis_billing.webhooks.delivery import Signed, sign
 from synaxis_billing_client import AsyncBilling, Billing, ClientCredentials, errors, usd, webhooks
 from synaxis_billing_client import models as answers
 from synaxis_billing_client.calls import new_key
@@ -134,7 +133,7 @@ def test_a_token_of_one_organization_finds_no_other(url: str, billing: Billing) 
 def test_a_float_is_refused_and_the_message_has_the_fix(scripted: Script) -> None:
     script = scripted()
     with pytest.raises(errors.InvalidAmount, match=r'Decimal\("25.50"\).*usd\(0.1\)'):
-        script.billing.create_charge(ORGANIZATION, amount_usd=0.1, description="chat")  # type: ignore[typeddict-item]
+        script.billing.create_charge(ORGANIZATION, amount_usd=0.1, description="chat")  # type: ignore[arg-type]
     assert script.requests == []
 
 
@@ -297,28 +296,52 @@ def test_an_answer_with_new_fields_and_values_is_taken(scripted: Script) -> None
 
 
 SECRET = "whsec_" + b64encode(b"0123456789abcdef0123456789abcdef").decode()
-BODY = b'{"type": "balance.low", "timestamp": "2026-11-01T00:00:00Z", "data": {}}'
+OTHER = "whsec_" + b64encode(b"fedcba9876543210fedcba9876543210").decode()
 
 
-def signed(body: bytes, age: int = 0) -> dict[str, str]:
-    at = str(int(time.time()) - age)
-    digest = hmac.digest(
-        b"0123456789abcdef0123456789abcdef", f"m1.{at}.".encode() + body, hashlib.sha256
-    )
-    return {
-        "Webhook-Id": "m1",
-        "webhook-timestamp": at,
-        "webhook-signature": f"v1,AAAA v1,{b64encode(digest).decode()}",
-    }  # fmt: skip
+def sent(*secrets: str, seconds_ago: int = 0) -> Signed:
+    """A webhook as the product signs it, by each of the secrets."""
+    event = {"event_id": uuid.uuid4(), "organization_id": ORGANIZATION, "type": "balance.low"}
+    claimed = {
+        **event,
+        "event_id": str(event["event_id"]),
+        "endpoint_id": uuid.uuid4(),
+        "lease": uuid.uuid4(),
+        "created_at": "2026-11-01T00:00:00Z",
+        "url": "https://example.com",
+        "data": {"balance_usd": "4.50"},
+        "secrets": [secret.removeprefix("whsec_") for secret in secrets],
+    }
+    return sign(claimed, datetime.now(UTC) - timedelta(seconds=seconds_ago))
 
 
 def test_a_webhook_of_the_product_is_verified() -> None:
-    assert webhooks.verify(SECRET, BODY, signed(BODY))["type"] == "balance.low"
+    for secrets in ([SECRET], [OTHER, SECRET]):
+        webhook = sent(*secrets)
+        event = webhooks.verify(SECRET, webhook.body.encode(), webhook.headers)
+        assert event["data"] == {"balance_usd": "4.50"}
 
 
 @pytest.mark.parametrize(
-    "headers", [signed(b"other"), signed(BODY, age=600), signed(BODY, age=-600), {}]
+    ("webhook", "change"),
+    [
+        (sent(OTHER), {}),
+        (sent(SECRET, seconds_ago=600), {}),
+        (sent(SECRET, seconds_ago=-600), {}),
+        (sent(SECRET), {"webhook-id": "another"}),
+        (sent(SECRET), {"webhook-timestamp": "now"}),
+    ],
 )
-def test_a_webhook_of_others_is_refused(headers: dict[str, str]) -> None:
+def test_a_webhook_of_others_is_refused(webhook: Signed, change: dict[str, str]) -> None:
     with pytest.raises(errors.InvalidSignature):
-        webhooks.verify(SECRET, BODY, headers)
+        webhooks.verify(SECRET, webhook.body, {**webhook.headers, **change})
+
+
+def test_a_changed_webhook_is_refused() -> None:
+    webhook = sent(SECRET)
+    for body, headers in (
+        (webhook.body.replace("4.50", "9.50"), webhook.headers),
+        (webhook.body, {}),
+    ):
+        with pytest.raises(errors.InvalidSignature):
+            webhooks.verify(SECRET, body, headers)

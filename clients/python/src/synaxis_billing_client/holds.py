@@ -93,6 +93,10 @@ class Terms:
         )
 
     def capture(self, hold_id: UUID, cost: dict[str, Any]) -> Call[Transaction | Unpriced]:
+        if "usage" in cost:
+            # A capture takes over all but what decides the price.
+            priced = ("provider", "model", "service_tier")
+            cost = {**{name: self.body[name] for name in priced if name in self.body}, **cost}
         return operations.capture_hold(
             self.organization,
             hold_id,

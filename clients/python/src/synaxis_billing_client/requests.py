@@ -12,7 +12,7 @@ class AdjustmentRequest(TypedDict):
     `allow_negative_balance` lets an adjustment take more credit than is available.
     """
 
-    amount_usd: Decimal | str
+    amount_usd: Decimal | int | str
     """
     Signed amount in US dollars that is added to the balance.
     """
@@ -71,7 +71,7 @@ class Charge(TypedDict):
     """
     Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     Cost of the call in US dollars; "0" counts a call that is free.
     """
@@ -165,7 +165,7 @@ class ChargeRequest(TypedDict):
     """
     Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     Cost of the call in US dollars; "0" counts a call that is free.
     """
@@ -192,7 +192,7 @@ class CreditNoteRequest(TypedDict):
     """
     Why the invoice is credited, as the credit note prints it.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     Net amount in US dollars; all that is left of the invoice if it is left out.
     """
@@ -226,7 +226,7 @@ class HoldChange(TypedDict):
     Changes the fields that it names.
     """
 
-    amount_usd: NotRequired[Decimal | str]
+    amount_usd: NotRequired[Decimal | int | str]
     """
     The most that the call can cost, in US dollars; more than before needs the credit.
     """
@@ -281,7 +281,7 @@ class HoldRequest(TypedDict):
     """
     Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     The most that the call can cost, in US dollars, unless `usage` has the most of its tokens.
     """
@@ -363,7 +363,7 @@ class NewRate(TypedDict):
     """
     Kind of the tokens.
     """
-    usd_per_million: Decimal | str
+    usd_per_million: Decimal | int | str
     """
     US dollars per million tokens.
     """
@@ -458,7 +458,7 @@ class RefundRequest(TypedDict):
     """
     Id of the charge to refund.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     Amount in US dollars; all that is left of the charge if it is left out.
     """
@@ -513,7 +513,7 @@ class SpendLogRequest(TypedDict):
     """
     Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     Cost of the call in US dollars; "0" counts a call that is free.
     """
@@ -536,7 +536,7 @@ class Tax(TypedDict):
     """
     Name of the tax as invoices print it, such as VAT.
     """
-    rate_percent: Decimal | str
+    rate_percent: Decimal | int | str
     """
     Tax rate in percent, a decimal from "0" to "100".
     """
@@ -555,7 +555,7 @@ class TopUpRequest(TypedDict):
     `reference_id` names the payment, which is credited once.
     """
 
-    amount_usd: Decimal | str
+    amount_usd: Decimal | int | str
     """
     Amount in US dollars that is added to the balance.
     """
@@ -634,7 +634,7 @@ class CaptureRequest(TypedDict):
     """
     Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
     """
-    amount_usd: NotRequired[Decimal | str | None]
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
     Cost of the call in US dollars; "0" counts a call that is free.
     """
@@ -673,7 +673,7 @@ class NewOrganization(TypedDict):
     """
     Address to which letters about invoices go.
     """
-    credit_limit_usd: NotRequired[Decimal | str]
+    credit_limit_usd: NotRequired[Decimal | int | str]
     """
     How far charges may take the balance below zero, in US dollars.
     """
@@ -693,7 +693,7 @@ class NewOrganization(TypedDict):
     """
     Region that is to hold the organization; the one that is asked if it is left out.
     """
-    low_balance_threshold_usd: NotRequired[Decimal | str | None]
+    low_balance_threshold_usd: NotRequired[Decimal | int | str | None]
     """
     Balance in US dollars below which the event `balance.low` is sent; none if it is null.
     """
@@ -713,7 +713,7 @@ class NewOrganization(TypedDict):
     """
     Days from the issue of an invoice to its due date.
     """
-    price_multiplier: NotRequired[Decimal | str]
+    price_multiplier: NotRequired[Decimal | int | str]
     """
     Multiplies everyone's prices for this organization, not its own: a markup or a discount.
     """
@@ -786,7 +786,7 @@ class OrganizationChange(TypedDict):
     """
     Whether it may charge: a suspended or closed one is refused new charges and holds.
     """
-    credit_limit_usd: NotRequired[Decimal | str]
+    credit_limit_usd: NotRequired[Decimal | int | str]
     """
     How far charges may take the balance below zero, in US dollars.
     """
@@ -802,7 +802,7 @@ class OrganizationChange(TypedDict):
     """
     Region that is to hold the organization; the one that is asked if it is left out.
     """
-    low_balance_threshold_usd: NotRequired[Decimal | str | None]
+    low_balance_threshold_usd: NotRequired[Decimal | int | str | None]
     """
     Balance in US dollars below which the event `balance.low` is sent; none if it is null.
     """
@@ -822,7 +822,7 @@ class OrganizationChange(TypedDict):
     """
     Days from the issue of an invoice to its due date.
     """
-    price_multiplier: NotRequired[Decimal | str]
+    price_multiplier: NotRequired[Decimal | int | str]
     """
     Multiplies everyone's prices for this organization, not its own: a markup or a discount.
     """
