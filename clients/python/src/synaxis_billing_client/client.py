@@ -51,7 +51,11 @@ class Billing(Operations):
 
     @override
     def call[T](self, call: Call[T]) -> T:
-        return self.run(exchange(self._url, call, self._retries))
+        return self.run(self.steps(call))
+
+    def steps[T](self, call: Call[T]) -> Steps[T]:
+        """The exchange of a call, for `run`."""
+        return exchange(self._url, call, self._retries)
 
     @override
     def pages[T](self, call: Call[Any], item: type[T]) -> Iterator[T]:
@@ -120,7 +124,11 @@ class AsyncBilling(AsyncOperations):
 
     @override
     async def call[T](self, call: Call[T]) -> T:
-        return await self.run(exchange(self._url, call, self._retries))
+        return await self.run(self.steps(call))
+
+    def steps[T](self, call: Call[T]) -> Steps[T]:
+        """The exchange of a call, for `run`."""
+        return exchange(self._url, call, self._retries)
 
     @override
     async def pages[T](self, call: Call[Any], item: type[T]) -> AsyncIterator[T]:
