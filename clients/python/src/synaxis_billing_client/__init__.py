@@ -1,8 +1,8 @@
 """A client of Synaxis Billing: prepaid credit for LLM calls.
 
 `Billing` and `AsyncBilling` have a method for each route, and `hold`, for a call whose cost is not
-known yet. `SpendingLease` spends from one hold in memory. `webhooks.verify` checks a webhook. Errors are
-in `errors`.
+known yet. `SpendingLease` spends from one hold in memory. `webhooks.verify` checks a webhook.
+Errors are in `errors`.
 """
 
 from synaxis_billing_client import errors, models, webhooks
