@@ -8,19 +8,12 @@ from typing import Any
 
 from synaxis_billing_client import operations
 from synaxis_billing_client.calls import Call, Steps
-from synaxis_billing_client.errors import (
-    Conflict,
-    IdempotencyKeyReused,
-    NotFound,
-    PaymentRequired,
-)
+from synaxis_billing_client.errors import Conflict, IdempotencyKeyReused, NotFound, PaymentRequired
 from synaxis_billing_client.models import Unpriced
 
 log = logging.getLogger("synaxis_billing_client")
 
 SMALLEST_USD = Decimal("0.00000001")
-# What a capture takes over from its hold, and so need not be sent again.
-_OF_THE_HOLD = {"request_id", "team_id", "virtual_key_id", "end_user", "region", "description"}
 
 type Send = Callable[[Call[Any]], Steps[Any]]
 
@@ -37,14 +30,13 @@ class Owed:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def request(self) -> dict[str, Any]:
+        return {**self.charge, "request_id": self.call_id}
+
     def item(self) -> dict[str, Any]:
         """The item of a batch."""
-        return {
-            "organization_id": self.organization,
-            "idempotency_key": self.call_id,
-            "request_id": self.call_id,
-            **self.charge,
-        }
+        ids = {"organization_id": self.organization, "idempotency_key": self.call_id}
+        return {**ids, **self.request()}
 
 
 def settle(owed: Owed, send: Send) -> Steps[None]:
@@ -69,33 +61,34 @@ def settle(owed: Owed, send: Send) -> Steps[None]:
 
 
 def _charge(owed: Owed, send: Send) -> Steps[None]:
-    charge = {**owed.charge, "request_id": owed.call_id}
+    key = owed.call_id
     try:
         yield from send(
-            operations.create_charge(owed.organization, idempotency_key=owed.call_id, **charge)
+            operations.create_charge(owed.organization, idempotency_key=key, **owed.request())
         )
     except PaymentRequired:
         # A capture charges what it exceeds its hold by, as debt; so the smallest hold will do.
         held = yield from send(
             operations.create_hold(
-                owed.organization, idempotency_key=f"{owed.call_id}:owed", amount_usd=SMALLEST_USD
+                owed.organization, idempotency_key=f"{key}:owed", amount_usd=SMALLEST_USD
             )
         )
-        yield from _capture(owed, str(held.id), send, whole=True)
+        yield from _capture(owed, str(held.id), send)
 
 
-def _capture(owed: Owed, hold_id: str, send: Send, whole: bool = False) -> Steps[None]:
-    body = {name: value for name, value in owed.charge.items() if whole or name not in _OF_THE_HOLD}
-    if whole:
-        body["request_id"] = owed.call_id
+def _capture(owed: Owed, hold_id: str, send: Send) -> Steps[None]:
+    body = {**owed.request(), "overrun": "charge"}
+    key = owed.call_id
     answer = yield from send(
-        operations.capture_hold(
-            owed.organization, hold_id, idempotency_key=owed.call_id, overrun="charge", **body
-        )
+        operations.capture_hold(owed.organization, hold_id, idempotency_key=key, **body)
     )
     if isinstance(answer, Unpriced):
-        yield from send(
-            operations.release_hold(
-                owed.organization, hold_id, idempotency_key=f"{owed.call_id}:release"
+        # A hold that ended by itself meanwhile is free, too.
+        try:
+            yield from send(
+                operations.release_hold(
+                    owed.organization, hold_id, idempotency_key=f"{key}:release"
+                )
             )
-        )
+        except Conflict:
+            log.info("hold %s of call %s has ended", hold_id, key)
