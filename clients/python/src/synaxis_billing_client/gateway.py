@@ -37,7 +37,8 @@ RETRY_SECONDS = 5.0
 KEPT_SECONDS, MISSING_SECONDS = 300.0, 10.0
 # Calls that are remembered, so that a second event of one changes nothing.
 MOST_CALLS = 50_000
-# A call that takes longer reserves nothing any more, as its hold has expired. It is charged all the same.
+# A call that takes longer reserves nothing any more, as if its hold had expired; it is charged all the
+# same.
 RESERVED_SECONDS = 900.0
 _MILLION = 1_000_000
 
@@ -128,7 +129,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self) -> None:
-        """Send what is owed of earlier processes, and from now on what could not be sent at once."""
+        """Send what earlier processes owe, and from now on what could not be sent at once."""
         self._spawn(self._settle_regularly())
 
     # ---- a call -----------------------------------------------------------------------------
@@ -152,7 +153,7 @@ class Gateway:
     async def charge(self, call_id: str, cost: dict[str, Any]) -> None:
         """Charge a call that was made, by its usage or its amount. A second time changes nothing.
 
-        A call that was released before, because a later step failed it, is charged without its hold.
+        A call that was released because a later step failed it is charged without its hold.
         """
         opened = self._calls.get(call_id)
         if opened is None or opened.end == "charged":

@@ -166,7 +166,7 @@ class Billing(CustomLogger):
         user_api_key_dict: Any,
         traceback_str: str | None = None,
     ) -> None:
-        """Release the hold of a request that failed: after its last attempt, not after its first."""
+        """Release the hold of a request that failed: after its last attempt, not its first."""
         for name in ("metadata", "litellm_metadata"):
             call_id = (request_data.get(name) or {}).get(FIELD)
             if call_id is not None:
@@ -199,14 +199,15 @@ class Billing(CustomLogger):
         organization = await self._organization(
             about["user_api_key_org_id"], about["user_api_key_team_id"]
         )
-        models = batch._hidden_params.get("batch_models") or []
         cost = cost_of(payload, batch)
-        if len(models) == 1 and "usage" in cost:
-            provider, model = priced_name(payload["custom_llm_provider"], models[0], None)
+        models = set(batch._hidden_params.get("batch_models") or ())
+        if len(models) == 1:
+            provider, model = priced_name(payload["custom_llm_provider"], models.pop(), None)
             cost |= {"provider": provider, "model": model, "service_tier": "batch"}
-        else:
-            cost = {**cost, "amount_usd": usd(payload["response_cost"])}
-            cost.pop("usage", None)
+        elif "usage" in cost:
+            # LiteLLM sums the usage of all models; only its amount is exact.
+            del cost["usage"]
+            cost["amount_usd"] = usd(payload["response_cost"])
         call = GatewayCall(
             organization,
             "",
@@ -233,9 +234,9 @@ def cost_of(payload: dict[str, Any], response: Any) -> dict[str, Any]:
         "model_group": payload["model_group"],
     }
     cost: dict[str, Any] = {
-        "description": f"{payload['call_type']} {model}",
+        "description": f"{payload['call_type']} {model}".strip(),
         "provider": provider,
-        "model": model,
+        **({"model": model} if model else {}),
         "metadata": {name: str(value)[:200] for name, value in metadata.items() if value},
     }
     if payload.get("cache_hit"):
@@ -253,8 +254,9 @@ def priced_name(provider: str | None, model: str, key: str | None) -> tuple[str,
     """The provider and the model as LiteLLM's price map has them, and so the price book."""
     bare = model.removeprefix(f"{provider}/")
     for name in (key, f"{provider}/{bare}", model, bare):
+        # LiteLLM adds an empty entry for each deployment whose model the map does not have.
         known = litellm.model_cost.get(name) if name else None
-        if known is not None and name is not None:
+        if known and name is not None:
             return str(known.get("litellm_provider") or provider), name
     return str(provider or "unknown"), bare
 
