@@ -1,14 +1,28 @@
 """The client of the running product, and an API that answers what a test says."""
 
 import asyncio
+import os
+import socket
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
+from local.template import ROOT
 from synaxis_billing_client import AsyncBilling, Billing, Retries, credentials
-from tests.support.running import EVERYTHING, PATIENCE_SECONDS
+from tests.support.running import EVERYTHING, PATIENCE_SECONDS, serving
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs `.venv-litellm`, unless `-m litellm` asks for it."""
+    if "litellm" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("litellm"):
+                item.add_marker(pytest.mark.skip("needs LiteLLM: make client-test"))
+
 
 # Retries without a wait: no test waits for a second.
 AT_ONCE = Retries(attempts=5, first_wait_seconds=0)
@@ -24,6 +38,21 @@ def billing(url: str) -> Iterator[Billing]:
     auth = credentials(url, None, "gateway", "a secret", EVERYTHING)
     with Billing(url, auth, timeout=PATIENCE_SECONDS, retries=AT_ONCE) as client:
         yield client
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[str]:
+    """A provider of LLM calls."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.support.upstream", str(port)]
+    path = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}"}
+    with serving(command, port, Path(os.devnull), **path) as url:
+        yield url
 
 
 class Scripted(NamedTuple):

@@ -1,15 +1,15 @@
 """A provider of LLM calls that answers as OpenAI and as Anthropic do, and as a request tells it to.
 
-The last message is JSON: `id` of the call, `fail` (how many attempts fail first; -1: all), `status` of the
-failures, `delay` before the answer and `pause` between chunks in seconds, `chunks` of a stream, `tokens` of
-input and of output, `cached` and `written` tokens of the cache, `long` of them for an hour, `cut` (the stream
-breaks after so many chunks). `GET /answers` lists what was answered whole.
+The last message is JSON: `id` of the call, `fail` (how many attempts fail first; -1: all), `status` of
+the failures, `delay` before the answer and `pause` between chunks in seconds, `gate` (the answer waits
+until `GET /open/<gate>`), `chunks` of a stream, `tokens` of input and of output, `cached` and `written`
+tokens of the cache, `long` of them for an hour, `cut` (the stream breaks after so many chunks).
 """
 
 import asyncio
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,8 +23,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
-        self.answers: list[Json] = []
-        self.batches: dict[str, Json] = {}
+        self.gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def __call__(self, scope: Json, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -36,8 +35,9 @@ class Upstream:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         path = scope["path"].removeprefix("/v1")
-        if path == "/answers":
-            await answer(send, 200, {"answers": self.answers, "attempts": self.attempts})
+        if path.startswith("/open/"):
+            self.gates[path.removeprefix("/open/")].set()
+            await answer(send, 200, {})
         elif path.startswith(("/files", "/batches")):
             await answer(send, 200, self.batch(scope["method"], path))
         else:
@@ -48,6 +48,8 @@ class Upstream:
         told = told_by(request)
         self.attempts[told["id"]] += 1
         await asyncio.sleep(told.get("delay", 0))
+        if "gate" in told:
+            await self.gates[told["gate"]].wait()
         failing = told.get("fail", 0)
         if failing < 0 or self.attempts[told["id"]] <= failing or request["model"] == "gpt-4.1":
             error = {"type": "server_error", "message": "The model is overloaded."}
@@ -59,7 +61,6 @@ class Upstream:
             await stream(send, shape.chunks(told, request, usage), told)
         else:
             await answer(send, 200, shape.answer(told, request, usage))
-        self.answers.append({"id": told["id"], "model": request["model"], "usage": usage})
 
     def batch(self, method: str, path: str) -> Json:
         """A batch that is completed when it is looked at, of two calls."""
@@ -168,7 +169,7 @@ class Messages:
             "index": 0,
             "delta": {"type": "text_delta", "text": "Hello "},
         }
-        events = [
+        events: list[Json] = [
             {"type": "message_start", "message": start},
             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
             *[delta] * told.get("chunks", 3),

@@ -1,13 +1,8 @@
-"""Proxies of LiteLLM before a provider of this machine, billed by the running product.
-
-They need `.venv-litellm`, so they are skipped unless `-m litellm` asks for them.
-"""
+"""Proxies of LiteLLM before a provider of this machine, billed by the running product."""
 
 import contextlib
 import json
-import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,20 +14,13 @@ import pytest
 
 from local.template import ROOT
 from synaxis_billing_client import Billing, Retries, credentials
+from tests.client.conftest import free_port
 from tests.support.running import EVERYTHING, PATIENCE_SECONDS, serving
 
 HERE = Path(__file__).parent
 SCRIPTS = ROOT / ".venv-litellm/bin"
 MASTER_KEY = "sk-7f3a9c51e2d84b06a1c5f0d9b8e7a6c4"
 STEP_BYTES = 65536
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.litellm)
-            if "litellm" not in config.option.markexpr:
-                item.add_marker(pytest.mark.skip("needs LiteLLM: make client-test"))
 
 
 class Line:
@@ -77,11 +65,6 @@ class Line:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Proxy(NamedTuple):
@@ -141,20 +124,10 @@ def proxy(folder: Path, product: str, upstream: str, **settings: str) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def upstream() -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "tests.support.upstream", str(port)]
-    path = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}"}
-    log = Path(os.devnull)
-    with serving(command, port, log, **path) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
 def proxies(
     url: str, upstream: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Proxy]]:
-    """Two proxies, by a hold for each call and by leases. A start takes long, so they start together."""
+    """Two proxies, by a hold for each call and by leases. They start together: it takes long."""
     kinds: dict[str, dict[str, str]] = {
         "holds": {"SYNAXIS_BILLING_MODE": "fail_open"},
         "leases": {"SYNAXIS_BILLING_MODE": "fail_closed", "SYNAXIS_BILLING_LEASE_USD": "1"},

@@ -1,6 +1,6 @@
-"""What a proxy under test adds to LiteLLM: keys without a database, and LiteLLM's own records in a file.
+"""What a proxy under test adds to LiteLLM: keys without a database, and records in a file.
 
-A key is `sk-<organization>-<team>-<key>`, each part as it is to be found in the charge.
+A key is `sk-<organization>_<team>_<key>`, each part as it is to be found in the charge.
 """
 
 import json
@@ -25,17 +25,9 @@ class Records(CustomLogger):
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         payload = kwargs["standard_logging_object"]
-        names = ("id", "call_type", "model", "custom_llm_provider", "prompt_tokens", "stream")
-        names += (
-            "completion_tokens",
-            "total_tokens",
-            "response_cost",
-            "cache_hit",
-            "litellm_call_id",
-        )
-        record = {name: payload[name] for name in names}
+        names = ("call_type", "model", "total_tokens", "response_cost", "cache_hit")
+        record = {name: payload[name] for name in (*names, "litellm_call_id")}
         record["usage"] = payload["metadata"].get("usage_object")
-        record["map"] = payload["model_map_information"]["model_map_key"]
         with open(os.environ["RECORDS"], "a") as file:  # noqa: PTH123
             file.write(json.dumps(record, default=str) + "\n")
 

@@ -1,5 +1,5 @@
-"""A LiteLLM proxy with one line of configuration charges each call that it delivered, once, for what the
-provider counted; and no other."""
+"""A LiteLLM proxy with one line of configuration charges each call that it delivered once, for what
+the provider counted; and no other."""
 
 import contextlib
 import itertools
@@ -18,7 +18,9 @@ from tests.client.proxy.conftest import Proxy, chat
 from tests.client.test_client import created
 from tests.support.running import PATIENCE_SECONDS, wait_until
 
-CALLS = 400
+pytestmark = pytest.mark.litellm
+# How many calls of every kind a proxy gets.
+CALLS = {"holds": 400, "leases": 110}
 _numbers = itertools.count(1)
 
 
@@ -146,7 +148,7 @@ class Made:
 
     def post(self, path: str, body: dict[str, Any], call_id: str) -> None:
         answer = self._gateway.post(path, body, self._key)
-        if answer.status_code == 200 and '"error"' not in answer.text:
+        if answer.status_code == 200 and 'data: {"error"' not in answer.text:
             self.delivered.append(call_id)
 
     def chat(self, model: str = "gpt-4o-mini", **told: Any) -> None:
@@ -218,18 +220,20 @@ class Made:
         yield lambda: self.chat(stream=True, chunks=6, cut=3)
 
 
+@pytest.mark.parametrize("kind", CALLS)
 def test_every_delivered_call_is_charged_once_and_nothing_else(
-    gateway: Proxy, books: Billing, organization: UUID, key: str
+    proxies: dict[str, Proxy], kind: str, books: Billing, organization: UUID, key: str
 ) -> None:
-    """400 calls of every kind at once: our ledger has what LiteLLM's own records have, to the rounding,
+    """Calls of every kind at once: our ledger has what LiteLLM's own records have, to the rounding,
     and no hold is left."""
+    gateway = proxies[kind]
     before = len(gateway.records())
     made = Made(gateway, key)
-    work = list(itertools.islice(itertools.cycle(made.kinds()), CALLS))
+    work = list(itertools.islice(itertools.cycle(made.kinds()), CALLS[kind]))
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda call: call(), work))
     delivered = len(made.delivered)
-    assert delivered > CALLS * 0.8
+    assert delivered > CALLS[kind] * 0.8
     charged = wait_for_charges(books, organization, delivered)
     wait_until(lambda: len(gateway.records()) - before >= delivered)
     records = {record["litellm_call_id"]: record for record in gateway.records()[before:]}
@@ -255,7 +259,8 @@ def _nothing_is_left(
         # What is held is the lease.
         assert balance.held_usd <= 1
     else:
-        assert (states, balance.held_usd) == ({"captured", "released"}, Decimal(0))
+        assert states <= {"captured", "released"}
+        assert balance.held_usd == 0
 
 
 @contextlib.contextmanager
@@ -280,12 +285,13 @@ def test_calls_go_on_while_the_product_is_away_and_are_charged_later(
 
 
 def test_an_answer_is_not_lost_when_the_product_goes_away_during_the_call(
-    holding: Proxy, books: Billing, organization: UUID, key: str
+    holding: Proxy, books: Billing, organization: UUID, key: str, upstream: str
 ) -> None:
     with ThreadPoolExecutor() as threads:
-        calls = [threads.submit(holding.chat, key, id=new_id(), delay=1) for _ in range(4)]
+        calls = [threads.submit(holding.chat, key, id=new_id(), gate=key) for _ in range(4)]
         wait_until(lambda: len(list(books.list_holds(organization, status="held"))) == 4)
         with cut(holding):
+            httpx.get(f"{upstream}/open/{key}")
             assert {call.result().status_code for call in calls} == {200}
             wait_until(lambda: holding.owed().count('"owed"') == 4)
     assert len(wait_for_charges(books, organization, 4)) == 4

@@ -8,6 +8,7 @@ Errors are in `errors`.
 from synaxis_billing_client import errors, models, webhooks
 from synaxis_billing_client.calls import Retries, new_key
 from synaxis_billing_client.client import AsyncBilling, Billing, credentials
+from synaxis_billing_client.holds import Held
 from synaxis_billing_client.journal import Journal
 from synaxis_billing_client.leases import AsyncSpendingLease, SpendingLease
 from synaxis_billing_client.money import usd
@@ -18,6 +19,7 @@ __all__ = [
     "AsyncSpendingLease",
     "Billing",
     "ClientCredentials",
+    "Held",
     "Journal",
     "Retries",
     "SpendingLease",

@@ -37,8 +37,7 @@ RETRY_SECONDS = 5.0
 KEPT_SECONDS, MISSING_SECONDS = 300.0, 10.0
 # Calls that are remembered, so that a second event of one changes nothing.
 MOST_CALLS = 50_000
-# A call that takes longer reserves nothing any more, as if its hold had expired; it is charged all the
-# same.
+# A call that takes longer reserves nothing any more, as if its hold had expired. It is charged.
 RESERVED_SECONDS = 900.0
 _MILLION = 1_000_000
 
