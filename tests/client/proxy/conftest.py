@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 SCRIPTS = ROOT / ".venv-litellm/bin"
 MASTER_KEY = "sk-7f3a9c51e2d84b06a1c5f0d9b8e7a6c4"
 STEP_BYTES = 65536
+# LiteLLM imports for long on a busy machine.
+START_SECONDS = 600.0
 
 
 class Line:
@@ -119,7 +121,7 @@ def proxy(folder: Path, product: str, upstream: str, **settings: str) -> Iterato
         "SYNAXIS_BILLING_JOURNAL": str(made.journal),
         **settings,
     }
-    with contextlib.closing(line), serving(command, port, made.log, **environment):
+    with contextlib.closing(line), serving(command, port, made.log, START_SECONDS, **environment):
         yield made
 
 

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -27,6 +26,7 @@ from synaxis_billing_client.journal import Journal, report
 from synaxis_billing_client.leases import AsyncSpendingLease, Reserved
 from synaxis_billing_client.models import Problem
 from synaxis_billing_client.owed import SMALLEST_USD, Owed, settle
+from synaxis_billing_client.usage import read_usage
 
 log = logging.getLogger("synaxis_billing_client")
 
@@ -125,11 +125,13 @@ class Gateway:
         self._rates: Kept[tuple[str, str, str], Rates] = Kept()
         self._leases: dict[tuple[str, str | None, str | None], AsyncSpendingLease] = {}
         self._sending: set[str] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._settler: asyncio.Task[None] | None = None
+        # The event loop keeps no reference to a task.
+        self._releases: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Send what earlier processes owe, and from now on what could not be sent at once."""
-        self._spawn(self._settle_regularly())
+        self._settler = asyncio.ensure_future(self._settle_regularly())
 
     # ---- a call -----------------------------------------------------------------------------
 
@@ -160,6 +162,8 @@ class Gateway:
             return
         self._calls[call_id] = opened._replace(end="charged")
         charge = {**opened.call.about(), **cost}
+        if "usage" in cost:
+            charge["usage"] = read_usage(cost["usage"])
         if opened.end is None and opened.reserved is not None:
             priced = {"usage": None, "amount_usd": None, **charge}
             opened.reserved.capture(priced.pop("usage"), **priced)
@@ -185,12 +189,17 @@ class Gateway:
         if opened.reserved is not None:
             opened.reserved.release()
         elif opened.hold_id is not None:
-            self._spawn(self._release(opened.call.organization, opened.hold_id, call_id))
+            work = self._release(opened.call.organization, opened.hold_id, call_id)
+            task = asyncio.ensure_future(work)
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
 
     async def close(self) -> None:
-        """Settle the leases, and end."""
-        for task in self._tasks:
-            task.cancel()
+        """Finish what is under way, settle the leases, and end."""
+        if self._settler is not None:
+            self._settler.cancel()
+            await asyncio.wait([self._settler])
+        await asyncio.gather(*self._releases)
         for lease in self._leases.values():
             with contextlib.suppress(BillingError):
                 await lease.close()
@@ -322,11 +331,6 @@ class Gateway:
             await self._billing.call(release)
         except BillingError as error:
             log.warning("hold %s is not released, and will expire: %s", hold_id, error)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _is_id(name: str) -> bool:

@@ -8,6 +8,7 @@ request of a client, however many attempts, fallbacks or chunks it takes. A requ
 gets LiteLLM's own error with the product's text. `Settings` are read from the environment.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -246,7 +247,8 @@ def cost_of(payload: dict[str, Any], response: Any) -> dict[str, Any]:
     usage = usage or getattr(response, "usage", None)
     usage = usage or payload["metadata"].get("usage_object")
     if usage is not None and payload["total_tokens"]:
-        return {**cost, "usage": read_usage(usage)}
+        with contextlib.suppress(ValueError):
+            return {**cost, "usage": read_usage(usage)}
     return {**cost, "amount_usd": usd(payload["response_cost"] or 0)}
 
 
