@@ -243,6 +243,10 @@ class CreditNote(BaseModel):
     """
     Number, gap-free in its series and year.
     """
+    issue_date: date
+    """
+    Day of issue, in the time zone of the invoice.
+    """
     reason: str
     """
     Why the invoice is credited.
@@ -1532,6 +1536,14 @@ class Invoice(BaseModel):
     """
     IANA time zone of the organization.
     """
+    first_day: date
+    """
+    First day of the period, in the time zone of the organization.
+    """
+    last_day: date
+    """
+    Last day of the period (inclusive), in the time zone of the organization.
+    """
     billing_currency: str
     """
     ISO 4217 code of the billing currency.
@@ -1603,6 +1615,10 @@ class Invoice(BaseModel):
     issued_at: AwareDatetime | None
     """
     Time of issue; null until then.
+    """
+    issue_date: date | None
+    """
+    Day of issue, in the time zone of the organization; null until then.
     """
     due_date: date | None
     """

@@ -673,7 +673,7 @@ class Operations(abc.ABC):
     def get_health(self) -> models.Health:
         """Get the state of the database, the cache and the rates.
 
-        Needs no token. 200 while charges can be taken, 503 otherwise.
+        Needs no token. 200 while charges can be taken, 503 otherwise. It may be two seconds old.
         """
         return self.call(get_health())
 
@@ -1313,7 +1313,7 @@ class AsyncOperations(abc.ABC):
     async def get_health(self) -> models.Health:
         """Get the state of the database, the cache and the rates.
 
-        Needs no token. 200 while charges can be taken, 503 otherwise.
+        Needs no token. 200 while charges can be taken, 503 otherwise. It may be two seconds old.
         """
         return await self.call(get_health())
 
