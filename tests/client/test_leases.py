@@ -1,5 +1,6 @@
 """A lease reserves in memory, charges once all that was spent, and spends no more than there is."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -322,3 +323,22 @@ def test_what_is_owed_becomes_a_debt_where_there_is_a_trace_of_credit(billing: B
     billing.create_topup(poor, amount_usd="10")
     billing.run(settle(owed(poor, "another"), billing.steps))
     assert billing.get_balance(poor).balance_usd == Decimal("9.01")
+
+
+def test_a_file_that_was_taken_over_before_it_was_locked_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = fcntl.flock, []
+
+    def late(file: int, operation: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    journal = Journal(tmp_path)
+    journal.add(owed(UUID(int=1), "a"))
+    journal.close()
+    assert [of.call_id for of in Journal(tmp_path).owed()] == ["a"]
+    assert len(taken) == 1

@@ -27,10 +27,18 @@ class Journal:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._owed: dict[str, Owed] = {}
-        self._path = self._folder / f"{new_key()}.jsonl"
-        self._file = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._path, self._file = self._create()
         self.adopt()
+
+    def _create(self) -> tuple[Path, int]:
+        while True:
+            path = self._folder / f"{new_key()}.jsonl"
+            file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists():
+                return path, file
+            # Another process took it for one of a process that ended, before it was locked.
+            os.close(file)
 
     def adopt(self) -> None:
         """Take over the files of processes that ended."""
