@@ -328,7 +328,8 @@ def test_what_is_owed_becomes_a_debt_where_there_is_a_trace_of_credit(billing: B
 def test_a_file_that_was_taken_over_before_it_was_locked_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, taken = fcntl.flock, []
+    lock = fcntl.flock
+    taken: list[Path] = []
 
     def late(file: int, operation: int) -> None:
         if not taken:
