@@ -144,7 +144,7 @@ class Made:
         self.delivered: list[str] = []
 
     def tokens(self) -> list[int]:
-        return [self._random.randint(1, 3000), self._random.randint(1, 150)]
+        return [self._random.randint(400, 3000), self._random.randint(1, 150)]
 
     def post(self, path: str, body: dict[str, Any], call_id: str) -> None:
         answer = self._gateway.post(path, body, self._key)
