@@ -42,6 +42,11 @@ BILLED = {
     *("image_generation", "aimage_generation", "image_edit", "aimage_edit", "speech", "aspeech"),
     *("transcription", "atranscription", "audio_transcription", "rerank", "arerank"),
 }
+# Calls of a model whose usage LiteLLM does not report as that of other calls. They would be free.
+UNBILLED = {
+    *("pass_through_endpoint", "allm_passthrough_route", "_arealtime", "arealtime_calls"),
+    *("_aresponses_websocket", "acreate_realtime_client_secret"),
+}
 EMBEDDINGS = {"embedding", "aembedding", "embeddings"}
 # A call that does not say how much it may answer.
 DEFAULT_OUTPUT_TOKENS = 4096
@@ -123,6 +128,8 @@ class Billing(CustomLogger):
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> None:
         """Hold the most that the call can cost. Raises LiteLLM's error if it is refused."""
+        if call_type in UNBILLED:
+            raise _refusal("Calls of this route cannot be billed.", "not_billed", 403)
         if call_type not in BILLED:
             return
         try:
