@@ -317,4 +317,4 @@ def test_a_lease_is_held_once_for_many_calls(
     wait_for_charges(books, organization, 10)
     [hold] = books.list_holds(organization)
     assert hold.virtual_key_id == "key1"
-    assert books.get_balance(organization).held_usd == 1
+    wait_until(lambda: books.get_balance(organization).held_usd == 1)
