@@ -229,7 +229,9 @@ def test_a_request_without_a_key_that_would_be_applied_twice_is_not_sent_again(
         script.billing.create_organization(name="Acme", billing_currency="USD")
 
 
-def test_the_callers_key_is_sent_as_it_is_and_a_made_one_grows(scripted: Script) -> None:
+def test_the_callers_key_is_sent_as_it_is_and_a_made_one_grows(
+    scripted: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = scripted(*(httpx.Response(201, json=transaction()) for _ in range(2)))
     for key in ("call-7", None):
         script.billing.create_charge(
@@ -238,9 +240,12 @@ def test_the_callers_key_is_sent_as_it_is_and_a_made_one_grows(scripted: Script)
     sent = [request.headers["idempotency-key"] for request in script.requests]
     assert sent[0] == "call-7"
     assert UUID(sent[1]).version == 7
-    earlier = new_key()
-    time.sleep(0.002)
-    assert earlier < new_key()
+    now = time.time_ns()
+    made = []
+    for milliseconds in range(1, 100):
+        monkeypatch.setattr(time, "time_ns", lambda later=milliseconds: now + later * 1_000_000)
+        made.append(new_key())
+    assert made == sorted(made)
 
 
 def issued(token: str, seconds: int) -> httpx.Response:

@@ -285,14 +285,18 @@ class CreditNote(BaseModel):
     """
 
 
-class CreditNotes(BaseModel):
+class CreditNotePage(BaseModel):
     """
-    Oldest first.
+    A page of a list, newest first.
     """
 
     items: list[CreditNote]
     """
-    The credit notes, oldest first.
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
     """
 
 
@@ -408,6 +412,33 @@ class FieldError(BaseModel):
     detail: str
     """
     The rule, which completes a sentence.
+    """
+
+
+class FurtherLines(BaseModel):
+    """
+    The sums of the lines that an invoice does not show.
+    """
+
+    lines: int
+    """
+    Number of these lines.
+    """
+    requests: int
+    """
+    Number of charges.
+    """
+    tokens: int
+    """
+    Number of tokens.
+    """
+    amount_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    amount_billing_currency: Decimal
+    """
+    Net amount in the billing currency.
     """
 
 
@@ -564,6 +595,21 @@ class LineItem(BaseModel):
     amount_billing_currency: Decimal
     """
     Net amount in the billing currency.
+    """
+
+
+class LineItemPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[LineItem]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
     """
 
 
@@ -900,7 +946,7 @@ class Rerating(BaseModel):
     """
     organizations: list[Correction]
     """
-    One correction for each organization.
+    One correction for each organization, of the first 10,000 by id.
     """
 
 
@@ -1564,9 +1610,152 @@ class Invoice(BaseModel):
     """
     Time of the exchange rate at its source.
     """
+    line_count: int
+    """
+    Number of lines: of models and providers that were charged in the period.
+    """
+    subtotal_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    tax_usd: Decimal
+    """
+    Tax in US dollars.
+    """
+    total_amount_usd: Decimal
+    """
+    Net amount and tax in US dollars.
+    """
+    subtotal_billing_currency: Decimal
+    """
+    Net amount in the billing currency.
+    """
+    tax_billing_currency: Decimal
+    """
+    Tax in the billing currency.
+    """
+    total_amount_billing_currency: Decimal
+    """
+    Net amount and tax in the billing currency.
+    """
+    tax: Tax | None
+    """
+    How the invoice is taxed; null for no tax.
+    """
+    seller: Party
+    """
+    Who issues the invoice.
+    """
+    customer: Party
+    """
+    Who is billed.
+    """
+    locale: str
+    """
+    Language and region of the document.
+    """
+    payment_terms_days: int
+    """
+    Days from the issue to the due date.
+    """
+    issued_at: AwareDatetime | None
+    """
+    Time of issue; null until then.
+    """
+    issue_date: date | None
+    """
+    Day of issue, in the time zone of the organization; null until then.
+    """
+    due_date: date | None
+    """
+    Day until which to pay, in the time zone of the organization; null until the issue.
+    """
+    paid_at: AwareDatetime | None
+    """
+    Time of the payment; null until then.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+    """
+    Time of the last change.
+    """
     line_items: list[LineItem]
     """
-    What was charged in the period, by model and provider.
+    What was charged in the period, by model and provider: the 500 largest amounts.
+    """
+    further_lines: FurtherLines | None
+    """
+    Sums of the lines after the first 500, which `/lines` lists; null if there are none.
+    """
+
+
+class InvoiceSummary(BaseModel):
+    """
+    An invoice without its lines. `exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are rounded half-up to the currency's minor units.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    invoice_number: str | None
+    """
+    Number, gap-free in its series and year; null until the invoice is issued.
+    """
+    status: str
+    """
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
+    """
+    period_start: AwareDatetime
+    """
+    Start of the period (inclusive).
+    """
+    period_end: AwareDatetime
+    """
+    End of the period (exclusive).
+    """
+    timezone: str
+    """
+    IANA time zone of the organization.
+    """
+    first_day: date
+    """
+    First day of the period, in the time zone of the organization.
+    """
+    last_day: date
+    """
+    Last day of the period (inclusive), in the time zone of the organization.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the billing currency.
+    """
+    minor_units: int
+    """
+    Number of decimals of the billing currency (ISO 4217).
+    """
+    exchange_rate: Decimal
+    """
+    Units of the billing currency per US dollar; fixed when the invoice is issued.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    line_count: int
+    """
+    Number of lines: of models and providers that were charged in the period.
     """
     subtotal_usd: Decimal
     """
@@ -1638,12 +1827,12 @@ class Invoice(BaseModel):
     """
 
 
-class InvoicePage(BaseModel):
+class InvoiceSummaryPage(BaseModel):
     """
     A page of a list, newest first.
     """
 
-    items: list[Invoice]
+    items: list[InvoiceSummary]
     """
     The items of this page.
     """
@@ -1929,11 +2118,11 @@ class PriceImported(BaseModel):
     """
     refused: list[RefusedModel]
     """
-    The models that were not imported.
+    The models that were not imported: the first of them, if they are very many.
     """
     changes: list[PriceChange]
     """
-    The rates that changed.
+    The rates that changed: the first of them, if they are very many.
     """
 
 

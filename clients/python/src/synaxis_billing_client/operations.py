@@ -236,11 +236,11 @@ def set_organization_home(
 
 def list_invoices(
     organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
-) -> Call[models.InvoicePage]:
+) -> Call[models.InvoiceSummaryPage]:
     return new_call(
         "GET",
         path_of("/v1/organizations/{organization_id}/invoices", organization_id),
-        {200: models.InvoicePage},
+        {200: models.InvoiceSummaryPage},
         query={"status": status, "limit": limit},
     )
 
@@ -281,8 +281,8 @@ def cancel_invoice(organization_id: UUID | str, invoice_id: UUID | str) -> Call[
 
 
 def list_credit_notes(
-    organization_id: UUID | str, invoice_id: UUID | str
-) -> Call[models.CreditNotes]:
+    organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+) -> Call[models.CreditNotePage]:
     return new_call(
         "GET",
         path_of(
@@ -290,7 +290,8 @@ def list_credit_notes(
             organization_id,
             invoice_id,
         ),
-        {200: models.CreditNotes},
+        {200: models.CreditNotePage},
+        query={"limit": limit},
     )
 
 
@@ -340,6 +341,21 @@ def issue_invoice(organization_id: UUID | str, invoice_id: UUID | str) -> Call[m
         ),
         {200: models.Invoice},
         repeatable=True,
+    )
+
+
+def list_invoice_lines(
+    organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+) -> Call[models.LineItemPage]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/lines",
+            organization_id,
+            invoice_id,
+        ),
+        {200: models.LineItemPage},
+        query={"limit": limit},
     )
 
 
@@ -903,13 +919,13 @@ class Operations(abc.ABC):
 
     def list_invoices(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
-    ) -> Iterator[models.Invoice]:
+    ) -> Iterator[models.InvoiceSummary]:
         """List the invoices of an organization.
 
-        Newest first, optionally of one status.
+        Newest first, optionally of one status, each without its lines.
         """
         return self.pages(
-            list_invoices(organization_id, status=status, limit=limit), models.Invoice
+            list_invoices(organization_id, status=status, limit=limit), models.InvoiceSummary
         )
 
     def draft_invoice(
@@ -924,7 +940,8 @@ class Operations(abc.ABC):
     def get_invoice(self, organization_id: UUID | str, invoice_id: UUID | str) -> models.Invoice:
         """Get an invoice as JSON, PDF or CSV.
 
-        The header `Accept` chooses; JSON unless it names another.
+        The header `Accept` chooses; JSON unless it names another. Each shows the 500 largest
+        lines, and the sums of the others, which `/lines` lists.
         """
         return self.call(get_invoice(organization_id, invoice_id))
 
@@ -942,13 +959,15 @@ class Operations(abc.ABC):
         return self.call(cancel_invoice(organization_id, invoice_id))
 
     def list_credit_notes(
-        self, organization_id: UUID | str, invoice_id: UUID | str
-    ) -> models.CreditNotes:
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> Iterator[models.CreditNote]:
         """List the credit notes of an invoice.
 
         Oldest first.
         """
-        return self.call(list_credit_notes(organization_id, invoice_id))
+        return self.pages(
+            list_credit_notes(organization_id, invoice_id, limit=limit), models.CreditNote
+        )
 
     def create_credit_note(
         self,
@@ -993,6 +1012,18 @@ class Operations(abc.ABC):
         Computes the draft a last time and gives it its number. Issuing again changes nothing.
         """
         return self.call(issue_invoice(organization_id, invoice_id))
+
+    def list_invoice_lines(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> Iterator[models.LineItem]:
+        """List the lines of an invoice, as JSON or CSV.
+
+        The largest amount first. Lines of a draft that is computed again meanwhile may change
+        their places.
+        """
+        return self.pages(
+            list_invoice_lines(organization_id, invoice_id, limit=limit), models.LineItem
+        )
 
     def pay_invoice(
         self,
@@ -1050,7 +1081,7 @@ class Operations(abc.ABC):
         to: datetime | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.SpendLog]:
-        """List the spend logs of an organization.
+        """List the spend logs of an organization, as JSON or CSV.
 
         Newest first, those that have every field that the filters name, optionally of a period. A
         page of rare ones may have few, or none, and still a cursor.
@@ -1129,7 +1160,7 @@ class Operations(abc.ABC):
         to: datetime | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.Transaction]:
-        """List the transactions of an organization.
+        """List the transactions of an organization, as JSON or CSV.
 
         Newest first, those that have every field that the filters name, optionally of a period. A
         page of rare ones may have few, or none, and still a cursor.
@@ -1551,13 +1582,13 @@ class AsyncOperations(abc.ABC):
 
     def list_invoices(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
-    ) -> AsyncIterator[models.Invoice]:
+    ) -> AsyncIterator[models.InvoiceSummary]:
         """List the invoices of an organization.
 
-        Newest first, optionally of one status.
+        Newest first, optionally of one status, each without its lines.
         """
         return self.pages(
-            list_invoices(organization_id, status=status, limit=limit), models.Invoice
+            list_invoices(organization_id, status=status, limit=limit), models.InvoiceSummary
         )
 
     async def draft_invoice(
@@ -1574,7 +1605,8 @@ class AsyncOperations(abc.ABC):
     ) -> models.Invoice:
         """Get an invoice as JSON, PDF or CSV.
 
-        The header `Accept` chooses; JSON unless it names another.
+        The header `Accept` chooses; JSON unless it names another. Each shows the 500 largest
+        lines, and the sums of the others, which `/lines` lists.
         """
         return await self.call(get_invoice(organization_id, invoice_id))
 
@@ -1593,14 +1625,16 @@ class AsyncOperations(abc.ABC):
         """
         return await self.call(cancel_invoice(organization_id, invoice_id))
 
-    async def list_credit_notes(
-        self, organization_id: UUID | str, invoice_id: UUID | str
-    ) -> models.CreditNotes:
+    def list_credit_notes(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> AsyncIterator[models.CreditNote]:
         """List the credit notes of an invoice.
 
         Oldest first.
         """
-        return await self.call(list_credit_notes(organization_id, invoice_id))
+        return self.pages(
+            list_credit_notes(organization_id, invoice_id, limit=limit), models.CreditNote
+        )
 
     async def create_credit_note(
         self,
@@ -1647,6 +1681,18 @@ class AsyncOperations(abc.ABC):
         Computes the draft a last time and gives it its number. Issuing again changes nothing.
         """
         return await self.call(issue_invoice(organization_id, invoice_id))
+
+    def list_invoice_lines(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> AsyncIterator[models.LineItem]:
+        """List the lines of an invoice, as JSON or CSV.
+
+        The largest amount first. Lines of a draft that is computed again meanwhile may change
+        their places.
+        """
+        return self.pages(
+            list_invoice_lines(organization_id, invoice_id, limit=limit), models.LineItem
+        )
 
     async def pay_invoice(
         self,
@@ -1706,7 +1752,7 @@ class AsyncOperations(abc.ABC):
         to: datetime | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.SpendLog]:
-        """List the spend logs of an organization.
+        """List the spend logs of an organization, as JSON or CSV.
 
         Newest first, those that have every field that the filters name, optionally of a period. A
         page of rare ones may have few, or none, and still a cursor.
@@ -1789,7 +1835,7 @@ class AsyncOperations(abc.ABC):
         to: datetime | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.Transaction]:
-        """List the transactions of an organization.
+        """List the transactions of an organization, as JSON or CSV.
 
         Newest first, those that have every field that the filters name, optionally of a period. A
         page of rare ones may have few, or none, and still a cursor.
