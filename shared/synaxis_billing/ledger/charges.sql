@@ -19,34 +19,35 @@ DECLARE
     v_id uuid := billing.new_id(v_now);
     v_salt uuid := gen_random_uuid();
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
-    v_priced text;
     t record;
 BEGIN
     IF u.usage IS NOT NULL THEN
         u := billing.price_request(p_organization_id, u);
-        v_priced := billing.priced_members(u);
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
         changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
-        head_hash = sha256(o.head_hash || convert_to(concat('["', v_id, '", "', o.id, '", "', o.version + 1,
-            '", "charge", "', -u.amount_usd, '", "', o.balance_usd, '", "', o.balance_usd - u.amount_usd, '", ',
-            coalesce(to_json(u.reference_id)::text, 'null'), ', null, null, "', encode(v_digest, 'hex'), '", "',
-            (date_part('epoch', greatest(v_now, o.changed_at + interval '1 microsecond')) * 1000000)::bigint,
-            '"]'), 'UTF8'))
+        head_hash = billing.charge_hash(o.head_hash, v_id, o.id, o.version + 1, u.amount_usd, o.balance_usd,
+            u.reference_id, v_digest, greatest(v_now, o.changed_at + interval '1 microsecond'))
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
         AND greatest(v_now, o.changed_at + interval '1 microsecond') < o.fast_until
         AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
+        AND (NOT o.budgeted OR billing.budgets_fit(
+            o.id, u, greatest(v_now, o.changed_at + interval '1 microsecond')))
     RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,
-        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low INTO t;
+        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.budgeted,
+        new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
     END IF;
     IF t.after < t.low AND t.before >= t.low THEN
         PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
+    END IF;
+    IF t.budgeted AND billing.count_charge(p_organization_id, u, t.changed_at) THEN
+        PERFORM billing.alert_budgets(p_organization_id, t.changed_at);
     END IF;
     UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd,
         tokens = r.tokens + coalesce(u.tokens, 0), requests = r.requests + 1
@@ -65,10 +66,32 @@ BEGIN
         u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
         u.provider, u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier,
         t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
-    RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
-        '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at), v_priced, '}}')::json;
+    RETURN billing.created_charge(v_id, t.before, t.after, t.version, t.hash, t.changed_at,
+        CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
 END $$;
+
+-- The answer to a new charge: what its caller does not know.
+CREATE OR REPLACE FUNCTION billing.created_charge(
+    p_id uuid, p_before_usd numeric, p_after_usd numeric, p_version bigint, p_hash bytea,
+    p_created_at timestamptz, p_priced text
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT concat('{"outcome": "created", "value": {"id": "', p_id, '", "balance_before_usd": "', p_before_usd,
+        '", "balance_after_usd": "', p_after_usd, '", "version": ', p_version, ', "hash": "',
+        encode(p_hash, 'hex'), '", "created_at": ', to_json(p_created_at), p_priced, '}}')::json
+$$;
+
+-- The hash of a charge that no hold precedes, as transaction_hash() makes it, in one expression of the UPDATE that
+-- needs it.
+CREATE OR REPLACE FUNCTION billing.charge_hash(
+    p_previous_hash bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric,
+    p_balance_before_usd numeric, p_reference_id text, p_digest bytea, p_created_at timestamptz
+) RETURNS bytea LANGUAGE sql STABLE AS $$
+    SELECT sha256(p_previous_hash || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
+        '", "charge", "', -p_amount_usd, '", "', p_balance_before_usd, '", "',
+        p_balance_before_usd - p_amount_usd, '", ', coalesce(to_json(p_reference_id)::text, 'null'),
+        ', null, null, "', encode(p_digest, 'hex'), '", "',
+        (date_part('epoch', p_created_at) * 1000000)::bigint, '"]'), 'UTF8'))
+$$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
 -- order; a refused item does not affect the others. Each organization is locked once, in the order
@@ -133,18 +156,18 @@ BEGIN
             u := billing.price_request(o.id, u);
             v_result := billing.keep_unpriced(o, u);
         END IF;
-        IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
-            o := billing.expire_holds(billing.advance_clock(o));
-            v_dirty := true;
-        END IF;
-        IF v_result IS NULL AND billing.exceeds_credit(o, u.amount_usd) THEN
-            v_result := billing.insufficient_credits(o, u.amount_usd);
-        ELSIF v_result IS NULL THEN
+        IF v_result IS NULL THEN
             o := billing.advance_clock(o);
+            v_dirty := v_dirty OR o.budgeted OR o.held_usd > 0;
+            IF o.held_usd > 0 AND billing.exceeds(o, u) THEN
+                o := billing.expire_holds(o);
+            END IF;
+            v_result := billing.not_covered(o, u);
+        END IF;
+        IF v_result IS NULL THEN
             t := billing.charge_of(o, u);
-            o.balance_usd := t.balance_after_usd;
-            o.version := t.version;
-            o.head_hash := t.hash;
+            o := billing.followed_by(o, t);
+            PERFORM billing.count_transaction(o, t, false);
             v_dirty := true;
             v_accepted := v_accepted + 1;
             transactions[v_accepted] := t;

@@ -72,6 +72,7 @@ BEGIN
     t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
         p_initiated_by, p_charge_id => c.id);
     PERFORM billing.store_transaction(o, t, p_key, p_fingerprint);
+    PERFORM billing.refund_in_budgets(o, c, v_amount_usd);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 

@@ -70,6 +70,16 @@ BEGIN
     RETURN t;
 END $$;
 
+-- The organization with the transaction as its newest.
+CREATE OR REPLACE FUNCTION billing.followed_by(o billing.organizations, t billing.credit_transactions)
+RETURNS billing.organizations LANGUAGE plpgsql AS $$
+BEGIN
+    o.balance_usd := t.balance_after_usd;
+    o.version := t.version;
+    o.head_hash := t.hash;
+    RETURN o;
+END $$;
+
 -- The transaction that changes the organization's credit, and is not spend, not yet stored.
 CREATE OR REPLACE FUNCTION billing.next_transaction(
     o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text,
@@ -142,10 +152,7 @@ BEGIN
         (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, p_key, t.request_id, p_fingerprint, 'transaction', t.id, t.created_at);
     PERFORM billing.store_transactions(ARRAY[t]);
-    o.balance_usd := t.balance_after_usd;
-    o.version := t.version;
-    o.head_hash := t.hash;
-    PERFORM billing.save_organization(o);
+    PERFORM billing.save_organization(billing.followed_by(o, t));
 END $$;
 
 -- The organization's transaction with this id, which is found by the time in it: a charge that waits for the
@@ -201,6 +208,20 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT o.balance_usd + o.credit_limit_usd - o.held_
 -- Whether the credit does not cover an amount. What costs nothing needs no credit.
 CREATE OR REPLACE FUNCTION billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT p_amount_usd > greatest(billing.available(o), 0) $$;
+
+-- Whether credit or a budget may not cover a request, as long as expired holds count.
+CREATE OR REPLACE FUNCTION billing.exceeds(o billing.organizations, u billing.usage_request) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$
+    SELECT billing.exceeds_credit(o, u.amount_usd) OR billing.exceeds_budget(o, u)
+$$;
+
+-- The refusal of a request that credit or a budget does not cover, once expired holds are cleared; NULL when
+-- both do.
+CREATE OR REPLACE FUNCTION billing.not_covered(o billing.organizations, u billing.usage_request) RETURNS json
+LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN billing.exceeds_credit(o, u.amount_usd) THEN billing.insufficient_credits(o, u.amount_usd)
+        ELSE billing.budget_exceeded(o, u) END
+$$;
 
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
 RETURNS json LANGUAGE sql STABLE AS $$

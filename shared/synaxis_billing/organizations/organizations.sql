@@ -65,7 +65,8 @@ BEGIN
         changed_at = o.changed_at,
         day_start = o.day_start,
         day_end = o.day_end,
-        fast_until = o.fast_until
+        fast_until = o.fast_until,
+        budgeted = o.budgeted
     WHERE id = o.id
     RETURNING new.balance_usd < new.low_balance_threshold_usd
         AND (old.balance_usd < old.low_balance_threshold_usd) IS NOT TRUE INTO v_became_low;

@@ -58,7 +58,7 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
     billing.credit_transactions, billing.holds, billing.spend_logs, billing.logged_spend,
     billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.credit_notes,
-    billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
+    billing.month_end_items, billing.prices, billing.price_rates, billing.budgets TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT ON billing.spend_logs TO synaxis_ledger;
@@ -73,7 +73,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.budgets TO synaxis_ledger;
 
 -- An erasure empties personal fields and records that it did.
 GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
@@ -103,7 +103,7 @@ BEGIN
         FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
             'idempotency', 'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
             'erasures', 'invoices', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
-            'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
+            'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges', 'budgets']) AS t (name)
         CROSS JOIN LATERAL (
             SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,
                 -- One comparison for a function of one organization, which sees nothing else.
@@ -143,5 +143,8 @@ BEGIN
         CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE
             FOR INSERT TO synaxis_ledger
             WITH CHECK (balance_after_usd = balance_before_usd + amount_usd);
+        CREATE POLICY within_limit ON billing.budgets AS RESTRICTIVE FOR UPDATE TO synaxis_ledger
+            USING (true) WITH CHECK (mode = 'soft'
+                OR spent_usd + held_usd <= greatest(coalesce(burst_usd, limit_usd), ceiling_usd));
     END IF;
 END $$;
