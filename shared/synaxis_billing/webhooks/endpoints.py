@@ -36,6 +36,8 @@ type WebhookEventType = Literal[
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",
+    "budget.alert",
+    "budget.exceeded",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]
