@@ -10,6 +10,11 @@ CREATE OR REPLACE FUNCTION billing.subjects(
         'end_user ' || p_end_user, 'model ' || p_model, 'provider ' || p_provider]
 $$;
 
+CREATE OR REPLACE FUNCTION billing.subjects_of(u billing.usage_request) RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT billing.subjects(u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider)
+$$;
+
 -- The calendar window of an instant in a time zone. A lifetime has no bounds, and a rate has no window.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.window_start(
@@ -53,36 +58,23 @@ RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
         AND billing.spent_at(b, p_at) + b.held_usd + p_amount_usd > coalesce(b.burst_usd, b.limit_usd)
 $$;
 
--- Whether count_charge() may count a call: no budget refuses it, and no window has to be rolled over first. It is
--- volatile, so that a statement that waited for the organization's lock sees what was counted meanwhile.
+-- Whether billing.charge() may count a call in budgets as they are: none refuses it, no window has to be rolled over
+-- first, and no alert is due after it. It is volatile, so that a statement that waited for the organization's lock sees what was
+-- counted meanwhile.
 CREATE OR REPLACE FUNCTION billing.budgets_fit(
     p_organization_id uuid, u billing.usage_request, p_at timestamptz
 ) RETURNS boolean LANGUAGE sql VOLATILE AS $$
     SELECT NOT EXISTS (
         SELECT FROM billing.budgets AS b
-        WHERE b.organization_id = p_organization_id AND b.subject = ANY (
-                billing.subjects(u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider))
-            AND (billing.window_ended(b, p_at) OR billing.exceeds_limit(b, u.amount_usd, p_at)))
+        WHERE b.organization_id = p_organization_id AND b.subject = ANY (billing.subjects_of(u))
+            AND (billing.window_ended(b, p_at) OR billing.exceeds_limit(b, u.amount_usd, p_at)
+                OR billing.reaches_percent(b, billing.spent_at(b, p_at) + u.amount_usd)))
 $$;
 
--- Count a charge in its budgets, whose windows contain the instant; true when an alert is due.
-CREATE OR REPLACE FUNCTION billing.count_charge(
-    p_organization_id uuid, u billing.usage_request, p_at timestamptz
-) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-    WITH counted AS (
-        UPDATE billing.budgets AS b SET
-            spent_usd = billing.spent_at(b, p_at) + u.amount_usd, counted_at = p_at
-        WHERE b.organization_id = p_organization_id AND b.subject = ANY (
-            billing.subjects(u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider))
-        RETURNING billing.alert_due(b) AS due
-    )
-    SELECT bool_or(due) FROM counted
-$$;
-
--- Whether a budget has spent the next percentage that it alerts of.
-CREATE OR REPLACE FUNCTION billing.alert_due(b billing.budgets) RETURNS boolean
+-- Whether an amount is the next percentage that a budget alerts of.
+CREATE OR REPLACE FUNCTION billing.reaches_percent(b billing.budgets, p_spent_usd numeric) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT b.spent_usd * 100 >= b.next_percent * coalesce(b.burst_usd, b.limit_usd)
+    SELECT p_spent_usd * 100 >= b.next_percent * coalesce(b.burst_usd, b.limit_usd)
 $$;
 
 -- Bring the budgets of some subjects to an instant: roll windows over that have ended, and let the levels of
@@ -120,7 +112,7 @@ BEGIN
     IF NOT o.budgeted THEN
         RETURN NULL;
     END IF;
-    v_subjects := billing.subjects(u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider);
+    v_subjects := billing.subjects_of(u);
     PERFORM billing.roll_budgets(o, v_subjects);
     SELECT * INTO b FROM billing.budgets AS e
     WHERE e.organization_id = o.id AND e.subject = ANY (v_subjects)
@@ -158,7 +150,7 @@ BEGIN
             ceiling_usd = CASE WHEN p_over_limit
                 THEN greatest(b.ceiling_usd, b.spent_usd - t.amount_usd + b.held_usd) ELSE b.ceiling_usd END
         WHERE b.organization_id = o.id AND b.subject = ANY (v_subjects)
-        RETURNING billing.alert_due(b) AS due
+        RETURNING billing.reaches_percent(b, b.spent_usd) AS due
     )
     SELECT bool_or(due) INTO v_due FROM counted;
     IF v_due THEN
@@ -175,7 +167,7 @@ DECLARE
 BEGIN
     FOR b IN
         SELECT * FROM billing.budgets AS d
-        WHERE d.organization_id = p_organization_id AND billing.alert_due(d) AND p_at < d.window_end
+        WHERE d.organization_id = p_organization_id AND billing.reaches_percent(d, d.spent_usd) AND p_at < d.window_end
         ORDER BY d.created_at
     LOOP
         FOREACH v_percent IN ARRAY b.alert_percents LOOP
@@ -230,8 +222,7 @@ DECLARE
 BEGIN
     IF o.budgeted THEN
         SELECT array_agg(id) INTO v_ids FROM billing.budgets
-        WHERE organization_id = o.id AND subject = ANY (
-            billing.subjects(u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider));
+        WHERE organization_id = o.id AND subject = ANY (billing.subjects_of(u));
         PERFORM billing.change_held(o.id, v_ids, u.amount_usd);
     END IF;
     RETURN v_ids;

@@ -3,7 +3,7 @@
 
 -- Charge for usage. Nearly every charge is new and paid for: one UPDATE locks the organization, sees that the
 -- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
--- find, the batch of one decides. The clock is read before the lock, so each writer of the organization's row
+-- find, the batch of one decides, also when a budget may refuse or is to alert. The clock is read before the lock, so each writer of the organization's row
 -- moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
 -- a unique violation. After the clock was set back, the id takes its time from changed_at, in the batch of one.
 -- Tokens are priced before the lock; without a price there is no amount, and no credit that covers it. The
@@ -26,16 +26,14 @@ BEGIN
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
-        changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
-        head_hash = billing.charge_hash(o.head_hash, v_id, o.id, o.version + 1, u.amount_usd, o.balance_usd,
-            u.reference_id, v_digest, greatest(v_now, o.changed_at + interval '1 microsecond'))
+        changed_at = billing.next_instant(o.changed_at, v_now), head_hash = billing.charge_hash(o.head_hash, v_id, o.id,
+            o.version + 1, u.amount_usd, o.balance_usd, u.reference_id, v_digest, billing.next_instant(o.changed_at, v_now))
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
-        AND greatest(v_now, o.changed_at + interval '1 microsecond') < o.fast_until
+        AND billing.next_instant(o.changed_at, v_now) < o.fast_until
         AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
-        AND (NOT o.budgeted OR billing.budgets_fit(
-            o.id, u, greatest(v_now, o.changed_at + interval '1 microsecond')))
+        AND (NOT o.budgeted OR billing.budgets_fit(o.id, u, billing.next_instant(o.changed_at, v_now)))
     RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,
         new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.budgeted,
         new.low_balance_threshold_usd AS low INTO t;
@@ -46,8 +44,10 @@ BEGIN
     IF t.after < t.low AND t.before >= t.low THEN
         PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
     END IF;
-    IF t.budgeted AND billing.count_charge(p_organization_id, u, t.changed_at) THEN
-        PERFORM billing.alert_budgets(p_organization_id, t.changed_at);
+    IF t.budgeted THEN
+        UPDATE billing.budgets AS b
+        SET spent_usd = billing.spent_at(b, t.changed_at) + u.amount_usd, counted_at = t.changed_at
+        WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
     END IF;
     UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd,
         tokens = r.tokens + coalesce(u.tokens, 0), requests = r.requests + 1

@@ -21,11 +21,15 @@ BEGIN
     RETURN o;
 END $$;
 
+-- The next instant of an organization's clock.
+CREATE OR REPLACE FUNCTION billing.next_instant(p_changed_at timestamptz, p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$ SELECT greatest(p_now, p_changed_at + interval '1 microsecond') $$;
+
 -- The organization with changed_at at the next instant, and the day that the instant is in.
 CREATE OR REPLACE FUNCTION billing.advance_clock(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 BEGIN
-    o.changed_at := greatest(billing.now(), o.changed_at + interval '1 microsecond');
+    o.changed_at := billing.next_instant(o.changed_at, billing.now());
     IF o.changed_at >= o.day_end THEN
         o.day_start := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date, o.timezone);
         o.day_end := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date + 1, o.timezone);

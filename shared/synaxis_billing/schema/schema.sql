@@ -167,27 +167,6 @@ CREATE TABLE billing.organizations (
 )
 WITH (fillfactor='50');
 
-CREATE TABLE billing.budgets (
-    organization_id uuid NOT NULL,
-    id uuid NOT NULL,
-    subject text NOT NULL,
-    window_length billing.budget_window NOT NULL,
-    mode billing.budget_mode NOT NULL,
-    limit_usd numeric(18,8) NOT NULL,
-    burst_usd numeric(18,8),
-    alert_percents integer[] NOT NULL,
-    next_percent integer,
-    exceeded boolean DEFAULT false NOT NULL,
-    window_start timestamp with time zone NOT NULL,
-    window_end timestamp with time zone NOT NULL,
-    spent_usd numeric(28,8) NOT NULL,
-    held_usd numeric(28,8) NOT NULL,
-    ceiling_usd numeric(28,8) NOT NULL,
-    counted_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone NOT NULL
-)
-WITH (fillfactor='50');
-
 CREATE TABLE billing.holds (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -226,6 +205,27 @@ CREATE TABLE billing.idempotency (
     result_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL
 );
+
+CREATE TABLE billing.budgets (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject text NOT NULL,
+    window_length billing.budget_window NOT NULL,
+    mode billing.budget_mode NOT NULL,
+    limit_usd numeric(18,8) NOT NULL,
+    burst_usd numeric(18,8),
+    alert_percents integer[] NOT NULL,
+    next_percent integer,
+    exceeded boolean DEFAULT false NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    window_end timestamp with time zone NOT NULL,
+    spent_usd numeric(28,8) NOT NULL,
+    held_usd numeric(28,8) NOT NULL,
+    ceiling_usd numeric(28,8) NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
 
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
@@ -1080,9 +1080,6 @@ GRANT SELECT ON TABLE billing.organizations TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.organizations TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.organizations TO synaxis_eraser;
 
-GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
-
 GRANT SELECT ON TABLE billing.holds TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.holds TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.holds TO synaxis_eraser;
@@ -1096,6 +1093,9 @@ GRANT UPDATE(end_user) ON TABLE billing.holds TO synaxis_eraser;
 GRANT UPDATE(metadata) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
@@ -1194,8 +1194,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.alert_budgets(p_organization_id uuid, p_at timestamp with time zone)
 --     RETURNS void, for synaxis_ledger
--- billing.alert_due(b billing.budgets)
---     RETURNS boolean, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.as_of_now(h billing.holds)
@@ -1274,8 +1272,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
--- billing.count_charge(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
---     RETURNS boolean, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
 -- billing.create_budget(p_tenant text, p_organization_id uuid, p_budget jsonb)
@@ -1478,6 +1474,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.rating_json(r billing.rating)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.reaches_percent(b billing.budgets, p_spent_usd numeric)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.recount_budgets(o billing.organizations)
