@@ -1,11 +1,9 @@
 -- Budgets: how much an organization, or a team, key, person, model or provider of it, may spend in a window. A
 -- budget shows what its window contains now, also when nothing was counted since the one before ended.
 
--- A budget at an instant, with the amount of its holds that are live then.
+-- A budget as it is now. An expired hold does not count, also when no statement has marked it yet.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.budget_json(
-    b billing.budgets, p_timezone text, p_held_usd numeric, p_at timestamptz
-) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.budget_json(b billing.budgets) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
         'id', b.id,
         'organization_id', b.organization_id,
@@ -16,21 +14,21 @@ CREATE OR REPLACE FUNCTION billing.budget_json(
         'burst_usd', b.burst_usd::text,
         'mode', b.mode,
         'alert_percents', b.alert_percents,
-        'spent_usd', billing.spent_at(b, p_at)::text,
-        'held_usd', p_held_usd::text,
-        'remaining_usd', (coalesce(b.burst_usd, b.limit_usd) - billing.spent_at(b, p_at) - p_held_usd)::text,
-        'window_start', nullif(billing.window_start(b.window_length, p_timezone, p_at), '-infinity'),
-        'resets_at', CASE WHEN p_at >= b.window_end THEN billing.window_end(b.window_length, p_timezone, p_at)
-            ELSE billing.resets_at(b, p_at) END,
+        'spent_usd', spent_usd::text,
+        'held_usd', live_usd::text,
+        'remaining_usd', (coalesce(b.burst_usd, b.limit_usd) - spent_usd - live_usd)::text,
+        'window_start', nullif(billing.window_start(b.window_length, o.timezone, n.at), '-infinity'),
+        'resets_at', CASE WHEN n.at < b.window_end THEN billing.resets_at(b, n.at)
+            ELSE billing.window_end(b.window_length, o.timezone, n.at) END,
         'created_at', b.created_at)
-$$;
-
--- The live holds of an organization's budgets at an instant.
--- api helper
-CREATE OR REPLACE FUNCTION billing.held_by_budget(p_organization_id uuid, p_at timestamptz)
-RETURNS TABLE (budget_id uuid, held_usd numeric) LANGUAGE sql STABLE AS $$
-    SELECT i.id, sum(h.amount_usd) FROM billing.holds AS h CROSS JOIN LATERAL unnest(h.budget_ids) AS i (id)
-    WHERE h.organization_id = p_organization_id AND h.status = 'held' AND h.expires_at > p_at GROUP BY i.id
+    FROM billing.now() AS n (at)
+    CROSS JOIN billing.spent_at(b, n.at) AS s (spent_usd)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(h.amount_usd), 0) AS live_usd FROM billing.holds AS h
+        WHERE h.organization_id = b.organization_id AND h.status = 'held' AND h.expires_at > n.at
+            AND b.id = ANY (h.budget_ids)
+    ) AS held
+    JOIN billing.organizations AS o ON o.id = b.organization_id
 $$;
 
 -- What a subject was charged from an instant on, less refunds. The rollups tell it of any subject but a person.
@@ -100,21 +98,24 @@ BEGIN
     b.organization_id := o.id;
     b.next_percent := b.alert_percents[1];
     b := billing.recounted(o, b);
-    UPDATE billing.holds AS h SET budget_ids = h.budget_ids || b.id
-    WHERE h.organization_id = o.id AND h.status = 'held'
-        AND b.subject = ANY (billing.subjects(h.team_id, h.virtual_key_id, h.end_user, h.model, h.provider));
+    WITH open AS (
+        UPDATE billing.holds AS h SET budget_ids = h.budget_ids || b.id
+        WHERE h.organization_id = o.id AND h.status = 'held'
+            AND b.subject = ANY (billing.subjects(h.team_id, h.virtual_key_id, h.end_user, h.model, h.provider))
+        RETURNING h.amount_usd
+    )
+    SELECT coalesce(sum(amount_usd), 0) INTO b.held_usd FROM open;
     INSERT INTO billing.budgets (organization_id, id, subject, window_length, mode, limit_usd, burst_usd,
         alert_percents, next_percent, window_start, window_end, spent_usd, held_usd, ceiling_usd, counted_at,
         created_at)
     VALUES (o.id, b.id, b.subject, b.window_length, b.mode, b.limit_usd, b.burst_usd, b.alert_percents,
         b.next_percent, coalesce(b.window_start, '-infinity'), coalesce(b.window_end, 'infinity'),
-        coalesce(b.spent_usd, 0), coalesce((SELECT held_usd FROM billing.held_by_budget(o.id, '-infinity')
-            WHERE budget_id = b.id), 0), 0, o.changed_at, o.changed_at)
+        coalesce(b.spent_usd, 0), b.held_usd, 0, o.changed_at, o.changed_at)
     RETURNING * INTO b;
     PERFORM billing.save_budget(b);
     o.budgeted := true;
     PERFORM billing.save_organization(o);
-    RETURN billing.outcome('created', billing.budget_json(b, o.timezone, b.held_usd, o.changed_at));
+    RETURN billing.outcome('created', billing.budget_json(b));
 END $$;
 
 -- The refusal of a request about a budget that is not there.
@@ -155,7 +156,7 @@ BEGIN
     b.next_percent := (SELECT min(p) FROM unnest(b.alert_percents) AS p WHERE (p <= v_alerted) IS NOT TRUE);
     PERFORM billing.save_budget(b);
     PERFORM billing.save_organization(o);
-    RETURN billing.outcome('found', billing.budget_json(b, o.timezone, b.held_usd, o.changed_at));
+    RETURN billing.outcome('found', billing.budget_json(b));
 END $$;
 
 -- Delete a budget, and return it as it was.
@@ -173,8 +174,7 @@ BEGIN
     o := billing.expire_holds(o);
     o.budgeted := EXISTS (SELECT FROM billing.budgets WHERE organization_id = o.id);
     PERFORM billing.save_organization(o);
-    RETURN billing.outcome('found', billing.budget_json(b, o.timezone, coalesce((
-        SELECT held_usd FROM billing.held_by_budget(o.id, billing.now()) WHERE budget_id = b.id), 0), o.changed_at));
+    RETURN billing.outcome('found', billing.budget_json(b));
 END $$;
 
 -- api
@@ -183,7 +183,6 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
     b billing.budgets;
-    v_now timestamptz := billing.now();
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
@@ -191,8 +190,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN billing.no_budget(o);
     END IF;
-    RETURN billing.outcome('found', billing.budget_json(b, o.timezone, coalesce((
-        SELECT held_usd FROM billing.held_by_budget(o.id, v_now) WHERE budget_id = b.id), 0), v_now));
+    RETURN billing.outcome('found', billing.budget_json(b));
 END $$;
 
 -- List budgets, newest first, before an instant (exclusive) at which an earlier page ended.
@@ -200,24 +198,17 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.budgets(
     p_tenant text, p_organization_id uuid, p_before timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    o billing.organizations;
-    v_now timestamptz := billing.now();
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.budget_json(b, o.timezone, coalesce(h.held_usd, 0), v_now)
-            ORDER BY b.created_at DESC), '[]')
-        FROM (
+        SELECT coalesce(json_agg(billing.budget_json(b) ORDER BY b.created_at DESC), '[]') FROM (
             SELECT * FROM billing.budgets
-            WHERE organization_id = o.id AND created_at < coalesce(p_before, 'infinity')
+            WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC LIMIT p_limit
-        ) AS b
-        LEFT JOIN billing.held_by_budget(o.id, v_now) AS h ON h.budget_id = b.id));
+        ) AS b));
 END $$;
 
 -- Count every calendar window of an organization anew, after its time zone has changed.
@@ -234,12 +225,19 @@ BEGIN
     END IF;
 END $$;
 
--- Delete the budgets of persons, of all or of one.
-CREATE OR REPLACE FUNCTION billing.erase_budgets(o billing.organizations, p_end_user text)
-RETURNS billing.organizations LANGUAGE plpgsql AS $$
+-- The budgets of persons, of all or of one; NULL when there are none.
+CREATE OR REPLACE FUNCTION billing.personal_budgets(p_organization_id uuid, p_end_user text) RETURNS uuid[]
+LANGUAGE sql STABLE AS $$
+    SELECT array_agg(id) FROM billing.budgets
+    WHERE organization_id = p_organization_id AND starts_with(subject, 'end_user ')
+        AND (p_end_user IS NULL OR subject = 'end_user ' || p_end_user)
+$$;
+
+CREATE OR REPLACE FUNCTION billing.erase_budgets(o billing.organizations, p_end_user text) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM billing.budgets WHERE organization_id = o.id AND starts_with(subject, 'end_user ')
-        AND (p_end_user IS NULL OR subject = 'end_user ' || p_end_user);
+    DELETE FROM billing.budgets
+    WHERE organization_id = o.id AND id = ANY (billing.personal_budgets(o.id, p_end_user));
     o.budgeted := EXISTS (SELECT FROM billing.budgets WHERE organization_id = o.id);
-    RETURN o;
+    PERFORM billing.save_organization(o);
 END $$;

@@ -1234,7 +1234,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.budget_facts(b billing.budgets, p_at timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
--- billing.budget_json(b billing.budgets, p_timezone text, p_held_usd numeric, p_at timestamp with time zone)
+-- billing.budget_json(b billing.budgets)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.budgets(p_tenant text, p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1313,9 +1313,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
 --     RETURNS text[], as administrator, for synaxis_app, synaxis_ledger
 -- billing.erase_budgets(o billing.organizations, p_end_user text)
---     RETURNS billing.organizations, for synaxis_ledger
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
+-- billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.erase_unpriced(p_organization_id uuid, p_initiated_by text)
@@ -1340,8 +1342,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
--- billing.held_by_budget(p_organization_id uuid, p_at timestamp with time zone)
---     RETURNS TABLE(budget_id uuid, held_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.hold_in_budgets(o billing.organizations, u billing.usage_request)
@@ -1402,6 +1402,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid, for synaxis_ledger
 -- billing.newest_spend_logs(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
 --     RETURNS SETOF billing.spend_logs, for synaxis_app, synaxis_ledger
+-- billing.next_instant(p_changed_at timestamp with time zone, p_now timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.next_month(p_month text)
 --     RETURNS text, for synaxis_ledger
 -- billing.next_number(p_series text, p_instant timestamp with time zone)
@@ -1436,6 +1438,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.personal_budgets(p_organization_id uuid, p_end_user text)
+--     RETURNS uuid[], for synaxis_ledger
 -- billing.personal_data(p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
@@ -1554,6 +1558,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.subjects(p_team_id text, p_virtual_key_id text, p_end_user text, p_model text, p_provider text)
 --     RETURNS text[], for synaxis_app, synaxis_ledger
+-- billing.subjects_of(u billing.usage_request)
+--     RETURNS text[], for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
 --     RETURNS integer, for synaxis_app, synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
