@@ -86,7 +86,8 @@ class Budgets(RuleBasedStateMachine):
     def now(self) -> datetime:
         row = self.admin.execute("SELECT billing.now()").fetchone()
         assert row
-        return row[0].astimezone(UTC)
+        instant: datetime = row[0]
+        return instant.astimezone(UTC)
 
     def used(self, limit: Limit) -> tuple[Decimal, Decimal]:
         """What a budget has spent and holds now."""
@@ -147,7 +148,7 @@ class Budgets(RuleBasedStateMachine):
         allowed = self.allows(usage, Decimal(amount))
         result = _try(lambda: steps.charge(self.db, self.id, amount, **usage))
         assert isinstance(result, transactions.Transaction if allowed else BudgetExceeded)
-        if allowed:
+        if isinstance(result, transactions.Transaction):
             self.count(result, usage)
         return result
 
@@ -169,7 +170,7 @@ class Budgets(RuleBasedStateMachine):
             lambda: steps.hold(self.db, self.id, amount, expires_in_seconds=seconds, **usage)
         )
         assert isinstance(result, holds.Hold if allowed else BudgetExceeded)
-        if allowed:
+        if isinstance(result, holds.Hold):
             self.held[result.id] = Held(usage, Decimal(amount), result.expires_at)
         return result
 
@@ -194,7 +195,8 @@ class Budgets(RuleBasedStateMachine):
 
     @rule(held=opened)
     def release(self, held: Any) -> None:
-        if isinstance(held, holds.Hold) and self.held.pop(held.id, None):
+        if isinstance(held, holds.Hold) and held.id in self.held:
+            del self.held[held.id]
             steps.release(self.db, held)
 
     @rule(charge=charged, share=st.sampled_from(["0.25", "1"]))

@@ -1,4 +1,4 @@
-"""What calls that arrive at once, or in the moment in which a window ends, must not do to a budget."""
+"""What calls that arrive at once, or while a window ends, must not do to a budget."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,6 @@ import psycopg
 
 from synaxis_billing.budgets import budgets
 from synaxis_billing.budgets.budgets import BudgetExceeded
-from synaxis_billing.errors import BillingError
 from synaxis_billing.ledger.charges import Charged
 from synaxis_billing.ledger.holds import Hold
 from synaxis_billing.ledger.transactions import Transaction
@@ -36,11 +35,14 @@ def test_the_last_cent_of_a_budget_is_spent_once(database: Database) -> None:
             )[0],
         ]
         results = at_once(database, *(actions * (THREADS // 3)))
-        assert len(of_type(Transaction, results) + of_type(Hold, results)) + len(
-            of_type(Charged, results)
-        ) == 1
+        assert (
+            len(of_type(Transaction, results) + of_type(Hold, results))
+            + len(of_type(Charged, results))
+            == 1
+        )
         now = steps.budget_now(db, budget)
-        assert (now.spent_usd + now.held_usd, now.remaining_usd) == (1, 0)
+        assert now.spent_usd + now.held_usd == 1
+        assert now.remaining_usd == 0
     assert database.audit().whole
 
 
@@ -99,8 +101,8 @@ def test_a_window_that_ends_between_calls_is_neither_lost_nor_counted_twice(
                         held = steps.hold(db, organization_id, "0.2")
                         done.append(steps.capture(db, held, "0.2"))
                         done.append(steps.charge(db, organization_id, "0.3"))
-                    except BillingError as error:
-                        assert isinstance(error, BudgetExceeded)
+                    except BudgetExceeded:
+                        continue
             return done
 
         with ThreadPoolExecutor(6) as pool:
@@ -166,7 +168,8 @@ def test_a_budget_that_is_made_and_deleted_among_charges_counts_all_or_is_gone(
         results = at_once(database, turn_over, *[spend] * 5)
         assert results == [None] * 6
         page = budgets.list_budgets(db, steps.PLATFORM, organization_id, 10, None)
-        assert [(of.spent_usd, of.held_usd) for of in page.items] == [(50, 0)]
+        assert [int(of.spent_usd) for of in page.items] == [50]
+        assert [int(of.held_usd) for of in page.items] == [0]
     assert database.audit().whole
 
 

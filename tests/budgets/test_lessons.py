@@ -210,9 +210,7 @@ def test_no_way_of_spending_goes_past_a_budget(
 
 
 @pytest.mark.parametrize("zone", ["America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Kiritimati"])
-def test_a_window_ends_in_the_time_zone_of_the_organization(
-    database: Database, zone: str
-) -> None:
+def test_a_window_ends_in_the_time_zone_of_the_organization(database: Database, zone: str) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db, "100", timezone=zone)
         budget = steps.budget(db, organization_id, "10", "day")

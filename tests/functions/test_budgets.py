@@ -1,6 +1,7 @@
 """Budgets over HTTP, from their creation to what they refuse and tell."""
 
 import uuid
+from datetime import datetime
 
 import pytest
 
@@ -65,8 +66,9 @@ def test_a_refusal_says_which_budget_and_when_there_is_room(api: Client) -> None
             "spent_usd": "4.00",
             "held_usd": "0.00",
             "required_usd": "4.00",
-            "resets_at": budget["resets_at"],
         }
+        resets = datetime.fromisoformat(problem["resets_at"])
+        assert resets == datetime.fromisoformat(budget["resets_at"])
         assert {name: problem[name] for name in expected} == expected
         assert api.post(f"{path}/holds", {"amount_usd": "4"}, "h").status_code == 201
         # The key of what was refused is free.

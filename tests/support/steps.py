@@ -136,7 +136,11 @@ def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:
 
 
 def budget(
-    db: psycopg.Connection, organization_id: UUID, limit_usd: str, window: str = "lifetime", **more: Any
+    db: psycopg.Connection,
+    organization_id: UUID,
+    limit_usd: str,
+    window: str = "lifetime",
+    **more: Any,
 ) -> budgets.Budget:
     """A budget of the organization itself, or by its name in `more`: team="team-7"."""
     subjects = ("team", "virtual_key", "end_user", "model", "provider")

@@ -19,9 +19,7 @@ from synaxis_billing.errors import Conflict, NotFound, PaymentRequired
 from synaxis_billing.fields import UNNAMED, Answer, Money, Name, Request, Time, Usd, UsdOrZero
 from synaxis_billing.paging import Page, paginate
 
-type BudgetSubject = Literal[
-    "organization", "team", "virtual_key", "end_user", "model", "provider"
-]
+type BudgetSubject = Literal["organization", "team", "virtual_key", "end_user", "model", "provider"]
 type BudgetWindow = Literal["day", "week", "month", "lifetime", "rate"]
 type BudgetMode = Literal["hard", "soft"]
 
