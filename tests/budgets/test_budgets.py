@@ -491,3 +491,37 @@ def test_a_budget_that_makes_no_sense_is_refused(body: dict[str, Any], field: st
     with pytest.raises(ValidationError) as refusal:
         NewBudget.model_validate({"window": "day", "limit_usd": "5", **body})
     assert refusal.value.errors()[0]["loc"][0] == field
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE billing.budgets SET spent_usd = spent_usd + 0.00000001",
+        "UPDATE billing.budgets SET spent_usd = spent_usd - 0.00000001",
+        "UPDATE billing.budgets SET held_usd = held_usd + 0.00000001",
+        "UPDATE billing.budgets SET limit_usd = 1",
+        "UPDATE billing.organizations SET budgeted = false",
+    ],
+)
+def test_the_audit_finds_a_budget_that_is_wrong(database: Database, change: str) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "100")
+        for subject in ({"end_user": "u"}, {"team": "t"}):
+            steps.budget(db, organization_id, "10", **subject)
+        steps.charge(db, organization_id, "2", end_user="u", team_id="t")
+        steps.hold(db, organization_id, "3", end_user="u", team_id="t")
+        assert database.audit().whole
+        admin.execute(change.encode())
+    assert not database.audit().whole
+
+
+def test_the_table_itself_refuses_what_is_over_a_hard_limit(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "100")
+        steps.budget(db, organization_id, "10")
+        admin.execute("SET ROLE synaxis_ledger")
+        admin.execute("SELECT set_config('billing.tenant', %s, false)", [str(organization_id)])
+        admin.execute("UPDATE billing.budgets SET spent_usd = 10")
+        for over in ("spent_usd = 10.00000001", "held_usd = 0.00000001"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="within_limit"):
+                admin.execute(f"UPDATE billing.budgets SET {over}".encode())
