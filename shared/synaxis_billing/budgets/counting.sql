@@ -106,7 +106,6 @@ CREATE OR REPLACE FUNCTION billing.budget_exceeded(o billing.organizations, u bi
 RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_subjects text[];
-    v_facts jsonb;
     b billing.budgets;
 BEGIN
     IF NOT o.budgeted THEN
@@ -121,13 +120,20 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    v_facts := billing.budget_facts(b, o.changed_at) || jsonb_build_object('required_usd', u.amount_usd::text);
     IF NOT b.exceeded THEN
-        PERFORM billing.record_event(o.id, 'budget.exceeded', v_facts);
+        PERFORM billing.record_event(o.id, 'budget.exceeded', billing.budget_facts(b, o.changed_at)
+            || jsonb_build_object('required_usd', u.amount_usd::text));
         UPDATE billing.budgets SET exceeded = true WHERE organization_id = o.id AND id = b.id;
     END IF;
-    RETURN billing.outcome('budget_exceeded', (v_facts - 'window' - 'mode'
-        || jsonb_build_object('subject_id', billing.subject_id(b.subject)))::json);
+    RETURN billing.outcome('budget_exceeded', json_build_object(
+        'budget_id', b.id,
+        'subject', split_part(b.subject, ' ', 1),
+        'subject_id', billing.subject_id(b.subject),
+        'limit_usd', coalesce(b.burst_usd, b.limit_usd)::text,
+        'spent_usd', b.spent_usd::text,
+        'held_usd', b.held_usd::text,
+        'required_usd', u.amount_usd::text,
+        'resets_at', billing.resets_at(b, o.changed_at)));
 END $$;
 
 -- Count a charge that no budget may refuse any more, and alert. What a capture, or usage that was charged later,
@@ -183,7 +189,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- What refusals and events tell of a budget. The id of a person would stay in an event after an erasure, so
+-- What events tell of a budget. The id of a person would stay in an event after an erasure, so
 -- there is none.
 CREATE OR REPLACE FUNCTION billing.budget_facts(b billing.budgets, p_at timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
