@@ -105,9 +105,12 @@ def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
 
 def _call_rows(stand: rates.Stand) -> list[Row]:
     rows = []
+    amount, tokens, budgets, both = stand.kinds()
     for what, against, (other, seconds), budget in (
         ("charge through the whole handler", "bare psycopg call", stand.handler(), 1.5),
-        ("charge by tokens", "charge by amount", stand.by_tokens(), 1.15),
+        ("charge by tokens", "charge by amount", (amount, tokens), 1.15),
+        ("charge with 3 budgets", "charge by amount", (amount, budgets), 1.15),
+        ("charge by tokens with 3 budgets", "charge by amount", (amount, both), 1.20),
     ):
         ratio = seconds / other
         beside = f"{against} {other * 1e6:,.0f} us"

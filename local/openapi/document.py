@@ -51,6 +51,7 @@ _TAGS = {
         {"invoices", "invoice", "month-end", "revenue"},
     ),
     "Credit notes": ("Credit notes, which reverse invoices.", {"credit-notes"}),
+    "Budgets": ("How much a subject may spend in a window.", {"budgets"}),
     "Exchange rates": (
         "Units of each billing currency per US dollar.",
         {"exchange-rates"},
@@ -66,8 +67,8 @@ _TAGS = {
 _SCOPES = {
     "billing:charge": "Charges, batches, holds, spend logs.",
     "billing:topup": "Top-ups and refunds.",
-    "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, webhook"
-    " endpoints, personal data, the cache.",
+    "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, budgets,"
+    " webhook endpoints, personal data, the cache.",
     "billing:read": "Everything that is only read, but personal data and the cache's statistics.",
     "billing:platform": "All organizations; without it, a token names the one that it may touch.",
 }

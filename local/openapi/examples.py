@@ -13,6 +13,7 @@ PARAMETERS = {
     "invoice_id": story.INVOICE_ID,
     "credit_note_id": story.NOTE_ID,
     "price_id": story.PRICE_ID,
+    "budget_id": story.BUDGET_ID,
     "endpoint_id": story.ENDPOINT_ID,
     "currency": "EUR",
     "month": "2026-02",
@@ -28,6 +29,12 @@ MEMBERS = {
     "requested_usd": "9.00",
     "invoice_id": story.INVOICE_ID,
     "creditable_usd": "6.25",
+    "budget_id": story.BUDGET_ID,
+    "subject": "virtual_key",
+    "subject_id": story.KEY_ID,
+    "limit_usd": "50.00",
+    "spent_usd": "49.99",
+    "resets_at": "2026-02-28T23:00:00Z",
     "provider": "openai",
     "model": "gpt-4o",
     "home_region": "eu-central-1",
@@ -306,6 +313,22 @@ OPERATIONS = {
         }
     ),
     "getExchangeRate": Example({"base": "USD", "currency": "EUR", **story.RATE}),
+    "createBudget": Example(
+        story.BUDGET,
+        {
+            "subject": "virtual_key",
+            "subject_id": story.KEY_ID,
+            "window": "month",
+            "limit_usd": "50.00",
+        },
+    ),
+    "listBudgets": _page(story.BUDGET),
+    "getBudget": Example(story.BUDGET),
+    "updateBudget": Example(
+        {**story.BUDGET, "limit_usd": "75.00", "remaining_usd": "74.9575"},
+        {"limit_usd": "75.00"},
+    ),
+    "deleteBudget": Example(story.BUDGET),
     "createWebhookEndpoint": Example(
         {**story.ENDPOINT, **story.SECRET},
         {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},
@@ -387,4 +410,6 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "expired_usd": "5.00",
         "transaction_id": credit_story.VOID["id"],
     },
+    "budget.alert": {**story.BUDGET_DATA, "spent_usd": "40.01", "percent": 80},
+    "budget.exceeded": {**story.BUDGET_DATA, "spent_usd": "49.99", "required_usd": "0.0225"},
 }

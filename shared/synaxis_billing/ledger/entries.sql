@@ -239,6 +239,20 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT o.balance_usd + o.credit_limit_usd - o.held_
 CREATE OR REPLACE FUNCTION billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT p_amount_usd > greatest(billing.available(o), 0) $$;
 
+-- Whether credit or a budget may not cover a request, as long as expired holds count.
+CREATE OR REPLACE FUNCTION billing.exceeds(o billing.organizations, u billing.usage_request) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$
+    SELECT billing.exceeds_credit(o, u.amount_usd) OR billing.exceeds_budget(o, u)
+$$;
+
+-- The refusal of a request that credit or a budget does not cover, once expired holds are cleared; NULL when
+-- both do.
+CREATE OR REPLACE FUNCTION billing.not_covered(o billing.organizations, u billing.usage_request) RETURNS json
+LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN billing.exceeds_credit(o, u.amount_usd) THEN billing.insufficient_credits(o, u.amount_usd)
+        ELSE billing.budget_exceeded(o, u) END
+$$;
+
 -- The refusal of what the credit does not cover. The first one since credit came is an event.
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
 RETURNS json LANGUAGE plpgsql AS $$

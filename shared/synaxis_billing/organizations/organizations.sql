@@ -21,6 +21,10 @@ BEGIN
     RETURN o;
 END $$;
 
+-- The next instant of an organization's clock.
+CREATE OR REPLACE FUNCTION billing.next_instant(p_changed_at timestamptz, p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$ SELECT greatest(p_now, p_changed_at + interval '1 microsecond') $$;
+
 -- The organization with changed_at at the next instant, and the day that the instant is in; its grants that start
 -- or end until then are settled.
 CREATE OR REPLACE FUNCTION billing.advance_clock(o billing.organizations)
@@ -77,6 +81,7 @@ BEGIN
         day_start = o.day_start,
         day_end = o.day_end,
         settle_at = o.settle_at,
+        budgeted = o.budgeted,
         fast_until = CASE o.status WHEN 'active' THEN least(o.day_end, o.settle_at) ELSE '-infinity' END
     WHERE id = o.id
     RETURNING new.balance_usd < new.low_balance_threshold_usd

@@ -93,6 +93,7 @@ BEGIN
         WHERE organization_id = o.id AND bucket_start = o.day_start AND bucket_end > p.changed_at;
         p.day_start := p.changed_at;
         p.day_end := billing.day_start((p.changed_at AT TIME ZONE p.timezone)::date + 1, p.timezone);
+        PERFORM billing.recount_budgets(p);
     END IF;
     IF NOT billing.claim_external_id(o.id, o.external_id, p.external_id) THEN
         RETURN billing.outcome('external_id_exists');

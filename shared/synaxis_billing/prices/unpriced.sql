@@ -110,6 +110,7 @@ BEGIN
         t := billing.charge_of(o, u);
         PERFORM billing.store_transaction(o, t, billing.own_key('unpriced', n.id), u.fingerprint);
         PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, true);
+        PERFORM billing.count_transaction(o, t, true);
         -- The charge has the personal fields now.
         UPDATE billing.unpriced_usage SET transaction_id = t.id, request.description = NULL,
             request.initiated_by = NULL, request.end_user = NULL, request.metadata = NULL

@@ -40,6 +40,8 @@ type WebhookEventType = Literal[
     "grant.created",
     "grant.expiring",
     "grant.expired",
+    "budget.alert",
+    "budget.exceeded",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]

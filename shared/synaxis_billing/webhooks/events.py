@@ -4,6 +4,7 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
+from synaxis_billing.budgets.budgets import BudgetMode, BudgetSubject, BudgetWindow
 from synaxis_billing.fields import Answer, Money, Time
 
 
@@ -118,6 +119,42 @@ class ExhaustedBalanceData(Answer):
     """Credit in US dollars that the request needed."""
 
 
+class BudgetData(Answer):
+    """A budget, and what it contained. It names no person; get the budget for its subject."""
+
+    organization_id: UUID
+    budget_id: UUID
+    """Id of the budget."""
+    subject: BudgetSubject
+    """What the budget is of."""
+    window: BudgetWindow
+    """How long it counts."""
+    mode: BudgetMode
+    """Whether it refuses what exceeds it, or only alerts."""
+    limit_usd: Money
+    """The most that may be spent and held: the limit, or the burst of a rate."""
+    spent_usd: Money
+    """What was spent in the window."""
+    held_usd: Money
+    """What open holds reserved."""
+    resets_at: Time | None
+    """The time at which nothing counts as spent any more; null if there is none."""
+
+
+class BudgetAlertData(BudgetData):
+    """A budget of which a percentage was spent."""
+
+    percent: int
+    """The percentage of the limit."""
+
+
+class BudgetExceededData(BudgetData):
+    """A budget that refused a request."""
+
+    required_usd: Money
+    """What the request needed."""
+
+
 class InvoiceIssued(WebhookBody):
     """An invoice was issued and has its number. A statement, and the invoice of a top-up, is paid
     then."""
@@ -189,6 +226,20 @@ class GrantExpired(WebhookBody):
     data: ExpiredGrantData
 
 
+class BudgetAlert(WebhookBody):
+    """A budget has spent a percentage of its limit; sent once per percentage and window."""
+
+    type: Literal["budget.alert"]
+    data: BudgetAlertData
+
+
+class BudgetExceeded(WebhookBody):
+    """A budget refused a charge or a hold; sent for the first refusal of a window."""
+
+    type: Literal["budget.exceeded"]
+    data: BudgetExceededData
+
+
 BODIES: dict[str, type[WebhookBody]] = {
     "invoice.issued": InvoiceIssued,
     "invoice.paid": InvoicePaid,
@@ -200,4 +251,6 @@ BODIES: dict[str, type[WebhookBody]] = {
     "grant.created": GrantCreated,
     "grant.expiring": GrantExpiring,
     "grant.expired": GrantExpired,
+    "budget.alert": BudgetAlert,
+    "budget.exceeded": BudgetExceeded,
 }

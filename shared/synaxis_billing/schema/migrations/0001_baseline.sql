@@ -56,6 +56,8 @@ CREATE TABLE billing.organizations (
     settle_at timestamptz NOT NULL DEFAULT 'infinity',
     -- Until then a charge needs nothing but the credit: no new day, no settlement, no other rule.
     fast_until timestamptz NOT NULL DEFAULT '-infinity',
+    -- Whether it has budgets.
+    budgeted boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT billing.now()
 ) WITH (fillfactor = 50);
 CREATE INDEX organizations_due ON billing.organizations (settle_at) WHERE settle_at < 'infinity';
@@ -182,6 +184,8 @@ CREATE TABLE billing.holds (
     -- As the hold was made, when it was changed after that.
     first_amount_usd numeric(18, 8),
     first_expires_at timestamptz,
+    -- The budgets that count it while it is open.
+    budget_ids uuid[],
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     CONSTRAINT captured_by_charge CHECK (
@@ -388,6 +392,45 @@ CREATE TABLE billing.spend_rollups (
     requests bigint NOT NULL,
     PRIMARY KEY (organization_id, bucket_start, dimensions)
 ) WITH (fillfactor = 70);
+
+-- Budgets
+
+CREATE TYPE billing.budget_window AS ENUM ('day', 'week', 'month', 'lifetime', 'rate');
+
+-- A hard budget refuses, a soft one alerts.
+CREATE TYPE billing.budget_mode AS ENUM ('hard', 'soft');
+
+-- How much a subject may spend in a window, and what it has spent and holds.
+CREATE TABLE billing.budgets (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
+    -- 'organization', or the kind and the id: 'team team-7'.
+    subject text NOT NULL,
+    window_length billing.budget_window NOT NULL,
+    mode billing.budget_mode NOT NULL,
+    -- Of a rate: how much it forgets in an hour.
+    limit_usd numeric(18, 8) NOT NULL,
+    -- Of a rate alone: it refuses what is above.
+    burst_usd numeric(18, 8),
+    -- Ascending; the next one to alert of in this window, NULL when there is none left.
+    alert_percents int[] NOT NULL,
+    next_percent int,
+    -- Whether this window's first refusal was told.
+    exceeded boolean NOT NULL DEFAULT false,
+    window_start timestamptz NOT NULL,
+    window_end timestamptz NOT NULL,
+    spent_usd numeric(28, 8) NOT NULL,
+    -- Counts expired holds until a statement that needs the room clears them.
+    held_usd numeric(28, 8) NOT NULL,
+    -- How far an explicit rule has let what is spent and held rise, where that is above the limit.
+    ceiling_usd numeric(28, 8) NOT NULL,
+    -- When spent_usd was as it is; the level of a rate falls from there.
+    counted_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, subject, window_length, mode)
+) WITH (fillfactor = 50);
+CREATE INDEX budgets_newest ON billing.budgets (organization_id, created_at);
 
 -- Personal data
 
@@ -786,6 +829,7 @@ ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
