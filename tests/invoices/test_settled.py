@@ -15,10 +15,19 @@ from synaxis_billing.invoices.documents.conversion import of_invoice
 from synaxis_billing.invoices.documents.table import csv
 from synaxis_billing.invoices.invoices import Invoice, Issuer, Party
 from synaxis_billing.ledger import credit as ledger_credit
-from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.organizations import balance
 from tests.conftest import Database
-from tests.support.billing import DAY, ISSUER, cancel, credit, draft, issue, pay, rates
+from tests.support.billing import (
+    DAY,
+    ISSUER,
+    cancel,
+    credit,
+    draft,
+    invoice_topup,
+    issue,
+    pay,
+    rates,
+)
 from tests.support.clock import move_clock
 from tests.support.steps import (
     NO_CACHE,
@@ -48,13 +57,6 @@ def settled(invoice: Invoice) -> dict[str, Decimal]:
 
 def balance_of(db: psycopg.Connection, organization_id: UUID) -> balance.Balance:
     return balance.get_balance(lambda: db, NO_CACHE, PLATFORM, organization_id)
-
-
-def topup_invoice(
-    db: psycopg.Connection, topped_up: Transaction, issuer: Issuer = ISSUER
-) -> Invoice:
-    ids = (topped_up.organization_id, topped_up.id)
-    return topups.invoice_topup(db, PLATFORM, *ids, rates(), issuer)
 
 
 def test_what_was_bought_before_is_not_asked_for_again(database: Database) -> None:
@@ -174,7 +176,7 @@ def test_tax_is_on_the_sale_of_credit_or_on_usage_and_never_on_both(database: Da
         bought = top_up(db, acme, "100")
         grant(db, acme, "10")
         charge(db, acme, "30")
-        sale, used = topup_invoice(db, bought), statement(db, acme)
+        sale, used = invoice_topup(db, bought), statement(db, acme)
     assert (sale.kind, sale.status, sale.transaction_id) == ("topup", "paid", bought.id)
     assert (sale.subtotal_usd, sale.tax_usd, sale.paid_at) == (
         Decimal(100),
@@ -197,7 +199,7 @@ def test_a_top_up_in_another_currency_is_invoiced_as_it_was_paid(database: Datab
             {"amount_usd": "100", "paid": {"amount": "500.01", "currency": "BRL"}}
         )
         bought, _ = ledger_credit.top_up(db, PLATFORM, acme, new_key(), request, real)
-        sale = topup_invoice(db, bought)
+        sale = invoice_topup(db, bought)
     assert (sale.billing_currency, sale.subtotal_billing_currency) == ("BRL", Decimal("500.01"))
     assert sale.exchange_rate == real.rate
     assert sale.subtotal_usd == Decimal("92.04608840")
@@ -212,7 +214,7 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
 
     def ask() -> None:
         with database.connect() as db:
-            found.append(topup_invoice(db, bought))
+            found.append(invoice_topup(db, bought))
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
@@ -223,7 +225,7 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     with database.connect() as db:
         assert list(topups.claim_topups(lambda: db)) == []
         with pytest.raises(Conflict, match="is not a top-up"):
-            topup_invoice(db, spent)
+            invoice_topup(db, spent)
     assert database.audit().whole
 
 
@@ -400,7 +402,7 @@ def test_a_statement_is_cancelled_without_a_credit_note(database: Database) -> N
             credit(db, found)
         assert cancel(db, found).status == "cancelled"
         with pytest.raises(Conflict, match="only a credit note"):
-            cancel(db, topup_invoice(db, top_up(db, acme, "5")))
+            cancel(db, invoice_topup(db, top_up(db, acme, "5")))
 
 
 def test_a_top_up_races_the_issue_of_an_invoice(database: Database) -> None:

@@ -64,9 +64,9 @@ BEGIN
         virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
         price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, t.drawn, u.description,
-        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
-        u.provider, u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier,
-        t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
+        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider,
+        u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, t.day_start, v_salt,
+        v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN billing.created_charge(v_id, t.before, t.after, t.drawn, t.version, t.hash, t.changed_at,
         CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
 END $$;
