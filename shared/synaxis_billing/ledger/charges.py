@@ -83,7 +83,7 @@ class BatchAnswer(Answer):
 
 
 # A transaction of a charge that names nothing.
-_UNNAMED = dict.fromkeys(Transaction.model_fields)
+_EMPTY = dict.fromkeys(Transaction.model_fields)
 _BATCH_ITEM = TypeAdapter(BatchItem)
 
 
@@ -108,7 +108,7 @@ def charge(
         )
     # A new charge's answer leaves out what is known here.
     known = {
-        **_UNNAMED,
+        **_EMPTY,
         **arguments,
         "organization_id": organization_id,
         "transaction_type": "charge",
