@@ -92,8 +92,8 @@ def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
             )
             for clients in (1, 4)
         ),
-        _turns_row("the same, batches of 100", hot, "batches of 100", "charges", 8.0),
-        _turns_row("the same, batches of 1000", hot, "batches of 1000", "charges"),
+        *_peer_rows(f"{busy}, batches of 100", hot, "batches of 100", "charges", 8.0),
+        *_peer_rows(f"{busy}, batches of 1000", hot, "batches of 1000", "charges"),
         _fleet_row(stand),
         *_wal_rows(stand, grown),
     ]
