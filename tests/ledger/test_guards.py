@@ -201,7 +201,10 @@ TAMPERING = {
     "a transaction has one key": "DELETE FROM idempotency",
     "the application cannot rewrite the ledger": "GRANT UPDATE ON organizations TO synaxis_app",
     "a tenant sees its own rows alone": "ALTER TABLE holds DISABLE ROW LEVEL SECURITY",
-    "an invoice is its lines": "UPDATE invoices SET line_items = '[]' WHERE kind = 'usage'",
+    "an invoice is its lines": (
+        "UPDATE invoices SET subtotal_usd = 9, total_amount_usd = 9, settled_usd = 9"
+        " WHERE kind = 'usage'"
+    ),
     "what an unpaid invoice asks for is its debt": (
         "UPDATE allocations SET grant_id = NULL, covered_at = NULL, refund_id = NULL,"
         " restored_to = NULL, invoice_id = (SELECT id FROM invoices WHERE kind = 'usage')"

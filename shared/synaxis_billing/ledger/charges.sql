@@ -21,9 +21,7 @@ DECLARE
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
     t record;
 BEGIN
-    IF u.usage IS NOT NULL THEN
-        u := billing.price_request(p_organization_id, u);
-    END IF;
+    u := CASE WHEN u.usage IS NULL THEN u ELSE billing.price_request(p_organization_id, u) END;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd, version = o.version + 1,
         floor_usd = 0, changed_at = billing.next_instant(o.changed_at, v_now),
