@@ -201,7 +201,7 @@ def _wal_rows(stand: rates.Stand, grown: bool) -> list[Row]:
 
 
 def _grant_rows(stand: rates.Stand) -> list[Row]:
-    found = granting.charges(stand.app_url, stand.seconds)
+    found = granting.charges(stand.app_url, stand.rounds)
     rows = []
     for count in granting.COUNTS[1:]:
         ratio = found[count] / found[0]

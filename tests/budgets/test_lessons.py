@@ -15,10 +15,10 @@ from synaxis_billing.ledger.charges import Charged, Refused
 from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
 from synaxis_billing.prices.unpriced import charge_unpriced
 from tests.conftest import Database
-from tests.ledger.test_races import at_once, of_type
 from tests.prices.test_book import add, rate
 from tests.support import steps
 from tests.support.clock import move_clock, set_clock_to, set_clock_to_noon
+from tests.support.racing import at_once, of_type
 
 DAY = timedelta(days=1)
 
