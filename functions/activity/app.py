@@ -128,9 +128,31 @@ def get_spending(
     """Sum the spend of an organization.
 
     Exact sums of a period by any mix of dimensions; without a period, of the current month in the
-    time zone of the organization. An answer has at most 10,000 groups.
+    time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of the
+    platform gets the cost and the margin too.
     """
     by = spending.parse_group_by(group_by)
     return Reply(
         spending.get_spending(connection, cache(), caller, organization_id, start, end, by)
     )
+
+
+@api.endpoint("GET /v1/spending", "billing:read")
+def get_platform_spending(
+    caller: Caller,
+    start: From = None,
+    end: To = None,
+    group_by: Annotated[
+        spending.PlatformGroupBy | None,
+        Query(),
+        Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
+    ] = None,
+) -> Reply[spending.PlatformSpending]:
+    """Sum the spend of all organizations.
+
+    Needs `billing:platform` too. Exact sums of a period by any mix of dimensions, days and months
+    being those of each organization; without a period, of the current month in UTC. An answer has
+    at most 10,000 groups and 6 MB.
+    """
+    by = spending.parse_group_by(group_by, spending.PLATFORM_DIMENSIONS)
+    return Reply(spending.get_platform_spending(connection(), caller, start, end, by))

@@ -159,6 +159,14 @@ OPERATIONS = {
             "total": story.SPEND,
         }
     ),
+    "getPlatformSpending": Example(
+        {
+            "from": "2026-02-01T00:00:00Z",
+            "to": "2026-03-01T00:00:00Z",
+            "items": [{"organization_id": story.ORGANIZATION_ID, **story.SPEND}],
+            "total": story.SPEND,
+        }
+    ),
     "createPrice": Example(
         story.PRICE,
         {

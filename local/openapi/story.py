@@ -347,7 +347,16 @@ FAMILY = {
     "stale": 0,
     "unreachable": 0,
 }
-SPEND = {"amount_usd": "12.50", "tokens": 941000, "requests": 512}
+SPEND = {
+    "amount_usd": "12.50",
+    "tokens": 941000,
+    "requests": 512,
+    "input_tokens": 702000,
+    "cached_tokens": 96000,
+    "output_tokens": 143000,
+    "cost_usd": "11.25",
+    "margin_usd": "1.25",
+}
 INVOICE_DATA = {
     "organization_id": ORGANIZATION_ID,
     "invoice_id": INVOICE_ID,

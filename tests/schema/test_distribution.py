@@ -30,6 +30,7 @@ OF_ALL = {
     "organizations_page",
     "pending_invalidations",
     "plan_month_end",
+    "platform_spending",
     "create_organization",
     "create_price",
     "import_prices",

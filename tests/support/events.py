@@ -45,6 +45,7 @@ STATUSES = {
     "list_transactions": 200,
     "list_spend_logs": 200,
     "spending": 200,
+    "platform_spending": 200,
     "personal_data": 200,
     "erase_personal_data": 201,
     "draft_invoice": 201,

@@ -42,8 +42,12 @@ CREATE TYPE billing.rating AS (
 	service_tier text,
 	price_multiplier numeric,
 	tokens bigint,
+	input_tokens bigint,
+	cached_tokens bigint,
+	output_tokens bigint,
 	lines billing.rating_line[],
-	amount_usd numeric
+	amount_usd numeric,
+	cost_usd numeric
 );
 
 CREATE TYPE billing.result_type AS ENUM (
@@ -84,7 +88,11 @@ CREATE TYPE billing.usage_request AS (
 	usage jsonb,
 	service_tier text,
 	price_id uuid,
-	price_multiplier numeric(18,8)
+	price_multiplier numeric(18,8),
+	cost_usd numeric(18,8),
+	input_tokens bigint,
+	cached_tokens bigint,
+	output_tokens bigint
 );
 
 CREATE TABLE billing.credit_transactions (
@@ -113,6 +121,7 @@ CREATE TABLE billing.credit_transactions (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea NOT NULL,
@@ -309,6 +318,7 @@ CREATE TABLE billing.logged_spend (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL
 )
@@ -333,6 +343,7 @@ CREATE VIEW billing.spend_logs WITH (security_invoker='true') AS
     credit_transactions.service_tier,
     credit_transactions.price_id,
     credit_transactions.price_multiplier,
+    credit_transactions.cost_usd,
     credit_transactions.bucket_start,
     credit_transactions.created_at
    FROM billing.credit_transactions
@@ -356,6 +367,7 @@ UNION ALL
     logged_spend.service_tier,
     logged_spend.price_id,
     logged_spend.price_multiplier,
+    logged_spend.cost_usd,
     logged_spend.bucket_start,
     logged_spend.created_at
    FROM billing.logged_spend;
@@ -471,6 +483,7 @@ CREATE TABLE billing.credit_transactions_default (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
@@ -527,6 +540,7 @@ CREATE TABLE billing.logged_spend_default (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone CONSTRAINT logged_spend_bucket_start_not_null NOT NULL,
     created_at timestamp with time zone CONSTRAINT logged_spend_created_at_not_null NOT NULL
 );
@@ -610,7 +624,12 @@ CREATE TABLE billing.spend_rollups (
     charged boolean NOT NULL,
     amount_usd numeric(28,8) NOT NULL,
     tokens bigint NOT NULL,
-    requests bigint NOT NULL
+    requests bigint NOT NULL,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    cached_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric(28,8) DEFAULT 0 NOT NULL,
+    margin_usd numeric(28,8) DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -1126,7 +1145,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.add_to_rollup(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, u billing.usage_request, p_charged boolean)
 --     RETURNS void, for synaxis_ledger
--- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_day_ends timestamp with time zone[])
+-- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_usages billing.usage_request[], p_day_ends timestamp with time zone[])
 --     RETURNS void, for synaxis_ledger
 -- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
 --     RETURNS timestamp with time zone, for synaxis_ledger
@@ -1338,6 +1357,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1411,7 +1432,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
---     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
+--     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.spend_log_json(s billing.spend_logs)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
@@ -1430,10 +1451,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])
 --     RETURNS void, for synaxis_ledger
+-- billing.sum_spend(p_organization_ids uuid[], p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
 --     RETURNS integer, for synaxis_app, synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.token_kind(p_bucket text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.tokens_of(p_usage jsonb, p_kind text)
+--     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.transaction(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
