@@ -70,7 +70,7 @@ def test_a_customers_month(api: Client, product: tuple[str, Database]) -> None:
 
     spent = api.get(f"{organization}/spending", group_by="model").json()
     # Nothing is known but the amounts and the tokens that the requests gave.
-    unknown = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}
+    unknown: dict[str, Any] = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}
     unknown |= {"cost_usd": "0.00", "margin_usd": "0.00"}
     assert spent["items"] == [
         {"model": "gpt-4o", "amount_usd": "5.25", "tokens": 418, "requests": 2, **unknown},

@@ -48,8 +48,7 @@ BEGIN
         tokens = r.tokens + coalesce(u.tokens, 0), input_tokens = r.input_tokens + coalesce(u.input_tokens, 0),
         cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0),
         output_tokens = r.output_tokens + coalesce(u.output_tokens, 0),
-        cost_usd = r.cost_usd + coalesce(u.cost_usd, 0),
-        margin_usd = r.margin_usd + coalesce(u.amount_usd - u.cost_usd, 0)
+        cost_usd = r.cost_usd + coalesce(u.cost_usd, 0), margin_usd = r.margin_usd + coalesce(u.amount_usd - u.cost_usd, 0)
     WHERE organization_id = p_organization_id AND bucket_start = t.day_start AND dimensions =
         billing.dimensions(u.model, u.provider, u.team_id, u.virtual_key_id, u.region, true);
     IF NOT FOUND THEN
@@ -67,8 +66,7 @@ BEGIN
         u.cost_usd, t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
         '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at),
-        CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END, '}}')::json;
+        '", "created_at": ', to_json(t.changed_at), CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END, '}}')::json;
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
