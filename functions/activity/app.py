@@ -14,7 +14,7 @@ from synaxis_billing.edge.http.parameters import Cursor, From, Limit, Query, To
 from synaxis_billing.fields import Name
 from synaxis_billing.ledger import holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.usage import spend_logs, spending
+from synaxis_billing.usage import forecasts, spend_logs, spending
 from synaxis_billing.usage.dimensions import UsageFilter
 
 handler = api = Api()
@@ -135,6 +135,22 @@ def get_spending(
     return Reply(
         spending.get_spending(connection, cache(), caller, organization_id, start, end, by)
     )
+
+
+@api.endpoint(f"GET {ORGANIZATION}/forecast", "billing:read")
+def get_forecast(
+    caller: Caller,
+    organization_id: UUID,
+    days: Annotated[
+        forecasts.Days, Query(), Field(description="Number of days to forecast, today included.")
+    ] = forecasts.DEFAULT_DAYS,
+) -> Reply[forecasts.SpendForecast]:
+    """Forecast the spend of an organization.
+
+    What is expected to be charged by day, with bounds between which four of five are, and when that
+    exceeds the credit that is available now. It is made once per day, in the night.
+    """
+    return Reply(forecasts.get_forecast(connection(), caller, organization_id, days))
 
 
 @api.endpoint("GET /v1/spending", "billing:read")

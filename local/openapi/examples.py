@@ -159,6 +159,7 @@ OPERATIONS = {
             "total": story.SPEND,
         }
     ),
+    "getForecast": Example(story.FORECAST),
     "getPlatformSpending": Example(
         {
             "from": "2026-02-01T00:00:00Z",
@@ -358,4 +359,10 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,
+    "balance.runs_out": {
+        "organization_id": story.ORGANIZATION_ID,
+        **story.RUNS_OUT,
+        "available_usd": "99.96",
+        "runs_out_alert_days": 14,
+    },
 }

@@ -29,6 +29,7 @@ OF_ALL = {
     "month_end",
     "organizations_page",
     "pending_invalidations",
+    "plan_forecasts",
     "plan_month_end",
     "platform_spending",
     "create_organization",

@@ -57,7 +57,7 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 -- The application reads.
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
     billing.credit_transactions, billing.holds, billing.spend_logs, billing.logged_spend,
-    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.credit_notes,
+    billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.credit_notes,
     billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
@@ -68,7 +68,7 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
     billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
-    billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
+    billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
@@ -101,7 +101,7 @@ BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
         FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
-            'idempotency', 'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
+            'idempotency', 'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups', 'forecasts',
             'erasures', 'invoices', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
             'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
         CROSS JOIN LATERAL (

@@ -141,6 +141,7 @@ CREATE TABLE billing.organizations (
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
     low_balance_threshold_usd numeric(18,8),
+    runs_out_alert_days integer,
     tax jsonb,
     address text,
     locale text DEFAULT 'en'::text NOT NULL,
@@ -158,7 +159,8 @@ CREATE TABLE billing.organizations (
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
-    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric))
+    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric)),
+    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90)))
 )
 WITH (fillfactor='50');
 
@@ -510,6 +512,20 @@ CREATE TABLE billing.external_ids (
     organization_id uuid NOT NULL
 );
 
+CREATE TABLE billing.forecasts (
+    organization_id uuid NOT NULL,
+    first_day date NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    history_days integer NOT NULL,
+    daily jsonb NOT NULL,
+    totals jsonb NOT NULL,
+    naive_error_usd numeric(18,8) NOT NULL,
+    miss_rates numeric[] NOT NULL,
+    scaled_errors numeric[] NOT NULL,
+    covered boolean[] NOT NULL,
+    is_near boolean NOT NULL
+);
+
 CREATE TABLE billing.invalidations (
     tenant uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -683,6 +699,9 @@ ALTER TABLE ONLY billing.exchange_rates
 
 ALTER TABLE ONLY billing.external_ids
     ADD CONSTRAINT external_ids_pkey PRIMARY KEY (external_id);
+
+ALTER TABLE ONLY billing.forecasts
+    ADD CONSTRAINT forecasts_pkey PRIMARY KEY (organization_id);
 
 ALTER TABLE ONLY billing.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (organization_id, id);
@@ -864,6 +883,9 @@ ALTER TABLE ONLY billing.credit_notes
 ALTER TABLE ONLY billing.erasures
     ADD CONSTRAINT erasures_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.forecasts
+    ADD CONSTRAINT forecasts_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.holds
     ADD CONSTRAINT holds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -942,6 +964,8 @@ ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
@@ -983,6 +1007,8 @@ CREATE POLICY tenant ON billing.credited_payments TO synaxis_ledger, synaxis_app
 CREATE POLICY tenant ON billing.erasures TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.external_ids TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.forecasts TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1119,6 +1145,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.external_ids TO synaxis_app;
 GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.forecasts TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.forecasts TO synaxis_ledger;
+
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.month_end_items TO synaxis_app;
@@ -1231,6 +1260,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
+-- billing.daily_spend(o billing.organizations, p_today date, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
@@ -1261,6 +1292,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
@@ -1355,6 +1388,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
+-- billing.plan_forecasts(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
@@ -1440,6 +1475,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.store_forecast(p_tenant text, p_organization_id uuid, p_forecast jsonb, p_runs_out jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_invoice(i billing.invoices, o billing.organizations)
 --     RETURNS void, for synaxis_ledger

@@ -36,6 +36,7 @@ type WebhookEventType = Literal[
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",
+    "balance.runs_out",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]

@@ -25,6 +25,8 @@ CREATE TABLE billing.organizations (
     timezone text NOT NULL DEFAULT 'UTC',
     region text,
     low_balance_threshold_usd numeric(18, 8),
+    -- How near a run-out must be for an event.
+    runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
     tax jsonb,
     address text,
     -- BCP 47: the language and format of documents.
@@ -285,6 +287,26 @@ CREATE TABLE billing.spend_rollups (
     margin_usd numeric(28, 8) NOT NULL DEFAULT 0,
     PRIMARY KEY (organization_id, bucket_start, dimensions)
 ) WITH (fillfactor = 70);
+
+-- The newest forecast of each organization, and how its forecasts of one day came true.
+CREATE TABLE billing.forecasts (
+    organization_id uuid PRIMARY KEY REFERENCES billing.organizations,
+    first_day date NOT NULL,
+    made_at timestamptz NOT NULL,
+    history_days int NOT NULL,
+    -- Of each day, and of the days up to it: expected, lower and upper bound in US dollars, as text.
+    daily jsonb NOT NULL,
+    totals jsonb NOT NULL,
+    -- The error that the same weekday of the week before has as a forecast.
+    naive_error_usd numeric(18, 8) NOT NULL,
+    -- The rates of misses that its bands aimed at (forecast.py).
+    miss_rates numeric[] NOT NULL,
+    -- Of the newest days that are over: the error as a multiple of the naive one, and whether it was in its band.
+    scaled_errors numeric[] NOT NULL,
+    covered boolean[] NOT NULL,
+    -- Whether the run-out is near; the event is sent when it becomes so.
+    is_near boolean NOT NULL
+);
 
 -- Personal data
 
@@ -623,6 +645,7 @@ ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;

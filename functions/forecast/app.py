@@ -1,0 +1,25 @@
+"""Forecasts each organization's spend once per local day: hourly, those whose day has begun."""
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from synaxis_billing.edge.database import connection
+from synaxis_billing.edge.invocation import logger, metrics, task
+from synaxis_billing.usage.forecasts import make_forecasts
+
+# A forecast takes milliseconds; the invocation ends well before its time.
+RESERVE_MILLISECONDS = 30_000
+
+
+@task
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Return how many forecasts were made, and how many could not be. The next run makes the
+    rest."""
+    made, failed = make_forecasts(
+        connection(), lambda: context.get_remaining_time_in_millis() > RESERVE_MILLISECONDS
+    )
+    logger.info("forecast", made=made, failed=failed)
+    metrics.add_metric("ForecastsFailed", MetricUnit.Count, failed)
+    return {"made": made, "failed": failed}
