@@ -519,7 +519,7 @@ CREATE TABLE billing.forecasts (
     history_days integer NOT NULL,
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
-    naive_error_usd numeric(18,8) NOT NULL,
+    naive_error_usd numeric(28,8) NOT NULL,
     miss_rates numeric[] NOT NULL,
     scaled_errors numeric[] NOT NULL,
     covered boolean[] NOT NULL,

@@ -298,7 +298,7 @@ CREATE TABLE billing.forecasts (
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
     -- The error that the same weekday of the week before has as a forecast.
-    naive_error_usd numeric(18, 8) NOT NULL,
+    naive_error_usd numeric(28, 8) NOT NULL,
     -- The rates of misses that its bands aimed at (forecast.py).
     miss_rates numeric[] NOT NULL,
     -- Of the newest days that are over: the error as a multiple of the naive one, and whether it was in its band.
