@@ -1,16 +1,66 @@
 -- The spending reports: spend of a period by any mix of dimensions, of an organization or of all of them.
 
--- Spend of organizations in the half-open period by any mix of dimensions, days and months being each
--- organization's local ones. More groups than p_limit are only counted.
+-- Spend of all organizations in the half-open period, as billing.spend_between() has it of one. Local days are
+-- told, and buckets cut at them, only when they are asked for.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.platform_spend(p_start timestamptz, p_end timestamptz, p_days boolean)
+RETURNS TABLE (
+    organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text,
+    region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint,
+    cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric
+) LANGUAGE sql STABLE AS $$
+    SELECT o.id, CASE WHEN p_days THEN (r.bucket_start AT TIME ZONE o.timezone)::date END, r.model,
+        r.provider, r.team_id, r.virtual_key_id, r.region, r.charged, r.amount_usd::numeric, r.tokens,
+        r.requests, r.input_tokens, r.cached_tokens, r.output_tokens, r.cost_usd::numeric,
+        r.margin_usd::numeric
+    FROM billing.organizations AS o
+    JOIN billing.spend_rollups AS r ON r.organization_id = o.id AND r.bucket_start >= p_start
+        AND r.bucket_start < p_end
+    WHERE r.bucket_end <= p_end AND NOT (p_days AND billing.spans_days(r.bucket_start, r.bucket_end, o.timezone))
+    UNION ALL
+    SELECT cut.id, (s.created_at AT TIME ZONE cut.timezone)::date, s.model, s.provider, s.team_id,
+        s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, coalesce(s.tokens, 0), 1,
+        billing.tokens_of(s.usage, 'input'), billing.tokens_of(s.usage, 'cached'),
+        billing.tokens_of(s.usage, 'output'), coalesce(s.cost_usd, 0), coalesce(s.amount_usd - s.cost_usd, 0)
+    FROM (
+        SELECT DISTINCT o.id, o.timezone, r.bucket_start, r.bucket_end
+        FROM billing.organizations AS o
+        JOIN billing.spend_rollups AS r ON r.organization_id = o.id AND r.bucket_start < p_end
+            -- No bucket is longer than a local day of 25 hours.
+            AND r.bucket_start > p_start - interval '26 hours'
+        WHERE r.bucket_end > p_start AND (r.bucket_start < p_start OR r.bucket_end > p_end
+            OR p_days AND billing.spans_days(r.bucket_start, r.bucket_end, o.timezone))
+    ) AS cut
+    CROSS JOIN LATERAL (
+        SELECT * FROM billing.spend_logs
+        WHERE organization_id = cut.id AND bucket_start = cut.bucket_start
+            AND created_at >= greatest(cut.bucket_start, p_start)
+            AND created_at < least(cut.bucket_end, p_end)
+    ) AS s
+$$;
+
+-- Whether a bucket of an earlier time zone lies in two days of another.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.spans_days(p_start timestamptz, p_end timestamptz, p_timezone text)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT (p_start AT TIME ZONE p_timezone)::date
+        < ((p_end - interval '1 microsecond') AT TIME ZONE p_timezone)::date
+$$;
+
+-- Spend of an organization, or of all (NULL), in the half-open period by any mix of dimensions, days and months
+-- being each organization's local ones. More groups than p_limit are only counted.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.sum_spend(
-    p_organization_ids uuid[], p_start timestamptz, p_end timestamptz, p_group_by text[], p_limit int
+    p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_group_by text[], p_limit int
 ) RETURNS json LANGUAGE sql STABLE AS $$
     WITH spend AS (
         SELECT o.id AS organization_id, s.*
         FROM billing.organizations AS o
         CROSS JOIN LATERAL billing.spend_between(o.id, o.timezone, p_start, p_end) AS s
-        WHERE o.id = ANY (p_organization_ids)
+        WHERE o.id = p_organization_id
+        UNION ALL
+        SELECT * FROM billing.platform_spend(p_start, p_end, p_group_by && ARRAY['day', 'month'])
+        WHERE p_organization_id IS NULL
     ), groups AS (
         SELECT
             CASE WHEN 'day' = ANY (p_group_by) THEN to_char(local_day, 'YYYY-MM-DD') END AS day,
@@ -90,7 +140,7 @@ BEGIN
         'to', v_end,
         'timezone', o.timezone,
         'version', billing.version_of(o.changed_at),
-        'sums', billing.sum_spend(ARRAY[o.id], v_start, v_end, p_group_by, p_limit)));
+        'sums', billing.sum_spend(o.id, v_start, v_end, p_group_by, p_limit)));
 END $$;
 
 -- Spend of all organizations; without a period, of the current month in UTC.
@@ -110,6 +160,5 @@ BEGIN
     RETURN billing.outcome('found', json_build_object(
         'from', v_start,
         'to', v_end,
-        'sums', billing.sum_spend(
-            ARRAY(SELECT id FROM billing.organizations), v_start, v_end, p_group_by, p_limit)));
+        'sums', billing.sum_spend(NULL, v_start, v_end, p_group_by, p_limit)));
 END $$;
