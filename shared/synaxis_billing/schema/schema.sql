@@ -1392,6 +1392,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
+--     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
@@ -1462,6 +1464,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)
 --     RETURNS json, for synaxis_ledger
+-- billing.spans_days(p_start timestamp with time zone, p_end timestamp with time zone, p_timezone text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
@@ -1488,7 +1492,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])
 --     RETURNS void, for synaxis_ledger
--- billing.sum_spend(p_organization_ids uuid[], p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger

@@ -7,9 +7,9 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         SELECT s.organization_id, s.bucket_start, s.model, s.provider, s.team_id, s.virtual_key_id,
             s.region, s.transaction_id IS NOT NULL AS charged, sum(s.amount_usd)::numeric(28, 8) AS amount_usd,
             sum(coalesce(s.tokens, 0))::bigint AS tokens, count(*) AS requests,
-            sum(billing.tokens_of(s.usage, 'input'))::bigint AS input_tokens,
-            sum(billing.tokens_of(s.usage, 'cached'))::bigint AS cached_tokens,
-            sum(billing.tokens_of(s.usage, 'output'))::bigint AS output_tokens,
+            coalesce(sum(billing.tokens_of(s.usage, 'input')), 0)::bigint AS input_tokens,
+            coalesce(sum(billing.tokens_of(s.usage, 'cached')), 0)::bigint AS cached_tokens,
+            coalesce(sum(billing.tokens_of(s.usage, 'output')), 0)::bigint AS output_tokens,
             sum(coalesce(s.cost_usd, 0))::numeric(28, 8) AS cost_usd,
             sum(coalesce(s.amount_usd - s.cost_usd, 0))::numeric(28, 8) AS margin_usd
         FROM billing.spend_logs AS s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8

@@ -9,10 +9,10 @@ CREATE OR REPLACE FUNCTION billing.dimensions(
         p_model, p_provider, p_team_id, p_virtual_key_id, p_region, p_charged)::text, 'UTF8'))
 $$;
 
--- The tokens of usage by bucket that count as input, as cached or as output.
+-- The tokens of usage by bucket that count as input, as cached or as output; NULL of none.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.tokens_of(p_usage jsonb, p_kind text) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $$
+LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT coalesce(sum(value::bigint), 0)::bigint FROM jsonb_each_text(p_usage)
     WHERE billing.token_kind(key) = p_kind
 $$;
@@ -122,8 +122,8 @@ BEGIN
         RETURN QUERY
         SELECT (s.created_at AT TIME ZONE p_timezone)::date, s.model, s.provider, s.team_id,
             s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, coalesce(s.tokens, 0),
-            1::bigint, billing.tokens_of(s.usage, 'input'), billing.tokens_of(s.usage, 'cached'),
-            billing.tokens_of(s.usage, 'output'), coalesce(s.cost_usd, 0),
+            1::bigint, coalesce(billing.tokens_of(s.usage, 'input'), 0),
+            coalesce(billing.tokens_of(s.usage, 'cached'), 0), coalesce(billing.tokens_of(s.usage, 'output'), 0), coalesce(s.cost_usd, 0),
             coalesce(s.amount_usd - s.cost_usd, 0)
         FROM unnest(v_cut) AS cut CROSS JOIN LATERAL (
             SELECT * FROM billing.spend_logs
