@@ -231,6 +231,8 @@ INVOICE = {
     "period_start": "2026-01-31T23:00:00Z",
     "period_end": "2026-02-28T23:00:00Z",
     "timezone": "Europe/Berlin",
+    "first_day": "2026-02-01",
+    "last_day": "2026-02-28",
     "billing_currency": "EUR",
     "minor_units": 2,
     "exchange_rate": "0.92",
@@ -271,6 +273,7 @@ INVOICE = {
     "locale": "de-DE",
     "payment_terms_days": 30,
     "issued_at": "2026-03-01T13:00:00Z",
+    "issue_date": "2026-03-01",
     "due_date": "2026-03-31",
     "paid_at": None,
     "created_at": "2026-03-01T13:00:00Z",
@@ -281,6 +284,7 @@ DRAFT = {
     "invoice_number": None,
     "status": "draft",
     "issued_at": None,
+    "issue_date": None,
     "due_date": None,
 }
 PAID = {
@@ -294,6 +298,7 @@ NOTE = {
     "organization_id": ORGANIZATION_ID,
     "invoice_id": INVOICE_ID,
     "credit_note_number": "CN-2026-000001",
+    "issue_date": "2026-03-05",
     "reason": "Charged at last month's price",
     "subtotal_usd": "6.25",
     "tax_usd": "1.1875",

@@ -15,7 +15,15 @@ import psutil
 import pytest
 
 from local import servers
-from tests.support.running import PATIENCE_SECONDS, Client, running, start, stop, wait_until_ready
+from tests.support.running import (
+    PATIENCE_SECONDS,
+    Client,
+    running,
+    start,
+    stop,
+    wait_until,
+    wait_until_ready,
+)
 
 CHARGE = {"amount_usd": "1", "description": "chat"}
 
@@ -174,7 +182,7 @@ def test_when_postgresql_goes_the_answer_is_503_and_when_it_is_back_the_key_tell
         during = client.post(f"{organization}/charges", CHARGE, "during")
         assert before.headers["idempotency-replayed"] == "true"
         assert (during.status_code, during.json()["balance_after_usd"]) == (201, "8.00")
-        assert client.get("/health").json()["database"] == "ok"
+        wait_until(lambda: client.get("/health").json()["database"] == "ok")
         stop(process)
     client.close()
 

@@ -1,5 +1,6 @@
 """Credit notes: they reverse an issued invoice, whole or in part."""
 
+from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -35,6 +36,8 @@ class CreditNote(Answer):
     """Id of the invoice that is credited."""
     credit_note_number: str
     """Number, gap-free in its series and year."""
+    issue_date: date
+    """Day of issue, in the time zone of the invoice."""
     reason: str
     """Why the invoice is credited."""
     subtotal_usd: Money

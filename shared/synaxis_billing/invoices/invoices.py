@@ -99,6 +99,10 @@ class Invoice(Answer):
     """End of the period (exclusive)."""
     timezone: str
     """IANA time zone of the organization."""
+    first_day: date
+    """First day of the period, in the time zone of the organization."""
+    last_day: date
+    """Last day of the period (inclusive), in the time zone of the organization."""
     billing_currency: str
     """ISO 4217 code of the billing currency."""
     minor_units: int
@@ -135,6 +139,8 @@ class Invoice(Answer):
     """Days from the issue to the due date."""
     issued_at: Time | None
     """Time of issue; null until then."""
+    issue_date: date | None
+    """Day of issue, in the time zone of the organization; null until then."""
     due_date: date | None
     """Day until which to pay, in the time zone of the organization; null until the issue."""
     paid_at: Time | None
@@ -189,8 +195,8 @@ def issue_invoice(
 ) -> Invoice:
     """Compute a draft for the last time and give it its number. Issuing again changes nothing.
 
-    Raises OrganizationNotFound, InvoiceNotFound, Conflict (cancelled, or the period has not ended),
-    UnsupportedCurrency.
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict (cancelled, the period has not ended, or
+    tax is charged by a seller without name, address or tax id), UnsupportedCurrency.
     """
     at = terms(rates, issuer)
     return _invoice(db, "issue_invoice", caller, organization_id, invoice_id, terms=at)

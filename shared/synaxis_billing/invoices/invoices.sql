@@ -12,6 +12,8 @@ LANGUAGE sql STABLE AS $$
         'period_start', i.period_start,
         'period_end', i.period_end,
         'timezone', i.timezone,
+        'first_day', i.first_day,
+        'last_day', i.last_day,
         'billing_currency', i.billing_currency,
         'minor_units', i.minor_units,
         'exchange_rate', i.exchange_rate::text,
@@ -30,6 +32,7 @@ LANGUAGE sql STABLE AS $$
         'locale', i.locale,
         'payment_terms_days', i.payment_terms_days,
         'issued_at', i.issued_at,
+        'issue_date', i.issue_date,
         'due_date', i.due_date,
         'paid_at', i.paid_at,
         'created_at', i.created_at,
@@ -105,6 +108,8 @@ DECLARE
     v_tax_rate numeric := billing.tax_rate(o.tax);
 BEGIN
     i.timezone := o.timezone;
+    i.first_day := i.period_start AT TIME ZONE o.timezone;
+    i.last_day := (i.period_end - interval '1 microsecond') AT TIME ZONE o.timezone;
     i.billing_currency := o.billing_currency;
     i.minor_units := (v_rate ->> 'minor_units')::int;
     i.exchange_rate := (v_rate ->> 'rate')::numeric;
@@ -157,20 +162,21 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.save_organization(o);
     INSERT INTO billing.invoices (
-        id, organization_id, invoice_number, status, period_start, period_end, timezone, billing_currency,
-        minor_units, exchange_rate, rate_source, rate_as_of, line_items, subtotal_usd, tax_usd,
+        id, organization_id, invoice_number, status, period_start, period_end, timezone, first_day,
+        last_day, billing_currency, minor_units, exchange_rate, rate_source, rate_as_of, line_items, subtotal_usd, tax_usd,
         total_amount_usd, subtotal_billing_currency, tax_billing_currency, total_amount_billing_currency,
-        tax, seller, customer, locale, payment_terms_days, issued_at, due_date, paid_at, created_at,
-        updated_at
+        tax, seller, customer, locale, payment_terms_days, issued_at, issue_date, due_date, paid_at,
+        created_at, updated_at
     ) VALUES (
         i.id, i.organization_id, i.invoice_number, i.status, i.period_start, i.period_end, i.timezone,
-        i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source, i.rate_as_of, i.line_items,
+        i.first_day, i.last_day, i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source, i.rate_as_of, i.line_items,
         i.subtotal_usd, i.tax_usd, i.total_amount_usd, i.subtotal_billing_currency,
         i.tax_billing_currency, i.total_amount_billing_currency, i.tax, i.seller, i.customer, i.locale,
-        i.payment_terms_days, i.issued_at, i.due_date, i.paid_at, i.created_at, i.updated_at
+        i.payment_terms_days, i.issued_at, i.issue_date, i.due_date, i.paid_at, i.created_at, i.updated_at
     )
     ON CONFLICT (organization_id, id) DO UPDATE SET
         invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
+        first_day = i.first_day, last_day = i.last_day,
         billing_currency = i.billing_currency, minor_units = i.minor_units,
         exchange_rate = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of,
         line_items = i.line_items, subtotal_usd = i.subtotal_usd, tax_usd = i.tax_usd,
@@ -179,8 +185,8 @@ BEGIN
         tax_billing_currency = i.tax_billing_currency,
         total_amount_billing_currency = i.total_amount_billing_currency,
         tax = i.tax, seller = i.seller, customer = i.customer, locale = i.locale,
-        payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, due_date = i.due_date,
-        paid_at = i.paid_at, updated_at = i.updated_at;
+        payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, issue_date = i.issue_date,
+        due_date = i.due_date, paid_at = i.paid_at, updated_at = i.updated_at;
 END $$;
 
 -- Compute the draft a last time, number it and issue it; a repeated call returns the same invoice. The
@@ -192,6 +198,7 @@ CREATE OR REPLACE FUNCTION billing.issue_invoice(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     i billing.invoices;
+    v_refusal json;
 BEGIN
     SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
     IF NOT FOUND THEN
@@ -205,20 +212,36 @@ BEGIN
     ELSIF o.changed_at < i.period_end THEN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(i.period_end)));
     END IF;
-    i := billing.issued_invoice(i, o, p_terms);
+    i := billing.computed_invoice(i, o, p_terms);
+    v_refusal := billing.seller_is_incomplete(i);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    i := billing.issued_invoice(i, o, p_terms ->> 'series');
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- The draft, computed, numbered and stored as issued.
+-- The refusal to issue an invoice with tax that does not name its seller as tax law asks (EU directive 2006/112,
+-- article 226); NULL when it does.
+CREATE OR REPLACE FUNCTION billing.seller_is_incomplete(i billing.invoices) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT billing.invalid_state(format('The invoice charges tax, but the seller has no %s; set InvoiceSeller.',
+        string_agg(member, ' and no ' ORDER BY place)))
+    FROM unnest(ARRAY['name', 'address', 'tax_id']) WITH ORDINALITY AS needed (member, place)
+    WHERE i.tax_usd > 0 AND coalesce(i.seller ->> member, '') = ''
+    HAVING count(*) > 0
+$$;
+
+-- The computed draft, numbered and stored as issued.
 CREATE OR REPLACE FUNCTION billing.issued_invoice(
-    i billing.invoices, o billing.organizations, p_terms jsonb
+    i billing.invoices, o billing.organizations, p_series text
 ) RETURNS billing.invoices LANGUAGE plpgsql AS $$
 BEGIN
-    i := billing.computed_invoice(i, o, p_terms);
     i.status := 'issued';
     i.issued_at := o.changed_at;
-    i.due_date := (o.changed_at AT TIME ZONE o.timezone)::date + o.payment_terms_days;
-    i.invoice_number := billing.next_number(p_terms ->> 'series', o.changed_at);
+    i.issue_date := o.changed_at AT TIME ZONE o.timezone;
+    i.due_date := i.issue_date + o.payment_terms_days;
+    i.invoice_number := billing.next_number(p_series, o.changed_at);
     PERFORM billing.store_invoice(i, o);
     RETURN i;
 END $$;

@@ -44,8 +44,7 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     m billing.month_end_items;
     i billing.invoices;
-    v_starts timestamptz[];
-    v_ends timestamptz[];
+    v_refusal json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
@@ -58,16 +57,7 @@ BEGIN
     IF m.status IN ('issued', 'empty') THEN
         RETURN billing.outcome('replayed', to_json(m));
     END IF;
-    SELECT array_agg(period_start), array_agg(period_end) INTO v_starts, v_ends FROM (
-        SELECT period_start, period_end FROM billing.invoices
-        WHERE organization_id = o.id AND status <> 'cancelled'
-        UNION ALL
-        SELECT period_start, period_end FROM billing.month_end_items
-        WHERE organization_id = o.id AND status = 'empty'
-    ) AS known;
-    m.period_start := billing.adjoining(billing.month_start(p_month, o.timezone), v_ends);
-    m.period_end := billing.adjoining(
-        billing.month_start(billing.next_month(p_month), o.timezone), v_starts);
+    SELECT * INTO m.period_start, m.period_end FROM billing.month_period(o, p_month);
     IF o.changed_at < m.period_end THEN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(m.period_end)));
     END IF;
@@ -81,7 +71,12 @@ BEGIN
         ELSIF (i.period_start, i.period_end) <> (m.period_start, m.period_end) THEN
             RETURN billing.overlapping(i);
         ELSIF i.status = 'draft' THEN
-            i := billing.issued_invoice(i, o, p_terms);
+            i := billing.computed_invoice(i, o, p_terms);
+            v_refusal := billing.seller_is_incomplete(i);
+            IF v_refusal IS NOT NULL THEN
+                RETURN v_refusal;
+            END IF;
+            i := billing.issued_invoice(i, o, p_terms ->> 'series');
         END IF;
         m.status := 'issued';
         m.invoice_id := i.id;
@@ -96,6 +91,22 @@ BEGIN
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
 END $$;
+
+-- The period of an organization's local month, which adjoins the periods that are billed already.
+CREATE OR REPLACE FUNCTION billing.month_period(
+    o billing.organizations, p_month text, OUT period_start timestamptz, OUT period_end timestamptz
+) LANGUAGE sql STABLE AS $$
+    SELECT billing.adjoining(billing.month_start(p_month, o.timezone), array_agg(known.period_end)),
+        billing.adjoining(
+            billing.month_start(billing.next_month(p_month), o.timezone), array_agg(known.period_start))
+    FROM (
+        SELECT i.period_start, i.period_end FROM billing.invoices AS i
+        WHERE i.organization_id = o.id AND i.status <> 'cancelled'
+        UNION ALL
+        SELECT m.period_start, m.period_end FROM billing.month_end_items AS m
+        WHERE m.organization_id = o.id AND m.status = 'empty'
+    ) AS known
+$$;
 
 -- The instant of p_instants nearest to p_instant within a change of time zone, or p_instant itself.
 CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])

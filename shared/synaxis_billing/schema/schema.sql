@@ -210,6 +210,8 @@ CREATE TABLE billing.invoices (
     period_start timestamp with time zone NOT NULL,
     period_end timestamp with time zone NOT NULL,
     timezone text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
     billing_currency text NOT NULL,
     minor_units integer NOT NULL,
     exchange_rate numeric(24,12) NOT NULL,
@@ -228,6 +230,7 @@ CREATE TABLE billing.invoices (
     locale text NOT NULL,
     payment_terms_days integer NOT NULL,
     issued_at timestamp with time zone,
+    issue_date date,
     due_date date,
     paid_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
@@ -237,7 +240,7 @@ CREATE TABLE billing.invoices (
     CONSTRAINT invoices_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
     CONSTRAINT invoices_subtotal_usd_check CHECK ((subtotal_usd >= (0)::numeric)),
     CONSTRAINT invoices_tax_usd_check CHECK ((tax_usd >= (0)::numeric)),
-    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND
+    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND ((invoice_number IS NULL) = (issue_date IS NULL)) AND
 CASE status
     WHEN 'draft'::billing.invoice_status THEN (invoice_number IS NULL)
     WHEN 'cancelled'::billing.invoice_status THEN true
@@ -258,6 +261,7 @@ CREATE TABLE billing.credit_notes (
     id uuid DEFAULT uuidv7() NOT NULL,
     invoice_id uuid NOT NULL,
     credit_note_number text NOT NULL,
+    issue_date date NOT NULL,
     reason text NOT NULL,
     subtotal_usd numeric(28,8) NOT NULL,
     tax_usd numeric(28,8) NOT NULL,
@@ -1328,7 +1332,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
+-- billing.issued_invoice(i billing.invoices, o billing.organizations, p_series text)
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.keep_unpriced(o billing.organizations, u billing.usage_request)
 --     RETURNS json, for synaxis_ledger
@@ -1348,6 +1352,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.month_period(o billing.organizations, p_month text, OUT period_start timestamp with time zone, OUT period_end timestamp with time zone)
+--     RETURNS record, for synaxis_ledger
 -- billing.month_start(p_month text, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.new_id(p_instant timestamp with time zone)
@@ -1458,6 +1464,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.seen_item(u billing.usage_request, p_ordinal integer)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.seller_is_incomplete(i billing.invoices)
+--     RETURNS json, for synaxis_ledger
 -- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)

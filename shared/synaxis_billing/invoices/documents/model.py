@@ -9,8 +9,9 @@ from synaxis_billing.invoices.invoices import LineItem, Party
 
 
 class InvoiceDocument(Answer):
-    """`number` is None for a draft. The period is half-open; its days are those of `timezone`
-    (IANA). `exchange_rate` is in units of the billing currency per US dollar. `locale` is BCP 47.
+    """`number` is None for a draft. The period is half-open; its days are those of the customer's
+    time zone. `exchange_rate` is in units of the billing currency per US dollar. `locale` is
+    BCP 47.
     """
 
     id: UUID
@@ -20,7 +21,8 @@ class InvoiceDocument(Answer):
     status: str
     period_start: Time
     period_end: Time
-    timezone: str
+    first_day: date
+    last_day: date
     billing_currency: str
     minor_units: int
     exchange_rate: Money
@@ -41,4 +43,5 @@ class InvoiceDocument(Answer):
     locale: str
     payment_terms_days: int
     issued_at: Time | None
+    issue_date: date | None
     due_date: date | None

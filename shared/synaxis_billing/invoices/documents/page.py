@@ -21,7 +21,7 @@ _NOTHING_TO_PAY = ("paid", "cancelled")
 
 def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
     """Return the page as JSON. `any_script` says whether there are fonts for more than Latin, Greek
-    and Cyrillic. Raises ZoneInfoNotFoundError for an unknown time zone."""
+    and Cyrillic."""
     where = writing.locale(invoice.locale, any_script)
     language = where.language if where.language in LABELS else ENGLISH
     labels = LABELS[language]
@@ -62,12 +62,11 @@ def _facts(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list
         facts.append([labels["number"], writing.line(invoice.number)])
     if invoice.corrects_number is not None:
         facts.append([labels["corrects"], writing.line(invoice.corrects_number)])
-    if invoice.issued_at is not None:
-        issued = writing.local_day(invoice.issued_at, invoice.timezone, where)
-        facts.append([labels["issued"], issued])
+    if invoice.issue_date is not None:
+        facts.append([labels["issued"], writing.day(invoice.issue_date, where)])
     if invoice.due_date is not None and invoice.kind == "invoice":
         facts.append([labels["due"], writing.day(invoice.due_date, where)])
-    period = writing.days(invoice.period_start, invoice.period_end, invoice.timezone, where)
+    period = writing.days(invoice.first_day, invoice.last_day, where)
     return [*facts, [labels["period"], period]]
 
 
