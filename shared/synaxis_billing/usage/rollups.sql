@@ -123,7 +123,8 @@ BEGIN
         SELECT (s.created_at AT TIME ZONE p_timezone)::date, s.model, s.provider, s.team_id,
             s.virtual_key_id, s.region, s.transaction_id IS NOT NULL, s.amount_usd, coalesce(s.tokens, 0),
             1::bigint, coalesce(billing.tokens_of(s.usage, 'input'), 0),
-            coalesce(billing.tokens_of(s.usage, 'cached'), 0), coalesce(billing.tokens_of(s.usage, 'output'), 0), coalesce(s.cost_usd, 0),
+            coalesce(billing.tokens_of(s.usage, 'cached'), 0),
+            coalesce(billing.tokens_of(s.usage, 'output'), 0), coalesce(s.cost_usd, 0),
             coalesce(s.amount_usd - s.cost_usd, 0)
         FROM unnest(v_cut) AS cut CROSS JOIN LATERAL (
             SELECT * FROM billing.spend_logs
