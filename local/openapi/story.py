@@ -223,7 +223,7 @@ RATE = {
     "source": "ecb",
     "stale": False,
 }
-INVOICE = {
+INVOICE_SUMMARY = {
     "id": INVOICE_ID,
     "organization_id": ORGANIZATION_ID,
     "invoice_number": "INV-2026-000001",
@@ -238,17 +238,7 @@ INVOICE = {
     "exchange_rate": "0.92",
     "rate_source": "ecb",
     "rate_as_of": "2026-02-28T15:00:00Z",
-    "line_items": [
-        {
-            "description": "gpt-4o (openai)",
-            "model": "gpt-4o",
-            "provider": "openai",
-            "requests": 512,
-            "tokens": 941000,
-            "amount_usd": "12.50",
-            "amount_billing_currency": "11.50",
-        }
-    ],
+    "line_count": 1,
     "subtotal_usd": "12.50",
     "tax_usd": "2.375",
     "total_amount_usd": "14.875",
@@ -279,6 +269,16 @@ INVOICE = {
     "created_at": "2026-03-01T13:00:00Z",
     "updated_at": "2026-03-01T13:00:00Z",
 }
+LINE = {
+    "description": "gpt-4o (openai)",
+    "model": "gpt-4o",
+    "provider": "openai",
+    "requests": 512,
+    "tokens": 941000,
+    "amount_usd": "12.50",
+    "amount_billing_currency": "11.50",
+}
+INVOICE = {**INVOICE_SUMMARY, "line_items": [LINE], "further_lines": None}
 DRAFT = {
     **INVOICE,
     "invoice_number": None,

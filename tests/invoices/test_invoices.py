@@ -1,5 +1,6 @@
 """Invoices add up, in both currencies, bill every charge once, and stay as they were issued."""
 
+import base64
 import itertools
 import threading
 from collections.abc import Iterator
@@ -22,7 +23,15 @@ from synaxis_billing.invoices.invoices import InvoicePayment, Issuer, Party
 from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
 from tests.support.billing import DAY, cancel, credit, draft, issue, pay, rates, set_clock, today
-from tests.support.steps import PLATFORM, available, charge, log_spend, new_organization
+from tests.support.steps import (
+    PLATFORM,
+    available,
+    charge,
+    charge_batch,
+    item,
+    log_spend,
+    new_organization,
+)
 
 
 @pytest.fixture
@@ -292,7 +301,10 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
         assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "cancelled"
         with pytest.raises(Conflict, match="nothing to credit"):
             credit(db, invoice)
-        assert credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id).items == parts
+        assert (
+            credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id, 100, None).items
+            == parts
+        )
         year = datetime.now(UTC).year
         assert [one.credit_note_number for one in parts] == [
             f"CN-{year}-00000{number}" for number in (1, 2, 3, 4)
@@ -473,3 +485,29 @@ def property_database(server_url: str, template_database: Database) -> Iterator[
     with temporary(server_url, "invoices", template_database.admin_url) as admin_url:
         name = str(conninfo_to_dict(admin_url)["dbname"])
         yield Database(make_conninfo(template_database.app_url, dbname=name), admin_url)
+
+
+def test_an_invoice_of_more_models_than_lines_sums_the_smallest_in_its_last(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        organization_id = new_organization(db, "1000")
+        for first in range(0, 10_050, 1000):
+            charges = [
+                item(organization_id, f"0.{number + 1:08}", model=f"model-{number:05}")
+                for number in range(first, min(first + 1000, 10_050))
+            ]
+            charge_batch(db, *charges)
+        made = draft(db, organization_id)
+        assert (made.line_count, made.subtotal_usd) == (10_000, Decimal("0.50506275"))
+        page = invoices.list_lines(db, PLATFORM, organization_id, made.id, 100, None)
+        assert page.items[0].model == "model-10049"
+        cursor = base64.urlsafe_b64encode(f"lines {made.id} 9900".encode()).decode().rstrip("=")
+        last = invoices.list_lines(db, PLATFORM, organization_id, made.id, 100, cursor)
+        assert len(last.items) == 100
+        assert last.next_cursor is None
+        rest = last.items[-1]
+        # Those of 1 to 51 hundred-millionths.
+        assert (rest.model, rest.requests) == ("Further models", 51)
+        assert rest.amount_usd == Decimal("0.00001326")
+    assert database.audit().whole

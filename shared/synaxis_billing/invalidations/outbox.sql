@@ -1,7 +1,7 @@
 -- The outbox of cache invalidations: written by the change itself, deleted after every region has received
 -- them, so each is delivered at least once.
 
--- List undelivered invalidations, the oldest first.
+-- List undelivered invalidations that are due, the oldest first.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
@@ -9,7 +9,49 @@ BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     RETURN (
         SELECT coalesce(json_agg(i), '[]')
-        FROM (SELECT * FROM billing.invalidations ORDER BY id LIMIT p_limit) AS i);
+        FROM (
+            SELECT * FROM billing.invalidations WHERE next_attempt_at <= billing.now()
+            ORDER BY next_attempt_at, id LIMIT p_limit
+        ) AS i);
+END $$;
+
+-- Record that invalidations could not be delivered, and why each; they are tried again after a growing delay.
+-- One that the bus refused (p_refused) is set aside after its sixth try. Returns those that are set aside now.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.failed_invalidations(
+    p_tenant text, p_ids uuid[], p_errors text[], p_refused boolean[]
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_set_aside json;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    WITH failed AS (
+        UPDATE billing.invalidations AS i
+        SET attempts = attempts + 1, error = left(f.error, 500),
+            next_attempt_at = CASE WHEN f.refused AND attempts >= 5 THEN 'infinity'
+                ELSE billing.now() + least(interval '5 seconds' * 2 ^ least(attempts, 10), '5 minutes') END
+        FROM unnest(p_ids, p_errors, p_refused) AS f (id, error, refused)
+        WHERE i.id = f.id
+        RETURNING i.tenant, i.id, i.error, i.next_attempt_at
+    )
+    SELECT coalesce(json_agg(json_build_object('tenant', tenant, 'id', id, 'error', error)), '[]')
+    INTO v_set_aside FROM failed WHERE next_attempt_at = 'infinity';
+    RETURN v_set_aside;
+END $$;
+
+-- How many invalidations wait, for how many seconds the oldest, and how many are set aside.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.waiting_invalidations(p_tenant text) RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN (
+        SELECT json_build_object(
+            'waiting', count(*) FILTER (WHERE next_attempt_at < 'infinity'),
+            'oldest_seconds', coalesce(extract(epoch FROM billing.now()
+                - min(created_at) FILTER (WHERE next_attempt_at < 'infinity')), 0),
+            'set_aside', count(*) FILTER (WHERE next_attempt_at = 'infinity'))
+        FROM billing.invalidations);
 END $$;
 
 -- Delete what every region has received. A second delivery does no harm.

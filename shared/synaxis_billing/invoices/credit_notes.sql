@@ -122,9 +122,11 @@ BEGIN
     RETURN n;
 END $$;
 
+-- List credit notes of an invoice, at most p_limit after the first p_after, oldest first.
 -- api
-CREATE OR REPLACE FUNCTION billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
-RETURNS json LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.credit_notes(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after int, p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
 BEGIN
@@ -136,7 +138,31 @@ BEGIN
         RETURN billing.no_invoice(o);
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.credit_note_json(n) ORDER BY n.created_at), '[]')
-        FROM billing.credit_notes AS n
-        WHERE n.organization_id = p_organization_id AND n.invoice_id = p_invoice_id));
+        SELECT coalesce(json_agg(billing.credit_note_json(n) ORDER BY n.created_at), '[]') FROM (
+            SELECT * FROM billing.credit_notes
+            WHERE organization_id = p_organization_id AND invoice_id = p_invoice_id
+            ORDER BY created_at OFFSET p_after LIMIT p_limit
+        ) AS n));
+END $$;
+
+-- api
+CREATE OR REPLACE FUNCTION billing.credit_note(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o billing.organizations;
+    n billing.credit_notes;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO n FROM billing.credit_notes
+    WHERE organization_id = p_organization_id AND invoice_id = p_invoice_id AND id = p_credit_note_id;
+    IF FOUND THEN
+        RETURN billing.outcome('found', billing.credit_note_json(n));
+    ELSIF EXISTS (
+        SELECT FROM billing.invoices WHERE id = p_invoice_id AND organization_id = p_organization_id
+    ) THEN
+        RETURN billing.outcome('credit_note_not_found');
+    END IF;
+    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+    RETURN billing.no_invoice(o);
 END $$;

@@ -129,6 +129,20 @@ BEGIN
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
 END $$;
 
+-- How many organizations wait to be billed for a month, for how many seconds the oldest, and how many failed.
+-- api
+CREATE OR REPLACE FUNCTION billing.waiting_months(p_tenant text) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN (
+        SELECT json_build_object(
+            'waiting', count(*) FILTER (WHERE status = 'pending'),
+            'oldest_seconds', coalesce(extract(epoch FROM billing.now()
+                - min(updated_at) FILTER (WHERE status = 'pending')), 0),
+            'set_aside', count(*) FILTER (WHERE status = 'failed'))
+        FROM billing.month_end_items WHERE status IN ('pending', 'failed'));
+END $$;
+
 -- The progress of a month, and the first p_limit failures.
 -- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json

@@ -71,6 +71,8 @@ BEGIN
             SELECT v_found.organization_id, c.id, v_id, c.price_id, c.amount_usd
             FROM unnest(v_found.ids, v_found.price_ids, v_found.amounts) AS c (id, price_id, amount_usd);
         END IF;
+        -- An answer has its largest size.
+        CONTINUE WHEN cardinality(v_organizations) >= 10000;
         v_organizations := v_organizations || json_build_object(
             'organization_id', v_found.organization_id, 'charges', v_found.charges,
             'charged_usd', v_found.charged_usd::text, 'rerated_usd', v_found.rerated_usd::text,

@@ -50,43 +50,61 @@ BEGIN
         billing.transaction_by_id(n.organization_id, n.transaction_id)));
 END $$;
 
--- Charge usage that has a price by now, of each organization in the order in which it came; what the credit
--- does not cover waits, and what came after it. The charge has a key of its own, since the client's key
--- answers as the unpriced usage.
+-- Charge usage that has a price by now, at most p_limit, organization by organization. One whose usage cannot
+-- be charged stops no other. Returns how many were charged, and the organizations that failed.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge_unpriced(p_tenant text, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_id uuid;
+    v_charged int := 0;
+    v_failed json[] := '{}';
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    FOR v_id IN
+        SELECT DISTINCT organization_id FROM billing.unpriced_usage WHERE transaction_id IS NULL ORDER BY 1
+    LOOP
+        EXIT WHEN v_charged >= p_limit;
+        BEGIN
+            v_charged := v_charged + billing.charge_unpriced_of(v_id, p_limit - v_charged);
+        EXCEPTION WHEN OTHERS THEN
+            v_failed := v_failed || json_build_object('organization_id', v_id, 'sqlstate', SQLSTATE);
+        END;
+    END LOOP;
+    RETURN billing.outcome('created', json_build_object('charged', v_charged, 'failed', v_failed));
+END $$;
+
+-- Charge an organization's usage that has a price by now, in the order in which it came, and return how much;
+-- what the credit does not cover waits, and what came after it. The charge has a key of its own, since the
+-- client's key answers as the unpriced usage.
+CREATE OR REPLACE FUNCTION billing.charge_unpriced_of(p_organization_id uuid, p_limit int) RETURNS int
+LANGUAGE plpgsql AS $$
 DECLARE
     o billing.organizations;
     n billing.unpriced_usage;
     u billing.usage_request;
     t billing.credit_transactions;
     v_charged int := 0;
-    v_short uuid;
 BEGIN
-    IF p_tenant <> '*' THEN
-        RETURN billing.outcome('forbidden');
-    END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
     FOR n IN
         SELECT * FROM billing.unpriced_usage AS w
-        WHERE w.transaction_id IS NULL AND (billing.price_in_force(
-            w.organization_id, (w.request).provider, (w.request).model, billing.now())).id IS NOT NULL
-        ORDER BY w.organization_id, w.id LIMIT p_limit
+        WHERE w.organization_id = p_organization_id AND w.transaction_id IS NULL
+            AND (billing.price_in_force(
+                w.organization_id, (w.request).provider, (w.request).model, billing.now())).id IS NOT NULL
+        ORDER BY w.id LIMIT p_limit
     LOOP
-        CONTINUE WHEN n.organization_id = v_short;
-        o := billing.lock_organization(p_tenant, n.organization_id);
-        -- The lock showed this organization alone; the loop reads the others' rows too.
-        PERFORM set_config('billing.tenant', p_tenant, true);
+        o := billing.lock_organization('*', p_organization_id);
+        -- The lock showed this organization alone; the caller reads the others' rows too.
+        PERFORM set_config('billing.tenant', '*', true);
         -- Another run may have charged it, or an erasure emptied it, while this one waited for the lock.
         SELECT * INTO n FROM billing.unpriced_usage
         WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL FOR UPDATE;
         CONTINUE WHEN NOT FOUND;
         u := billing.price_request(o.id, n.request);
-        IF billing.exceeds_credit(o, u.amount_usd) THEN
-            v_short := n.organization_id;
-            CONTINUE;
-        END IF;
+        EXIT WHEN billing.exceeds_credit(o, u.amount_usd);
         -- It is counted already, by the usage.
         u.request_id := NULL;
         t := billing.charge_of(o, u);
@@ -98,7 +116,7 @@ BEGIN
         WHERE organization_id = n.organization_id AND id = n.id;
         v_charged := v_charged + 1;
     END LOOP;
-    RETURN billing.outcome('created', json_build_object('charged', v_charged));
+    RETURN v_charged;
 END $$;
 
 -- Empty the personal fields of usage that waits, of all or of one initiator.

@@ -7,11 +7,12 @@ CREATE OR REPLACE FUNCTION billing.webhook_delays() RETURNS interval[] LANGUAGE 
         ::interval[]
 $$;
 
--- Lease the deliveries that are due, at most p_each for an endpoint, so that no endpoint's backlog delays
--- another. An attempt without a result after p_lease is repeated.
+-- Lease the deliveries that are due, at most p_limit, and p_each for an endpoint, so that no endpoint's backlog
+-- delays another. An attempt without a result after p_lease is repeated.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.claim_webhooks(p_tenant text, p_each int, p_lease interval) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.claim_webhooks(
+    p_tenant text, p_each int, p_limit int, p_lease interval
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
     v_claimed json;
@@ -24,11 +25,13 @@ BEGIN
         AND next_attempt_at <= v_now;
     WITH due AS (
         SELECT d.* FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
-            SELECT organization_id, event_id, endpoint_id FROM billing.webhook_deliveries
-            WHERE organization_id = e.organization_id AND endpoint_id = e.id AND status = 'pending' AND next_attempt_at <= v_now
+            SELECT organization_id, event_id, endpoint_id, next_attempt_at FROM billing.webhook_deliveries
+            WHERE organization_id = e.organization_id AND endpoint_id = e.id AND status = 'pending'
+                AND next_attempt_at <= v_now
             ORDER BY next_attempt_at LIMIT p_each FOR UPDATE SKIP LOCKED
         ) AS d
         WHERE e.disabled_at IS NULL
+        ORDER BY d.next_attempt_at LIMIT p_limit
     ), claimed AS (
         UPDATE billing.webhook_deliveries AS d
         SET attempts = d.attempts + 1, lease = gen_random_uuid(), next_attempt_at = v_now + p_lease,
@@ -53,6 +56,38 @@ BEGIN
     JOIN billing.webhook_events AS v ON v.organization_id = c.organization_id AND v.id = c.event_id
     JOIN billing.webhook_endpoints AS e ON e.organization_id = c.organization_id AND e.id = c.endpoint_id;
     RETURN coalesce(v_claimed, '[]');
+END $$;
+
+-- Record that leased deliveries were not sent: p_unsent has the ids, the lease and the error of each. They are
+-- tried again after their delays, and their endpoints are not blamed.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.webhooks_unsent(p_tenant text, p_unsent jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    UPDATE billing.webhook_deliveries AS d
+    SET status = CASE WHEN attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END,
+        lease = NULL, status_code = NULL, error = left(u.error, 500),
+        next_attempt_at = billing.now() + coalesce((billing.webhook_delays())[attempts], '0')
+    FROM jsonb_to_recordset(p_unsent)
+        AS u (organization_id uuid, event_id uuid, endpoint_id uuid, lease uuid, error text)
+    WHERE d.organization_id = u.organization_id AND d.event_id = u.event_id
+        AND d.endpoint_id = u.endpoint_id AND d.lease = u.lease;
+END $$;
+
+-- How many deliveries to enabled endpoints are due, and for how many seconds the oldest has been.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.waiting_webhooks(p_tenant text) RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN (
+        SELECT json_build_object(
+            'waiting', count(*),
+            'oldest_seconds', coalesce(extract(epoch FROM billing.now() - min(d.next_attempt_at)), 0))
+        FROM billing.webhook_deliveries AS d
+        JOIN billing.webhook_endpoints AS e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
+        WHERE d.status = 'pending' AND d.next_attempt_at <= billing.now() AND e.disabled_at IS NULL);
 END $$;
 
 -- Record the result of an attempt: the endpoint's status code, and the error, NULL for a success. An endpoint

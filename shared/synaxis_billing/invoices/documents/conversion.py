@@ -42,6 +42,7 @@ def of_credit_note(note: CreditNote, invoice: Invoice) -> InvoiceDocument:
         issue_date=note.issue_date,
         due_date=None,
         line_items=(line,),
+        further_lines=None,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import FurtherLines, LineItem, Party
 
 
 class InvoiceDocument(Answer):
@@ -29,6 +29,7 @@ class InvoiceDocument(Answer):
     rate_source: str
     rate_as_of: Time
     line_items: tuple[LineItem, ...]
+    further_lines: FurtherLines | None = None
     subtotal_usd: Money
     tax_usd: Money
     total_amount_usd: Money
@@ -45,3 +46,10 @@ class InvoiceDocument(Answer):
     issued_at: Time | None
     issue_date: date | None
     due_date: date | None
+
+    @property
+    def shows_tax(self) -> bool:
+        """Whether there is a tax to show, if only one of zero."""
+        if self.tax_billing_currency:
+            return True
+        return self.tax_label is not None and not self.reverse_charge

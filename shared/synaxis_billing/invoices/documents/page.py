@@ -86,10 +86,11 @@ def _head(invoice: InvoiceDocument, labels: Labels) -> list[str]:
 
 
 def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict[str, Any]]:
-    decimals = max((_decimals(item.amount_usd) for item in invoice.line_items), default=2)
+    items = [*invoice.line_items, *_further_lines(invoice, where, labels)]
+    decimals = max((_decimals(item.amount_usd) for item in items), default=2)
     units = invoice.minor_units
     lines = []
-    for item in invoice.line_items:
+    for item in items:
         billed = writing.number(item.amount_billing_currency, units, units, where)
         amounts = [{"text": billed, "after": ""}]
         if not _in_dollars(invoice):
@@ -105,6 +106,15 @@ def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict
             }
         )
     return lines
+
+
+def _further_lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[LineItem]:
+    """Return one line of the sums of those that are not shown, if there are any."""
+    if (rest := invoice.further_lines) is None:
+        return []
+    sums = {name: value for name, value in rest if name != "lines"}
+    text = labels["further_lines"].format(lines=writing.number(rest.lines, 0, 0, where))
+    return [LineItem.model_validate({"description": text, "model": None, "provider": None, **sums})]
 
 
 def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> str:
@@ -141,9 +151,7 @@ def _money(amount: Decimal, invoice: InvoiceDocument, where: Locale) -> str:
 
 def _totals(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
     subtotal = [labels["subtotal"], _money(invoice.subtotal_billing_currency, invoice, where)]
-    if invoice.reverse_charge and not invoice.tax_billing_currency:
-        return [subtotal]
-    if invoice.tax_label is None and not invoice.tax_billing_currency:
+    if not invoice.shows_tax:
         return [subtotal]
     label = writing.line(invoice.tax_label or labels["tax"])
     if invoice.tax_rate_percent is not None:

@@ -461,9 +461,13 @@ CREATE TABLE billing.invalidations (
     everything boolean NOT NULL DEFAULT false,
     version bigint NOT NULL DEFAULT 0 CHECK (version >= 0),
     created_at timestamptz NOT NULL DEFAULT billing.now(),
+    -- Tries that failed, and why the last one did. A row whose next try is at infinity is set aside.
+    attempts int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT billing.now(),
+    error text,
     PRIMARY KEY (tenant, id)
 );
-CREATE INDEX invalidations_oldest ON billing.invalidations (id);
+CREATE INDEX invalidations_due ON billing.invalidations (next_attempt_at, id);
 
 -- Invoices, credit notes, month end
 
@@ -487,6 +491,7 @@ CREATE TABLE billing.invoices (
     rate_source text NOT NULL,
     rate_as_of timestamptz NOT NULL,
     line_items jsonb NOT NULL,
+    line_count int NOT NULL CHECK (line_count = jsonb_array_length(line_items)),
     subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd >= 0),
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
     total_amount_usd numeric(28, 8) NOT NULL,
@@ -586,6 +591,7 @@ CREATE TABLE billing.month_end_items (
     )
 );
 CREATE INDEX month_end_items_of ON billing.month_end_items (month, organization_id);
+CREATE INDEX month_end_items_open ON billing.month_end_items (updated_at) WHERE status IN ('pending', 'failed');
 
 -- Webhooks
 
