@@ -31,6 +31,10 @@ DEFAULT_DAYS = 30
 Days = Annotated[int, Field(strict=False, ge=1, le=HORIZON, examples=[30])]
 
 
+class Unforecast(Exception):
+    """Organizations whose forecast could not be made, each with its SQLSTATE."""
+
+
 class SpendBand(Answer):
     """Expected spend, and bounds between which four of five are."""
 
@@ -113,22 +117,25 @@ def get_forecast(
     )
 
 
-def make_forecasts(db: psycopg.Connection, go_on: Callable[[], bool]) -> tuple[int, int]:
+def make_forecasts(db: psycopg.Connection, go_on: Callable[[], bool]) -> int:
     """Make today's forecast of each organization that has none, until `go_on()` is false.
 
-    Return how many were made, and how many could not be; the next run makes the rest.
+    Return how many were made; the next run makes the rest. Raises Unforecast, after all others are
+    made, for those that cannot be.
     """
-    made = failed = 0
+    made, failed = 0, []
     for organization_id in _to_forecast(db):
         if not go_on():
             break
         try:
             made += _forecast(db, organization_id)
-        except psycopg.Error:
+        except psycopg.Error as error:
             if db.broken:
                 raise
-            failed += 1
-    return made, failed
+            failed.append(f"{organization_id} ({error.sqlstate})")
+    if failed:
+        raise Unforecast(", ".join(failed))
+    return made
 
 
 def _to_forecast(db: psycopg.Connection) -> Iterator[UUID]:
