@@ -18,7 +18,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import billing, caching, imports, rates
+from bench import billing, caching, granting, imports, rates
 from bench.rates import ORGANIZATIONS
 from local import servers
 from local.database import prepare
@@ -50,6 +50,7 @@ def main() -> None:
         with servers.postgres(Path(folder), settings=settings) as admin_url:
             stand = rates.Stand(prepare(admin_url), admin_url, options.seconds)
             rows = _rows(stand, options.peer)
+            rows += _grant_rows(stand)
             rows += _document_rows()
             rows += _billing_rows(stand.app_url, admin_url)
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
@@ -114,6 +115,22 @@ def _call_rows(stand: rates.Stand) -> list[Row]:
         beside = f"{against} {other * 1e6:,.0f} us"
         measured = f"{seconds * 1e6:,.0f} us"
         rows.append(Row(what, measured, beside, ratio, f"<= {budget}", ratio <= budget))
+    return rows
+
+
+def _grant_rows(stand: rates.Stand) -> list[Row]:
+    found = granting.charges(stand.app_url, stand.seconds)
+    rows = []
+    for count in granting.COUNTS[1:]:
+        ratio = found[count] / found[0]
+        beside = f"with none {found[0] * 1e6:,.0f} us"
+        measured = f"{found[count] * 1e6:,.0f} us"
+        what = f"charge with {count} grants"
+        rows.append(Row(what, measured, beside, ratio, "<= 1.03", ratio <= 1.03))
+    settled = granting.settlement(stand.app_url, stand.admin_url)
+    for how, seconds in settled._asdict().items():
+        what = f"settlement of {granting.MANY:,} grants, {how}"
+        rows.append(Row(what, _duration(seconds), "", None, "", None))
     return rows
 
 

@@ -13,8 +13,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError, PayloadTooLarge
 from synaxis_billing.fields import Answer, Key, Request, Text
-from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
-from synaxis_billing.ledger.turns import spend
+from synaxis_billing.ledger.transactions import Transaction, charged_or_kept, spend
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 from synaxis_billing.validation import invalid_request

@@ -15,7 +15,11 @@ from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
-type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
+type TransactionType = Literal[
+    "topup", "charge", "refund", "adjustment", "grant", "expiry", "void", "payout"
+]
+# What waits for its turn, turns.sql.
+type Operation = Literal["charge", "hold", "capture_hold", "release_hold", "change_hold"]
 
 
 class InsufficientCredits(PaymentRequired):
@@ -56,6 +60,9 @@ class Change(Answer):
     """Balance in US dollars after this transaction."""
     version: int
     """Number of this transaction in the chain of the organization, from 1."""
+    drawn_usd: Money
+    """All credit that charges and negative adjustments drew before this transaction, in US
+    dollars."""
     description: str | None
     """What the transaction is for."""
     initiated_by: str | None
@@ -64,6 +71,8 @@ class Change(Answer):
     """Id of the hold that a charge captured."""
     refunded_transaction_id: UUID | None
     """Id of the charge that a refund gives back."""
+    grant_id: UUID | None
+    """Id of the grant that an expiry or a void takes credit from."""
 
 
 class Transaction(Rated, Change):
@@ -101,6 +110,28 @@ def get_transaction(
             transaction_id=transaction_id,
         )
     )[0]
+
+
+def spend(
+    db: psycopg.Connection,
+    operation: Operation,
+    caller: Caller,
+    organization_id: UUID,
+    arguments: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the outcome of an operation; its arguments are those of `billing.usage_request`.
+
+    Raises TooManyRequests.
+    """
+    outcome: dict[str, Any] = procedures.call_procedure(
+        db,
+        "spend",
+        operation=operation,
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        request=Jsonb(arguments),
+    )
+    return outcome
 
 
 def charged_or_kept(

@@ -1,19 +1,26 @@
 -- The balance of an organization and the credit that is available.
 
--- The credit at an instant. An expired hold does not count, also when no statement has marked it yet.
+-- The credit at an instant, as a settlement would leave it. An expired hold does not count, also when no
+-- statement has marked it yet. Grants that expire within 30 days come soonest first.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.credit_of(o billing.organizations, p_now timestamptz) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
-        'balance_usd', o.balance_usd::text,
-        'held_usd', live_usd::text,
-        'available_usd', (o.balance_usd + o.credit_limit_usd - live_usd)::text,
+        'balance_usd', (credit).balance_usd::text,
+        'held_usd', held_usd::text,
+        'available_usd', ((credit).balance_usd + o.credit_limit_usd - held_usd)::text,
         'credit_limit_usd', o.credit_limit_usd::text,
-        'debt_usd', greatest(-o.balance_usd, 0)::text)
+        'debt_usd', (credit).debt_usd::text,
+        'expiring', (
+            SELECT coalesce(json_agg(json_build_object('grant_id', g.id, 'amount_usd', g.remaining_usd::text,
+                'expires_at', g.expires_at) ORDER BY g.expires_at, g.id), '[]')
+            FROM unnest((credit).grants) AS g
+            WHERE g.remaining_usd > 0 AND billing.grant_status(g, p_now) = 'active'
+                AND g.expires_at <= p_now + interval '30 days'))
     FROM (
-        SELECT coalesce(sum(amount_usd), 0) AS live_usd FROM billing.holds
-        WHERE organization_id = o.id AND status = 'held' AND expires_at > p_now
-    ) AS held
+        SELECT billing.settled_credit(o, p_now),
+            billing.held_at(billing.held_credit_of(o.id), p_now) OFFSET 0
+    ) AS now (credit, held_usd)
 $$;
 
 -- The balance now.

@@ -98,7 +98,6 @@ BEGIN
     IF NOT billing.claim_external_id(o.id, o.external_id, p.external_id) THEN
         RETURN billing.outcome('external_id_exists');
     END IF;
-    p.fast_until := CASE p.status WHEN 'active' THEN p.day_end ELSE '-infinity' END;
     p.floor_usd := least(p.floor_usd, p.balance_usd - p.held_usd);
     PERFORM billing.save_organization(p);
     PERFORM billing.profile_changed(p);

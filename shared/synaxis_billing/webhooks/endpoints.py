@@ -37,6 +37,10 @@ type WebhookEventType = Literal[
     "credit_note.issued",
     "balance.low",
     "balance.runs_out",
+    "balance.exhausted",
+    "grant.created",
+    "grant.expiring",
+    "grant.expired",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]
