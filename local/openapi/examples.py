@@ -388,12 +388,7 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,
-    "balance.runs_out": {
-        "organization_id": story.ORGANIZATION_ID,
-        **story.RUNS_OUT,
-        "available_usd": "99.96",
-        "runs_out_alert_days": 14,
-    },
+    "balance.runs_out": story.RUNS_OUT_DATA,
     "balance.exhausted": credit_story.EXHAUSTED_BALANCE,
     "grant.created": credit_story.GRANT_DATA,
     "grant.expiring": credit_story.GRANT_DATA,

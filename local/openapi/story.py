@@ -283,6 +283,12 @@ SPEND = {
     "margin_usd": "1.25",
 }
 RUNS_OUT = {"expected": "2026-03-16", "earliest": "2026-03-09", "latest": None}
+RUNS_OUT_DATA = {
+    "organization_id": ORGANIZATION_ID,
+    **RUNS_OUT,
+    "available_usd": "99.96",
+    "runs_out_alert_days": 14,
+}
 BAND = {"expected_usd": "5.93", "low_usd": "3.10", "high_usd": "9.84"}
 FORECAST = {
     "made_at": "2026-02-27T23:05:11Z",
@@ -290,6 +296,7 @@ FORECAST = {
     "daily": [{**BAND, "day": "2026-02-28"}],
     "total": BAND,
     "runs_out": RUNS_OUT,
+    "money_at_risk": [],
     "record": {"days": 90, "mase": 0.81, "coverage": 0.7889},
     "confidence": "normal",
 }

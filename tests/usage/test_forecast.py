@@ -15,7 +15,7 @@ from synaxis_billing.usage.forecast import (
     HISTORY_DAYS,
     HORIZON,
     KNOTS,
-    Leaving,
+    UsableGrant,
     make_forecast,
     run_out,
 )
@@ -156,56 +156,48 @@ def test_only_the_last_days_count() -> None:
 
 
 def naive_run_out(
-    available: Decimal,
-    spend: list[Decimal],
-    leaving: list[Leaving],
-    additions: list[tuple[int, Decimal]],
+    other: Decimal, spend: list[Decimal], grants: list[UsableGrant]
 ) -> tuple[int | None, list[Decimal]]:
-    """The same by burning one credit after the other, cent by cent as it were."""
-    left_of = {number: credit.amount for number, credit in enumerate(leaving)}
-    order = sorted(left_of, key=lambda number: leaving[number].day)
-    rest = available - sum((credit.amount for credit in leaving), Decimal(0))
-    unspent = [Decimal(0)] * len(leaving)
-    out = None
+    """The same by burning one cent after the other."""
+    cent = Decimal(1)
+    left = [grant.amount for grant in grants]
+    first = None
     for day, amount in enumerate(spend):
-        rest += sum((added for at, added in additions if at == day), Decimal(0))
-        for number in order:
-            if leaving[number].day <= day:
-                unspent[number] += left_of[number]
-                left_of[number] = Decimal(0)
-        left = amount
-        for number in order:
-            used = min(left, left_of[number])
-            left_of[number] -= used
-            left -= used
-        rest -= left
-        if rest < 0 and out is None:
-            out = day
-    return out, unspent
+        usable = [
+            number
+            for number, grant in enumerate(grants)
+            if (grant.starts is None or grant.starts <= day)
+            and (grant.ends is None or grant.ends > day)
+        ]
+        for _ in range(int(amount)):
+            number = next((number for number in usable if left[number]), None)
+            if number is None:
+                other -= cent
+            else:
+                left[number] -= cent
+        if first is None and other + sum((left[number] for number in usable), Decimal(0)) < 0:
+            first = day
+    ended = [grant.ends is not None and grant.ends < len(spend) for grant in grants]
+    return first, [rest if end else Decimal(0) for rest, end in zip(left, ended, strict=True)]
 
 
-credits_ = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 9)), max_size=4)
+day_or_never = st.none() | st.integers(0, 12)
 
 
 @given(
-    available=st.integers(0, 40),
+    other=st.integers(-5, 40),
     spend=st.lists(st.integers(0, 9), min_size=1, max_size=12),
-    leaving=credits_,
-    additions=credits_,
+    grants=st.lists(st.tuples(st.integers(1, 9), day_or_never, day_or_never), max_size=5),
 )
-def test_credit_that_leaves_is_spent_first_and_else_lost(
-    available: int,
-    spend: list[int],
-    leaving: list[tuple[int, int]],
-    additions: list[tuple[int, int]],
+def test_credit_is_spent_in_its_order_and_ends_at_its_time(
+    other: int, spend: list[int], grants: list[tuple[int, int | None, int | None]]
 ) -> None:
-    ends = [Leaving(day, Decimal(amount)) for day, amount in leaving]
-    more = [(day, Decimal(amount)) for day, amount in additions]
+    given_ = [UsableGrant(Decimal(amount), starts, ends) for amount, starts, ends in grants]
     days = [Decimal(amount) for amount in spend]
-    totals = [sum(days[: day + 1], Decimal(0)) for day in range(len(days))]
-    credit = Decimal(available) + sum((end.amount for end in ends), Decimal(0))
-    found = run_out(credit, totals, ends, more)
-    assert (found.day, found.unspent) == naive_run_out(credit, days, ends, more)
+    totals = list(accumulate(days))
+    available = other + sum((of.amount for of in given_ if of.starts is None), Decimal(0))
+    found = run_out(available, totals, given_)
+    assert (found.day, found.unspent) == naive_run_out(Decimal(other), days, given_)
 
 
 def test_credit_runs_out_on_the_first_day_that_exceeds_it() -> None:
@@ -215,6 +207,6 @@ def test_credit_runs_out_on_the_first_day_that_exceeds_it() -> None:
     assert run_out(Decimal(0), totals).day == 0
     assert run_out(Decimal(10), totals).day is None
     # Five more on the third day, and two that nobody can spend in time.
-    assert run_out(Decimal(3), totals, (), [(2, Decimal(5))]).day == 8
-    expiring = run_out(Decimal(5), totals, [Leaving(1, Decimal(3))])
+    assert run_out(Decimal(3), totals, [UsableGrant(Decimal(5), 2)]).day == 8
+    expiring = run_out(Decimal(5), totals, [UsableGrant(Decimal(3), None, 1)])
     assert (expiring.day, expiring.unspent) == (3, [Decimal(2)])

@@ -187,6 +187,41 @@ def test_credit_runs_out_by_the_days_of_the_bounds(database: Database) -> None:
         assert plenty == forecasts.RunsOut(expected=None, earliest=None, latest=None)
 
 
+def in_days(number: int) -> str:
+    """The midnight that begins a day of UTC."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (today + number * DAY).isoformat()
+
+
+def test_credit_that_expires_is_at_risk_and_monthly_credit_comes_again(database: Database) -> None:
+    history = [Decimal(2)] * 70
+    with database.connect() as db, database.admin() as admin:
+        organization = steps.new_organization(db, "100")
+        spend_daily(admin, organization, list(map(str, history)))
+        assert get(db, organization).money_at_risk == []
+        lost = steps.grant(db, organization, "50", expires_at=in_days(10))
+        late = steps.grant(db, organization, "30", effective_at=in_days(20), expires_at=in_days(25))
+        found = get(db, organization)
+        # Two dollars of each of ten days are spent of the first, and of five days of the second.
+        assert [(of.grant_id, of.amount_usd) for of in found.money_at_risk] == [
+            (lost.id, Decimal(50 - 10 * 2)),
+            (late.id, Decimal(30 - 5 * 2)),
+        ]
+        assert [of.expires_at for of in found.money_at_risk] == [lost.expires_at, late.expires_at]
+        today = datetime.now(UTC).date()
+        # The hundred dollars pay for fifty of the other days.
+        assert found.runs_out.expected == today + (10 + 5 + 50) * DAY
+        for granted in (lost, late):
+            steps.void(db, granted)
+        assert get(db, organization).runs_out.expected == today + 50 * DAY
+        steps.grant(db, organization, "200", every="month")
+        lasting = get(db, organization)
+        assert lasting.runs_out.expected is None
+        # A month has at most 31 days of two dollars: each month's grant leaves some.
+        assert len({of.grant_id for of in lasting.money_at_risk}) >= 2
+        assert all(of.amount_usd >= 200 - 31 * 2 for of in lasting.money_at_risk)
+
+
 def near(db: psycopg.Connection, admin: psycopg.Connection, **more: Any) -> UUID:
     organization = steps.new_organization(db, "40", runs_out_alert_days=14, **more)
     steps.charge(db, organization, "1")

@@ -1603,7 +1603,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
--- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer)
+-- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
@@ -1619,6 +1619,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.grants_ahead(o billing.organizations, p_now timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hashed_text(t billing.credit_transactions)

@@ -61,16 +61,18 @@ class Forecast(NamedTuple):
     days: int
 
 
-class Leaving(NamedTuple):
-    """Credit that ends unless it is spent before a day, which is counted from the first as 0."""
+class UsableGrant(NamedTuple):
+    """Credit that can be spent from the start of a day until that of another, both counted from the
+    first as 0; None is always. What starts later is not available yet."""
 
-    day: int
     amount: Decimal
+    starts: int | None = None
+    ends: int | None = None
 
 
 class RunOut(NamedTuple):
     """The first day on which the spend exceeds the credit, counted from 0; None if there is none.
-    `unspent[n]` is what leaves of the n-th leaving credit before it is spent."""
+    `unspent[n]` is what the n-th grant has left at its end."""
 
     day: int | None
     unspent: list[Decimal]
@@ -252,35 +254,31 @@ def _amount(value: float) -> Decimal:
 
 
 def run_out(
-    available: Decimal,
-    totals: Sequence[Decimal],
-    leaving: Sequence[Leaving] = (),
-    additions: Sequence[tuple[int, Decimal]] = (),
+    available: Decimal, totals: Sequence[Decimal], grants: Sequence[UsableGrant] = ()
 ) -> RunOut:
     """Return when credit runs out by a spend, which `totals` gives from the first day on.
 
-    `available` includes what is leaving, which is spent first, the earliest first. `additions` are
-    amounts of credit by day, which stay.
+    The grants are in the order in which they are spent. `available` includes those that have no
+    start; other credit is spent last.
     """
-    left = [credit.amount for credit in leaving]
-    order = sorted(range(len(leaving)), key=lambda number: leaving[number].day)
+    left = [grant.amount for grant in grants]
     unspent = [Decimal(0)] * len(left)
-    lasting = available - sum(left, Decimal(0))
-    added = sorted(additions)
-    ended: int | None = None
+    other = available - sum((grant.amount for grant in grants if grant.starts is None), Decimal(0))
+    first: int | None = None
     before = Decimal(0)
     for day, total in enumerate(totals):
-        while added and added[0][0] <= day:
-            lasting += added.pop(0)[1]
-        for number in order:
-            if leaving[number].day <= day and left[number]:
-                unspent[number], left[number] = left[number], Decimal(0)
         spend, before = total - before, total
-        for number in order:
-            taken = min(left[number], spend)
-            left[number] -= taken
-            spend -= taken
-        lasting -= spend
-        if lasting < 0 and ended is None:
-            ended = day
-    return RunOut(ended, unspent)
+        usable = Decimal(0)
+        for number, grant in enumerate(grants):
+            if grant.ends is not None and grant.ends <= day:
+                unspent[number] += left[number]
+                left[number] = Decimal(0)
+            elif grant.starts is None or grant.starts <= day:
+                taken = min(left[number], spend)
+                left[number] -= taken
+                spend -= taken
+                usable += left[number]
+        other -= spend
+        if first is None and usable + other < 0:
+            first = day
+    return RunOut(first, unspent)

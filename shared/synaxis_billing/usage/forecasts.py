@@ -20,6 +20,8 @@ from synaxis_billing.usage.forecast import (
     METHOD,
     Band,
     Forecast,
+    RunOut,
+    UsableGrant,
     make_forecast,
     run_out,
 )
@@ -65,6 +67,17 @@ class RunsOut(Answer):
     """By the lower bound of the spend."""
 
 
+class MoneyAtRisk(Answer):
+    """Credit of a grant that is expected to expire before it is spent."""
+
+    grant_id: UUID
+    """Id of the grant."""
+    amount_usd: Money
+    """Credit in US dollars that the expected spend leaves."""
+    expires_at: Time
+    """Time at which the grant expires."""
+
+
 class ForecastRecord(Answer):
     """How the last forecasts of one day came true, 90 of them at most."""
 
@@ -88,6 +101,8 @@ class SpendForecast(Answer):
     total: SpendBand
     """All of the days together."""
     runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """Credit that expires within 90 days and is not expected to be spent by then."""
     record: ForecastRecord
     confidence: Literal["low", "normal"]
     """Low with less than 14 days of history: then the days before are no measure of the bounds."""
@@ -112,6 +127,7 @@ def get_forecast(
         ],
         total=SpendBand(**_band(forecast.totals[days - 1])),
         runs_out=_runs_out(basis, forecast),
+        money_at_risk=_at_risk(basis, forecast),
         record=_record(*_scores(basis)),
         confidence="low" if forecast.days < ENOUGH_DAYS else "normal",
     )
@@ -194,6 +210,7 @@ def _basis(db: psycopg.Connection, tenant: str, organization_id: UUID) -> dict[s
         tenant=tenant,
         organization_id=organization_id,
         days=HISTORY_DAYS,
+        horizon=HORIZON,
     )
     return dict(procedures.accepted(outcome)[0])
 
@@ -249,15 +266,41 @@ def _record(errors: list[Decimal | None], covered: list[bool]) -> ForecastRecord
 
 
 def _runs_out(basis: dict[str, Any], forecast: Forecast) -> RunsOut:
-    # The forecast has today whole, so the credit is that of this morning.
-    available = Decimal(basis["available_usd"]) + Decimal(basis["spent_today_usd"])
     today = date.fromisoformat(basis["today"])
 
     def day(position: int) -> date | None:
-        found = run_out(available, [band[position] for band in forecast.totals]).day
+        found = _run_out(basis, forecast, position).day
         return None if found is None else today + timedelta(found)
 
     return RunsOut(expected=day(0), latest=day(1), earliest=day(2))
+
+
+def _at_risk(basis: dict[str, Any], forecast: Forecast) -> list[MoneyAtRisk]:
+    unspent = _run_out(basis, forecast, 0).unspent
+    return [
+        MoneyAtRisk(grant_id=grant["grant_id"], amount_usd=left, expires_at=grant["expires_at"])
+        for grant, left in zip(basis["grants"], unspent, strict=True)
+        if left
+    ]
+
+
+def _run_out(basis: dict[str, Any], forecast: Forecast, position: int) -> RunOut:
+    """Burn the credit down by one of the bands' three paths."""
+    today = date.fromisoformat(basis["today"])
+    # The forecast has today whole; the credit has lost what was spent of it.
+    spent = Decimal(basis["spent_today_usd"])
+
+    def days(name: str, grant: dict[str, Any]) -> int | None:
+        return None if grant[name] is None else (date.fromisoformat(grant[name]) - today).days
+
+    return run_out(
+        Decimal(basis["available_usd"]),
+        [max(band[position] - spent, Decimal(0)) for band in forecast.totals],
+        [
+            UsableGrant(Decimal(grant["amount_usd"]), days("starts", grant), days("ends", grant))
+            for grant in basis["grants"]
+        ],
+    )
 
 
 def _is_near(basis: dict[str, Any], runs_out: RunsOut) -> bool:

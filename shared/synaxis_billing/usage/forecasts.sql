@@ -22,11 +22,33 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN days USING (day)
 $$;
 
--- What a forecast is made of and compared with: today in the time zone of the organization, the credit with
--- which it began, the newest forecast, and, when that is not today's, the spend before today.
+-- The credit grants that can be spent until an instant, in burn-down order, with what is left of each: the open
+-- ones, and those that follow in their schedules.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.grants_ahead(
+    o billing.organizations, p_now timestamptz, p_until timestamptz
+) RETURNS billing.credit_grants[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_grants billing.credit_grants[] := '{}';
+    g billing.credit_grants;
+BEGIN
+    FOREACH g IN ARRAY coalesce((billing.settled_credit(o, p_now)).grants, '{}') LOOP
+        CONTINUE WHEN g.remaining_usd = 0 OR g.voided_at IS NOT NULL OR g.expires_at <= p_now;
+        v_grants := v_grants || g;
+        WHILE g.schedule_id IS NOT NULL AND NOT g.started AND g.effective_at <= p_until LOOP
+            g := billing.next_grant(g, o.timezone);
+            v_grants := v_grants || g;
+        END LOOP;
+    END LOOP;
+    RETURN billing.in_burn_down_order(v_grants);
+END $$;
+
+-- What a forecast is made of and compared with: today in the time zone of the organization, the credit now
+-- and the grants of the p_horizon days to come, the newest forecast, and, when that is not today's, the spend before today.
 -- api
-CREATE OR REPLACE FUNCTION billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days int)
-RETURNS json LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.forecast_basis(
+    p_tenant text, p_organization_id uuid, p_days int, p_horizon int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
     f billing.forecasts;
@@ -48,6 +70,16 @@ BEGIN
             SELECT coalesce(sum(amount_usd), 0)::text FROM billing.spend_rollups
             WHERE organization_id = o.id AND charged
                 AND bucket_start >= billing.day_start(v_today, o.timezone)),
+        'grants', (
+            SELECT coalesce(json_agg(json_build_object(
+                'grant_id', g.id,
+                'amount_usd', g.remaining_usd::text,
+                'starts', CASE WHEN NOT g.started THEN (g.effective_at AT TIME ZONE o.timezone)::date END,
+                'ends', CASE WHEN g.expires_at < 'infinity'
+                    THEN (g.expires_at AT TIME ZONE o.timezone)::date END,
+                'expires_at', nullif(g.expires_at, 'infinity')) ORDER BY ordinality), '[]')
+            FROM unnest(billing.grants_ahead(o, v_now, v_now + p_horizon * interval '1 day'))
+                WITH ORDINALITY AS g),
         'alert_days', o.runs_out_alert_days,
         'stored', CASE WHEN f.organization_id IS NOT NULL THEN row_to_json(f) END,
         'history', CASE WHEN f.first_day IS DISTINCT FROM v_today
