@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import random
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -190,13 +191,14 @@ def _calls(
     ]
     teams = {path: [str(uuid.uuid4()) for _ in range(3)] for path in paths}
     keys = {team: [str(uuid.uuid4()) for _ in range(2)] for of in teams.values() for team in of}
-    for number, row in enumerate(trace):
+    for row in trace:
         path = chance.choices(paths, weights=[8, 5, 4, 3, 1])[0]
         model, price = chance.choice(list(prices.items()))
         team = chance.choice(teams[path])
         prompt, generated = int(row["ContextTokens"]), int(row["GeneratedTokens"])
         cost = prompt * Decimal(price["input_cost_per_token"])
         cost += generated * Decimal(price["output_cost_per_token"])
+        key = _time_ordered_id()
         body = {
             "usage": {
                 "format": "openai",
@@ -204,7 +206,7 @@ def _calls(
                 "completion_tokens": generated,
             },
             "description": "chat completion",
-            "request_id": f"trace-{number}",
+            "request_id": key,
             "team_id": team,
             "virtual_key_id": chance.choice(keys[team]),
             "model": model,
@@ -214,7 +216,15 @@ def _calls(
         how = chance.choices(["charge", "retried", "hold", "batch"], weights=[5, 1, 2, 4])[0]
         amount = cost.quantize(CENT_FRACTION, ROUND_HALF_UP)
         [days_ago] = chance.choices(range(days + 1), weights)
-        yield Call(path, body, f"trace-{number}", how, amount, days_ago)
+        yield Call(path, body, key, how, amount, days_ago)
+
+
+def _time_ordered_id() -> str:
+    """Return a UUIDv7 (RFC 9562, 5.7), as `uuid.uuid7()` of Python 3.14: the ledger keeps keys in
+    their order, so those of one time lie side by side."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62
+    return str(uuid.UUID(int=value | secrets.randbits(62)))
 
 
 def _replay(
@@ -271,7 +281,7 @@ def _hold_and_capture(http: httpx.Client, call: Call) -> int:
         "usage": usage | {"completion_tokens": 2 * usage["completion_tokens"]},
         **{name: call.body[name] for name in ("provider", "model")},
     }
-    held = _post(http, f"{call.path}/holds", reserved, f"hold {call.key}")
+    held = _post(http, f"{call.path}/holds", reserved, f"{call.key} hold")
     if held.status_code != httpx.codes.CREATED:
         return held.status_code
     capture = f"{call.path}/holds/{held.json()['id']}/capture"

@@ -113,12 +113,18 @@ BEGIN
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
             'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
             'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
+        -- One comparison for a function of one organization, which sees nothing else.
+        CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)
+            OR current_setting('billing.tenant', true) = '*'$sql$,
+            CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition) AS tenants
         CROSS JOIN LATERAL (
-            SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,
-                -- One comparison for a function of one organization, which sees nothing else.
-                format($sql$%I::text = current_setting('billing.tenant', true)
-                    OR current_setting('billing.tenant', true) = '*'$sql$,
-                    CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition
+            SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles, CASE
+                -- Many rows of these are read at once: then the setting is looked up once.
+                WHEN t.name IN ('credit_transactions', 'logged_spend') THEN
+                    replace(condition, 'current_setting(''billing.tenant'', true)',
+                        '(SELECT current_setting(''billing.tenant'', true))')
+                    || ') WITH CHECK (' || condition
+                ELSE condition END AS condition
             UNION ALL
             SELECT 'erasure', 'synaxis_eraser', 'true'
             WHERE t.name IN ('organizations', 'credit_transactions', 'credit_grants', 'holds', 'logged_spend',
