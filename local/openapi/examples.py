@@ -188,6 +188,15 @@ OPERATIONS = {
             "total": story.SPEND,
         }
     ),
+    "getForecast": Example(story.FORECAST),
+    "getPlatformSpending": Example(
+        {
+            "from": "2026-02-01T00:00:00Z",
+            "to": "2026-03-01T00:00:00Z",
+            "items": [{"organization_id": story.ORGANIZATION_ID, **story.SPEND}],
+            "total": story.SPEND,
+        }
+    ),
     "createPrice": Example(
         story.PRICE,
         {
@@ -402,6 +411,7 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,
+    "balance.runs_out": story.RUNS_OUT_DATA,
     "balance.exhausted": credit_story.EXHAUSTED_BALANCE,
     "grant.created": credit_story.GRANT_DATA,
     "grant.expiring": credit_story.GRANT_DATA,
