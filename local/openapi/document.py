@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from local.openapi import examples
+from local.openapi import examples, webhook_examples
 from local.openapi.examples import Example
 from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
@@ -253,7 +253,7 @@ def _parameter(parameter: Parameter, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _webhook(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    data = examples.WEBHOOKS[name]
+    data = webhook_examples.WEBHOOKS[name]
     body = {"type": name, "timestamp": "2026-03-01T13:00:00Z", "data": data}
     return {
         "operationId": f"on{events.BODIES[name].__name__}",

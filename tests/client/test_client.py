@@ -328,16 +328,19 @@ def test_a_webhook_of_the_product_is_verified() -> None:
 
 
 @pytest.mark.parametrize(
-    ("webhook", "change"),
+    ("secret", "seconds_ago", "change"),
     [
-        (sent(OTHER), {}),
-        (sent(SECRET, seconds_ago=600), {}),
-        (sent(SECRET, seconds_ago=-600), {}),
-        (sent(SECRET), {"webhook-id": "another"}),
-        (sent(SECRET), {"webhook-timestamp": "now"}),
+        (OTHER, 0, {}),
+        (SECRET, 600, {}),
+        (SECRET, -600, {}),
+        (SECRET, 0, {"webhook-id": "another"}),
+        (SECRET, 0, {"webhook-timestamp": "now"}),
     ],
 )
-def test_a_webhook_of_others_is_refused(webhook: Signed, change: dict[str, str]) -> None:
+def test_a_webhook_of_others_is_refused(
+    secret: str, seconds_ago: int, change: dict[str, str]
+) -> None:
+    webhook = sent(secret, seconds_ago=seconds_ago)
     with pytest.raises(errors.InvalidSignature):
         webhooks.verify(SECRET, webhook.body, {**webhook.headers, **change})
 

@@ -16,7 +16,7 @@ from synaxis_billing.ledger import charges, holds, transactions
 from synaxis_billing.organizations import personal_data, profile
 from synaxis_billing.webhooks import endpoints
 from tests.conftest import Database
-from tests.support.billing import cancel, credit, draft, issue
+from tests.support.billing import cancel, credit, draft, invoice_topup, issue
 from tests.support.running import wait_until
 from tests.support.steps import (
     NO_CACHE,
@@ -62,13 +62,14 @@ def used(db: psycopg.Connection) -> UUID:
     acme = new_organization(db, "100", address="Main Street 1", low_balance_threshold_usd="99.5")
     request = endpoints.NewWebhookEndpoint.model_validate({"url": "https://hooks.example.com/"})
     endpoints.create_endpoint(db, PLATFORM, acme, request, private=False)
-    top_up(db, acme, "1", description="for Jane", initiated_by=JANE)
+    bought = top_up(db, acme, "1", description="for Jane", initiated_by=JANE)
     charge(db, acme, "2", JANE)
     charge(db, acme, "2")
     capture(db, hold(db, acme, JANE), "1")
     release(db, hold(db, acme, JOE))
     log_spend(db, acme, "1")
-    credit(db, issue(db, draft(db, acme)))
+    issue(db, draft(db, acme))
+    credit(db, invoice_topup(db, bought))
     erase(db, acme, "nobody")
     return acme
 
@@ -340,7 +341,7 @@ def test_drafts_name_nobody_whose_profile_was_erased_and_invoices_do(
     draft(db, acme, months[1], months[2])
     erase(db, acme, profile=True)
     invoices = [row.data for row in exported(db, acme) if row.kind == "invoice"]
-    assert Counter(one["status"] for one in invoices) == {"issued": 1, "cancelled": 1, "draft": 1}
+    assert Counter(one["status"] for one in invoices) == {"paid": 1, "cancelled": 1, "draft": 1}
     for one in invoices:
         kept = one["id"] == str(issued.id)
         assert one["customer"]["name"] == ("Jane Doe" if kept else "erased")
