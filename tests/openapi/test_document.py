@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from pydantic import TypeAdapter
 
-from local.openapi import document, examples
+from local.openapi import document, examples, webhook_examples
 from local.openapi.problems import kinds_of
 from local.template import ROOT, read
 from synaxis_billing.edge.http.api import Route

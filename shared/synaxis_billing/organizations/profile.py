@@ -83,7 +83,7 @@ def _unambiguous(timezone: str) -> str:
 
 Timezone = Annotated[Name, AfterValidator(_unambiguous)]
 # Only a message that arrives tells more.
-_EMAIL = r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}$"
+_EMAIL = r"^[^@\s\x00-\x20\x7f-\xa0]{1,64}@[^@\s\x00-\x20\x7f-\xa0]{1,189}$"
 Email = Annotated[
     str, matching(_EMAIL, "must be an e-mail address"), json_schema(_EMAIL, "billing@example.com")
 ]
