@@ -1,4 +1,9 @@
-"""`make demo`: real LLM traffic, charged through the HTTP API and then checked to the last cent."""
+"""`make demo`: real LLM traffic, charged by its tokens through the HTTP API and then checked to the
+last cent.
+
+A product that the demo starts for itself gets the traffic as that of eight weeks, by moving its
+clock, so that there is something to forecast. A product that runs already gets it now.
+"""
 
 import argparse
 import contextlib
@@ -26,6 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from local.chart import print_forecast
 from local.template import ROOT
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
@@ -38,12 +44,16 @@ BATCH = 20
 RETRY_SECONDS = (0.2, 1, 2, 4)
 CENT_FRACTION = Decimal("0.00000001")
 INVOICED = "Benteler Chat"
+FORECAST = "Aurora Labs"
+HISTORY_DAYS = 56
+# A model that the price book does not know yet, and what it costs per million tokens.
+NEW_MODEL, NEW_PRICE = "gpt-next-preview", Decimal("3.5")
 BUYER = {
     "address": "Domstraße 5\n50668 Köln\nGermany",
     "tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE811234567"},
 }
 CUSTOMERS = [
-    ("Aurora Labs", "USD", "America/New_York", "100"),
+    (FORECAST, "USD", "America/New_York", "5"),
     ("Benteler Chat", "EUR", "Europe/Berlin", "60"),
     ("Cerrado IA", "BRL", "America/Sao_Paulo", "60"),
     ("Dover Legal", "GBP", "Europe/London", "60"),
@@ -53,16 +63,14 @@ console = Console()
 
 
 class Call(NamedTuple):
-    """One LLM call and its caller."""
+    """One LLM call, its caller, and what it must cost by the price list."""
 
     path: str
     body: dict[str, Any]
     key: str
     how: str
-
-    @property
-    def amount_usd(self) -> Decimal:
-        return Decimal(self.body["amount_usd"])
+    amount_usd: Decimal
+    days_ago: int
 
 
 class Tally:
@@ -87,17 +95,35 @@ def main() -> None:
     prices = json.loads(options.prices.read_text())
     with options.trace.open() as file:
         trace = list(csv.DictReader(file))[: options.requests]
-    with _product() as running, _client(running["url"]) as http:
+    with (
+        _product() as running,
+        _client(running["url"]) as http,
+        psycopg.connect(running["database_url"], autocommit=True) as database,
+    ):
+        days = HISTORY_DAYS if running.get("own") else 0
+        if days:
+            _set_clock_back(database, days)
         organizations = {_organization(http, *of): of for of in CUSTOMERS}
-        calls = list(_calls(trace, prices, list(organizations)))
+        calls = list(_calls(trace, prices, list(organizations), days))
         tally = Tally()
         began = time.perf_counter()
-        _replay(http, calls, tally)
+        _replay(http, database if days else None, calls, tally)
         seconds = time.perf_counter() - began
+        paths = {of[0]: path for path, of in organizations.items()}
+        _charge_without_price(http, paths[INVOICED], tally)
         _report_models(http, organizations, tally)
         _report_balances(http, organizations, tally)
-        _report_whole(running["database_url"], calls, tally, seconds)
-        _invoice(http, next(path for path, of in organizations.items() if of[0] == INVOICED))
+        _report_whole(database, calls, tally, seconds)
+        print_forecast(console, http, paths[FORECAST], FORECAST)
+        _invoice(http, paths[INVOICED])
+
+
+def _set_clock_back(database: psycopg.Connection, days: int) -> None:
+    """Set the clock of a database that is the demo's own."""
+    database.execute(
+        "CREATE OR REPLACE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE"
+        f" RETURN clock_timestamp() - interval '{days * 24} hours'".encode()
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -128,7 +154,7 @@ def _product() -> Iterator[dict[str, str]]:
                 if process.poll() is not None:
                     raise SystemExit(process.returncode)
                 time.sleep(0.05)
-            yield json.loads(file.read_text())
+            yield json.loads(file.read_text()) | {"own": "yes"}
         finally:
             process.terminate()
             process.wait()
@@ -152,9 +178,17 @@ def _organization(
     return path
 
 
-def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]) -> Iterator[Call]:
-    """Return each request of the trace, assigned to a customer, a team, a key and a model."""
+def _calls(
+    trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str], days: int
+) -> Iterator[Call]:
+    """Return each request of the trace, with a day, a customer, a team, a key and a model."""
     chance = random.Random(2023)
+    today = datetime.now(UTC).date()
+    # Fewer at weekends, and more each week.
+    weights = [
+        (1 if (today - timedelta(ago)).weekday() < 5 else 0.4) * 1.08 ** -(ago // 7)
+        for ago in range(days + 1)
+    ]
     teams = {path: [str(uuid.uuid4()) for _ in range(3)] for path in paths}
     keys = {team: [str(uuid.uuid4()) for _ in range(2)] for of in teams.values() for team in of}
     for row in trace:
@@ -164,21 +198,25 @@ def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]
         prompt, generated = int(row["ContextTokens"]), int(row["GeneratedTokens"])
         cost = prompt * Decimal(price["input_cost_per_token"])
         cost += generated * Decimal(price["output_cost_per_token"])
-        amount = max(cost.quantize(CENT_FRACTION, ROUND_HALF_UP), CENT_FRACTION)
         key = _time_ordered_id()
         body = {
-            "amount_usd": f"{amount:f}",
-            "description": f"{prompt} + {generated} tokens",
+            "usage": {
+                "format": "openai",
+                "prompt_tokens": prompt,
+                "completion_tokens": generated,
+            },
+            "description": "chat completion",
             "request_id": key,
             "team_id": team,
             "virtual_key_id": chance.choice(keys[team]),
             "model": model,
             "provider": price["provider"],
-            "tokens": prompt + generated,
             "region": chance.choice(["us-east-1", "eu-central-1", "sa-east-1"]),
         }
         how = chance.choices(["charge", "retried", "hold", "batch"], weights=[5, 1, 2, 4])[0]
-        yield Call(path, body, key, how)
+        amount = cost.quantize(CENT_FRACTION, ROUND_HALF_UP)
+        [days_ago] = chance.choices(range(days + 1), weights)
+        yield Call(path, body, key, how, amount, days_ago)
 
 
 def _time_ordered_id() -> str:
@@ -189,18 +227,30 @@ def _time_ordered_id() -> str:
     return str(uuid.UUID(int=value | secrets.randbits(62)))
 
 
-def _replay(http: httpx.Client, calls: list[Call], tally: Tally) -> None:
+def _replay(
+    http: httpx.Client, database: psycopg.Connection | None, calls: list[Call], tally: Tally
+) -> None:
+    """Charge the calls, day by day where the clock of the database may be set."""
+    columns = (TextColumn("charging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(CLIENTS) as pool:
+        bar = progress.add_task("calls", total=len(calls))
+        for days_ago in sorted({call.days_ago for call in calls} | {0}, reverse=True):
+            if database is not None:
+                _set_clock_back(database, days_ago)
+            jobs = _jobs([call for call in calls if call.days_ago == days_ago])
+            for job, statuses in pool.map(lambda job: (job, _send(http, job)), jobs):
+                for call, status in zip(job, statuses, strict=True):
+                    tally.add(call, status)
+                progress.advance(bar, len(job))
+
+
+def _jobs(calls: list[Call]) -> list[list[Call]]:
+    """Return the calls that go out together: batches, and all others one by one."""
     batched = [call for call in calls if call.how == "batch"]
     jobs = [[call] for call in calls if call.how != "batch"]
     jobs += [batched[i : i + BATCH] for i in range(0, len(batched), BATCH)]
     random.Random(2024).shuffle(jobs)
-    columns = (TextColumn("charging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(CLIENTS) as pool:
-        bar = progress.add_task("calls", total=len(calls))
-        for job, statuses in pool.map(lambda job: (job, _send(http, job)), jobs):
-            for call, status in zip(job, statuses, strict=True):
-                tally.add(call, status)
-            progress.advance(bar, len(job))
+    return jobs
 
 
 def _send(http: httpx.Client, job: list[Call]) -> list[int]:
@@ -226,7 +276,11 @@ def _send(http: httpx.Client, job: list[Call]) -> list[int]:
 
 
 def _hold_and_capture(http: httpx.Client, call: Call) -> int:
-    reserved = {"amount_usd": f"{call.amount_usd * 2:f}", "model": call.body["model"]}
+    usage = call.body["usage"]
+    reserved = {
+        "usage": usage | {"completion_tokens": 2 * usage["completion_tokens"]},
+        **{name: call.body[name] for name in ("provider", "model")},
+    }
     held = _post(http, f"{call.path}/holds", reserved, f"{call.key} hold")
     if held.status_code != httpx.codes.CREATED:
         return held.status_code
@@ -246,12 +300,37 @@ def _post(http: httpx.Client, path: str, body: Any, key: str | None = None) -> h
     return http.post(path, json=body, headers=headers)
 
 
+def _charge_without_price(http: httpx.Client, path: str, tally: Tally) -> None:
+    """Charge a call of a model that has no price: it is kept, and charged when its price comes."""
+    usage = {"format": "openai", "prompt_tokens": 1200, "completion_tokens": 300}
+    model = {"provider": "openai", "model": NEW_MODEL}
+    body = {**model, "usage": usage, "description": "chat completion"}
+    amount = NEW_PRICE * 1500 / 10**6
+    call = Call(path, body, "call of a new model", "charge", amount, 0)
+    kept = _post(http, f"{path}/charges", body, call.key)
+    rates = [{"bucket": name, "usd_per_million": f"{NEW_PRICE}"} for name in ("input", "output")]
+    price = {**model, "organization_id": path.rpartition("/")[2], "rates": rates}
+    price |= {"effective_from": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
+    _post(http, "/v1/prices", price).raise_for_status()
+    # The retry gets the charge, which the price has made of it.
+    charged = _post(http, f"{path}/charges", body, call.key)
+    if kept.status_code != httpx.codes.ACCEPTED or charged.json()["amount_usd"] != f"-{amount:f}":
+        raise SystemExit(f"{NEW_MODEL} was answered {kept.text}, then {charged.text}")
+    tally.add(call, charged.status_code)
+    console.print(
+        f"A call of {NEW_MODEL}, which had no price, was kept; its price came,"
+        f" and it was charged {amount:f} USD."
+    )
+
+
 def _report_models(http: httpx.Client, organizations: dict[str, Any], tally: Tally) -> None:
     spend: dict[str, Decimal] = defaultdict(Decimal)
     tokens: Counter[str] = Counter()
     requests: Counter[str] = Counter()
+    asked = {"group_by": "model", "from": _start().isoformat()}
+    asked["to"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     for path in organizations:
-        answer = http.get(f"{path}/spending", params={"group_by": "model"}).raise_for_status()
+        answer = http.get(f"{path}/spending", params=asked).raise_for_status()
         for item in answer.json()["items"]:
             spend[item["model"]] += Decimal(item["amount_usd"])
             tokens[item["model"]] += item["tokens"]
@@ -276,9 +355,15 @@ def _report_balances(http: httpx.Client, organizations: dict[str, Any], tally: T
     console.print(table)
 
 
-def _report_whole(database_url: str, calls: list[Call], tally: Tally, seconds: float) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        found = audit(connection)
+def _start() -> datetime:
+    """An instant before the demo's first call."""
+    return datetime.now(UTC) - timedelta(days=HISTORY_DAYS + 1)
+
+
+def _report_whole(
+    database: psycopg.Connection, calls: list[Call], tally: Tally, seconds: float
+) -> None:
+    found = audit(database)
     drift = sum((one.drift_usd for one in found.organizations), Decimal(0))
     console.print(
         f"{len(calls):,} LLM calls in {seconds:.1f} s, {len(calls) / seconds:,.0f} a second:"
@@ -293,7 +378,7 @@ def _report_whole(database_url: str, calls: list[Call], tally: Tally, seconds: f
 def _invoice(http: httpx.Client, organization: str) -> None:
     """Invoice what the organization was charged until now, and keep the PDF."""
     period = {
-        "period_start": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+        "period_start": _start().isoformat(),
         "period_end": datetime.now(UTC).isoformat(),
     }
     draft = http.post(f"{organization}/invoices", json=period).raise_for_status().json()

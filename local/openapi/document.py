@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from local.openapi import examples
 from local.openapi.examples import Example
+from local.openapi.webhooks import WEBHOOKS
 from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
 from local.template import ROOT, Template, read
@@ -253,7 +254,7 @@ def _parameter(parameter: Parameter, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _webhook(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    data = examples.WEBHOOKS[name]
+    data = WEBHOOKS[name]
     body = {"type": name, "timestamp": "2026-03-01T13:00:00Z", "data": data}
     return {
         "operationId": f"on{events.BODIES[name].__name__}",

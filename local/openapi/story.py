@@ -107,6 +107,7 @@ PROFILE = {
     "timezone": "Europe/Berlin",
     "region": "eu-central-1",
     "low_balance_threshold_usd": "10.00",
+    "runs_out_alert_days": 14,
     "tax": TAX,
     "address": "Musterstraße 1, 10115 Berlin, Germany",
     "locale": "de-DE",
@@ -272,7 +273,6 @@ FAMILY = {
     "stale": 0,
     "unreachable": 0,
 }
-SPEND = {"amount_usd": "12.50", "tokens": 941000, "requests": 512}
 BUDGET = {
     "id": BUDGET_ID,
     "organization_id": ORGANIZATION_ID,
@@ -299,4 +299,32 @@ BUDGET_DATA = {
     "limit_usd": "50.00",
     "held_usd": "0.00",
     "resets_at": "2026-02-28T23:00:00Z",
+}
+SPEND = {
+    "amount_usd": "12.50",
+    "tokens": 941000,
+    "requests": 512,
+    "input_tokens": 702000,
+    "cached_tokens": 96000,
+    "output_tokens": 143000,
+    "cost_usd": "11.25",
+    "margin_usd": "1.25",
+}
+RUNS_OUT = {"expected": "2026-03-16", "earliest": "2026-03-09", "latest": None}
+RUNS_OUT_DATA = {
+    "organization_id": ORGANIZATION_ID,
+    **RUNS_OUT,
+    "available_usd": "99.96",
+    "runs_out_alert_days": 14,
+}
+BAND = {"expected_usd": "5.93", "low_usd": "3.10", "high_usd": "9.84"}
+FORECAST = {
+    "made_at": "2026-02-27T23:05:11Z",
+    "method": "weekday index x exponential smoothing, adaptive conformal band",
+    "daily": [{**BAND, "day": "2026-02-28"}],
+    "total": BAND,
+    "runs_out": RUNS_OUT,
+    "money_at_risk": [],
+    "record": {"days": 90, "mase": 0.81, "coverage": 0.7889},
+    "confidence": "normal",
 }

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from local.template import ROOT
 
 
-def test_the_demo_ends_without_drift_and_with_an_invoice(home: Path) -> None:
+def test_the_demo_ends_without_drift_with_a_forecast_and_an_invoice(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.demo", "--requests", "200"],
         cwd=ROOT,
@@ -27,6 +27,9 @@ def test_the_demo_ends_without_drift_and_with_an_invoice(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Drift 0.00 USD; every promise of the ledger holds." in done.stdout
     assert "refused for want of credit" in done.stdout
+    assert "gpt-next-preview, which had no price, was kept; its price came" in done.stdout
+    assert "Spend of Aurora Labs, and its forecast" in done.stdout
+    assert "The credit of Aurora Labs" in done.stdout
     [*_, path] = done.stdout.strip().splitlines()
     assert Path(path).parent == home / "invoices"
     page = PdfReader(path).pages[0].extract_text()

@@ -44,12 +44,13 @@ BEGIN
         PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
     END IF;
     IF t.budgeted THEN
-        UPDATE billing.budgets AS b
-        SET spent_usd = billing.spent_at(b, t.changed_at) + u.amount_usd, counted_at = t.changed_at
+        UPDATE billing.budgets AS b SET spent_usd = billing.spent_at(b, t.changed_at) + u.amount_usd, counted_at = t.changed_at
         WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
     END IF;
-    UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd,
-        tokens = r.tokens + coalesce(u.tokens, 0), requests = r.requests + 1
+    UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd, requests = r.requests + 1,
+        tokens = r.tokens + coalesce(u.tokens, 0), input_tokens = r.input_tokens + coalesce(u.input_tokens, 0),
+        cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0), cost_usd = r.cost_usd + coalesce(u.cost_usd, 0),
+        output_tokens = r.output_tokens + coalesce(u.output_tokens, 0), margin_usd = r.margin_usd + coalesce(u.amount_usd - u.cost_usd, 0)
     WHERE organization_id = p_organization_id AND bucket_start = t.day_start AND dimensions =
         billing.dimensions(u.model, u.provider, u.team_id, u.virtual_key_id, u.region, true);
     IF NOT FOUND THEN
@@ -60,11 +61,11 @@ BEGIN
     INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
         balance_before_usd, balance_after_usd, drawn_usd, description, reference_id, initiated_by, request_id, team_id,
         virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
-        price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
+        price_multiplier, cost_usd, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, t.drawn, u.description,
         u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider,
-        u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, t.day_start, v_salt,
-        v_digest, t.previous_hash, t.hash, t.changed_at);
+        u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, u.cost_usd, t.day_start,
+        v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN billing.created_charge(v_id, t.before, t.after, t.drawn, t.version, t.hash, t.changed_at,
         CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
 END $$;
@@ -114,7 +115,7 @@ BEGIN
     IF b.transactions IS NOT NULL THEN
         PERFORM billing.store_transactions(b.transactions);
         PERFORM billing.store_keys(b.transactions, b.usages);
-        PERFORM billing.add_to_rollups(b.transactions, b.day_ends);
+        PERFORM billing.add_to_rollups(b.transactions, b.usages, b.day_ends);
     END IF;
     RETURN b.results;
 END $$;

@@ -133,6 +133,7 @@ BEGIN
     t.service_tier := u.service_tier;
     t.price_id := u.price_id;
     t.price_multiplier := u.price_multiplier;
+    t.cost_usd := u.cost_usd;
     t.bucket_start := o.day_start;
     RETURN billing.chained(o, t);
 END $$;
@@ -143,13 +144,14 @@ LANGUAGE sql AS $$
     INSERT INTO billing.credit_transactions
         (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
         balance_after_usd, drawn_usd, description, reference_id, initiated_by, hold_id, charge_id, grant_id,
-        grants, request_id, team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
-        price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
+        grants, request_id, team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, usage,
+        service_tier, price_id, price_multiplier, cost_usd, bucket_start, personal_salt, personal_digest,
+        previous_hash, hash, created_at)
     SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
         t.balance_after_usd, t.drawn_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
-        t.grant_id, t.grants, t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region,
-        t.metadata, t.usage, t.service_tier, t.price_id, t.price_multiplier, t.bucket_start, t.personal_salt,
-        t.personal_digest, t.previous_hash, t.hash, t.created_at
+        t.grant_id, t.grants, t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider,
+        t.tokens, t.region, t.metadata, t.usage, t.service_tier, t.price_id, t.price_multiplier, t.cost_usd,
+        t.bucket_start, t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
     FROM unnest(p_transactions) AS t
 $$;
 

@@ -62,6 +62,7 @@ BEGIN
         timezone = o.timezone,
         region = o.region,
         low_balance_threshold_usd = o.low_balance_threshold_usd,
+        runs_out_alert_days = o.runs_out_alert_days,
         tax = o.tax,
         address = o.address,
         locale = o.locale,

@@ -44,6 +44,7 @@ Locale = Annotated[
     str, matching(_LOCALE, "must be a locale such as pt-BR"), json_schema(_LOCALE, "pt-BR")
 ]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
+AlertDays = Annotated[int, Field(strict=True, ge=1, le=90)]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
@@ -110,6 +111,9 @@ class NewOrganization(Request):
     """Region that is to hold the organization; the one that is asked if it is left out."""
     low_balance_threshold_usd: UsdOrZero | None = None
     """Balance in US dollars below which the event `balance.low` is sent; none if it is null."""
+    runs_out_alert_days: AlertDays | None = None
+    """Days before the earliest run-out of the forecast at which the event `balance.runs_out` is
+    sent; none if it is null."""
     tax: Tax | None = None
     """Tax of the invoices; none if it is null."""
     address: Text | None = None
@@ -134,6 +138,7 @@ class OrganizationChange(Request):
     timezone: Timezone = UNNAMED
     region: Name | None = UNNAMED
     low_balance_threshold_usd: UsdOrZero | None = UNNAMED
+    runs_out_alert_days: AlertDays | None = UNNAMED
     tax: Tax | None = UNNAMED
     address: Text | None = UNNAMED
     locale: Locale = UNNAMED
@@ -164,6 +169,8 @@ class Organization(Answer):
     """Region that holds the organization, if it was given."""
     low_balance_threshold_usd: Money | None
     """Balance in US dollars below which the event `balance.low` is sent."""
+    runs_out_alert_days: int | None
+    """Days before the earliest run-out at which the event `balance.runs_out` is sent."""
     tax: Tax | None
     """Tax of the invoices."""
     address: str | None

@@ -15,6 +15,7 @@ LANGUAGE sql STABLE AS $$
         'region', o.region,
         'credit_limit_usd', o.credit_limit_usd::text,
         'low_balance_threshold_usd', o.low_balance_threshold_usd::text,
+        'runs_out_alert_days', o.runs_out_alert_days,
         'tax', o.tax,
         'address', o.address,
         'locale', o.locale,
@@ -38,10 +39,10 @@ BEGIN
     END IF;
     BEGIN
         INSERT INTO billing.organizations
-            (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd, tax,
-            address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
+            (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd,
+            runs_out_alert_days, tax, address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
         VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
-            p.region, p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
+            p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address, p.locale, p.payment_terms_days,
             p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
         INSERT INTO billing.external_ids (external_id, organization_id)

@@ -58,7 +58,7 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
     billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
     billing.spend_logs, billing.logged_spend,
-    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
+    billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
     billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets
     TO synaxis_app;
 
@@ -70,7 +70,7 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
     billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
-    billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
+    billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 -- The terms of a grant do not change.
 GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at, warned_days)
@@ -115,7 +115,7 @@ BEGIN
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds',
             'logged_spend', 'spend_rollups', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
             'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',
-            'rerating_adjustments', 'rerated_charges', 'budgets']) AS t (name)
+            'rerating_adjustments', 'rerated_charges', 'budgets', 'forecasts']) AS t (name)
         -- One comparison for a function of one organization, which sees nothing else.
         CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)
             OR current_setting('billing.tenant', true) = '*'$sql$,

@@ -82,8 +82,12 @@ CREATE TYPE billing.rating AS (
 	service_tier text,
 	price_multiplier numeric,
 	tokens bigint,
+	input_tokens bigint,
+	cached_tokens bigint,
+	output_tokens bigint,
 	lines billing.rating_line[],
-	amount_usd numeric
+	amount_usd numeric,
+	cost_usd numeric
 );
 
 CREATE TYPE billing.result_type AS ENUM (
@@ -177,7 +181,11 @@ CREATE TYPE billing.usage_request AS (
 	usage jsonb,
 	service_tier text,
 	price_id uuid,
-	price_multiplier numeric(18,8)
+	price_multiplier numeric(18,8),
+	cost_usd numeric(18,8),
+	input_tokens bigint,
+	cached_tokens bigint,
+	output_tokens bigint
 );
 
 CREATE TABLE billing.credit_transactions (
@@ -209,6 +217,7 @@ CREATE TABLE billing.credit_transactions (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea NOT NULL,
@@ -228,6 +237,7 @@ CREATE TABLE billing.organizations (
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
     low_balance_threshold_usd numeric(18,8),
+    runs_out_alert_days integer,
     tax jsonb,
     address text,
     locale text DEFAULT 'en'::text NOT NULL,
@@ -249,7 +259,8 @@ CREATE TABLE billing.organizations (
     budgeted boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
-    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric))
+    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric)),
+    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90)))
 )
 WITH (fillfactor='50');
 
@@ -448,6 +459,7 @@ CREATE TABLE billing.logged_spend (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL
 )
@@ -472,6 +484,7 @@ CREATE VIEW billing.spend_logs WITH (security_invoker='true') AS
     credit_transactions.service_tier,
     credit_transactions.price_id,
     credit_transactions.price_multiplier,
+    credit_transactions.cost_usd,
     credit_transactions.bucket_start,
     credit_transactions.created_at
    FROM billing.credit_transactions
@@ -495,6 +508,7 @@ UNION ALL
     logged_spend.service_tier,
     logged_spend.price_id,
     logged_spend.price_multiplier,
+    logged_spend.cost_usd,
     logged_spend.bucket_start,
     logged_spend.created_at
    FROM billing.logged_spend;
@@ -628,6 +642,7 @@ CREATE TABLE billing.credit_transactions_default (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
@@ -652,6 +667,20 @@ CREATE TABLE billing.document_counters (
 CREATE TABLE billing.external_ids (
     external_id text NOT NULL,
     organization_id uuid NOT NULL
+);
+
+CREATE TABLE billing.forecasts (
+    organization_id uuid NOT NULL,
+    first_day date NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    history_days integer NOT NULL,
+    daily jsonb NOT NULL,
+    totals jsonb NOT NULL,
+    naive_error_usd numeric(28,8) NOT NULL,
+    miss_rates numeric[] NOT NULL,
+    scaled_errors numeric[] NOT NULL,
+    covered boolean[] NOT NULL,
+    is_near boolean NOT NULL
 );
 
 CREATE TABLE billing.invalidations (
@@ -687,6 +716,7 @@ CREATE TABLE billing.logged_spend_default (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone CONSTRAINT logged_spend_bucket_start_not_null NOT NULL,
     created_at timestamp with time zone CONSTRAINT logged_spend_created_at_not_null NOT NULL
 );
@@ -770,7 +800,12 @@ CREATE TABLE billing.spend_rollups (
     charged boolean NOT NULL,
     amount_usd numeric(28,8) NOT NULL,
     tokens bigint NOT NULL,
-    requests bigint NOT NULL
+    requests bigint NOT NULL,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    cached_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric(28,8) DEFAULT 0 NOT NULL,
+    margin_usd numeric(28,8) DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -845,6 +880,9 @@ ALTER TABLE ONLY billing.exchange_rates
 
 ALTER TABLE ONLY billing.external_ids
     ADD CONSTRAINT external_ids_pkey PRIMARY KEY (external_id);
+
+ALTER TABLE ONLY billing.forecasts
+    ADD CONSTRAINT forecasts_pkey PRIMARY KEY (organization_id);
 
 ALTER TABLE ONLY billing.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (organization_id, id);
@@ -1084,6 +1122,9 @@ ALTER TABLE ONLY billing.credit_notes
 ALTER TABLE ONLY billing.erasures
     ADD CONSTRAINT erasures_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.forecasts
+    ADD CONSTRAINT forecasts_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.holds
     ADD CONSTRAINT holds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1173,6 +1214,8 @@ ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
@@ -1220,6 +1263,8 @@ CREATE POLICY tenant ON billing.credited_payments TO synaxis_ledger, synaxis_app
 CREATE POLICY tenant ON billing.erasures TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.external_ids TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.forecasts TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1398,6 +1443,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.external_ids TO synaxis_app;
 GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.forecasts TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.forecasts TO synaxis_ledger;
+
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
 GRANT UPDATE(attempts) ON TABLE billing.invalidations TO synaxis_ledger;
@@ -1433,7 +1481,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.add_to_rollup(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, u billing.usage_request, p_charged boolean)
 --     RETURNS void, for synaxis_ledger
--- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_day_ends timestamp with time zone[])
+-- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_usages billing.usage_request[], p_day_ends timestamp with time zone[])
 --     RETURNS void, for synaxis_ledger
 -- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
 --     RETURNS timestamp with time zone, for synaxis_ledger
@@ -1589,6 +1637,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
+-- billing.daily_spend(o billing.organizations, p_today date, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
@@ -1649,6 +1699,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
+-- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
@@ -1663,6 +1715,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.grants_ahead(o billing.organizations, p_now timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hashed_text(t billing.credit_transactions)
@@ -1811,8 +1865,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.personal_text(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.plan_forecasts(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
+--     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1927,12 +1987,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.settlement_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS billing.period_settlement, for synaxis_ledger
+-- billing.spans_days(p_start timestamp with time zone, p_end timestamp with time zone, p_timezone text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
---     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
+--     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.spend_log_json(s billing.spend_logs)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
@@ -1946,6 +2008,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.store_adjustment(o billing.organizations, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_expires_at timestamp with time zone, p_key text, p_fingerprint bytea)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.store_forecast(p_tenant text, p_organization_id uuid, p_forecast jsonb, p_runs_out jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_grant(o billing.organizations, g billing.credit_grants, p_type billing.transaction_type, p_reference_id text, p_key text, p_fingerprint bytea)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
@@ -1965,6 +2029,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text[], for synaxis_app, synaxis_ledger
 -- billing.subjects_of(u billing.usage_request)
 --     RETURNS text[], for synaxis_ledger
+-- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.take_off_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
@@ -1973,6 +2041,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.token_kind(p_bucket text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.tokens_of(p_usage jsonb, p_kind text)
+--     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric, p_paid jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.topup_failed(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_error text)

@@ -36,6 +36,7 @@ type WebhookEventType = Literal[
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",
+    "balance.runs_out",
     "balance.exhausted",
     "grant.created",
     "grant.expiring",

@@ -82,6 +82,22 @@ class LowBalanceData(Answer):
     """Number of the transaction that took the balance below the threshold."""
 
 
+class RunsOutData(Answer):
+    """Credit that the forecast of today's spend may exceed soon."""
+
+    organization_id: UUID
+    earliest: date
+    """Day of the run-out by the upper bound of the spend, in the time zone of the organization."""
+    expected: date | None
+    """Day of the run-out by the expected spend; null if it is not within 90 days."""
+    latest: date | None
+    """Day of the run-out by the lower bound of the spend; null if it is not within 90 days."""
+    available_usd: Money
+    """Credit in US dollars that could be charged when the forecast was made."""
+    runs_out_alert_days: int
+    """The days of the profile, which are more than are left until `earliest`."""
+
+
 class GrantData(Answer):
     """A credit grant."""
 
@@ -198,6 +214,13 @@ class BalanceLow(WebhookBody):
     data: LowBalanceData
 
 
+class BalanceRunsOut(WebhookBody):
+    """The forecast's earliest run-out came near; sent once per approach."""
+
+    type: Literal["balance.runs_out"]
+    data: RunsOutData
+
+
 class BalanceExhausted(WebhookBody):
     """Credit did not cover a request; sent once until credit comes."""
 
@@ -247,6 +270,7 @@ BODIES: dict[str, type[WebhookBody]] = {
     "invoice.cancelled": InvoiceCancelled,
     "credit_note.issued": CreditNoteIssued,
     "balance.low": BalanceLow,
+    "balance.runs_out": BalanceRunsOut,
     "balance.exhausted": BalanceExhausted,
     "grant.created": GrantCreated,
     "grant.expiring": GrantExpiring,
