@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 
 from local.openapi import examples
 from local.openapi.examples import Example
-from local.openapi.webhooks import WEBHOOKS
 from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
+from local.openapi.webhooks import WEBHOOKS
 from local.template import ROOT, Template, read
 from synaxis_billing.edge.http.api import Parameter, Route
 from synaxis_billing.webhooks import events

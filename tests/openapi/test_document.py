@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from local.openapi import document, examples
 from local.openapi.problems import kinds_of
+from local.openapi.webhooks import WEBHOOKS
 from local.template import ROOT, read
 from synaxis_billing.edge.http.api import Route
 from synaxis_billing.errors import BillingError, refusals
