@@ -1547,6 +1547,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
+-- billing.counted_by(o billing.organizations, t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.cover_by_all(o billing.organizations, p_at timestamp with time zone)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.cover_debt(p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamp with time zone)
@@ -1711,6 +1713,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.invoice_topup(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.invoiced_by(t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.invoiced_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
