@@ -130,7 +130,7 @@ def test_a_receipt_tells_which_budgets_counted_the_charge(database: Database) ->
         hourly = steps.budget(db, acme, "1", "rate", burst_usd="4")
         charged = steps.charge(db, acme, "2", virtual_key_id="vk-1")
         budgets.delete_budget(db, steps.PLATFORM, acme, gone.id)
-        # Later: of a day that contains the charge, of all time, and a rate, which counts from now on.
+        # Later: of a day and of all time, which contain the charge, and a rate, which does not.
         day = steps.budget(db, acme, "9", "day")
         life = steps.budget(db, acme, "9")
         steps.budget(db, acme, "9", "rate", burst_usd="9", mode="soft")
