@@ -198,6 +198,22 @@ def test_whatever_comes_later_the_revenue_of_a_closed_month_stays(database: Data
         assert reconciles(revenue.get_revenue(lambda: db, PLATFORM, "2031-02").total)
 
 
+def test_the_audit_compares_revenue_with_the_credit_that_remains(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db)
+        request = credit.TopUpRequest.model_validate(
+            {"amount_usd": "7", "paid": {"amount": "5", "currency": "USD"}}
+        )
+        credit.top_up(db, PLATFORM, acme, new_key(), request)
+        spent = charge(db, acme, "3.1")
+        refund(db, spent, "0.3")
+        assert database.audit().whole
+        admin.execute("UPDATE billing.credit_grants SET remaining_usd = remaining_usd - 0.7")
+        [wrong] = [line for line in database.audit().all_broken if "revenue reconciles" in line]
+    # Of 4.2 that remain, three are paid for; the grant says that 3.5 remain.
+    assert wrong.endswith("deferred 3.00000000, cost basis of what remains 2.50000000")
+
+
 def test_only_the_platform_sees_revenue(database: Database) -> None:
     with database.connect() as db:
         tenant = Caller(tenant=str(new_organization(db)), subject="x")
