@@ -36,7 +36,7 @@ NOUNS: dict[str, set[str]] = {
     "budgets": set(),
     "usage": {"organizations", "prices"},
     "ledger": {"prices", "rates", "usage"},
-    "grants": {"ledger", "prices"},
+    "grants": {"budgets", "invoices", "ledger", "prices"},
     "organizations": {"rates"},
     "rates": set(),
     "prices": set(),

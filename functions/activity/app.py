@@ -76,8 +76,9 @@ def get_receipt(
 ) -> Reply[receipts.Receipt]:
     """Get the receipt of a transaction.
 
-    How its amount came to be, which grants paid for it, what of it was refunded, and the proof of
-    its hash, which anybody can compute again by SHA-256 alone.
+    How its amount came to be, which grants paid for it, which budgets counted it, what of it was
+    refunded, the invoice that it is on, and the proof of its hash, which anybody can compute again
+    by SHA-256 alone.
     """
     return Reply(receipts.get_receipt(connection(), caller, organization_id, transaction_id))
 

@@ -232,6 +232,7 @@ TAMPERING = {
     "credit is used between its start and its end": (
         "UPDATE credit_grants SET effective_at = billing.now(), expires_at = 'infinity'"
     ),
+    "revenue reconciles": "UPDATE credit_grants SET remaining_usd = 1 WHERE kind = 'paid'",
     "what was written is never changed": (
         "ALTER TABLE logged_spend DISABLE TRIGGER immutable_update"
     ),

@@ -90,3 +90,23 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
             OR t.created_at >= least(g.expires_at, g.voided_at)
             AND t.transaction_type = 'charge' AND t.hold_id IS NULL)
 $$;
+
+-- Revenue reconciles: what is still deferred is the cost basis of the credit that remains. Of settled organizations,
+-- whose grants show what remains.
+CREATE OR REPLACE FUNCTION billing.audit_revenue()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+    SELECT o.id, 'revenue reconciles',
+        format('deferred %s, cost basis of what remains %s', deferred.usd, remaining.usd)
+    FROM billing.organizations AS o
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(basis_usd - gone_basis_usd), 0) AS usd FROM billing.gone_at(o, 'infinity')
+    ) AS deferred
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(g.cost_basis_usd
+            - round(g.cost_basis_usd * (g.amount_usd - g.remaining_usd) / g.amount_usd, 8)), 0) AS usd
+        FROM billing.credit_grants AS g WHERE g.organization_id = o.id
+    ) AS remaining
+    WHERE o.drawn_usd = billing.settled_usd(o.id)
+        AND coalesce(cardinality((billing.settled_credit(o, billing.now())).steps), 0) = 0
+        AND deferred.usd <> remaining.usd
+$$;

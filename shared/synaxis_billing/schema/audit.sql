@@ -15,6 +15,8 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     UNION ALL
     SELECT * FROM billing.audit_grants()
     UNION ALL
+    SELECT * FROM billing.audit_revenue()
+    UNION ALL
     SELECT * FROM billing.audit_usage()
     UNION ALL
     SELECT * FROM billing.audit_prices()

@@ -1525,6 +1525,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_revenue()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_usage()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.available(o billing.organizations)
@@ -1597,6 +1599,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
+-- billing.counted_by(o billing.organizations, t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.cover_by_all(o billing.organizations, p_at timestamp with time zone)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.cover_debt(p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamp with time zone)
@@ -1767,6 +1771,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.invoice_topup(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.invoiced_by(t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.invoiced_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
@@ -1891,6 +1897,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.promotional_used_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
@@ -2077,6 +2085,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.usage_lines(i billing.invoices, s billing.period_settlement, p_units numeric, OUT lines jsonb, OUT line_count integer, OUT usd numeric, OUT billing_currency numeric)
 --     RETURNS record, for synaxis_ledger
+-- billing.used_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS TABLE(grant_id uuid, usd numeric), for synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)

@@ -253,6 +253,33 @@ class Correction(BaseModel):
     """
 
 
+class CountingBudget(BaseModel):
+    """
+    A budget that counted a charge, with its limit of today.
+    """
+
+    id: UUID
+    """
+    Id of the budget.
+    """
+    subject: str
+    """
+    What the budget is of. One of `organization`, `team`, `virtual_key`, `end_user`, `model`, `provider`, or one of a later version.
+    """
+    subject_id: str | None
+    """
+    Id of the team, key or person, or name of the model or provider.
+    """
+    window: str
+    """
+    How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
+    """
+    limit_usd: Decimal
+    """
+    The most that may be spent in a window; of a rate, in an hour.
+    """
+
+
 class CreditNote(BaseModel):
     """
     A credit note, which reverses an invoice, whole or in part.
@@ -1281,6 +1308,29 @@ class RateChange(BaseModel):
     usd_per_million: Decimal | None
     """
     Rate now, in US dollars per million tokens; null for a rate that is gone.
+    """
+
+
+class ReceiptInvoice(BaseModel):
+    """
+    The invoice or statement that a transaction is on.
+    """
+
+    id: UUID
+    """
+    Id of the invoice.
+    """
+    number: str
+    """
+    Number, gap-free in its series and year.
+    """
+    kind: str
+    """
+    Whether it is of a period's usage, or of a top-up. One of `usage`, `topup`, or one of a later version.
+    """
+    status: str
+    """
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
     """
 
 
@@ -3003,9 +3053,17 @@ class Receipt(BaseModel):
     """
     What no grant covers yet, in US dollars.
     """
+    budgets: list[CountingBudget]
+    """
+    The budgets that counted the charge, oldest first, without those deleted since.
+    """
     refunds: list[Transaction]
     """
     The refunds of the transaction.
+    """
+    invoice: ReceiptInvoice | None
+    """
+    The issued document of the period that contains the charge, or of the top-up; null while there is none. A credit note over all of an invoice takes its charges off it.
     """
     proof: Proof
     """

@@ -1466,8 +1466,9 @@ class Operations(abc.ABC):
     ) -> models.Receipt:
         """Get the receipt of a transaction.
 
-        How its amount came to be, which grants paid for it, what of it was refunded, and the proof
-        of its hash, which anybody can compute again by SHA-256 alone.
+        How its amount came to be, which grants paid for it, which budgets counted it, what of it
+        was refunded, the invoice that it is on, and the proof of its hash, which anybody can
+        compute again by SHA-256 alone.
         """
         return self.call(get_receipt(organization_id, transaction_id))
 
@@ -2303,8 +2304,9 @@ class AsyncOperations(abc.ABC):
     ) -> models.Receipt:
         """Get the receipt of a transaction.
 
-        How its amount came to be, which grants paid for it, what of it was refunded, and the proof
-        of its hash, which anybody can compute again by SHA-256 alone.
+        How its amount came to be, which grants paid for it, which budgets counted it, what of it
+        was refunded, the invoice that it is on, and the proof of its hash, which anybody can
+        compute again by SHA-256 alone.
         """
         return await self.call(get_receipt(organization_id, transaction_id))
 
