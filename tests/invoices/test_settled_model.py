@@ -73,8 +73,8 @@ class Documents(RuleBasedStateMachine):
 
     @rule(amount=amounts, life=lives, discounted=st.booleans())
     def top_up(self, amount: str, life: int | None, discounted: bool) -> None:
-        paid = {"paid": {"amount": "1", "currency": "USD"}} if discounted else {}
-        steps.top_up(self.db, self.id, amount, **self.ending(life), **paid)
+        paid = {"amount": "1", "currency": "USD"} if discounted else None
+        steps.top_up(self.db, self.id, amount, paid=paid, **self.ending(life))
 
     @rule(amount=amounts, life=lives)
     def grant(self, amount: str, life: int | None) -> None:
