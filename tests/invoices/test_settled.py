@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from synaxis_billing.errors import Conflict, Unprocessable
+from synaxis_billing.grants import revenue
 from synaxis_billing.invoices import invoices, topups
 from synaxis_billing.invoices.documents.conversion import of_invoice
 from synaxis_billing.invoices.documents.table import csv
@@ -390,6 +391,30 @@ def test_refunds_and_adjustments_are_lines_of_their_own(database: Database) -> N
         {"prepaid": Decimal(Decimal(-1))},
     )
     assert (second.status, second.amount_due_usd) == ("paid", Decimal(0))
+    assert database.audit().whole
+
+
+def test_promotional_credit_is_never_paid_out_as_money(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db, "2", credit_limit_usd="10", tax=TAX)
+        given = grant(db, acme, "3", expires_at=(datetime.now(UTC) + DAY).isoformat())
+        spent = charge(db, acme, "6")
+        asked = pay(db, statement(db, acme))
+        # The invoice asked for one dollar: no more of it is money that a credit note returns.
+        with pytest.raises(Unprocessable) as refused:
+            credit(db, asked, amount_usd="1.00000001")
+        assert refused.value.code == "credit_exceeds_invoice"
+        refund(db, spent, "3")
+        move_clock(admin, DAY)
+        # Credit that was given comes back as credit that nobody paid for, also when it had ended.
+        refund(db, spent)
+        back = list_grants(db, acme)[0]
+        assert (back.kind, back.origin_id, back.amount_usd) == ("refund", given.id, Decimal(3))
+        assert (back.cost_basis_usd, back.paid) == (0, None)
+        with pytest.raises(Conflict, match="is not a top-up"):
+            topups.invoice_topup(db, PLATFORM, acme, back.transaction_id, rates(), ISSUER)
+        found = revenue.get_revenue(lambda: db, PLATFORM, f"{back.effective_at:%Y-%m}").total
+        assert (found.paid_out_usd, found.closing_deferred_usd) == (Decimal(0), Decimal(3))
     assert database.audit().whole
 
 

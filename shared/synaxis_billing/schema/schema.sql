@@ -2077,6 +2077,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)
 --     RETURNS json, for synaxis_ledger
+-- billing.unused_usd(i billing.invoices)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.update_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid, p_change jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
