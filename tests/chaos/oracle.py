@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -86,10 +87,13 @@ class Oracle:
     """Threads may share it."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self.operations: list[Operation] = []
         self.mistakes: list[str] = []
         # Answers of retries that say that the attempt before, whose reply was lost, had its effect.
         self.recovered = 0
+        # The attempts by the status of their answer.
+        self.statuses: Counter[int] = Counter()
 
     def expect(self, operation: Operation) -> Operation:
         """Know of an operation before it is sent first."""
@@ -100,7 +104,14 @@ class Oracle:
         self, operation: Operation, status: int, body: dict[str, Any], replayed: bool = False
     ) -> None:
         """Note what an attempt was answered; `status` 0 when its reply was lost."""
+        with self._lock:
+            self._record(operation, status, body, replayed)
+
+    def _record(
+        self, operation: Operation, status: int, body: dict[str, Any], replayed: bool
+    ) -> None:
         operation.attempts += 1
+        self.statuses[status] += 1
         if status == 429 or status >= 500 or not status:
             operation.lost += 1
             return
@@ -119,6 +130,12 @@ class Oracle:
                 self._blame(operation, "its replay was not marked")
             if body != operation.answer:
                 self._blame(operation, f"its replay differs: {body}, first {operation.answer}")
+
+    def leave_unanswered(self, operations: list[Operation]) -> None:
+        """Note that retries did not end, although they were sent as the guide says."""
+        for operation in operations:
+            if not operation.settled:
+                self._blame(operation, f"it has no answer after {operation.attempts} attempts")
 
     def acknowledged(self) -> Counter[str]:
         """The number of acknowledged operations of each kind."""

@@ -146,6 +146,12 @@ def _first_is_replay(scene: Scene) -> None:
     scene.oracle.record(operation, 201, scene.charge(operation), True)
 
 
+def _never_answered(scene: Scene) -> None:
+    operation = scene.expect("charge", "-1")
+    scene.oracle.record(operation, 503, {})
+    scene.oracle.leave_unanswered([operation])
+
+
 def _drifted(scene: Scene) -> None:
     scene.admin.execute("UPDATE billing.organizations SET balance_usd = balance_usd + 1")
 
@@ -168,6 +174,7 @@ PLANTS: list[tuple[Plant, str]] = [
     (_replay_unmarked, "its replay was not marked"),
     (_replay_differs, "its replay differs"),
     (_first_is_replay, "its first attempt was answered as a replay"),
+    (_never_answered, "it has no answer after 1 attempts"),
     (_drifted, "balance"),
 ]
 
