@@ -52,6 +52,7 @@ class Proxy:
         self._requests = Deck[Mode | None](self._rng, [*faults, *[None] * 12])
         self._connections = Deck[Mode | None](self._rng, [Mode.refuse, None, None, None])
         self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
         self.armed = False
         self.strikes: Counter[Mode] = Counter()
 
@@ -60,6 +61,13 @@ class Proxy:
             while True:
                 outside, _ = listener.accept()
                 threading.Thread(target=self._serve, args=(outside,), daemon=True).start()
+
+    def heal(self) -> None:
+        """Cut every connection, which is idle now, and pass everything from then on."""
+        self.armed = False
+        for outside in list(self._open):
+            with contextlib.suppress(OSError):
+                outside.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, outside: socket.socket) -> None:
         with outside, contextlib.suppress(OSError):
@@ -70,7 +78,11 @@ class Proxy:
                 outside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return
             with socket.create_connection(self._server) as inside:
-                self._relay(outside, inside)
+                self._open.add(outside)
+                try:
+                    self._relay(outside, inside)
+                finally:
+                    self._open.discard(outside)
 
     def _relay(self, outside: socket.socket, inside: socket.socket) -> None:
         """Pass bytes until either side ends or a fault ends both. A client sends one request, and
