@@ -410,7 +410,8 @@ def test_promotional_credit_is_never_paid_out_as_money(database: Database) -> No
         refund(db, spent)
         back = list_grants(db, acme)[0]
         assert (back.kind, back.origin_id, back.amount_usd) == ("refund", given.id, Decimal(3))
-        assert (back.cost_basis_usd, back.paid) == (0, None)
+        assert (back.cost_basis_usd, back.paid) == (Decimal(0), None)
+        assert back.transaction_id is not None
         with pytest.raises(Conflict, match="is not a top-up"):
             topups.invoice_topup(db, PLATFORM, acme, back.transaction_id, rates(), ISSUER)
         found = revenue.get_revenue(lambda: db, PLATFORM, f"{back.effective_at:%Y-%m}").total

@@ -73,7 +73,7 @@ class Documents(RuleBasedStateMachine):
 
     @rule(amount=amounts, life=lives, discounted=st.booleans())
     def top_up(self, amount: str, life: int | None, discounted: bool) -> None:
-        paid = {"paid": {"amount": "1", "currency": "USD"}} if discounted else {}
+        paid: dict[str, Any] = {"paid": {"amount": "1", "currency": "USD"}} if discounted else {}
         steps.top_up(self.db, self.id, amount, **self.ending(life), **paid)
 
     @rule(amount=amounts, life=lives, later=st.booleans())
