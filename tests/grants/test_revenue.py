@@ -233,3 +233,18 @@ def test_no_figure_depends_on_when_it_is_asked_for(database: Database) -> None:
         set_clock(admin, datetime(2031, 4, 1, tzinfo=UTC))
         grant(db, acme, "1")
         assert revenue.get_revenue(lambda: db, PLATFORM, "2031-01").total == before
+
+
+def test_given_credit_that_starts_in_a_month_is_used_in_it_by_older_debt(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        set_clock(admin, datetime(2031, 1, 10, tzinfo=UTC))
+        acme = new_organization(db, credit_limit_usd="9")
+        charge(db, acme, "5")
+        grant(db, acme, "3", effective_at="2031-02-10T00:00:00Z")
+        set_clock(admin, datetime(2031, 3, 10, tzinfo=UTC))
+        months = [figures(db, month) for month in ("2031-01", "2031-02", "2031-03")]
+        assert months == [{"debt": "5"}, {"promotional_used": "3", "debt": "2"}, {"debt": "2"}]
+        charge(db, acme, "1")
+        assert [figures(db, month) for month in ("2031-01", "2031-02")] == months[:2]

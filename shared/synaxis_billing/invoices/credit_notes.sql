@@ -53,9 +53,7 @@ BEGIN
     o := billing.settle(o, o.changed_at);
     rest := billing.uncredited(i);
     n := rest;
-    v_creditable_usd := least(rest.subtotal_usd, CASE i.kind
-        WHEN 'topup' THEN billing.unused_usd(i) - (i.subtotal_usd - rest.subtotal_usd)
-        ELSE billing.refundable_usd(o.id, i.drawn_from_usd, i.drawn_to_usd, i.id) END);
+    v_creditable_usd := billing.creditable_usd(i, rest);
     v_refusal := billing.credit_refused(i, coalesce(p_amount_usd, v_creditable_usd), v_creditable_usd,
         p_refund_credit);
     IF v_refusal IS NOT NULL THEN
@@ -95,20 +93,25 @@ CREATE OR REPLACE FUNCTION billing.credit_refused(
     SELECT CASE
         WHEN i.amount_due_usd = 0 THEN
             billing.invalid_state('The invoice asks for nothing; cancel it instead of crediting it.')
-        WHEN p_amount_usd > p_creditable_usd OR p_creditable_usd <= 0 THEN
+        WHEN p_amount_usd > p_creditable_usd OR p_creditable_usd = 0 THEN
             billing.outcome('credit_exceeds_invoice', json_build_object(
-                'requested_usd', p_amount_usd::text,
-                'creditable_usd', greatest(p_creditable_usd, 0)::numeric(28, 8)::text))
+                'requested_usd', p_amount_usd::text, 'creditable_usd', p_creditable_usd::text))
         WHEN p_refund_credit AND i.kind = 'topup' THEN
             billing.invalid_state('The invoice is of a top-up, whose credit is returned by a payout.')
     END
 $$;
 
--- What was paid for the credit of a top-up that is left: what was used is not returned.
-CREATE OR REPLACE FUNCTION billing.unused_usd(i billing.invoices) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT cost_basis_usd - round(cost_basis_usd * (amount_usd - remaining_usd) / amount_usd, 8)
-    FROM billing.credit_grants
-    WHERE organization_id = i.organization_id AND transaction_id = i.transaction_id AND kind = 'paid'
+-- What credit notes may still take of an invoice: of usage, what was not refunded; of a top-up, what was paid for the
+-- credit that is left, since what was used is not returned.
+CREATE OR REPLACE FUNCTION billing.creditable_usd(i billing.invoices, rest billing.credit_notes) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT greatest(0, least(rest.subtotal_usd, CASE i.kind
+        WHEN 'topup' THEN (
+            SELECT cost_basis_usd - round(cost_basis_usd * (amount_usd - remaining_usd) / amount_usd, 8)
+            FROM billing.credit_grants
+            WHERE organization_id = i.organization_id AND transaction_id = i.transaction_id AND kind = 'paid'
+        ) - (i.subtotal_usd - rest.subtotal_usd)
+        ELSE billing.refundable_usd(i.organization_id, i.drawn_from_usd, i.drawn_to_usd, i.id) END))::numeric(28, 8)
 $$;
 
 -- The amounts of a credit note over p_amount_usd of an invoice's net amount, which is less than the rest. All

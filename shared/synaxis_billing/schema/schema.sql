@@ -1637,6 +1637,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.credit_statement(o billing.organizations, s billing.period_settlement, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.creditable_usd(i billing.invoices, rest billing.credit_notes)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.cut_allocation(p_organization_id uuid, p_at_usd numeric)
 --     RETURNS void, for synaxis_ledger
 -- billing.cut_back(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_amount_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
@@ -2077,8 +2079,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)
 --     RETURNS json, for synaxis_ledger
--- billing.unused_usd(i billing.invoices)
---     RETURNS numeric, for synaxis_ledger
 -- billing.update_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid, p_change jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
