@@ -15,9 +15,10 @@ from synaxis_billing.ledger.charges import Charged
 from synaxis_billing.ledger.holds import Hold
 from synaxis_billing.ledger.transactions import Transaction
 from tests.conftest import Database
-from tests.ledger.test_races import THREADS, at_once, of_type
+from tests.ledger.test_races import THREADS
 from tests.support import steps
 from tests.support.clock import move_clock, set_clock_to_noon
+from tests.support.racing import at_once, of_type
 
 DAY = timedelta(days=1)
 
