@@ -360,8 +360,6 @@ STATEMENT: dict[str, Any] = {
     **NO_TAX,
     "kind": "statement",
     "status": "paid",
-    "tax_label": None,
-    "tax_rate_percent": None,
     "settled": SETTLED,
     "credit": CREDIT,
     "amount_due_usd": Decimal(0),
@@ -380,9 +378,20 @@ def test_a_statement_says_what_settled_the_usage_and_how_the_balance_moved() -> 
         " Used -1,300.500123 Expired -12.50 Closing balance 857.499877",
     ):
         assert said in text
-    # It asks for nothing.
-    for asked in ("PAID", "Payment", "IBAN", "Due date", "Refunded"):
+    # It asks for nothing, and the tax was on the sale of the credit.
+    for asked in ("VAT 19%", "PAID", "Payment", "IBAN", "Due date", "Refunded"):
         assert asked not in text
+
+
+def test_the_rate_of_a_statement_is_on_one_line() -> None:
+    at = {
+        "rate_source": "an agreed reference rate",
+        "rate_as_of": datetime(2026, 2, 27, 17, tzinfo=UTC),
+    }
+    reader = PdfReader(BytesIO(pdf(invoice(**STATEMENT | at))))
+    said = "1 USD = 0.92 EUR, an agreed reference rate, Feb 27, 2026, 5:00 PM UTC"
+    lines = [" ".join(line.split()) for line in reader.pages[0].extract_text().splitlines()]
+    assert said in lines
 
 
 def test_the_points_of_the_credit_stand_in_one_line() -> None:
