@@ -33,6 +33,7 @@ def created(client: Billing, credit_usd: str = "25.50") -> UUID:
 def transaction(amount_usd: str = "-0.02") -> dict[str, Any]:
     fields = dict.fromkeys(answers.Transaction.model_fields)
     money = {"amount_usd": amount_usd, "balance_before_usd": "1", "balance_after_usd": "0.98"}
+    money["drawn_usd"] = "0.00"
     return {
         **fields,
         **money,

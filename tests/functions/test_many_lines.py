@@ -49,7 +49,7 @@ def organization(api: Client) -> str:
 @pytest.fixture(scope="module")
 def draft(organization: str, api: Client, product: tuple[str, Database]) -> dict[str, Any]:
     with product[1].admin() as admin:
-        [now] = admin.execute("SELECT billing.instant(billing.now())").fetchone() or [None]
+        [now] = admin.execute("SELECT to_json(billing.now())").fetchone() or [None]
     period = {"period_start": "2020-01-01T00:00:00Z", "period_end": now}
     drafted = api.post(f"{organization}/invoices", period)
     assert drafted.status_code == 201, drafted.text
