@@ -26,7 +26,7 @@ from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
-from synaxis_billing.invoices.invoices import Party
+from synaxis_billing.invoices.invoices import Seller
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate
@@ -268,7 +268,7 @@ def _seller() -> str:
     """The seller on invoices: INVOICE_SELLER, or an example. Raises CommandError."""
     seller = os.environ.get("INVOICE_SELLER") or json.dumps(_EXAMPLE_SELLER)
     try:
-        Party.model_validate_json(seller)
+        Seller.model_validate_json(seller)
     except ValidationError as error:
         [first, *_] = error.errors()
         where = ".".join(str(part) for part in first["loc"]) or "it"

@@ -161,7 +161,8 @@ BEGIN
     i.rate_as_of := (v_rate ->> 'as_of')::timestamptz;
     i.tax := o.tax;
     i.seller := p_terms -> 'seller';
-    i.customer := jsonb_build_object('name', o.name, 'address', o.address, 'tax_id', o.tax ->> 'tax_id');
+    i.customer := jsonb_build_object('number', o.external_id, 'name', o.name, 'address', o.address,
+        'tax_id', o.tax ->> 'tax_id', 'reference', o.buyer_reference);
     i.locale := o.locale;
     i.payment_terms_days := o.payment_terms_days;
     i.updated_at := o.changed_at;

@@ -65,6 +65,7 @@ BEGIN
         runs_out_alert_days = o.runs_out_alert_days,
         tax = o.tax,
         address = o.address,
+        buyer_reference = o.buyer_reference,
         locale = o.locale,
         payment_terms_days = o.payment_terms_days,
         credit_limit_usd = o.credit_limit_usd,

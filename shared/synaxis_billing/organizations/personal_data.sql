@@ -100,10 +100,11 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     UPDATE billing.organizations
-    SET name = p_name, email = NULL, address = NULL, tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
+    SET name = p_name, email = NULL, address = NULL, buyer_reference = NULL,
+        tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
     WHERE id = o.id;
     UPDATE billing.invoices SET
-        customer = jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL),
+        customer = customer || jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL, 'reference', NULL),
         tax = jsonb_set(tax, '{tax_id}', 'null')
     WHERE organization_id = o.id AND invoice_number IS NULL;
     INSERT INTO billing.erasures (organization_id, reason, transactions, holds, profile, erased_by)

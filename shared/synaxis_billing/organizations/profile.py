@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from synaxis_billing import procedures
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.countries import CountryCode
 from synaxis_billing.currencies import CurrencyCode
 from synaxis_billing.errors import Conflict, Forbidden, invalid_field
 from synaxis_billing.fields import (
@@ -21,7 +22,6 @@ from synaxis_billing.fields import (
     Money,
     Name,
     Request,
-    Text,
     Time,
     UsdOrZero,
     json_schema,
@@ -52,6 +52,27 @@ Percentage = Annotated[
 ]
 
 
+class Address(Request):
+    """A postal address."""
+
+    line1: Name
+    """Street and number, or post office box."""
+    line2: Name | None = None
+    """Building, floor or department."""
+    postal_code: Name | None = None
+    """Postal code."""
+    city: Name
+    """City or town."""
+    state: Name | None = None
+    """State, province or region."""
+    country: CountryCode
+    """ISO 3166-1 alpha-2 code of the country."""
+
+
+# The tax of the rate, none since the customer owes it, or none since the service is exempt.
+type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
+
+
 class Tax(Request):
     """How the organization's invoices are taxed, such as VAT at "20" percent."""
 
@@ -61,8 +82,9 @@ class Tax(Request):
     """Tax rate in percent, a decimal from "0" to "100"."""
     tax_id: Name | None = None
     """Tax id of the organization, such as its VAT id."""
-    reverse_charge: Annotated[bool, Field(strict=True)] = False
-    """Whether the organization owes the tax itself, so that invoices add none."""
+    category: TaxCategory = "standard"
+    """Whether invoices add the tax: `reverse_charge` if the organization owes it itself, `exempt`
+    if nobody does."""
 
 
 # Names that PostgreSQL takes for an abbreviation of a fixed offset, and others for a zone with
@@ -116,8 +138,11 @@ class NewOrganization(Request):
     sent; none if it is null."""
     tax: Tax | None = None
     """Tax of the invoices; none if it is null."""
-    address: Text | None = None
+    address: Address | None = None
     """Address that invoices print."""
+    buyer_reference: ClientId | None = None
+    """Reference that invoices print for the organization, such as its purchase order (EN 16931,
+    BT-10)."""
     locale: Locale = "en"
     """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
@@ -140,7 +165,8 @@ class OrganizationChange(Request):
     low_balance_threshold_usd: UsdOrZero | None = UNNAMED
     runs_out_alert_days: AlertDays | None = UNNAMED
     tax: Tax | None = UNNAMED
-    address: Text | None = UNNAMED
+    address: Address | None = UNNAMED
+    buyer_reference: ClientId | None = UNNAMED
     locale: Locale = UNNAMED
     payment_terms_days: Days = UNNAMED
     price_multiplier: UsdOrZero = UNNAMED
@@ -173,8 +199,10 @@ class Organization(Answer):
     """Days before the earliest run-out at which the event `balance.runs_out` is sent."""
     tax: Tax | None
     """Tax of the invoices."""
-    address: str | None
+    address: Address | None
     """Address that invoices print."""
+    buyer_reference: str | None
+    """Reference that invoices print for the organization."""
     locale: str
     """Language and region of invoices."""
     payment_terms_days: int

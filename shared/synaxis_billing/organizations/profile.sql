@@ -18,6 +18,7 @@ LANGUAGE sql STABLE AS $$
         'runs_out_alert_days', o.runs_out_alert_days,
         'tax', o.tax,
         'address', o.address,
+        'buyer_reference', o.buyer_reference,
         'locale', o.locale,
         'payment_terms_days', o.payment_terms_days,
         'price_multiplier', o.price_multiplier::text,
@@ -40,10 +41,11 @@ BEGIN
     BEGIN
         INSERT INTO billing.organizations
             (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd,
-            runs_out_alert_days, tax, address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
+            runs_out_alert_days, tax, address, buyer_reference, locale, payment_terms_days, credit_limit_usd,
+            price_multiplier)
         VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
-            p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address, p.locale, p.payment_terms_days,
-            p.credit_limit_usd, p.price_multiplier)
+            p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address,
+            p.buyer_reference, p.locale, p.payment_terms_days, p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
         INSERT INTO billing.external_ids (external_id, organization_id)
         SELECT o.external_id, o.id WHERE o.external_id IS NOT NULL;

@@ -28,7 +28,9 @@ CREATE TABLE billing.organizations (
     -- How near a run-out must be for an event.
     runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
     tax jsonb,
-    address text,
+    address jsonb,
+    -- EN 16931, BT-10.
+    buyer_reference text,
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
     payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
