@@ -74,17 +74,18 @@ BEGIN
     RETURN true;
 END $$;
 
--- Whether o becomes p by changes of what is the organization's own to decide: its addresses, tax id and alerts.
+-- Whether o becomes p by changes of what is the organization's own to decide: its addresses, reference, tax id and alerts.
 CREATE OR REPLACE FUNCTION billing.changes_settings_only(o billing.organizations, p billing.organizations)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    -- A tax that does not say so is no reverse charge.
-    c_tax CONSTANT jsonb := '{"reverse_charge": false}';
+    -- A tax that names no category is of the standard one.
+    c_tax CONSTANT jsonb := '{"category": "standard"}';
 BEGIN
     IF (c_tax || (o.tax - 'tax_id')) IS DISTINCT FROM (c_tax || (p.tax - 'tax_id')) THEN
         RETURN false;
     END IF;
     p.address := o.address;
+    p.buyer_reference := o.buyer_reference;
     p.email := o.email;
     p.tax := o.tax;
     p.low_balance_threshold_usd := o.low_balance_threshold_usd;
