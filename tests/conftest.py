@@ -21,9 +21,12 @@ from synaxis_billing import procedures
 from synaxis_billing.cache import connections, l2
 from synaxis_billing.edge import settings as edge_settings
 from synaxis_billing.ledger.audit import Audit, audit
+from tests.support import citus
 from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 
 _numbers = itertools.count(1)
+# The coordinator of a Citus cluster: the ledger's tests run on it as on a single server.
+CITUS_URL = os.environ.get("CITUS_URL")
 # Read when a function's modules are first imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "test")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
@@ -42,7 +45,7 @@ SHIPPED_DEADLINES = {
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """Use one worker when the environment names a server, because each worker needs its own."""
-    return 1 if {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() else None
+    return 1 if {"DATABASE_URL", "CITUS_URL", "REDIS_URL"} & os.environ.keys() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,6 +80,7 @@ class Database(NamedTuple):
             self.app_url,
             autocommit=True,
             prepare_threshold=None,
+            cursor_factory=psycopg.ClientCursor if CITUS_URL else psycopg.Cursor,
             options=" ".join(f"-c {name}=0" for name in timeouts),
         )
 
@@ -131,7 +135,7 @@ def state(folders: Callable[[str], Path]) -> Path:
 @pytest.fixture(scope="session")
 def server_url(state: Path) -> Iterator[str]:
     """The administrator's URL of a PostgreSQL server."""
-    if given := os.environ.get("DATABASE_URL"):
+    if given := CITUS_URL or os.environ.get("DATABASE_URL"):
         yield given
     else:
         # A database is copied in half the time when its WAL is not written.
@@ -159,7 +163,7 @@ def other_redis_url(redis_url: str) -> str:
 def template_database(server_url: str) -> Iterator[Database]:
     """Migrated once; each test's database is a copy."""
     with temporary(server_url, "template", None) as admin_url:
-        yield Database(prepare(admin_url), admin_url)
+        yield Database(prepare(admin_url, distributed=bool(CITUS_URL)), admin_url)
 
 
 @pytest.fixture
@@ -173,6 +177,10 @@ def database(server_url: str, template_database: Database) -> Iterator[Database]
 def temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
     name = f"synaxis_{kind}_{os.getpid()}_{next(_numbers)}"
     source = psycopg.conninfo.conninfo_to_dict(copied_url or "dbname=template1")["dbname"]
+    if CITUS_URL:
+        with citus.cluster(CITUS_URL, name, str(source) if copied_url else None) as url:
+            yield url
+        return
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
         sql.Identifier(name), sql.Identifier(str(source))
     )

@@ -37,6 +37,7 @@ OF_ALL = {
     "prices",
     "unpriced",
     "charge_unpriced",
+    "set_tenant",
 }
 
 

@@ -16,9 +16,11 @@ DECLARE
         CASE p_tenant WHEN '*' THEN p_organization_id::text ELSE p_tenant END, true);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     v_now timestamptz := billing.now();
+    v_latest timestamptz := v_now + interval '10 seconds';
     v_id uuid := billing.new_id(v_now);
     v_salt uuid := gen_random_uuid();
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
+    v_reference text := coalesce(to_json(u.reference_id)::text, 'null');
     v_priced text;
     t record;
 BEGIN
@@ -28,15 +30,11 @@ BEGIN
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
-        changed_at = greatest(v_now, o.changed_at + interval '1 microsecond'),
-        head_hash = sha256(o.head_hash || convert_to(concat('["', v_id, '", "', o.id, '", "', o.version + 1,
-            '", "charge", "', -u.amount_usd, '", "', o.balance_usd, '", "', o.balance_usd - u.amount_usd, '", ',
-            coalesce(to_json(u.reference_id)::text, 'null'), ', null, null, "', encode(v_digest, 'hex'), '", "',
-            (date_part('epoch', greatest(v_now, o.changed_at + interval '1 microsecond')) * 1000000)::bigint,
-            '"]'), 'UTF8'))
+        changed_at = billing.next_instant(v_now, o.changed_at),
+        head_hash = billing.charge_hash(o.head_hash, v_id, o.id, o.version + 1, u.amount_usd, o.balance_usd,
+            v_reference, v_digest, billing.next_instant(v_now, o.changed_at))
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
-        AND greatest(v_now, o.changed_at + interval '1 microsecond') < o.fast_until
-        AND o.changed_at < v_now + interval '10 seconds'
+        AND billing.next_instant(v_now, o.changed_at) < o.fast_until AND o.changed_at < v_latest
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
     RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,

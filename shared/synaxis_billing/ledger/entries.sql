@@ -51,6 +51,23 @@ RETURNS bytea LANGUAGE sql STABLE AS $$
     )::text, 'UTF8'))
 $$;
 
+-- The hash of a charge, as transaction_hash() makes it. A cluster takes only IMMUTABLE functions of a row in an
+-- UPDATE; this one and next_instant() do not depend on settings.
+CREATE OR REPLACE FUNCTION billing.charge_hash(
+    p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric,
+    p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamptz
+) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN sha256(p_previous || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
+        '", "charge", "', -p_amount_usd, '", "', p_balance_usd, '", "', p_balance_usd - p_amount_usd, '", ',
+        p_reference, ', null, null, "', encode(p_digest, 'hex'), '", "',
+        (date_part('epoch', p_instant) * 1000000)::bigint, '"]'), 'UTF8'));
+END $$;
+
+-- The instant of an organization's next change: now, and after the last one.
+CREATE OR REPLACE FUNCTION billing.next_instant(p_now timestamptz, p_last timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN greatest(p_now, p_last + interval '1 microsecond'); END $$;
+
 -- The transaction, which says what it is for, as the one that follows the organization's newest: numbered,
 -- chained, not yet stored.
 CREATE OR REPLACE FUNCTION billing.chained(o billing.organizations, t billing.credit_transactions)

@@ -26,13 +26,15 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.create_organization(
+    p_tenant text, p_organization_id uuid, p_profile jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     p billing.organizations := jsonb_populate_record(NULL::billing.organizations, p_profile);
     o billing.organizations;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    -- The external ids are on another node.
+    PERFORM billing.set_tenant(p_tenant);
     IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
         RETURN billing.outcome('unknown_timezone');
     END IF;
@@ -40,7 +42,7 @@ BEGIN
         INSERT INTO billing.organizations
             (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd, tax,
             address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
-        VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
+        VALUES (p_organization_id, p.external_id, p.name, p.email, p.billing_currency, p.timezone,
             p.region, p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
             p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
@@ -60,6 +62,7 @@ BEGIN
     IF p_new IS NOT DISTINCT FROM p_old THEN
         RETURN true;
     END IF;
+    PERFORM billing.set_tenant(p_organization_id::text);
     IF p_new IS NOT NULL THEN
         INSERT INTO billing.external_ids (external_id, organization_id) VALUES (p_new, p_organization_id)
         ON CONFLICT (external_id) DO NOTHING;

@@ -860,9 +860,6 @@ ALTER TABLE ONLY billing.month_end_items
 ALTER TABLE ONLY billing.price_rates
     ADD CONSTRAINT price_rates_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
 
-ALTER TABLE ONLY billing.prices
-    ADD CONSTRAINT prices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
-
 ALTER TABLE ONLY billing.rerated_charges
     ADD CONSTRAINT rerated_charges_organization_id_rerating_id_fkey FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments(organization_id, rerating_id);
 
@@ -1182,6 +1179,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge_batch(p_tenant text, p_charges jsonb)
 --     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charge_hash(p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric, p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamp with time zone)
+--     RETURNS bytea, for synaxis_ledger
 -- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_limit integer)
@@ -1194,7 +1193,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
--- billing.create_organization(p_tenant text, p_profile jsonb)
+-- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1274,6 +1273,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.is_distributed()
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
@@ -1302,6 +1303,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid, for synaxis_ledger
 -- billing.newest_spend_logs(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
 --     RETURNS SETOF billing.spend_logs, for synaxis_app, synaxis_ledger
+-- billing.next_instant(p_now timestamp with time zone, p_last timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.next_month(p_month text)
 --     RETURNS text, for synaxis_ledger
 -- billing.next_number(p_series text, p_instant timestamp with time zone)
@@ -1402,6 +1405,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.set_tenant(p_tenant text)
+--     RETURNS void, for synaxis_app, synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
 -- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)

@@ -313,7 +313,7 @@ CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_
 CREATE TABLE billing.prices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- NULL is the price of every organization that has none of its own.
-    organization_id uuid REFERENCES billing.organizations,
+    organization_id uuid,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
