@@ -2,9 +2,10 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -15,6 +16,8 @@ from synaxis_billing.money import format_money
 SUCCESSES = ("created", "found", "replayed")
 # The SQLSTATE of billing.lock_organization() when too many calls of an organization wait.
 _TOO_MANY = "SB429"
+# The organizations in a page of those that have work.
+ORGANIZATIONS = 1000
 # How long a call waits outside of the database, where it takes no connection from others.
 PATIENCE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 0.04
@@ -41,6 +44,22 @@ def call_procedure(connection: psycopg.Connection, procedure: str, **arguments: 
     names = ", ".join(f"p_{name} => %s" for name in arguments)
     statement = f"CALL billing.{procedure}(p_answer => NULL, {names})".encode()
     return _in_turn(lambda: _value(connection, statement, arguments))
+
+
+def each_organization(
+    connection: psycopg.Connection, function: str, **arguments: Any
+) -> Iterator[UUID]:
+    """Iterate over the organizations that have work to do, which a function lists by pages.
+
+    The platform's work is done for one organization after the other, each in a transaction of its
+    own on the node that has it, so that one that fails keeps no other from its turn.
+    """
+    after = UUID(int=0)
+    while found := call(
+        connection, function, tenant="*", after=after, limit=ORGANIZATIONS, **arguments
+    ):
+        yield from found
+        after = found[-1]
 
 
 def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:

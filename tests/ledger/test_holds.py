@@ -14,7 +14,7 @@ from tests.support import steps
 def _expire(database: Database, held: holds.Hold) -> None:
     with database.admin() as admin:
         admin.execute(
-            "UPDATE billing.holds SET expires_at = clock_timestamp() WHERE id = %s", [held.id]
+            "UPDATE billing.holds SET expires_at = now() WHERE id = %s", [held.id]
         )
 
 

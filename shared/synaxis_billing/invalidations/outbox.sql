@@ -4,9 +4,9 @@
 -- List undelivered invalidations, the oldest first.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT coalesce(json_agg(i), '[]')
         FROM (SELECT * FROM billing.invalidations ORDER BY id LIMIT p_limit) AS i);
@@ -19,7 +19,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_deleted int;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     DELETE FROM billing.invalidations WHERE id = ANY (p_ids);
     GET DIAGNOSTICS v_deleted = ROW_COUNT;
     RETURN v_deleted;

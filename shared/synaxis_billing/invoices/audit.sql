@@ -2,7 +2,10 @@
 
 -- Invoices, their lines and their numbers.
 CREATE OR REPLACE FUNCTION billing.audit_invoices()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT i.organization_id, 'an invoice is its lines', format('invoice %s', i.id)
     FROM billing.invoices AS i CROSS JOIN LATERAL (
         SELECT coalesce(sum((line ->> 'amount_usd')::numeric), 0) AS amount_usd,
@@ -26,5 +29,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         SELECT invoice_number AS n FROM billing.invoices
         UNION ALL SELECT credit_note_number FROM billing.credit_notes
     ) AS numbers ON n LIKE format('%s-%s-%%', c.series, c.year)
-    GROUP BY c.series, c.year, c.last HAVING count(n) <> c.last
-$$;
+    GROUP BY c.series, c.year, c.last HAVING count(n) <> c.last;
+END $$;

@@ -133,7 +133,7 @@ BEGIN
         RETURN billing.no_invoice(o);
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.credit_note_json(n) ORDER BY n.created_at), '[]')
+        SELECT coalesce(json_agg(billing.credit_note_json(ROW(n.*)::billing.credit_notes) ORDER BY n.created_at), '[]')
         FROM billing.credit_notes AS n
         WHERE n.organization_id = p_organization_id AND n.invoice_id = p_invoice_id));
 END $$;

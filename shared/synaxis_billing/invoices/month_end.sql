@@ -8,12 +8,13 @@ CREATE OR REPLACE FUNCTION billing.plan_month_end(
     p_tenant text, p_month text, p_after uuid, p_limit int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_ids uuid[];
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO v_ids FROM (
         SELECT id FROM billing.organizations
         WHERE id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
@@ -24,7 +25,7 @@ BEGIN
     WHERE o.id = ANY (v_ids)
         AND o.created_at < billing.month_start(billing.next_month(p_month), o.timezone)
     ON CONFLICT (organization_id, month) DO NOTHING;
-    UPDATE billing.month_end_items SET status = 'pending', error = NULL, updated_at = billing.now()
+    UPDATE billing.month_end_items SET status = 'pending', error = NULL, updated_at = v_now
     WHERE month = p_month AND organization_id = ANY (v_ids) AND status = 'failed';
     RETURN billing.outcome('found', json_build_object(
         'organization_ids', (
@@ -91,7 +92,7 @@ BEGIN
     END IF;
     UPDATE billing.month_end_items
     SET status = m.status, period_start = m.period_start, period_end = m.period_end,
-        invoice_id = m.invoice_id, error = NULL, updated_at = billing.now()
+        invoice_id = m.invoice_id, error = NULL, updated_at = o.changed_at
     WHERE month = m.month AND organization_id = m.organization_id
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
@@ -111,22 +112,24 @@ $$;
 CREATE OR REPLACE FUNCTION billing.month_failed(
     p_tenant text, p_organization_id uuid, p_month text, p_error text
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.month_end_items
-    SET status = 'failed', error = p_error, updated_at = billing.now()
+    SET status = 'failed', error = p_error, updated_at = v_now
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
 END $$;
 
 -- The progress of a month, and the first p_limit failures.
 -- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN billing.outcome('found', (
         SELECT json_build_object(
             'month', p_month,

@@ -78,14 +78,15 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_requests billing.usage_request[];
+    v_organizations uuid[];
     b record;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     v_requests := ARRAY(SELECT r FROM jsonb_populate_recordset(NULL::billing.usage_request, p_charges) AS r);
-    PERFORM FROM billing.organizations
-    WHERE id = ANY (ARRAY(SELECT organization_id FROM unnest(v_requests)))
-    ORDER BY id FOR NO KEY UPDATE;
-    b := billing.decide_batch(v_requests);
+    v_organizations := ARRAY(SELECT DISTINCT organization_id FROM unnest(v_requests));
+    PERFORM FROM billing.organizations WHERE id = ANY (v_organizations) ORDER BY id FOR NO KEY UPDATE;
+    b := billing.decide_batch(
+        v_requests, CASE WHEN cardinality(v_organizations) = 1 THEN v_organizations[1] END);
     IF b.transactions IS NOT NULL THEN
         PERFORM billing.store_transactions(b.transactions);
         PERFORM billing.store_keys(b.transactions, b.usages);
@@ -96,9 +97,9 @@ END $$;
 
 -- Decide the items of a batch one after the other, and write their organizations back: each item's
 -- outcome, and side by side the transactions to store, their usages and the ends of the local days that
--- count them.
+-- count them. p_organization_id is that of all items, if they have one.
 CREATE OR REPLACE FUNCTION billing.decide_batch(
-    p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[],
+    p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[],
     OUT usages billing.usage_request[], OUT day_ends timestamptz[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -114,7 +115,7 @@ DECLARE
     t billing.credit_transactions;
 BEGIN
     results := array_fill(NULL::json, ARRAY[cardinality(p_requests)]);
-    FOR v_item IN SELECT * FROM billing.batch_items(p_requests) LOOP
+    FOR v_item IN SELECT * FROM billing.batch_items(p_requests, p_organization_id) LOOP
         u := p_requests[v_item.ordinal];
         IF o.id IS DISTINCT FROM u.organization_id THEN
             PERFORM billing.save_organization(o) WHERE v_dirty;
@@ -169,19 +170,30 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The items of a batch in the order of their organizations, each with the earlier use of its key and the
--- LLM request of it that is counted already.
-CREATE OR REPLACE FUNCTION billing.batch_items(p_requests billing.usage_request[])
-RETURNS TABLE (ordinal int, past billing.idempotency, counted text) LANGUAGE sql STABLE AS $$
-    SELECT r.ordinality::int, (
+-- LLM request of it that is counted already. In a cluster the rows are found by p_organization_id.
+CREATE OR REPLACE FUNCTION billing.batch_items(p_requests billing.usage_request[], p_organization_id uuid)
+RETURNS TABLE (ordinal int, past billing.idempotency, counted text) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF p_organization_id IS NOT NULL THEN
+        RETURN QUERY SELECT r.ordinality::int, (
+                SELECT ROW(k.*)::billing.idempotency FROM billing.idempotency AS k
+                WHERE k.organization_id = p_organization_id AND k.key = r.idempotency_key
+            ), (
+                SELECT k.request_id FROM billing.idempotency AS k
+                WHERE k.organization_id = p_organization_id AND k.request_id = r.request_id
+            )
+        FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.ordinality;
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT r.ordinality::int, (
             SELECT k FROM billing.idempotency AS k
             WHERE k.organization_id = r.organization_id AND k.key = r.idempotency_key
         ), (
             SELECT k.request_id FROM billing.idempotency AS k
             WHERE k.organization_id = r.organization_id AND k.request_id = r.request_id
         )
-    FROM unnest(p_requests) WITH ORDINALITY AS r
-    ORDER BY r.organization_id, r.ordinality
-$$;
+    FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.organization_id, r.ordinality;
+END $$;
 
 -- The keys by which decide_batch() finds an accepted item again.
 CREATE OR REPLACE FUNCTION billing.seen_item(u billing.usage_request, p_ordinal int) RETURNS jsonb

@@ -46,8 +46,9 @@ BEGIN
             p.region, p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
             p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
-        INSERT INTO billing.external_ids (external_id, organization_id)
-        SELECT o.external_id, o.id WHERE o.external_id IS NOT NULL;
+        IF o.external_id IS NOT NULL THEN
+            INSERT INTO billing.external_ids (external_id, organization_id) VALUES (o.external_id, o.id);
+        END IF;
     EXCEPTION WHEN unique_violation THEN
         RETURN billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_exists' ELSE 'external_id_exists' END);
     END;
@@ -134,27 +135,31 @@ $$;
 -- api
 CREATE OR REPLACE FUNCTION billing.organizations_page(
     p_tenant text, p_external_id text, p_name text, p_before timestamptz, p_limit int, p_scan int
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
+) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
+    v_id uuid;
     v_value json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
+    SELECT organization_id INTO v_id FROM billing.external_ids WHERE external_id = p_external_id;
     WITH scanned AS MATERIALIZED (
-        SELECT o FROM billing.organizations AS o
-        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = (
-            SELECT organization_id FROM billing.external_ids WHERE external_id = p_external_id))
+        SELECT ROW(o.*)::billing.organizations AS o, (
+            SELECT coalesce(sum(amount_usd), 0) FROM billing.holds
+            WHERE organization_id = o.id AND status = 'held' AND expires_at > v_now) AS live_usd
+        FROM billing.organizations AS o
+        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = v_id)
         ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
-        SELECT o FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0
+        SELECT o, live_usd FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0
         ORDER BY (o).created_at DESC FETCH FIRST p_limit ROWS WITH TIES
     )
     SELECT json_build_object(
         'items', (SELECT coalesce(json_agg(
-            billing.organization_json(o)::jsonb || billing.credit_of(o, v_now)::jsonb), '[]') FROM found),
+            billing.organization_json(o)::jsonb || billing.credit_of(o, live_usd)::jsonb), '[]') FROM found),
         'reached', coalesce(
             (SELECT min((o).created_at) FROM found HAVING count(*) >= p_limit),
             (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan)))

@@ -165,7 +165,7 @@ BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     IF p.organization_id IS NOT NULL
         AND NOT EXISTS (SELECT FROM billing.organizations WHERE id = p.organization_id) THEN
         RETURN billing.outcome('organization_not_found');
@@ -209,7 +209,7 @@ CREATE OR REPLACE FUNCTION billing.prices(
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     RETURN (
-        SELECT coalesce(json_agg(billing.price_json(p) ORDER BY p.id DESC), '[]')
+        SELECT coalesce(json_agg(billing.price_json(ROW(p.*)::billing.prices) ORDER BY p.id DESC), '[]')
         FROM (
             SELECT * FROM billing.prices AS q
             WHERE (p_organization_id IS NULL OR q.organization_id = p_organization_id)

@@ -29,7 +29,7 @@ BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     -- One import at a time: each compares its prices with those of the one before.
     PERFORM pg_advisory_xact_lock(hashtext('billing.prices'));
     WITH listed AS MATERIALIZED (

@@ -7,6 +7,7 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Forbidden
 from synaxis_billing.fields import Answer, Time
 from synaxis_billing.paging import Page, paginate_by_id
 
@@ -64,6 +65,17 @@ def charge_unpriced(db: psycopg.Connection, caller: Caller, most: int = MOST_CHA
 
     Raises Forbidden (not the platform's token).
     """
-    outcome = procedures.call(db, "charge_unpriced", tenant=caller.tenant, limit=most)
-    charged: int = procedures.accepted(outcome)[0]["charged"]
+    if caller.tenant != "*":
+        raise Forbidden
+    charged = 0
+    for organization_id in procedures.each_organization(db, "organizations_with_unpriced"):
+        charged += procedures.call(
+            db,
+            "charge_unpriced",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            limit=most - charged,
+        )
+        if charged >= most:
+            break
     return charged

@@ -50,55 +50,64 @@ BEGIN
         billing.transaction_by_id(n.organization_id, n.transaction_id)));
 END $$;
 
--- Charge usage that has a price by now, of each organization in the order in which it came; what the credit
--- does not cover waits, and what came after it. The charge has a key of its own, since the client's key
--- answers as the unpriced usage.
+-- The organizations after p_after with usage that waits and whose provider has got a price since.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.charge_unpriced(p_tenant text, p_limit int) RETURNS json
+CREATE OR REPLACE FUNCTION billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit int)
+RETURNS uuid[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN ARRAY(
+        SELECT DISTINCT w.organization_id FROM billing.unpriced_usage AS w
+        JOIN billing.prices AS p ON p.provider = (w.request).provider AND p.effective_from <= v_now
+            AND greatest(p.recorded_at, p.effective_from) > w.created_at
+            AND (p.organization_id IS NULL OR p.organization_id = w.organization_id)
+        WHERE w.organization_id > p_after AND w.transaction_id IS NULL
+        ORDER BY 1 LIMIT p_limit);
+END $$;
+
+-- Charge usage of an organization that has a price by now, in the order in which it came; what the credit does
+-- not cover waits, and what came after it. The charge has a key of its own, since the client's key answers as
+-- the unpriced usage.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    o billing.organizations;
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     n billing.unpriced_usage;
     u billing.usage_request;
     t billing.credit_transactions;
     v_charged int := 0;
-    v_short uuid;
 BEGIN
-    IF p_tenant <> '*' THEN
-        RETURN billing.outcome('forbidden');
-    END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
     FOR n IN
         SELECT * FROM billing.unpriced_usage AS w
-        WHERE w.transaction_id IS NULL AND (billing.price_in_force(
-            w.organization_id, (w.request).provider, (w.request).model, billing.now())).id IS NOT NULL
-        ORDER BY w.organization_id, w.id LIMIT p_limit
+        WHERE organization_id = p_organization_id AND transaction_id IS NULL AND EXISTS (
+            SELECT FROM billing.prices AS p WHERE p.provider = (w.request).provider
+                AND greatest(p.recorded_at, p.effective_from) > w.created_at)
+        ORDER BY id
     LOOP
-        CONTINUE WHEN n.organization_id = v_short;
-        o := billing.lock_organization(p_tenant, n.organization_id);
-        -- The lock showed this organization alone; the loop reads the others' rows too.
-        PERFORM set_config('billing.tenant', p_tenant, true);
-        -- Another run may have charged it, or an erasure emptied it, while this one waited for the lock.
-        SELECT * INTO n FROM billing.unpriced_usage
-        WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL FOR UPDATE;
-        CONTINUE WHEN NOT FOUND;
+        EXIT WHEN v_charged = p_limit;
         u := billing.price_request(o.id, n.request);
-        IF billing.exceeds_credit(o, u.amount_usd) THEN
-            v_short := n.organization_id;
-            CONTINUE;
-        END IF;
+        CONTINUE WHEN u.amount_usd IS NULL;
+        EXIT WHEN billing.exceeds_credit(o, u.amount_usd);
+        o := billing.advance_clock(o);
         -- It is counted already, by the usage.
         u.request_id := NULL;
         t := billing.charge_of(o, u);
         PERFORM billing.store_transaction(o, t, billing.own_key('unpriced', n.id), u.fingerprint);
         PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, true);
         -- The charge has the personal fields now.
-        UPDATE billing.unpriced_usage SET transaction_id = t.id, request.description = NULL,
-            request.initiated_by = NULL, request.end_user = NULL, request.metadata = NULL
-        WHERE organization_id = n.organization_id AND id = n.id;
+        n.request.description := NULL;
+        n.request.initiated_by := NULL;
+        n.request.end_user := NULL;
+        n.request.metadata := NULL;
+        UPDATE billing.unpriced_usage SET transaction_id = t.id, request = n.request
+        WHERE organization_id = o.id AND id = n.id;
+        SELECT * INTO o FROM billing.organizations WHERE id = o.id;
         v_charged := v_charged + 1;
     END LOOP;
-    RETURN billing.outcome('created', json_build_object('charged', v_charged));
+    RETURN v_charged;
 END $$;
 
 -- Empty the personal fields of usage that waits, of all or of one initiator.
@@ -115,9 +124,9 @@ $$;
 CREATE OR REPLACE FUNCTION billing.unpriced(p_tenant text, p_before uuid, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
-        SELECT coalesce(json_agg(billing.unpriced_json(n) ORDER BY n.id DESC), '[]')
+        SELECT coalesce(json_agg(billing.unpriced_json(ROW(n.*)::billing.unpriced_usage) ORDER BY n.id DESC), '[]')
         FROM (
             SELECT * FROM billing.unpriced_usage
             WHERE transaction_id IS NULL AND (p_before IS NULL OR id < p_before)

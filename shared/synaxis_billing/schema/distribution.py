@@ -50,6 +50,11 @@ _FUNCTIONS: LiteralString = """
     ) AS f WHERE NOT known OR delegated <> known_delegated ORDER BY 1
 """
 
+_GENERIC: LiteralString = """
+    SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'billing'::regnamespace
+        AND 'plan_cache_mode=force_generic_plan' = ANY (proconfig)
+"""
+
 
 def is_distributed(connection: psycopg.Connection) -> bool:
     """Say whether the organizations are distributed over a cluster."""
@@ -122,6 +127,11 @@ def distribute_functions(connection: psycopg.Connection) -> list[str]:
             )
         else:
             connection.execute("SELECT create_distributed_function(%s)", [signature])
+    # Such a plan has no value by which a node is chosen.
+    for (signature,) in connection.execute(_GENERIC).fetchall():
+        connection.execute(
+            sql.SQL("ALTER FUNCTION {} RESET plan_cache_mode").format(sql.SQL(signature))
+        )
     for role in _ROLES:
         _let_nodes_log_in(connection, role)
     return [signature for signature, _ in functions]

@@ -399,6 +399,17 @@ CREATE PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF billing.is_distributed() THEN
+        RETURN;
+    END IF;
+    p_answer := billing.charge_batch(p_tenant, p_charges);
+    COMMIT;
+END $$;
+
+CREATE PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
     p_answer := billing.charge_batch(p_tenant, p_charges);
     COMMIT;
 END $$;
@@ -1076,6 +1087,10 @@ REVOKE ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant t
 GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_app;
 
+REVOKE ALL ON PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb) FROM PUBLIC;
+GRANT ALL ON PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb) TO synaxis_ledger;
+GRANT ALL ON PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb) TO synaxis_app;
+
 GRANT SELECT,INSERT ON TABLE billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.unpriced_usage TO synaxis_eraser;
 
@@ -1129,7 +1144,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.adjust_rerated(p_rerating_id uuid, p_organization_id uuid, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
+-- billing.adjust_rerated(p_rerating_id uuid, o billing.organizations, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.advance_clock(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
@@ -1161,7 +1176,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.balance_low(p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint)
 --     RETURNS void, for synaxis_ledger
--- billing.batch_items(p_requests billing.usage_request[])
+-- billing.batch_items(p_requests billing.usage_request[], p_organization_id uuid)
 --     RETURNS TABLE(ordinal integer, past billing.idempotency, counted text), for synaxis_ledger
 -- billing.bill_month(p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1183,19 +1198,21 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
--- billing.charge_unpriced(p_tenant text, p_limit integer)
---     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charges_to_correct(p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
---     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
+-- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
+--     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charges_to_correct(p_organization_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
--- billing.claim_webhooks(p_tenant text, p_each integer, p_lease interval)
+-- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_rerating(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1207,13 +1224,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
+-- billing.credit_of(o billing.organizations, p_live_usd numeric)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
--- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
+-- billing.decide_batch(p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
 --     RETURNS record, for synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1223,6 +1240,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.due_invoices(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.due_webhooks(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
 --     RETURNS text[], as administrator, for synaxis_app, synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
@@ -1289,7 +1310,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.spend_logs, for synaxis_app, synaxis_ledger
 -- billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.mark_overdue(p_tenant text, p_limit integer)
+-- billing.mark_overdue(p_tenant text, p_organization_id uuid)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.matches(f billing.usage_request, p_request_id text, p_reference_id text, p_team_id text, p_virtual_key_id text, p_end_user text, p_model text, p_provider text)
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
@@ -1321,8 +1342,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_charged_for(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
 -- billing.overlapping(i billing.invoices)
@@ -1395,7 +1420,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.request_invalidation(p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[], p_everything boolean)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.rerate(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_dry_run boolean, p_initiated_by text)
+-- billing.rerate(p_tenant text, p_organization_id uuid, p_rerating_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1414,6 +1439,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
+--     RETURNS , for synaxis_app, synaxis_ledger
+-- billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger

@@ -21,6 +21,8 @@ from synaxis_billing.webhooks.addresses import is_public_ip
 
 # The deliveries of one endpoint in a page.
 MOST_OF_AN_ENDPOINT = 100
+# The deliveries that fill a page.
+FULL_PAGE = 1000
 # Longer than a message and its result wait in their queues.
 LEASE = timedelta(minutes=15)
 # An endpoint that has only failed for this long is disabled.
@@ -52,11 +54,29 @@ class Attempt(Answer):
 
 
 def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
-    """Claim the deliveries that are due, and iterate over pages of them, signed."""
-    while claimed := procedures.call(
-        db, "claim_webhooks", tenant="*", each=MOST_OF_AN_ENDPOINT, lease=LEASE
-    ):
-        yield [sign(delivery, now) for delivery in claimed]
+    """Claim the deliveries that are due, and iterate over pages of them, signed.
+
+    The endpoints take turns, so that no endpoint's backlog delays another.
+    """
+    more = True
+    while more:
+        more, page = False, []
+        for organization_id in procedures.each_organization(db, "due_webhooks"):
+            page += procedures.call(
+                db,
+                "claim_webhooks",
+                tenant="*",
+                organization_id=organization_id,
+                each=MOST_OF_AN_ENDPOINT,
+                lease=LEASE,
+            )
+            if len(page) >= FULL_PAGE:
+                more = True
+                yield [sign(delivery, now) for delivery in page]
+                page = []
+        if page:
+            more = True
+            yield [sign(delivery, now) for delivery in page]
 
 
 def sign(claimed: dict[str, Any], now: datetime) -> Signed:

@@ -7,52 +7,71 @@ CREATE OR REPLACE FUNCTION billing.webhook_delays() RETURNS interval[] LANGUAGE 
         ::interval[]
 $$;
 
--- Lease the deliveries that are due, at most p_each for an endpoint, so that no endpoint's backlog delays
--- another. An attempt without a result after p_lease is repeated.
+-- The organizations after p_after that have deliveries to lease or to give up.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.claim_webhooks(p_tenant text, p_each int, p_lease interval) RETURNS json
+CREATE OR REPLACE FUNCTION billing.due_webhooks(p_tenant text, p_after uuid, p_limit int) RETURNS uuid[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
-    v_claimed json;
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN ARRAY(
+        SELECT DISTINCT e.organization_id FROM billing.webhook_endpoints AS e
+        WHERE e.organization_id > p_after AND EXISTS (
+            SELECT FROM billing.webhook_deliveries AS d
+            WHERE d.organization_id = e.organization_id AND d.endpoint_id = e.id AND d.status = 'pending'
+                AND d.next_attempt_at <= v_now
+                AND (e.disabled_at IS NULL OR d.attempts > cardinality(billing.webhook_delays())))
+        ORDER BY 1 LIMIT p_limit);
+END $$;
+
+-- Lease the deliveries of an organization that are due, at most p_each for an endpoint, so that no endpoint's
+-- backlog delays another. An attempt without a result after p_lease is repeated.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.claim_webhooks(
+    p_tenant text, p_organization_id uuid, p_each int, p_lease interval
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    v_due record;
+    v_claimed json[] := '{}';
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.webhook_deliveries
     SET status = 'failed', lease = NULL, status_code = NULL,
         error = 'no result was reported for the last attempt'
-    WHERE status = 'pending' AND attempts > cardinality(billing.webhook_delays())
-        AND next_attempt_at <= v_now;
-    WITH due AS (
-        SELECT d.* FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
-            SELECT organization_id, event_id, endpoint_id FROM billing.webhook_deliveries
-            WHERE organization_id = e.organization_id AND endpoint_id = e.id AND status = 'pending' AND next_attempt_at <= v_now
+    WHERE organization_id = p_organization_id AND status = 'pending'
+        AND attempts > cardinality(billing.webhook_delays()) AND next_attempt_at <= v_now;
+    FOR v_due IN
+        SELECT d.event_id, d.endpoint_id, gen_random_uuid() AS lease, e.url, e.secret,
+            CASE WHEN e.old_secret_ends_at > v_now THEN e.old_secret END AS old_secret, v.type, v.created_at,
+            v.data
+        FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
+            SELECT event_id, endpoint_id FROM billing.webhook_deliveries
+            WHERE organization_id = p_organization_id AND endpoint_id = e.id AND status = 'pending'
+                AND next_attempt_at <= v_now
             ORDER BY next_attempt_at LIMIT p_each FOR UPDATE SKIP LOCKED
         ) AS d
-        WHERE e.disabled_at IS NULL
-    ), claimed AS (
-        UPDATE billing.webhook_deliveries AS d
-        SET attempts = d.attempts + 1, lease = gen_random_uuid(), next_attempt_at = v_now + p_lease,
-            attempted_at = v_now
-        FROM due WHERE d.organization_id = due.organization_id AND d.event_id = due.event_id
-            AND d.endpoint_id = due.endpoint_id
-        RETURNING d.organization_id, d.event_id, d.endpoint_id, d.lease
-    )
-    SELECT json_agg(json_build_object(
-        'lease', c.lease,
-        'organization_id', c.organization_id,
-        'event_id', v.id,
-        'endpoint_id', e.id,
-        'url', e.url,
-        'secrets', ARRAY[encode(e.secret, 'base64')]
-            || CASE WHEN e.old_secret_ends_at > v_now THEN ARRAY[encode(e.old_secret, 'base64')] END,
-        'type', v.type,
-        'created_at', v.created_at,
-        'data', v.data))
-    INTO v_claimed
-    FROM claimed AS c
-    JOIN billing.webhook_events AS v ON v.organization_id = c.organization_id AND v.id = c.event_id
-    JOIN billing.webhook_endpoints AS e ON e.organization_id = c.organization_id AND e.id = c.endpoint_id;
-    RETURN coalesce(v_claimed, '[]');
+        JOIN billing.webhook_events AS v ON v.organization_id = p_organization_id AND v.id = d.event_id
+        WHERE e.organization_id = p_organization_id AND e.disabled_at IS NULL
+    LOOP
+        UPDATE billing.webhook_deliveries
+        SET attempts = attempts + 1, lease = v_due.lease, next_attempt_at = v_now + p_lease, attempted_at = v_now
+        WHERE organization_id = p_organization_id AND event_id = v_due.event_id
+            AND endpoint_id = v_due.endpoint_id;
+        v_claimed := v_claimed || json_build_object(
+            'lease', v_due.lease,
+            'organization_id', p_organization_id,
+            'event_id', v_due.event_id,
+            'endpoint_id', v_due.endpoint_id,
+            'url', v_due.url,
+            'secrets', ARRAY[encode(v_due.secret, 'base64')]
+                || CASE WHEN v_due.old_secret IS NOT NULL THEN ARRAY[encode(v_due.old_secret, 'base64')] END,
+            'type', v_due.type,
+            'created_at', v_due.created_at,
+            'data', v_due.data);
+    END LOOP;
+    RETURN to_json(v_claimed);
 END $$;
 
 -- Record the result of an attempt: the endpoint's status code, and the error, NULL for a success. An endpoint
@@ -65,6 +84,8 @@ CREATE OR REPLACE FUNCTION billing.webhook_attempted(
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
+    -- Random, so that a recovered endpoint does not receive everything at once.
+    v_longer float := 1 + random() / 10;
     d billing.webhook_deliveries;
     e billing.webhook_endpoints;
 BEGIN
@@ -73,9 +94,7 @@ BEGIN
     SET status = CASE WHEN p_error IS NULL THEN 'delivered'
             WHEN attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END,
         lease = NULL, status_code = p_status_code, error = p_error,
-        -- Random, so that a recovered endpoint does not receive everything at once.
-        next_attempt_at = v_now
-            + coalesce((billing.webhook_delays())[attempts], '0') * (1 + random() / 10)
+        next_attempt_at = v_now + coalesce((billing.webhook_delays())[attempts], '0') * v_longer
     WHERE organization_id = p_organization_id AND event_id = p_event_id AND endpoint_id = p_endpoint_id
         AND lease = p_lease
     RETURNING * INTO d;
@@ -108,6 +127,7 @@ CREATE OR REPLACE FUNCTION billing.replay_webhooks(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     e billing.webhook_endpoints;
+    v_now timestamptz := billing.now();
     v_replayed int;
 BEGIN
     SELECT * INTO e FROM billing.webhook_endpoints WHERE id = p_endpoint_id AND organization_id = o.id;
@@ -125,7 +145,7 @@ BEGIN
     WHERE v.organization_id = o.id AND (v.id = p_event_id
         OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
     ON CONFLICT (organization_id, event_id, endpoint_id) DO UPDATE
-    SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = billing.now()
+    SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = v_now
     WHERE d.status = 'failed' OR d.event_id = p_event_id;
     GET DIAGNOSTICS v_replayed = ROW_COUNT;
     RETURN billing.outcome('created', json_build_object('replayed', v_replayed));
