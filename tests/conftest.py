@@ -162,12 +162,20 @@ def other_redis_url(redis_url: str) -> str:
 @pytest.fixture(scope="session")
 def template_database(server_url: str) -> Iterator[Database]:
     """Migrated once; each test's database is a copy."""
+    if CITUS_URL:
+        with citus.cluster(CITUS_URL, f"synaxis_test_{os.getpid()}") as admin_url:
+            yield Database(prepare(admin_url, distributed=True), admin_url)
+        return
     with temporary(server_url, "template", None) as admin_url:
-        yield Database(prepare(admin_url, distributed=bool(CITUS_URL)), admin_url)
+        yield Database(prepare(admin_url), admin_url)
 
 
 @pytest.fixture
 def database(server_url: str, template_database: Database) -> Iterator[Database]:
+    if CITUS_URL:
+        yield template_database
+        citus.empty(template_database.admin_url)
+        return
     with temporary(server_url, "test", template_database.admin_url) as admin_url:
         name = psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"]
         yield Database(make_conninfo(template_database.app_url, dbname=str(name)), admin_url)
@@ -177,10 +185,6 @@ def database(server_url: str, template_database: Database) -> Iterator[Database]
 def temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
     name = f"synaxis_{kind}_{os.getpid()}_{next(_numbers)}"
     source = psycopg.conninfo.conninfo_to_dict(copied_url or "dbname=template1")["dbname"]
-    if CITUS_URL:
-        with citus.cluster(CITUS_URL, name, str(source) if copied_url else None) as url:
-            yield url
-        return
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
         sql.Identifier(name), sql.Identifier(str(source))
     )

@@ -226,12 +226,15 @@ END $$;
 -- Take the next number of a series in a year: INV-2026-000001. Other transactions wait for this one to
 -- end, so take it last.
 CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
-LANGUAGE sql AS $$
-    INSERT INTO billing.document_counters AS c (series, year, last)
-    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
-    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
-    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_year int := extract(year FROM p_instant AT TIME ZONE 'UTC');
+    v_last bigint;
+BEGIN
+    INSERT INTO billing.document_counters AS c (series, year, last) VALUES (p_series, v_year, 1)
+    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1 RETURNING c.last INTO v_last;
+    RETURN format('%s-%s-%s', p_series, v_year, lpad(v_last::text, greatest(6, length(v_last::text)), '0'));
+END $$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json

@@ -125,22 +125,26 @@ END $$;
 -- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_failures json;
+    v_progress json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
     PERFORM billing.set_tenant(p_tenant);
-    RETURN billing.outcome('found', (
-        SELECT json_build_object(
+    SELECT coalesce(json_agg(f), '[]') INTO v_failures FROM (
+        SELECT organization_id, error FROM billing.month_end_items
+        WHERE month = p_month AND status = 'failed' ORDER BY organization_id LIMIT p_limit
+    ) AS f;
+    SELECT json_build_object(
             'month', p_month,
             'organizations', count(*),
             'pending', count(*) FILTER (WHERE status = 'pending'),
             'issued', count(*) FILTER (WHERE status = 'issued'),
             'empty', count(*) FILTER (WHERE status = 'empty'),
             'failed', count(*) FILTER (WHERE status = 'failed'),
-            'failures', (SELECT coalesce(json_agg(f), '[]') FROM (
-                SELECT organization_id, error FROM billing.month_end_items
-                WHERE month = p_month AND status = 'failed' ORDER BY organization_id LIMIT p_limit
-            ) AS f))
-        FROM billing.month_end_items WHERE month = p_month));
+            'failures', v_failures)
+    INTO v_progress FROM billing.month_end_items WHERE month = p_month;
+    RETURN billing.outcome('found', v_progress);
 END $$;

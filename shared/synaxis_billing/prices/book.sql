@@ -64,12 +64,13 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.price_request(p_organization_id uuid, u billing.usage_request)
 RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    v_multiplier numeric;
     r billing.rating;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
+    SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
     r := billing.rate(
-        p_organization_id, (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id),
-        u.provider, u.model, u.service_tier, u.usage, billing.now());
+        p_organization_id, v_multiplier, u.provider, u.model, u.service_tier, u.usage, billing.now());
     u.amount_usd := r.amount_usd;
     u.tokens := r.tokens;
     u.price_id := r.price_id;
@@ -173,17 +174,26 @@ BEGIN
     INSERT INTO billing.prices (organization_id, provider, model, effective_from, source)
     VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source)
     RETURNING * INTO p;
-    PERFORM billing.store_rates(p, p_price -> 'rates');
+    PERFORM billing.store_rates((
+        SELECT jsonb_agg(rate || jsonb_build_object('price_id', p.id, 'organization_id', p.organization_id))
+        FROM jsonb_array_elements(p_price -> 'rates') AS rate));
     RETURN billing.outcome('created', billing.price_json(p));
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.store_rates(p billing.prices, p_rates jsonb) RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO billing.price_rates
-        (price_id, organization_id, bucket, service_tier, above_input_tokens, usd_per_million)
-    SELECT p.id, p.organization_id, r.bucket, r.service_tier, r.above_input_tokens, r.usd_per_million
-    FROM jsonb_populate_recordset(NULL::billing.price_rates, p_rates) AS r
-$$;
+-- Store rates, [billing.price_rates], by one statement whose values are in its text: a cluster copies no other to
+-- tables with row-level security.
+CREATE OR REPLACE FUNCTION billing.store_rates(p_rates jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_values text := (
+        SELECT string_agg(format('(%L, %L, %L, %L, %L, %L)', r.price_id, r.organization_id, r.bucket,
+            r.service_tier, r.above_input_tokens, r.usd_per_million), ', ')
+        FROM jsonb_populate_recordset(NULL::billing.price_rates, p_rates) AS r);
+BEGIN
+    IF v_values IS NOT NULL THEN
+        EXECUTE 'INSERT INTO billing.price_rates (price_id, organization_id, bucket, service_tier,
+            above_input_tokens, usd_per_million) VALUES ' || v_values;
+    END IF;
+END $$;
 
 -- api
 CREATE OR REPLACE FUNCTION billing.price(p_tenant text, p_price_id uuid) RETURNS json

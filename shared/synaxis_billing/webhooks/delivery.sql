@@ -84,23 +84,23 @@ CREATE OR REPLACE FUNCTION billing.webhook_attempted(
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
-    -- Random, so that a recovered endpoint does not receive everything at once.
-    v_longer float := 1 + random() / 10;
     d billing.webhook_deliveries;
     e billing.webhook_endpoints;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    UPDATE billing.webhook_deliveries
-    SET status = CASE WHEN p_error IS NULL THEN 'delivered'
-            WHEN attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END,
-        lease = NULL, status_code = p_status_code, error = p_error,
-        next_attempt_at = v_now + coalesce((billing.webhook_delays())[attempts], '0') * v_longer
+    SELECT * INTO d FROM billing.webhook_deliveries
     WHERE organization_id = p_organization_id AND event_id = p_event_id AND endpoint_id = p_endpoint_id
-        AND lease = p_lease
-    RETURNING * INTO d;
+        AND lease = p_lease FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 'forgotten';
     END IF;
+    d.status := CASE WHEN p_error IS NULL THEN 'delivered'
+        WHEN d.attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END;
+    -- Random, so that a recovered endpoint does not receive everything at once.
+    d.next_attempt_at := v_now + coalesce((billing.webhook_delays())[d.attempts], '0') * (1 + random() / 10);
+    UPDATE billing.webhook_deliveries SET status = d.status, lease = NULL, status_code = p_status_code,
+        error = p_error, next_attempt_at = d.next_attempt_at
+    WHERE organization_id = d.organization_id AND event_id = d.event_id AND endpoint_id = d.endpoint_id;
     IF p_error IS NULL THEN
         UPDATE billing.webhook_endpoints SET failing_since = NULL
         WHERE organization_id = d.organization_id AND id = d.endpoint_id AND failing_since IS NOT NULL;
@@ -109,9 +109,9 @@ BEGIN
     UPDATE billing.webhook_endpoints SET failing_since = coalesce(failing_since, d.attempted_at)
     WHERE organization_id = d.organization_id AND id = d.endpoint_id RETURNING * INTO e;
     IF e.disabled_at IS NULL AND (p_status_code = 410 OR e.failing_since <= v_now - p_patience) THEN
-        UPDATE billing.webhook_endpoints SET disabled_at = v_now,
-            disabled_because = CASE p_status_code WHEN 410 THEN 'it answered 410, gone'
-                ELSE format('only failures since %s', billing.instant(e.failing_since)) END
+        e.disabled_because := CASE p_status_code WHEN 410 THEN 'it answered 410, gone'
+            ELSE format('only failures since %s', billing.instant(e.failing_since)) END;
+        UPDATE billing.webhook_endpoints SET disabled_at = v_now, disabled_because = e.disabled_because
         WHERE organization_id = e.organization_id AND id = e.id;
         RETURN 'disabled';
     END IF;
@@ -128,7 +128,9 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     e billing.webhook_endpoints;
     v_now timestamptz := billing.now();
-    v_replayed int;
+    v_event_id uuid;
+    v_changed int;
+    v_replayed int := 0;
 BEGIN
     SELECT * INTO e FROM billing.webhook_endpoints WHERE id = p_endpoint_id AND organization_id = o.id;
     IF NOT FOUND THEN
@@ -140,13 +142,18 @@ BEGIN
     ) THEN
         RETURN billing.outcome('webhook_event_not_found');
     END IF;
-    INSERT INTO billing.webhook_deliveries AS d (endpoint_id, event_id, organization_id)
-    SELECT e.id, v.id, o.id FROM billing.webhook_events AS v
-    WHERE v.organization_id = o.id AND (v.id = p_event_id
-        OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
-    ON CONFLICT (organization_id, event_id, endpoint_id) DO UPDATE
-    SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = v_now
-    WHERE d.status = 'failed' OR d.event_id = p_event_id;
-    GET DIAGNOSTICS v_replayed = ROW_COUNT;
+    FOR v_event_id IN
+        SELECT v.id FROM billing.webhook_events AS v
+        WHERE v.organization_id = o.id AND (v.id = p_event_id
+            OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
+    LOOP
+        INSERT INTO billing.webhook_deliveries AS d (endpoint_id, event_id, organization_id)
+        VALUES (e.id, v_event_id, o.id)
+        ON CONFLICT (organization_id, event_id, endpoint_id) DO UPDATE
+        SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = v_now
+        WHERE d.status = 'failed' OR p_event_id IS NOT NULL;
+        GET DIAGNOSTICS v_changed = ROW_COUNT;
+        v_replayed := v_replayed + v_changed;
+    END LOOP;
     RETURN billing.outcome('created', json_build_object('replayed', v_replayed));
 END $$;
