@@ -46,6 +46,12 @@ def call_procedure(connection: psycopg.Connection, procedure: str, **arguments: 
     return _in_turn(lambda: _value(connection, statement, arguments))
 
 
+def is_distributed(connection: psycopg.Connection) -> bool:
+    """Say whether the connection is that of a Citus cluster."""
+    row = connection.execute("SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL")
+    return row.fetchone() == (True,)
+
+
 def each_organization(
     connection: psycopg.Connection, function: str, **arguments: Any
 ) -> Iterator[UUID]:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from synaxis_billing import paging

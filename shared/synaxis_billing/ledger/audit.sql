@@ -44,7 +44,7 @@ BEGIN
     UNION ALL
     SELECT t.organization_id, 'each hash is that of its row', format('transaction %s', t.id)
     FROM billing.credit_transactions AS t
-    WHERE t.hash <> billing.transaction_hash(t)
+    WHERE t.hash <> billing.transaction_hash(ROW(t.*)::billing.credit_transactions)
         OR t.personal_salt IS NOT NULL
         AND t.personal_digest <> billing.personal_digest(
             t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata)

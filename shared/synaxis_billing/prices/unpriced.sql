@@ -112,12 +112,23 @@ END $$;
 
 -- Empty the personal fields of usage that waits, of all or of one initiator.
 CREATE OR REPLACE FUNCTION billing.erase_unpriced(p_organization_id uuid, p_initiated_by text) RETURNS void
-LANGUAGE sql AS $$
-    UPDATE billing.unpriced_usage SET request.description = NULL, request.initiated_by = NULL,
-        request.end_user = NULL, request.metadata = NULL
-    WHERE organization_id = p_organization_id AND transaction_id IS NULL
-        AND (p_initiated_by IS NULL OR (request).initiated_by = p_initiated_by)
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    n billing.unpriced_usage;
+BEGIN
+    FOR n IN
+        SELECT * FROM billing.unpriced_usage
+        WHERE organization_id = p_organization_id AND transaction_id IS NULL
+            AND (p_initiated_by IS NULL OR (request).initiated_by = p_initiated_by)
+        FOR NO KEY UPDATE
+    LOOP
+        n.request.description := NULL;
+        n.request.initiated_by := NULL;
+        n.request.end_user := NULL;
+        n.request.metadata := NULL;
+        UPDATE billing.unpriced_usage SET request = n.request WHERE organization_id = p_organization_id AND id = n.id;
+    END LOOP;
+END $$;
 
 -- Usage that waits for a price or for credit, newest first, before the id (exclusive) that a page ended at.
 -- api as synaxis_ledger

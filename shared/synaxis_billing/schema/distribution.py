@@ -12,6 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from synaxis_billing import procedures
+
 # Rows that no charge reads, and of which there is one in the whole cluster.
 COORDINATOR = ("document_counters", "external_ids")
 # Tables whose organization has another name than organization_id.
@@ -58,8 +60,7 @@ _GENERIC: LiteralString = """
 
 def is_distributed(connection: psycopg.Connection) -> bool:
     """Say whether the organizations are distributed over a cluster."""
-    row = connection.execute("SELECT to_regclass('pg_catalog.pg_dist_partition')").fetchone()
-    if row == (None,):
+    if not procedures.is_distributed(connection):
         return False
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_dist_partition"
@@ -69,7 +70,7 @@ def is_distributed(connection: psycopg.Connection) -> bool:
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Create the extension if it is missing. Raises MigrationError."""
+    """Create the extension if it is missing. Raises psycopg.Error on a server without Citus."""
     connection.execute("CREATE EXTENSION IF NOT EXISTS citus")
 
 
@@ -141,7 +142,8 @@ def _let_nodes_log_in(connection: psycopg.Connection, role: str) -> None:
     """Let the coordinator reach the other nodes as a role that owns functions, with its tenant."""
     name = sql.Identifier(role)
     row = connection.execute(
-        "SELECT rolcanlogin, coalesce('citus.propagate_set_commands=local' = ANY (rolconfig), false)"
+        "SELECT rolcanlogin,"
+        " coalesce('citus.propagate_set_commands=local' = ANY (rolconfig), false)"
         " FROM pg_roles WHERE rolname = %s",
         [role],
     ).fetchone()

@@ -31,9 +31,7 @@ _MARK = re.compile(
 )
 
 # Up to the semicolon that ends it: strings, bodies and comments may have others.
-_STATEMENT = re.compile(
-    r"(?:[^;'$-]|'[^']*'|\$(\w*)\$.*?\$\1\$|--[^\n]*|-|\$)+", re.DOTALL
-)
+_STATEMENT = re.compile(r"(?:[^;'$-]|'[^']*'|\$(\w*)\$.*?\$\1\$|--[^\n]*|-|\$)+", re.DOTALL)
 
 
 class MigrationError(Exception):

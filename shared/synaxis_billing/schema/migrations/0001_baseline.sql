@@ -124,6 +124,8 @@ CREATE TABLE billing.idempotency (
     result_id uuid NOT NULL,
     created_at timestamptz NOT NULL
 );
+-- Its rows never change, so this costs nothing; logical replication asks for it where there is no primary key.
+ALTER TABLE billing.idempotency REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX idempotency_key ON billing.idempotency (organization_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency (organization_id, request_id)
     WHERE request_id IS NOT NULL;
