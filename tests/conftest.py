@@ -52,6 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of the running product first: they take longest, and a worker that began them
     last would finish alone."""
     items.sort(key=lambda item: item.path.parent.name != "local")
+    for item in items if CITUS_URL else []:
+        if reason := citus.ONE_SERVER.get(getattr(item, "originalname", item.name)):
+            item.add_marker(pytest.mark.skip(reason=f"on a cluster {reason}"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,19 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+# Tests that cannot be run on a cluster, each with its reason.
+ONE_SERVER = {
+    "test_the_audit_finds_what_was_tampered_with": "an administrator cannot switch triggers off",
+    "test_the_audit_computes_every_priced_amount_again": "an administrator cannot change rows",
+    "test_the_ledger_itself_cannot_write_money_that_does_not_add_up": "it writes rows by itself",
+    "test_a_tenant_sees_and_changes_its_own_rows_alone": "it reads tables by itself",
+    "test_a_filtered_list_reads_a_bounded_number_of_rows": "it counts rows on one server",
+    "test_every_step_of_an_invoice_is_an_event": "a transaction of the client is refused",
+    "test_what_is_rolled_back_was_never_an_event": "a transaction of the client is refused",
+    "test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner": (
+        "an administrator cannot move a time by an interval"
+    ),
+}
 _NODES = "SELECT nodename, nodeport FROM pg_dist_node WHERE isactive ORDER BY groupid"
 # No trigger and no reference is in the way of a replica.
 _EMPTY = """

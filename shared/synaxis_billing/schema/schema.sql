@@ -191,6 +191,8 @@ CREATE TABLE billing.idempotency (
     created_at timestamp with time zone NOT NULL
 );
 
+ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
+
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -1456,7 +1458,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
 --     RETURNS void, for synaxis_ledger
--- billing.store_rates(p billing.prices, p_rates jsonb)
+-- billing.store_rates(p_rates jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transaction(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
 --     RETURNS void, for synaxis_ledger
