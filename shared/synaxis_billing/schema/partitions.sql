@@ -34,7 +34,7 @@ BEGIN
             CONTINUE WHEN to_regclass('billing.' || v_name) IS NOT NULL;
             v_range := format('created_at >= %L AND created_at < %L', v_month AT TIME ZONE 'UTC',
                 (v_month + interval '1 month') AT TIME ZONE 'UTC');
-            EXECUTE format('SELECT EXISTS (SELECT FROM billing.%I WHERE %s)', v_parent || '_default', v_range)
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM billing.%I WHERE %s)', v_parent || '_default', v_range)
             INTO v_late;
             -- In a cluster such rows stay where they are.
             CONTINUE WHEN v_late AND billing.is_distributed();
