@@ -60,6 +60,9 @@ build: .venv-sam  ## what `sam deploy` uploads (REVISION=text, a new one, has ch
 deploy: .venv-sam  ## deploy what was built (ENV=dev, an environment of samconfig.toml; CONFIG=../ours.toml)
 	@.venv-sam/bin/python -m local.deploy $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
 
+rollback: .venv-sam  ## have the functions run the release before again; once more returns (ENV=prod)
+	@.venv-sam/bin/python -m local.rollback $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
+
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml --group dev -o requirements/dev.txt
@@ -87,4 +90,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check bench migrate audit build deploy lock .venv .venv-run .venv-sam .venv-checkov
+.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov

@@ -37,7 +37,8 @@ def invoice(lines: int) -> InvoiceDocument:
         status="issued",
         period_start=datetime(2026, 2, 1, tzinfo=UTC),
         period_end=END,
-        timezone="UTC",
+        first_day=date(2026, 2, 1),
+        last_day=date(2026, 2, 28),
         billing_currency="EUR",
         minor_units=2,
         exchange_rate=Decimal("0.92"),
@@ -57,6 +58,7 @@ def invoice(lines: int) -> InvoiceDocument:
         locale="de-DE",
         payment_terms_days=14,
         issued_at=END,
+        issue_date=date(2026, 3, 1),
         due_date=date(2026, 3, 15),
     )
 

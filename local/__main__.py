@@ -48,6 +48,7 @@ def run() -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_only_one())
         first, regions = _number("PORT", 3000, 0, 65535), _number("REGIONS", 1, 1, 9)
+        seller = _seller()
         listeners = [
             stack.enter_context(_listen(first + number if first else 0))
             for number in range(regions)
@@ -66,7 +67,9 @@ def run() -> None:
 
         def gateways() -> dict[int, Gateway]:
             return {
-                port: _gateway(number, urls, brokers(), environment | {"REDIS_URL": redis_url})
+                port: _gateway(
+                    number, urls, brokers(), seller, environment | {"REDIS_URL": redis_url}
+                )
                 for number, (port, redis_url) in enumerate(zip(ports, redis_urls, strict=True))
             }
 
@@ -101,11 +104,13 @@ def _folder(region: int) -> Path:
     return STATE / f"local-{region + 1}" if region else STATE
 
 
-def _gateway(region: int, urls: list[str], brokers: str, environment: dict[str, str]) -> Gateway:
+def _gateway(
+    region: int, urls: list[str], brokers: str, seller: str, environment: dict[str, str]
+) -> Gateway:
     parameters = {
         "JwtIssuer": f"{urls[0]}/_local",
         "KafkaBrokers": brokers,
-        "InvoiceSeller": _seller(),
+        "InvoiceSeller": seller,
         "FontsFolder": str(template.ROOT / "layers" / "documents" / "fonts"),
         "FxSources": os.environ.get("FX_SOURCES", "simulated"),
         # Who tries webhooks out receives them on this machine.
@@ -129,6 +134,8 @@ async def _serve(
         http=Protocol,
         log_level="warning",
         timeout_graceful_shutdown=5,
+        # Longer than clients keep an idle connection: none sends while it is closed here.
+        timeout_keep_alive=75,
         server_header=False,
     )
     server = uvicorn.Server(config)

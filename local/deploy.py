@@ -17,10 +17,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.rollback import Functions, Release
+from local.target import Target, read_target
 from local.template import ROOT
 
 BUILD = ROOT / ".aws-sam" / "build"
@@ -29,17 +30,10 @@ NOTES = ROOT / ".aws-sam" / "build.toml"
 DATA_FIRST = ROOT / ".aws-sam" / "data-first.json"
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 _DATA = "Data"
+# Ids of availability zones.
+WITHOUT_PROXY = {"use1-az3"}
 
 Template = dict[str, Any]
-
-
-class Target(NamedTuple):
-    """The target of an environment of samconfig.toml; `overrides` are the template's parameters."""
-
-    stack: str
-    overrides: dict[str, str]
-    region: str | None
-    profile: str | None
 
 
 class Deployed(NamedTuple):
@@ -56,11 +50,12 @@ def main(environment: str, config: Path) -> None:
     target = read_target(config, environment)
     try:
         deployed = look_up(target)
+        template = yaml.safe_load((BUILD / "template.yaml").read_text())
+        current = deployed.parameters if deployed else {}
+        check_architecture(environment, value_of("Architecture", target, current, template))
+        check_zones(target, current, template)
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(f"Cannot look up the stack {target.stack}: {error}") from None
-    template = yaml.safe_load((BUILD / "template.yaml").read_text())
-    current = deployed.parameters if deployed else {}
-    check_architecture(environment, value_of("Architecture", target, current, template))
     options = [
         *("--config-file", str(config.resolve()), "--config-env", environment),
         "--no-fail-on-empty-changeset",
@@ -75,34 +70,16 @@ def main(environment: str, config: Path) -> None:
         DATA_FIRST.write_text(json.dumps(first))
         _sam("-t", str(DATA_FIRST), *options, "--parameter-overrides", overrides)
     (BUILD / "template.yaml").write_text(yaml.safe_dump(revise(template, target.overrides)))
+    before = Functions(target).serving() if deployed else {}
     _sam(*options)
-
-
-def read_target(config: Path, environment: str) -> Target:
-    configured = tomllib.loads(config.read_text())
-    if environment not in configured:
-        known = ", ".join(name for name, of in configured.items() if isinstance(of, dict))
-        raise SystemExit(f"{config.name} has no environment {environment!r}, but {known}.")
-    commands = configured[environment]
-    of = {
-        **commands.get("global", {}).get("parameters", {}),
-        **commands.get("deploy", {}).get("parameters", {}),
-    }
-    overrides = of.get("parameter_overrides", "")
-    # SAM takes a list of them too.
-    words = shlex.split(overrides) if isinstance(overrides, str) else overrides
-    return Target(
-        of["stack_name"],
-        dict(word.split("=", 1) for word in words),
-        of.get("region"),
-        of.get("profile"),
-    )
+    if before:
+        functions = Functions(target)
+        functions.record(Release(before, functions.serving()))
 
 
 def look_up(target: Target) -> Deployed | None:
     """Return the deployed stack; None where there is none yet."""
-    session = boto3.Session(region_name=target.region, profile_name=target.profile)
-    cloudformation = session.client("cloudformation")
+    cloudformation = target.session().client("cloudformation")
     try:
         [stack] = cloudformation.describe_stacks(StackName=target.stack)["Stacks"]
     except ClientError as error:
@@ -140,6 +117,26 @@ def check_architecture(environment: str, deployed: str) -> None:
             f"The build is for {' and '.join(sorted(built))}, but {environment} deploys "
             f'{deployed}. Run make build ARGS="--parameter-overrides Architecture={deployed}", '
             "or change Architecture in parameter_overrides."
+        )
+
+
+def check_zones(target: Target, current: dict[str, str], template: Template) -> None:
+    """Refuse a network in a zone without RDS Proxy; its creation would fail after a quarter of an
+    hour. Names of zones differ between accounts, ids do not:
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.html#rds-proxy.limitations
+    """
+    if value_of("VpcId", target, current, template):
+        return
+    client = target.session().client("ec2")
+    found = client.describe_availability_zones()["AvailabilityZones"]
+    ids = {zone["ZoneName"]: zone["ZoneId"] for zone in found}
+    chosen = value_of("Zones", target, current, template)
+    names = chosen.split(",") if chosen else sorted(ids)[:2]
+    good = [name for name in sorted(ids) if ids[name] not in WITHOUT_PROXY]
+    if any(ids.get(name) in WITHOUT_PROXY for name in names):
+        raise SystemExit(
+            f"RDS Proxy is not offered in one of the zones {', '.join(names)}. Add "
+            f"Zones={','.join(good[:2])} to parameter_overrides."
         )
 
 

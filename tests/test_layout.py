@@ -23,6 +23,7 @@ GROUND = {
     "fields",
     "validation",
     "paging",
+    "tables",
     "caller",
     "idempotency",
     "currencies",

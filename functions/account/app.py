@@ -157,7 +157,7 @@ def invalidate_cache(
 def get_health() -> Reply[health.Health]:
     """Get the state of the database, the cache and the rates.
 
-    Needs no token. 200 while charges can be taken, 503 otherwise.
+    Needs no token. 200 while charges can be taken, 503 otherwise. It may be two seconds old.
     """
-    found = health.check_health()
+    found = health.get_health()
     return Reply(found, status=200 if found.database == "ok" else 503)

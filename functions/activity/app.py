@@ -10,7 +10,8 @@ from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
-from synaxis_billing.edge.http.parameters import Cursor, From, Limit, Query, To
+from synaxis_billing.edge.http.lists import CSV, represent_list
+from synaxis_billing.edge.http.parameters import Accept, Cursor, From, Limit, Query, To
 from synaxis_billing.fields import Name
 from synaxis_billing.ledger import holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
@@ -21,7 +22,7 @@ handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
 
 
-@api.endpoint(f"GET {ORGANIZATION}/transactions", "billing:read")
+@api.endpoint(f"GET {ORGANIZATION}/transactions", "billing:read", also=(CSV,))
 def list_transactions(
     caller: Caller,
     organization_id: UUID,
@@ -35,14 +36,16 @@ def list_transactions(
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    accept: Accept = "",
 ) -> Reply[Page[transactions.Transaction]]:
-    """List the transactions of an organization.
+    """List the transactions of an organization, as JSON or CSV.
 
     Newest first, those that have every field that the filters name, optionally of a period. A page
     of rare ones may have few, or none, and still a cursor.
     """
     page = (transaction_type, usage, start, end, limit, cursor)
-    return Reply(transactions.list_transactions(connection(), caller, organization_id, *page))
+    found = transactions.list_transactions(connection(), caller, organization_id, *page)
+    return represent_list(accept, found, transactions.Transaction, "transactions")
 
 
 @api.endpoint(
@@ -94,7 +97,7 @@ def get_hold(caller: Caller, organization_id: UUID, hold_id: UUID) -> Reply[hold
     return Reply(holds.get_hold(connection(), caller, organization_id, hold_id))
 
 
-@api.endpoint(f"GET {ORGANIZATION}/spend-logs", "billing:read")
+@api.endpoint(f"GET {ORGANIZATION}/spend-logs", "billing:read", also=(CSV,))
 def list_spend_logs(
     caller: Caller,
     organization_id: UUID,
@@ -103,14 +106,16 @@ def list_spend_logs(
     end: To = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    accept: Accept = "",
 ) -> Reply[Page[spend_logs.SpendLog]]:
-    """List the spend logs of an organization.
+    """List the spend logs of an organization, as JSON or CSV.
 
     Newest first, those that have every field that the filters name, optionally of a period. A page
     of rare ones may have few, or none, and still a cursor.
     """
     page = (usage, start, end, limit, cursor)
-    return Reply(spend_logs.list_spend_logs(connection(), caller, organization_id, *page))
+    found = spend_logs.list_spend_logs(connection(), caller, organization_id, *page)
+    return represent_list(accept, found, spend_logs.SpendLog, "spend-logs")
 
 
 @api.endpoint(f"GET {ORGANIZATION}/spending", "billing:read")

@@ -12,6 +12,7 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.documents import DOCUMENTS, represent
+from synaxis_billing.edge.http.lists import CSV, represent_list
 from synaxis_billing.edge.http.parameters import Accept, Cursor, IdempotencyKey, Limit, Query
 from synaxis_billing.edge.invoicing import issuer
 from synaxis_billing.errors import Conflict
@@ -56,10 +57,10 @@ def list_invoices(
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Reply[Page[invoices.Invoice]]:
+) -> Reply[Page[invoices.InvoiceSummary]]:
     """List the invoices of an organization.
 
-    Newest first, optionally of one status.
+    Newest first, optionally of one status, each without its lines.
     """
     page = (status, limit, cursor)
     return Reply(invoices.list_invoices(connection(), caller, organization_id, *page))
@@ -71,10 +72,32 @@ def get_invoice(
 ) -> Reply[invoices.Invoice]:
     """Get an invoice as JSON, PDF or CSV.
 
-    The header `Accept` chooses; JSON unless it names another.
+    The header `Accept` chooses; JSON unless it names another. Each shows the 500 largest lines, and
+    the sums of the others, which `/lines` lists.
     """
     invoice = invoices.get_invoice(connection(), caller, organization_id, invoice_id)
     return represent(accept, invoice, lambda: of_invoice(invoice))
+
+
+@api.endpoint(
+    f"GET {INVOICE}/lines", "billing:read", also=(CSV,), refuses=(invoices.InvoiceNotFound,)
+)
+def list_invoice_lines(
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    accept: Accept = "",
+) -> Reply[Page[invoices.LineItem]]:
+    """List the lines of an invoice, as JSON or CSV.
+
+    The largest amount first. Lines of a draft that is computed again meanwhile may change their
+    places.
+    """
+    page = (organization_id, invoice_id, limit, cursor)
+    found = invoices.list_lines(connection(), caller, *page)
+    return represent_list(accept, found, invoices.LineItem, "lines")
 
 
 @api.endpoint(
@@ -142,13 +165,18 @@ def create_credit_note(
 
 @api.endpoint(f"GET {NOTES}", "billing:read", refuses=(invoices.InvoiceNotFound,))
 def list_credit_notes(
-    caller: Caller, organization_id: UUID, invoice_id: UUID
-) -> Reply[credit_notes.CreditNotes]:
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[credit_notes.CreditNote]]:
     """List the credit notes of an invoice.
 
     Oldest first.
     """
-    return Reply(credit_notes.list_credit_notes(connection(), caller, organization_id, invoice_id))
+    page = (organization_id, invoice_id, limit, cursor)
+    return Reply(credit_notes.list_credit_notes(connection(), caller, *page))
 
 
 @api.endpoint(

@@ -13,12 +13,13 @@ from synaxis_billing.webhooks import delivery
 
 @task
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take a queue's batch of signed requests; queue the result of each. Raises Unsent: then the
-    request may be sent again."""
+    """Take a queue's batch of signed requests; queue the result of each. A request whose result is
+    not queued is sent again."""
     return queue.each(event, context, _send)
 
 
 def _send(record: SQSRecord) -> None:
     request = delivery.Signed.model_validate_json(record.body)
     attempt = delivery.send(request, private=settings().webhooks_to_private)
-    queue.send(settings().webhook_results_queue_url, [attempt.model_dump_json()])
+    if failed := queue.send(settings().webhook_results_queue_url, [attempt.model_dump_json()]):
+        raise queue.Unsent(failed[0])

@@ -88,6 +88,13 @@ _REPLAYED = {
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
+_LINK = {
+    "Link": {
+        "description": 'The next page, if there is one: `<?...>; rel="next"`, a reference that is'
+        " relative to the URL of this one (RFC 8288).",
+        "schema": {"type": "string"},
+    }
+}
 _PROBLEM_TOO = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}}
 _STATUSES = {
     HTTPStatus.OK: "Done.",
@@ -210,7 +217,7 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
 
 def _answers(route: Route, references: _References, example: Example) -> dict[str, Any]:
     answers: dict[str, Any] = {}
-    for status in route.answers:
+    for status, model in route.answers.items():
         schema = references[route.key, "answer", str(status)]
         shown = example.other if status == route.other and example.other else example.answer
         content: dict[str, Any] = {"application/json": {"schema": schema, "example": shown}}
@@ -220,6 +227,8 @@ def _answers(route: Route, references: _References, example: Example) -> dict[st
         answers[str(status)] = {"description": _STATUSES[HTTPStatus(status)], "content": content}
         if any(parameter.name == "idempotency-key" for parameter in route.parameters):
             answers[str(status)]["headers"] = _REPLAYED
+        elif route.also and "next_cursor" in model.model_fields:
+            answers[str(status)]["headers"] = _LINK
     return answers
 
 

@@ -245,15 +245,16 @@ OPERATIONS = {
         story.DRAFT,
         {"period_start": "2026-02-01T00:00:00+01:00", "period_end": "2026-03-01T00:00:00+01:00"},
     ),
-    "listInvoices": _page(story.INVOICE),
+    "listInvoices": _page(story.INVOICE_SUMMARY),
     "getInvoice": Example(story.INVOICE),
+    "listInvoiceLines": _page(story.LINE),
     "issueInvoice": Example(story.INVOICE),
     "payInvoice": Example(story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
     "cancelInvoice": Example({**story.DRAFT, "status": "cancelled"}),
     "createCreditNote": Example(
         story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
     ),
-    "listCreditNotes": Example({"items": [story.NOTE]}),
+    "listCreditNotes": _page(story.NOTE),
     "getCreditNote": Example(story.NOTE),
     "getMonthEnd": Example(
         {

@@ -39,14 +39,17 @@ _GATEWAY = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Service Unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "Endpoint request timed out",
 }
-# These come without a schema, since API Gateway answers most of them.
-_GATEWAY_ALONE = {
+# A client sends the request again, whatever the body is. So these come without a schema, and a
+# generated client does not parse the body: a proxy may answer HTML or nothing.
+_RETRIED = {
     HTTPStatus.TOO_MANY_REQUESTS: "More requests come than the API takes, or this organization"
     " alone has too much under way (`too_many_requests`); nothing was changed. Send the request"
     " again with the same Idempotency-Key after the seconds that `Retry-After` names, if it is"
     " there.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A function crashed. The request was applied once or not at"
     " all; send it again with the same Idempotency-Key.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The service cannot answer now (`temporarily_unavailable`). The"
+    " request was applied once or not at all; send it again with the same Idempotency-Key.",
     HTTPStatus.GATEWAY_TIMEOUT: "No function answered in time. The request was applied once or not"
     " at all; send it again with the same Idempotency-Key.",
 }
@@ -117,14 +120,18 @@ class Problems:
         by_status: dict[HTTPStatus, list[Kind]] = {}
         for kind in kinds_of(route):
             by_status.setdefault(kind.status, []).append(kind)
-        found = {status: self._refusal(kinds) for status, kinds in by_status.items()}
-        for status, description in _GATEWAY_ALONE.items():
-            # Without a schema, a generated client does not parse the body, which may be empty.
+        found = {
+            status: self._refusal(kinds)
+            for status, kinds in by_status.items()
+            if status not in _RETRIED
+        }
+        for status, description in _RETRIED.items():
             content = {"application/json": {"example": {"message": _GATEWAY[status]}}}
             response: Schemas = {"description": description, "content": content}
-            if status == TooManyRequests.status:
-                content["application/problem+json"] = {"example": _example(TooManyRequests)}
-                response["headers"] = _RETRY_AFTER
+            for kind in (TooManyRequests, TemporarilyUnavailable):
+                if kind.status == status:
+                    content["application/problem+json"] = {"examples": _examples([kind])}
+                    response["headers"] = _RETRY_AFTER
             found[status] = self._response(status.phrase.replace(" ", ""), response)
         return {str(int(status)): reference for status, reference in found.items()}
 
@@ -133,16 +140,12 @@ class Problems:
         name = _name(kinds)
         description = " ".join(_sentence(kind) for kind in kinds)
         schema = self._define(f"{name}Problem", kinds, description)
-        examples = {kind.code: {"value": _example(kind)} for kind in kinds}
-        content = {"application/problem+json": {"schema": schema, "examples": examples}}
+        content = {"application/problem+json": {"schema": schema, "examples": _examples(kinds)}}
         if status in _GATEWAY:
             message = {"message": _GATEWAY[status]}
             content["application/json"] = {"schema": schema, "example": message}
         lines = [f"`{kind.code}`: {_sentence(kind)}" for kind in kinds]
-        found: Schemas = {"description": "\n\n".join(lines), "content": content}
-        if TemporarilyUnavailable in kinds:
-            found["headers"] = _RETRY_AFTER
-        return self._response(name, found)
+        return self._response(name, {"description": "\n\n".join(lines), "content": content})
 
     def _response(self, name: str, response: Schemas) -> Schemas:
         assert self.responses.setdefault(name, response) == response, name
@@ -199,6 +202,10 @@ def _members(kinds: Iterable[Kind]) -> Schemas:
 
 def _sentence(kind: Kind) -> str:
     return " ".join(str(kind.__doc__).split())
+
+
+def _examples(kinds: Iterable[Kind]) -> Schemas:
+    return {kind.code: {"value": _example(kind)} for kind in kinds}
 
 
 def _example(kind: Kind) -> dict[str, Any]:

@@ -222,7 +222,7 @@ RATE = {
     "source": "ecb",
     "stale": False,
 }
-INVOICE = {
+INVOICE_SUMMARY = {
     "id": INVOICE_ID,
     "organization_id": ORGANIZATION_ID,
     "invoice_number": "INV-2026-000001",
@@ -230,22 +230,14 @@ INVOICE = {
     "period_start": "2026-01-31T23:00:00Z",
     "period_end": "2026-02-28T23:00:00Z",
     "timezone": "Europe/Berlin",
+    "first_day": "2026-02-01",
+    "last_day": "2026-02-28",
     "billing_currency": "EUR",
     "minor_units": 2,
     "exchange_rate": "0.92",
     "rate_source": "ecb",
     "rate_as_of": "2026-02-28T15:00:00Z",
-    "line_items": [
-        {
-            "description": "gpt-4o (openai)",
-            "model": "gpt-4o",
-            "provider": "openai",
-            "requests": 512,
-            "tokens": 941000,
-            "amount_usd": "12.50",
-            "amount_billing_currency": "11.50",
-        }
-    ],
+    "line_count": 1,
     "subtotal_usd": "12.50",
     "tax_usd": "2.375",
     "total_amount_usd": "14.875",
@@ -270,16 +262,28 @@ INVOICE = {
     "locale": "de-DE",
     "payment_terms_days": 30,
     "issued_at": "2026-03-01T13:00:00Z",
+    "issue_date": "2026-03-01",
     "due_date": "2026-03-31",
     "paid_at": None,
     "created_at": "2026-03-01T13:00:00Z",
     "updated_at": "2026-03-01T13:00:00Z",
 }
+LINE = {
+    "description": "gpt-4o (openai)",
+    "model": "gpt-4o",
+    "provider": "openai",
+    "requests": 512,
+    "tokens": 941000,
+    "amount_usd": "12.50",
+    "amount_billing_currency": "11.50",
+}
+INVOICE = {**INVOICE_SUMMARY, "line_items": [LINE], "further_lines": None}
 DRAFT = {
     **INVOICE,
     "invoice_number": None,
     "status": "draft",
     "issued_at": None,
+    "issue_date": None,
     "due_date": None,
 }
 PAID = {
@@ -293,6 +297,7 @@ NOTE = {
     "organization_id": ORGANIZATION_ID,
     "invoice_id": INVOICE_ID,
     "credit_note_number": "CN-2026-000001",
+    "issue_date": "2026-03-05",
     "reason": "Charged at last month's price",
     "subtotal_usd": "6.25",
     "tax_usd": "1.1875",

@@ -16,12 +16,18 @@ LARGEST_LIMIT = 100
 LARGEST_PAGE_BYTES = 2_500_000
 # Searched for one page of a filtered list, within the time that a statement has.
 SEARCHED_ROWS = 20_000
+# An int of PostgreSQL.
+LARGEST_PLACE = 2**31 - 1
 
 
-class Dated(Protocol):
-    """An item of a list."""
+class Written(Protocol):
+    """An item of an answer."""
 
     def model_dump_json(self) -> str: ...
+
+
+class Dated(Written, Protocol):
+    """An item of a list."""
 
     @property
     def created_at(self) -> datetime: ...
@@ -57,18 +63,18 @@ def paginate[Item: Dated](
     reached = reached_by(cursor, listed, organization_id) if cursor is not None else None
     ends = [instant for instant in (end, reached) if instant is not None]
     items, searched = fetch(min(ends, default=None), limit + 1)
-    most = min(limit, _fitting(items))
+    most = min(limit, fitting(items))
     if len(items) > most:
         items, searched = items[:most], items[most - 1].created_at
     return items, next_cursor(listed, organization_id, searched)
 
 
-def _fitting(items: Sequence[Dated]) -> int:
+def fitting(items: Sequence[Written], most_bytes: int = LARGEST_PAGE_BYTES) -> int:
     """Return how many items fit a page, at least one."""
     size = 0
     for count, item in enumerate(items):
         size += len(item.model_dump_json().encode())
-        if size > LARGEST_PAGE_BYTES:
+        if size > most_bytes:
             return max(count, 1)
     return len(items)
 
@@ -100,6 +106,26 @@ def paginate_by_id[Item: Identified](
     return items[:limit], _encoded(f"{listed} {items[limit - 1].id}")
 
 
+def paginate_by_place[Item](
+    listed: str,
+    owner: UUID,
+    limit: int,
+    cursor: str | None,
+    fetch: Callable[[int, int], list[Item]],
+) -> tuple[list[Item], str | None]:
+    """Return at most `limit` items of a list that has a fixed order, and the cursor of those that
+    follow.
+
+    `fetch(after, limit)` lists those after so many. Raises InvalidRequest for a cursor of another
+    list or owner.
+    """
+    after = 0 if cursor is None else _place_reached_by(cursor, listed, owner)
+    items = fetch(after, limit + 1)
+    if len(items) <= limit:
+        return items, None
+    return items[:limit], _encoded(f"{listed} {owner} {after + limit}")
+
+
 def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:
     """The cursor of what comes before the instant."""
     return _encoded(f"{listed} {organization_id} {instant.isoformat()}")
@@ -123,6 +149,16 @@ def _id_reached_by(cursor: str, listed: str) -> UUID:
         if of_list != listed:
             raise ValueError("another list's cursor")
         return UUID(reached)
+    except (ValueError, binascii.Error) as error:
+        raise _not_of_this_list() from error
+
+
+def _place_reached_by(cursor: str, listed: str, owner: UUID) -> int:
+    try:
+        of_list, of_owner, place = _decoded(cursor).split(" ")
+        if (of_list, of_owner) != (listed, str(owner)) or not 0 <= int(place) < LARGEST_PLACE:
+            raise ValueError("another list's cursor")
+        return int(place)
     except (ValueError, binascii.Error) as error:
         raise _not_of_this_list() from error
 

@@ -7,6 +7,8 @@ from typing import Any
 from synaxis_billing.errors import MOST_ERRORS, InvalidRequest, invalid_fields
 from synaxis_billing.idempotency import IdempotencyKeyRequired
 
+# Of a member's name in a pointer: a client can send one of any length.
+_LONGEST_NAME = 200
 _KEY = ("/idempotency-key", "/idempotency_key")
 # In place of messages of pydantic that name Python's types.
 _RULES = {
@@ -52,5 +54,10 @@ def rule(error: Mapping[str, Any]) -> str:
 
 
 def pointer(path: Sequence[object]) -> str:
-    """Return the JSON pointer (RFC 6901) of a path of names and positions."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """Return the JSON pointer (RFC 6901) of a path of names and positions; a very long name is
+    cut."""
+    return "".join("/" + _cut(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"

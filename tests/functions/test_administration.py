@@ -156,16 +156,55 @@ def test_the_nightly_audit_names_what_is_broken(
     assert '"BrokenPromises":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
-def test_a_database_of_ones_own_is_a_secret(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", "")
-    monkeypatch.setenv("DATABASE_URL_SECRET", _stored("own", database.app_url))
-    with psycopg.connect(credentials.database()) as db:
-        assert db.info.user == "synaxis_app"
+def test_a_database_of_ones_own_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "ADMIN_DATABASE_URL"):
+        monkeypatch.setenv(name, "")
+    url = "postgresql://synaxis_app:secret@db.example.com/billing?sslmode=verify-full"
+    for name in ("DATABASE_URL_SECRET", "ADMIN_DATABASE_SECRET"):
+        monkeypatch.setenv(name, _stored(name, url))
+    assert credentials.database() == credentials.administrator() == url
     monkeypatch.setenv("DATABASE_URL_SECRET", "arn:aws:secretsmanager:x:1:secret:missing")
     with pytest.raises(LookupError, match="secret:missing cannot be read"):
         credentials.database()
+
+
+@pytest.mark.parametrize("mode", ["", "?sslmode=prefer", "?sslmode=require", "?sslmode=verify-ca"])
+def test_a_database_of_ones_own_must_show_its_certificate(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = _stored("own", f"postgresql://synaxis_app:password@db.example.com/billing{mode}")
+    for name, of in (
+        ("DATABASE_URL", credentials.database),
+        ("ADMIN_DATABASE_URL", credentials.administrator),
+    ):
+        monkeypatch.setenv(name, "")
+        monkeypatch.setenv(f"{name.removesuffix('_URL')}_SECRET", stored)
+        monkeypatch.setenv(f"{name}_SECRET", stored)
+        with pytest.raises(LookupError, match=r"must end in \?sslmode=verify-full") as refused:
+            of()
+        assert "password" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("rediss://:password@cache.example.com:6379", True),
+        ("redis://:password@cache.example.com:6379", False),
+        ("rediss://:password@cache.example.com:6379?ssl_cert_reqs=none", False),
+        ("rediss://:password@cache.example.com:6379?ssl_check_hostname=false", False),
+    ],
+)
+def test_a_redis_of_ones_own_must_show_its_certificate(
+    url: str, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "")
+    monkeypatch.setenv("REDIS_URL_SECRET", _stored("own", url))
+    if taken:
+        assert credentials.redis() == credentials.Redis(url, False)
+        return
+    with pytest.raises(LookupError, match="must begin with rediss://") as refused:
+        credentials.redis()
+    assert "password" not in str(refused.value)
 
 
 def test_the_password_that_rds_keeps_is_the_administrators(

@@ -134,6 +134,31 @@ def test_many_mistakes_are_answered_by_the_first_hundred(api: Client) -> None:
     assert len(errors) == 100
 
 
+def test_the_pointer_to_a_name_with_slashes_is_escaped(api: Client, organization: str) -> None:
+    answer = api.post(f"{organization}/charges", {**GOOD, "a/b~c": 1}, "bad")
+    _refused(answer, "/a~1b~0c", "is not a known field")
+
+
+@pytest.mark.parametrize("place", ["charge", "metadata", "batch", "twice"])
+def test_a_name_of_many_megabytes_is_refused_in_few_words(
+    api: Client, organization: str, place: str
+) -> None:
+    name = "😀" * 1_400_000
+    batch = {"charges": [{**GOOD, name: 1}]}
+    path = "/v1/charges/batch" if place == "batch" else f"{organization}/charges"
+    body = {
+        "charge": {**GOOD, name: 1},
+        "metadata": {**GOOD, "metadata": {name: 1}},
+        "batch": batch,
+    }.get(place)
+    half = json.dumps(name[:700_000], ensure_ascii=False)
+    text = f"{{{half}: 1, {half}: 1}}" if body is None else json.dumps(body, ensure_ascii=False)
+    headers = {"content-type": "application/json", "idempotency-key": "bad"}
+    answer = api.http.post(path, content=text.encode(), headers=headers)
+    assert answer.status_code == (200 if place == "batch" else 400), answer.text[:300]
+    assert len(answer.content) < 10_000
+
+
 def test_no_text_of_a_request_is_without_a_bound() -> None:
     document = json.loads((ROOT / "docs" / "openapi.json").read_text())
     unbound = []

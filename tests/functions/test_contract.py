@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from synaxis_billing.edge.http import health
 from synaxis_billing.organizations.profile import NewOrganization, OrganizationChange
 from tests.conftest import Database
 from tests.support.running import Client
@@ -235,6 +236,24 @@ def test_health_needs_no_token(api: Client) -> None:
     answer = api.http.get("/health", headers={"authorization": ""})
     assert answer.status_code == 200
     assert answer.json() == {"database": "ok", "cache": "ok", "rates": "ok"}
+
+
+def test_health_asks_the_database_once_in_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[float] = []
+    monkeypatch.setattr(health, "_known", None)
+    monkeypatch.setattr(health, "_check", lambda: checks.append(1))
+    clock = [1000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    for _ in range(100):
+        health.get_health()
+    assert len(checks) == 1
+    clock[0] += health.KEEP_SECONDS
+    health.get_health()
+    assert len(checks) == 2
+    # A clock that was set back does not keep an answer for ever.
+    clock[0] -= 3600
+    health.get_health()
+    assert len(checks) == 3
 
 
 def test_a_key_in_quotes_is_the_key_without_them(api: Client) -> None:

@@ -85,14 +85,15 @@ def with_something_of_everything(api: Client) -> tuple[str, list[str]]:
 
 
 def settings(own: str | None, holds: list[str]) -> str:
-    """schemathesis' own: for whom has an organization, good requests to it beside all that every
-    route is asked once; for the platform, made-up ids and bad requests too."""
+    """schemathesis' own: for whom has an organization, good requests to it; for the platform,
+    made-up ids and bad requests too."""
     text = f'hooks = "{HERE / "schemathesis_hooks.py"}"\n'
     if own is not None:
         text += f"dictionaries.holds.values = {json.dumps(holds)}\n"
         text += 'parameters."path.hold_id" = { dictionary = "holds", probability = 0.8 }\n'
         text += f'parameters."path.organization_id" = "{own}"\n'
-        text += 'phases.fuzzing.generation.mode = "positive"\n'
+        for phase in ("coverage", "fuzzing"):
+            text += f'phases.{phase}.generation.mode = "positive"\n'
     return text + (HERE / "schemathesis.toml").read_text()
 
 

@@ -1,5 +1,6 @@
 """Invoices add up, in both currencies, bill every charge once, and stay as they were issued."""
 
+import base64
 import itertools
 import threading
 from collections.abc import Iterator
@@ -18,11 +19,19 @@ from synaxis_billing import currencies
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from synaxis_billing.invoices import credit_notes, invoices
-from synaxis_billing.invoices.invoices import InvoicePayment
+from synaxis_billing.invoices.invoices import InvoicePayment, Issuer, Party
 from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
-from tests.support.billing import DAY, cancel, credit, draft, issue, pay, rates, today
-from tests.support.steps import PLATFORM, available, charge, log_spend, new_organization
+from tests.support.billing import DAY, cancel, credit, draft, issue, pay, rates, set_clock, today
+from tests.support.steps import (
+    PLATFORM,
+    available,
+    charge,
+    charge_batch,
+    item,
+    log_spend,
+    new_organization,
+)
 
 
 @pytest.fixture
@@ -292,7 +301,10 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
         assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "cancelled"
         with pytest.raises(Conflict, match="nothing to credit"):
             credit(db, invoice)
-        assert credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id).items == parts
+        assert (
+            credit_notes.list_credit_notes(db, PLATFORM, billed, invoice.id, 100, None).items
+            == parts
+        )
         year = datetime.now(UTC).year
         assert [one.credit_note_number for one in parts] == [
             f"CN-{year}-00000{number}" for number in (1, 2, 3, 4)
@@ -308,6 +320,60 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
             assert sum(getattr(one, field) for one in parts) == getattr(invoice, field)
         # What was taken back can be billed right.
         assert draft(db, billed, invoice.period_start, invoice.period_end).id != invoice.id
+
+
+def test_sixty_notes_of_half_a_cent_are_thirty_cents(database: Database) -> None:
+    tax = {"label": "VAT", "rate_percent": "19", "tax_id": "DE811"}
+    with database.connect() as db:
+        acme = new_organization(db, "100", tax=tax)
+        charge(db, acme, "1")
+        invoice = issue(db, draft(db, acme))
+        notes = [credit(db, invoice, amount_usd="0.005") for _ in range(60)]
+    assert sum(note.subtotal_billing_currency for note in notes) == Decimal("0.30")
+    assert sum(note.tax_billing_currency for note in notes) == Decimal("0.06")
+    assert sum(note.tax_usd for note in notes) == Decimal("0.057")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "first", "last"),
+    [
+        ("2026-02-01T03:00Z", "2026-03-01T03:00Z", "America/Sao_Paulo", "2026-02-01", "2026-02-28"),
+        ("2026-01-31T15:00Z", "2026-02-28T15:00Z", "Asia/Tokyo", "2026-02-01", "2026-02-28"),
+        ("2025-12-15T00:00Z", "2026-01-15T00:00Z", "UTC", "2025-12-15", "2026-01-14"),
+        ("2026-02-03T00:00Z", "2026-02-04T00:00Z", "UTC", "2026-02-03", "2026-02-03"),
+        # The clocks change within it.
+        ("2026-02-28T23:00Z", "2026-03-31T22:00Z", "Europe/Berlin", "2026-03-01", "2026-03-31"),
+    ],
+)
+def test_a_period_is_from_its_first_local_day_to_its_last(
+    start: str, end: str, zone: str, first: str, last: str, database: Database
+) -> None:
+    with database.connect() as db:
+        acme = new_organization(db, timezone=zone)
+        drafted = draft(db, acme, datetime.fromisoformat(start), datetime.fromisoformat(end))
+    assert (str(drafted.first_day), str(drafted.last_day)) == (first, last)
+
+
+def test_an_invoice_is_issued_and_due_on_days_of_the_customer(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db, timezone="Pacific/Kiritimati", payment_terms_days=10)
+        drafted = draft(db, acme)
+        set_clock(admin, acme, datetime(2030, 1, 31, 12, tzinfo=UTC))
+        issued = issue(db, drafted)
+    assert (str(issued.issue_date), str(issued.due_date)) == ("2030-02-01", "2030-02-11")
+
+
+def test_a_seller_who_charges_tax_says_who_he_is(database: Database, billed: UUID) -> None:
+    unnamed = Issuer(Party(name="Synaxis GmbH", address=""))
+    with database.connect() as db:
+        drafted = draft(db, billed)
+        arguments = (db, PLATFORM, billed, drafted.id, rates())
+        with pytest.raises(Conflict, match=r"the seller has no address and no tax_id"):
+            invoices.issue_invoice(*arguments, unnamed)
+        untaxed = profile.OrganizationChange.model_validate({"tax": None})
+        profile.update_organization(db, PLATFORM, billed, untaxed)
+        # The refused one took no number.
+        assert str(invoices.issue_invoice(*arguments, unnamed).invoice_number).endswith("-000001")
 
 
 def test_an_invoice_of_nothing_is_cancelled_without_a_credit_note(database: Database) -> None:
@@ -419,3 +485,29 @@ def property_database(server_url: str, template_database: Database) -> Iterator[
     with temporary(server_url, "invoices", template_database.admin_url) as admin_url:
         name = str(conninfo_to_dict(admin_url)["dbname"])
         yield Database(make_conninfo(template_database.app_url, dbname=name), admin_url)
+
+
+def test_an_invoice_of_more_models_than_lines_sums_the_smallest_in_its_last(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        organization_id = new_organization(db, "1000")
+        for first in range(0, 10_050, 1000):
+            charges = [
+                item(organization_id, f"0.{number + 1:08}", model=f"model-{number:05}")
+                for number in range(first, min(first + 1000, 10_050))
+            ]
+            charge_batch(db, *charges)
+        made = draft(db, organization_id)
+        assert (made.line_count, made.subtotal_usd) == (10_000, Decimal("0.50506275"))
+        page = invoices.list_lines(db, PLATFORM, organization_id, made.id, 100, None)
+        assert page.items[0].model == "model-10049"
+        cursor = base64.urlsafe_b64encode(f"lines {made.id} 9900".encode()).decode().rstrip("=")
+        last = invoices.list_lines(db, PLATFORM, organization_id, made.id, 100, cursor)
+        assert len(last.items) == 100
+        assert last.next_cursor is None
+        rest = last.items[-1]
+        # Those of 1 to 51 hundred-millionths.
+        assert (rest.model, rest.requests) == ("Further models", 51)
+        assert rest.amount_usd == Decimal("0.00001326")
+    assert database.audit().whole

@@ -39,7 +39,8 @@ def bill(db: psycopg.Connection, organization_id: UUID, month: str = MONTH) -> s
 
 def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.Invoice]:
     """Oldest first."""
-    found = invoices.list_invoices(db, PLATFORM, organization_id, None, 100, None).items
+    listed = invoices.list_invoices(db, PLATFORM, organization_id, None, 100, None).items
+    found = [invoices.get_invoice(db, PLATFORM, organization_id, one.id) for one in listed]
     return sorted(found, key=lambda one: one.period_start)
 
 

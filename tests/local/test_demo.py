@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from pypdf import PdfReader
@@ -11,15 +10,14 @@ from pypdf import PdfReader
 from local.template import ROOT
 
 
-def test_the_demo_ends_without_drift_and_with_an_invoice(folders: Callable[[str], Path]) -> None:
-    state = folders("demo")
+def test_the_demo_ends_without_drift_and_with_an_invoice(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.demo", "--requests", "200"],
         cwd=ROOT,
         env={
             **{name: of for name, of in os.environ.items() if not name.endswith("_URL")},
             "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
-            "STATE": str(state),
+            "STATE": str(home),
             "COLUMNS": "200",
         },
         capture_output=True,
@@ -30,7 +28,7 @@ def test_the_demo_ends_without_drift_and_with_an_invoice(folders: Callable[[str]
     assert "Drift 0.00 USD; every promise of the ledger holds." in done.stdout
     assert "refused for want of credit" in done.stdout
     [*_, path] = done.stdout.strip().splitlines()
-    assert Path(path).parent == state / "invoices"
+    assert Path(path).parent == home / "invoices"
     page = PdfReader(path).pages[0].extract_text()
     for text in ("Example Gateway GmbH", "DE999999999", "Benteler Chat", Path(path).stem):
         assert text in page

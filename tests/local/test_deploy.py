@@ -1,8 +1,11 @@
 """A deployment is refused before it fails, and never puts the data at risk for the code."""
 
+import io
 import json
 import subprocess
 import sys
+import uuid
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ import pytest
 import yaml
 from moto import mock_aws
 
-from local import deploy
+from local import deploy, rollback
+from local.target import read_target
 
 QUEUE = {"Type": "AWS::SQS::Queue"}
 PARAMETERS = {
@@ -20,6 +24,8 @@ PARAMETERS = {
     "DatabaseUrl": {"Type": "String", "Default": ""},
     "DatabaseClass": {"Type": "String", "Default": "small"},
     "LogLevel": {"Type": "String", "Default": "INFO"},
+    "VpcId": {"Type": "String", "Default": ""},
+    "Zones": {"Type": "String", "Default": ""},
 }
 CONDITIONS = {"MakesDatabase": {"Fn::Equals": [{"Ref": "DatabaseUrl"}, ""]}}
 # What a data stack is here; a change of its size is one of its template.
@@ -90,6 +96,10 @@ class Deploying:
             for name, of in PARAMETERS.items()
         ]
         cloudformation.create_stack(StackName="billing", TemplateBody=body, Parameters=given)
+
+    def move(self, region: str) -> None:
+        config = self.folder / "samconfig.toml"
+        config.write_text(config.read_text().replace("eu-central-1", region))
 
     def deploy(self) -> list[dict[str, Any]]:
         """What `sam deploy` was told, one after the other."""
@@ -190,6 +200,120 @@ def test_a_build_for_another_architecture_is_refused_before_it_is_uploaded(
     with pytest.raises(SystemExit, match=f"The build is for {built}, but prod deploys"):
         deploying.deploy()
     assert not (deploying.folder / "told").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "refused"),
+    [
+        ("", ""),
+        ("Zones=us-east-1a,us-east-1d", ""),
+        ("Zones=us-east-1a,us-east-1e", "Zones=us-east-1a,us-east-1b"),
+        ("VpcId=vpc-1 Zones=us-east-1e,us-east-1f", ""),
+    ],
+)
+def test_a_zone_without_rds_proxy_is_refused_before_it_fails(
+    deploying: Deploying, overrides: str, refused: str
+) -> None:
+    zones = boto3.client("ec2", region_name="us-east-1").describe_availability_zones()
+    ids = {zone["ZoneName"]: zone["ZoneId"] for zone in zones["AvailabilityZones"]}
+    assert ids["us-east-1e"] in deploy.WITHOUT_PROXY
+    deploying.configure(overrides)
+    deploying.move("us-east-1")
+    if not refused:
+        deploying.deploy()
+        return
+    with pytest.raises(SystemExit, match=refused):
+        deploying.deploy()
+
+
+class Released:
+    """A stack with two functions, whose alias a release moves as `sam deploy` does."""
+
+    def __init__(self, deploying: Deploying) -> None:
+        self.config = deploying.folder / "samconfig.toml"
+        self.target = read_target(self.config, "prod")
+        self.client = boto3.client("lambda", region_name="eu-central-1")
+        role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {}}}
+        function = {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+                "Handler": "app.handler",
+                "Runtime": "python3.13",
+                "Code": {"ZipFile": "1"},
+            },
+        }
+        body = {"Resources": {"Role": role, "Charge": function, "Topup": function}}
+        cloudformation = boto3.client("cloudformation", region_name="eu-central-1")
+        cloudformation.create_stack(StackName="billing", TemplateBody=json.dumps(body))
+        resources = cloudformation.describe_stack_resources(StackName="billing")["StackResources"]
+        self.names = {
+            one["LogicalResourceId"]: one["PhysicalResourceId"]
+            for one in resources
+            if one["ResourceType"] == "AWS::Lambda::Function"
+        }
+        for name in self.names.values():
+            self.client.publish_version(FunctionName=name)
+            self.client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+
+    def release(self, *functions: str) -> None:
+        """Publish and serve new versions, as make deploy records it."""
+        known = rollback.Functions(self.target)
+        before = known.serving()
+        for function in functions:
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w") as written:
+                written.writestr("app.py", str(uuid.uuid4()))
+            name = self.names[function]
+            self.client.update_function_code(FunctionName=name, ZipFile=archive.getvalue())
+            version = self.client.publish_version(FunctionName=name)["Version"]
+            known.serve(function, version)
+        known.record(rollback.Release(before, known.serving()))
+
+    def serving(self) -> dict[str, str]:
+        return rollback.Functions(self.target).serving()
+
+    def roll_back(self) -> None:
+        rollback.main("prod", self.config)
+
+
+@pytest.fixture
+def released(deploying: Deploying) -> Released:
+    return Released(deploying)
+
+
+def test_a_rollback_returns_to_the_release_before_and_another_to_the_newer(
+    released: Released,
+) -> None:
+    with pytest.raises(SystemExit, match=r"No release of billing was recorded"):
+        released.roll_back()
+    released.release("Charge", "Topup")
+    # A release that changes one function alone is taken back by that function alone.
+    released.release("Charge")
+    assert released.serving() == {"Charge": "3", "Topup": "2"}
+    released.roll_back()
+    assert released.serving() == {"Charge": "2", "Topup": "2"}
+    released.roll_back()
+    assert released.serving() == {"Charge": "3", "Topup": "2"}
+
+
+def test_a_rollback_that_was_interrupted_is_finished_by_the_next(released: Released) -> None:
+    released.release("Charge", "Topup")
+    rollback.Functions(released.target).serve("Charge", "1")
+    released.roll_back()
+    assert released.serving() == {"Charge": "1", "Topup": "1"}
+
+
+def test_traffic_that_shifts_is_left_to_the_deployment(released: Released) -> None:
+    released.release("Charge")
+    released.client.update_alias(
+        FunctionName=released.names["Charge"],
+        Name="live",
+        FunctionVersion="1",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}},
+    )
+    with pytest.raises(SystemExit, match="Traffic of Charge is shifting"):
+        released.roll_back()
 
 
 def test_changed_parameters_reach_the_functions(deploying: Deploying) -> None:

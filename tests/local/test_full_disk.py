@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,9 +91,8 @@ def test_a_container_whose_log_cannot_be_opened_answers_and_stays(
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_the_product_charges_while_none_of_its_logs_can_be_written(
-    folders: Callable[[str], Path],
+    home: Path,
 ) -> None:
-    home = folders("full")
     (home / "logs").mkdir()
     for name in read({}).functions:
         (home / "logs" / f"{name}.log").symlink_to(FULL)

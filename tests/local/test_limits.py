@@ -21,7 +21,6 @@ from local.pool import LARGEST_EVENT_BYTES
 from local.template import Function, Route, Template
 from local.tokens import Issuer
 from local.worker import LARGEST_ANSWER_BYTES
-from tests.conftest import Database
 from tests.support.running import PATIENCE_SECONDS, Client, start, stop, wait_until_ready
 
 HANDLER = """
@@ -179,10 +178,9 @@ def test_a_function_that_needs_too_long_is_503_and_ends_nevertheless(
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system has no prlimit")
 def test_when_descriptors_run_out_connections_wait_and_one_line_says_so(
-    folders: Callable[[str], Path], database: Database, redis_url: str
+    home: Path,
 ) -> None:
-    home = folders("descriptors")
-    process = start(home, DATABASE_URL=database.admin_url, REDIS_URL=redis_url)
+    process = start(home)
     client = Client(wait_until_ready(process, home))
     organization = client.new_organization("10")
     charge = {"amount_usd": "1", "description": "chat"}

@@ -1,18 +1,18 @@
 """`make month-end`: the functions over local queues, from the plan to the invoice."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from local import month_end
 from local.template import ROOT
-from tests.conftest import Database
 from tests.support.billing import set_clock
 from tests.support.running import Client, running
 
@@ -61,19 +61,12 @@ def test_the_command_fails_for_a_month_that_has_not_ended(tmp_path: Path) -> Non
 
 
 def test_a_month_is_billed_once_by_the_command(
-    database: Database,
-    other_redis_url: str,
-    folders: Callable[[str], Path],
-    capsys: pytest.CaptureFixture[str],
+    home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with (
-        running(
-            folders("month"), DATABASE_URL=database.admin_url, REDIS_URL=other_redis_url
-        ) as url,
-        contextlib.closing(Client(url)) as api,
-    ):
+    with running(home) as url, contextlib.closing(Client(url)) as api:
+        database_url = json.loads((home / "run.json").read_text())["database_url"]
         paths = [api.new_organization("10", billing_currency="BRL") for _ in range(12)]
-        with database.admin() as admin:
+        with psycopg.connect(database_url, autocommit=True) as admin:
             for path in paths:
                 for instant in (datetime(2033, 5, 9, tzinfo=UTC), datetime(2033, 6, 1, tzinfo=UTC)):
                     set_clock(admin, path.rpartition("/")[2], instant)
@@ -85,7 +78,7 @@ def test_a_month_is_billed_once_by_the_command(
             told = capsys.readouterr().out
             assert f"12 invoices ({new} new), 0 organizations had nothing to bill, 1 failed" in told
             assert f"{behind.rpartition('/')[2]}: The period ends at 2033-06-01" in told
-        with database.admin() as admin:
+        with psycopg.connect(database_url, autocommit=True) as admin:
             set_clock(admin, behind.rpartition("/")[2], datetime(2033, 6, 1, 1, tzinfo=UTC))
         # The failures of the runs before do not count in this one.
         month_end.run(url, "2033-05", AFTER)

@@ -10,8 +10,7 @@ import pytest
 from tests.support.running import PATIENCE_SECONDS, Client, running, start, wait_until
 
 
-def test_a_change_in_one_region_is_seen_in_the_other(folders: Callable[[str], Path]) -> None:
-    home = folders("regions")
+def test_a_change_in_one_region_is_seen_in_the_other(home: Path) -> None:
     with running(home, REGIONS="2") as url, contextlib.ExitStack() as stack:
         urls = json.loads((home / "run.json").read_text())["urls"]
         assert urls[0] == url

@@ -25,6 +25,8 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }
 # What API Gateway answers by itself.
 OF_AWS = {"400", "401", "403", "404", "413", "429", "500", "503", "504"}
+# What a client answers by sending the request again.
+RETRIED = {"429", "500", "503", "504"}
 
 
 def routes() -> Iterator[tuple[str, Route]]:
@@ -126,7 +128,7 @@ def test_a_problem_has_the_codes_that_are_possible_at_its_status(name: str) -> N
     for kind in kinds_of(ROUTES[name]):
         possible.setdefault(str(int(kind.status)), set()).add(kind.code)
     for status, codes in possible.items():
-        if (name, status) == ("getHealth", "503"):
+        if status in RETRIED:
             continue
         content = resolved(OPERATIONS[name]["responses"][status])["content"]
         problem = content["application/problem+json"]
@@ -138,6 +140,20 @@ def test_a_problem_has_the_codes_that_are_possible_at_its_status(name: str) -> N
         if status in OF_AWS:
             assert content["application/json"]["schema"] == problem["schema"]
             matches(problem["schema"], content["application/json"]["example"])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_body_keeps_a_client_from_sending_a_request_again(name: str) -> None:
+    for status in RETRIED:
+        if (name, status) == ("getHealth", "503"):
+            continue
+        content = resolved(OPERATIONS[name]["responses"][status])["content"]
+        # A generated client parses the body that has a schema, and a proxy may answer anything.
+        assert [kind for kind, of in content.items() if "schema" in of] == []
+        assert content["application/json"]["example"].keys() == {"message"}
+        [problem] = content.get("application/problem+json", {}).get("examples", {"": {}}).values()
+        assert problem or status in {"500", "504"}
+        matches({"$ref": "#/components/schemas/Problem"}, problem.get("value", {}))
 
 
 @pytest.mark.parametrize("kind", list(refusals()), ids=lambda kind: kind.code)

@@ -117,7 +117,7 @@ def test_a_call_takes_what_api_gateway_answers_itself(
     assert charge(client, status, content).status_code == status
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @pytest.mark.parametrize("content", [b"", b"<html>Bad Gateway</html>"])
 def test_a_call_takes_a_failure_that_is_not_json(
     client: ModuleType, status: int, content: bytes

@@ -20,8 +20,14 @@ from synaxis_billing.ledger.transactions import (
     Transaction,
 )
 from synaxis_billing.organizations import profile
-from synaxis_billing.prices import reratings
-from synaxis_billing.prices.unpriced import Unpriced, charge_unpriced, list_unpriced
+from synaxis_billing.prices import reratings, unpriced
+from synaxis_billing.prices.unpriced import (
+    Uncharged,
+    Unpriced,
+    charge_all_unpriced,
+    charge_unpriced,
+    list_unpriced,
+)
 from synaxis_billing.prices.usage import PriceUnknown
 from synaxis_billing.usage import spend_logs
 from synaxis_billing.usage.dimensions import UsageFilter
@@ -363,6 +369,47 @@ def test_usage_is_charged_in_order_and_waits_for_credit(database: Database) -> N
         assert len(waiting) == 2
         steps.top_up(db, poor, "10")
         assert charge_unpriced(db, PLATFORM) == 1
+    assert database.audit().whole
+
+
+def test_an_organization_whose_usage_cannot_be_charged_stops_no_other(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        many = sorted(new_organization(db, "10") for _ in range(3))
+        for organization in many:
+            kept(db, organization)
+        add(db)
+        # Whatever the reason is, here one that only an administrator can make.
+        admin.execute(
+            "CREATE FUNCTION pg_temp.fail() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'XX001'; END$$"
+        )
+        admin.execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON billing.credit_transactions FOR EACH ROW"
+            f" WHEN (NEW.organization_id = '{many[0]}' AND NEW.transaction_type = 'charge')"
+            " EXECUTE FUNCTION pg_temp.fail()".encode()
+        )
+        with pytest.raises(Uncharged, match=rf"{many[0]} \(XX001\)"):
+            charge_all_unpriced(db, PLATFORM)
+        assert [steps.available(db, one) for one in many] == [10, Decimal("7.5"), Decimal("7.5")]
+        admin.execute("DROP TRIGGER fail ON billing.credit_transactions")
+        assert charge_all_unpriced(db, PLATFORM) == 1
+    assert database.audit().whole
+
+
+def test_a_long_backlog_without_credit_stops_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpriced, "MOST_CHARGED", 2)
+    with database.connect() as db:
+        first, second = sorted(new_organization(db) for _ in range(2))
+        for _ in range(5):
+            kept(db, first)
+            kept(db, second)
+        steps.top_up(db, second, "100")
+        add(db)
+        assert charge_all_unpriced(db, PLATFORM) == 5
+        waiting = list_unpriced(db, PLATFORM, 10, None).items
+        assert {usage.organization_id for usage in waiting} == {first}
     assert database.audit().whole
 
 

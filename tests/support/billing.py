@@ -17,7 +17,9 @@ from synaxis_billing.invoices.invoices import (
 from synaxis_billing.rates.rates import Rate
 from tests.support.steps import PLATFORM, new_key
 
-ISSUER = Issuer(Party(name="Synaxis GmbH", tax_id="DE123456789"))
+ISSUER = Issuer(
+    Party(name="Synaxis GmbH", address="Torstraße 140, 10119 Berlin", tax_id="DE123456789")
+)
 DAY = timedelta(days=1)
 
 

@@ -18,6 +18,17 @@ ONE_SERVER = {
     "test_a_tenant_sees_and_changes_its_own_rows_alone": "it reads tables by itself",
     "test_a_filtered_list_reads_a_bounded_number_of_rows": "it counts rows on one server",
     "test_every_step_of_an_invoice_is_an_event": "a transaction of the client is refused",
+    "test_a_hold_that_is_captured_while_it_is_erased_leaves_nothing_in_its_charge": (
+        "a transaction of the client is refused"
+    ),
+    "test_a_hold_that_is_erased_while_it_is_captured_leaves_nothing_in_its_charge": (
+        "it sees waiting on one server"
+    ),
+    "test_an_erasure_waits_for_no_change_under_way": "a transaction of the client is refused",
+    "test_erasures_of_one_organization_take_turns": "it sees waiting on one server",
+    "test_a_change_of_the_profile_while_it_is_erased_is_kept": (
+        "a transaction of the client is refused"
+    ),
     "test_what_is_rolled_back_was_never_an_event": "a transaction of the client is refused",
     "test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner": (
         "an administrator cannot move a time by an interval"

@@ -128,6 +128,8 @@ def _with_stand_ins(template: dict[str, Any], left_out: set[str]) -> dict[str, A
     )
     text = re.sub(r'{"Ref": "(\w+)Aliaslive"}', r'{"Fn::GetAtt": ["\1", "Arn"]}', text)
     text = re.sub(r"\${(\w+)Aliaslive}", r"${\1.Arn}", text)
+    # It does not tell the number of a version, which is the first here.
+    text = re.sub(r'{"Fn::GetAtt": \["\w+Version[0-9a-f]{10}", "Version"\]}', '"1"', text)
     for reference in (
         r'{"Ref": "(?P<name>\w+)"}',
         r'{"Fn::GetAtt": \["(?P<name>\w+", "[\w.]+)"\]}',

@@ -50,6 +50,7 @@ STATUSES = {
     "draft_invoice": 201,
     "list_invoices": 200,
     "get_invoice": 404,
+    "list_invoice_lines": 404,
     "issue_invoice": 404,
     "pay_invoice": 404,
     "cancel_invoice": 404,

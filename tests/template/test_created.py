@@ -17,6 +17,7 @@ from tests.support.stack import conditions_of, decided, stack
 # Neither moto's CloudFormation nor a call of its API here makes them.
 NOT_CREATED = {
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudFormation::CustomResource"),
+    *("AWS::Budgets::Budget", "AWS::Logs::MetricFilter", "AWS::RDS::EventSubscription"),
     *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"),
     *("AWS::ElastiCache::ServerlessCache", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup"),
     *("AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig"),
@@ -44,7 +45,10 @@ def _own() -> dict[str, str]:
         "KafkaBrokers": "kafka:9096",
         "JwtIssuer": "https://issuer.example.com",
         "CorsOrigins": "https://console.example.com",
+        "SecretsKeyArn": client("kms").create_key()["KeyMetadata"]["Arn"],
         "AlarmEmail": "operator@example.com",
+        "MonthlyCostUsd": "100",
+        "ChargeConcurrency": "2",
         "Production": "false",
         "ReserveConcurrency": "true",
         "LogRetentionDays": "7",
@@ -59,6 +63,7 @@ def _regions() -> dict[str, str]:
         "InvalidationTopicArn": topic,
         "DatabaseSnapshot": "restored-1",
         "VpcCidr": "10.65.0.0/18",
+        "Zones": f"{REGION}b,{REGION}c",
     }
 
 
@@ -164,6 +169,7 @@ def test_a_role_may_do_what_is_named_to_what_is_there(made: Created) -> None:
         *_functions(),
         *(one["ARN"] for one in client("secretsmanager").list_secrets()["SecretList"]),
         *(one["TopicArn"] for one in client("sns").list_topics()["Topics"]),
+        *(one["KeyArn"] for one in client("kms").list_keys()["Keys"]),
     }
     # The database, the cache and Kafka, whose ARNs moto does not make.
     stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|secretsmanager:.*:secret:rds)\b")

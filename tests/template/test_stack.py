@@ -203,8 +203,8 @@ def test_a_release_of_code_does_not_update_the_data() -> None:
 def test_a_database_and_a_cache_are_in_the_data_stack_alone() -> None:
     template, nested = separate()
     for resources in (template["Resources"], nested["Observability"]["Resources"]):
-        services = {of["Type"].split("::")[1] for of in resources.values()}
-        assert not services & {"EC2", "RDS", "ElastiCache"}
+        kinds = {of["Type"] for of in resources.values()} - {"AWS::RDS::EventSubscription"}
+        assert not {kind.split("::")[1] for kind in kinds} & {"EC2", "RDS", "ElastiCache"}
 
 
 def test_what_holds_data_outlives_the_stack() -> None:
@@ -409,15 +409,31 @@ def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() 
         group = properties(f"{name}DeploymentGroup")
         assert "Canary10Percent5Minutes" in json.dumps(group["DeploymentConfigName"])
         assert [one["Name"]["Ref"] for one in group["AlarmConfiguration"]["Alarms"]] == [
-            *("ApiErrorsAlarm", "ApiRefusesAlarm")
+            *("NewVersionAlarm", "ApiRefusesAlarm")
         ]
 
 
-def test_a_public_route_of_the_reference_has_a_limit_of_its_own() -> None:
+def test_a_version_is_taken_back_for_its_own_errors_and_is_kept_to_return_to() -> None:
+    template, nested = separate()
+    given = template["Resources"]["Observability"]["Properties"]["Parameters"]
+    alarm = nested["Observability"]["Resources"]["NewVersionAlarm"]["Properties"]
+    watched = [one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one]
+    assert len(watched) == len(API)
+    for stat in watched:
+        dimensions = {one["Name"]: one["Value"] for one in stat["Metric"]["Dimensions"]}
+        name = dimensions["FunctionName"]["Ref"]
+        assert dimensions["Resource"] == {"Fn::Sub": f"${{{name}}}:live"}
+        published = given[dimensions["ExecutedVersion"]["Ref"]]["Fn::GetAtt"][0]
+        version = template["Resources"][published]
+        assert version["Properties"]["FunctionName"] == given[name]
+        assert version["DeletionPolicy"] == "Retain"
+
+
+def test_a_public_route_has_a_limit_of_its_own() -> None:
     [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
     limits = stage["Properties"]["RouteSettings"]
     default = stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
-    assert limits.keys() == {"GET /openapi.json", "GET /docs", "GET /docs/{file}"}
+    assert limits.keys() == {"GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}"}
     assert all(of["ThrottlingRateLimit"] <= default / 100 for of in limits.values())
 
 

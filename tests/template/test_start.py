@@ -1,5 +1,6 @@
 """What a function does before its first request: nothing that a snapshot would make stale."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,13 +9,12 @@ import pytest
 
 from local.template import ROOT, read
 
-# Raises when the module connects, looks a name up, or asks for randomness of its own. Python's own
-# modules may seed themselves.
+# Loads each function in a process of its own, which begins with the libraries that all have, and
+# prints the errors by the functions' names. It is an error to connect, to look a name up, or to ask
+# for randomness. Python's own modules may seed themselves.
 _WATCH = """
-import sys
-from pathlib import Path
+import json, os, random, secrets, sys, traceback, uuid
 sys.path[:0] = {path!r}
-import random, secrets, uuid
 def watch(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.bind"):
         raise AssertionError(event)
@@ -22,24 +22,48 @@ sys.addaudithook(watch)
 def made(*_):
     raise AssertionError("an id was made")
 uuid.uuid4 = secrets.token_bytes = made
+import aws_lambda_powertools.metrics, psycopg, pydantic
 from local.template import read
-read({{}}).functions[{name!r}].load()
-assert "boto3" not in sys.modules
-# A charge needs no cache.
-assert {name!r} != "ChargeFunction" or "redis" not in sys.modules
-from synaxis_billing.edge import database
-assert database._connection is None
+def load(name, function):
+    function.load()
+    assert "boto3" not in sys.modules
+    # A charge needs no cache.
+    assert name != "ChargeFunction" or "redis" not in sys.modules
+    from synaxis_billing.edge import database
+    assert database._connection is None
+errors = {{}}
+for name, function in read({{}}).functions.items():
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            load(name, function)
+            error = ""
+        except BaseException:
+            error = traceback.format_exc()
+        os.write(writing, error.encode()[-2000:])
+        os._exit(bool(error))
+    os.close(writing)
+    errors[name] = os.fdopen(reading).read()
+    assert bool(os.wait()[1]) == bool(errors[name])
+print(json.dumps(errors))
 """
 
 
-@pytest.mark.parametrize("name", sorted(read({}).functions))
-def test_nothing_is_connected_to_and_nothing_is_made_up(name: str) -> None:
-    script = _WATCH.format(path=[str(ROOT / "shared"), str(ROOT)], name=name)
+@pytest.fixture(scope="module")
+def errors() -> dict[str, str]:
+    """What went wrong while each function was loaded."""
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", _WATCH.format(path=[str(ROOT / "shared"), str(ROOT)])],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "POWERTOOLS_METRICS_NAMESPACE": "test"},
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(read({}).functions))
+def test_nothing_is_connected_to_and_nothing_is_made_up(name: str, errors: dict[str, str]) -> None:
+    assert errors[name] == ""

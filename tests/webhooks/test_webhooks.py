@@ -581,7 +581,7 @@ def test_an_inner_address_is_refused_when_it_is_registered(
         update(db, made, url=url)
 
 
-def request_to(url: str) -> Signed:
+def request_to(url: str, now: datetime | None = None) -> Signed:
     claimed = {
         "lease": str(uuid4()),
         "organization_id": str(UUID(int=1)),
@@ -593,7 +593,33 @@ def request_to(url: str) -> Signed:
         "created_at": "2026-03-01T00:00:00+00:00",
         "data": {},
     }
-    return delivery.sign(claimed, datetime.now(UTC))
+    return delivery.sign(claimed, now or datetime.now(UTC))
+
+
+@pytest.mark.parametrize("minutes", range(15))
+def test_a_request_that_waited_is_sent_with_a_signature_of_now(
+    minutes: int, receiver: Receiver
+) -> None:
+    signed = request_to(receiver.url, datetime.now(UTC) - timedelta(minutes=minutes))
+    assert delivery.send(signed, private=True).error is None
+    [got] = receiver.received
+    # Standard Webhooks' own library refuses a time that is five minutes ago, or to come.
+    assert got.verified("whsec_c2VjcmV0")["type"] == "balance.low"
+    age = datetime.now(UTC).timestamp() - int(got.headers["webhook-timestamp"])
+    assert 0 <= age < delivery.SIGNATURE.total_seconds() + 60
+
+
+def test_a_request_whose_lease_has_ended_is_not_sent(receiver: Receiver) -> None:
+    signed = request_to(receiver.url, datetime.now(UTC) - delivery.LEASE)
+    assert delivery.send(signed, private=True).error == "it waited too long to be sent"
+    assert receiver.received == []
+
+
+def test_a_request_of_the_release_before_is_sent_as_it_is(receiver: Receiver) -> None:
+    signed = request_to(receiver.url, datetime.now(UTC) - timedelta(minutes=4))
+    old = Signed.model_validate(signed.model_dump(exclude={"later"}))
+    assert delivery.send(old, private=True).error is None
+    assert receiver.received[0].headers["webhook-timestamp"] == old.headers["webhook-timestamp"]
 
 
 @pytest.mark.parametrize(

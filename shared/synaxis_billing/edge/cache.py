@@ -6,7 +6,7 @@ import uuid
 import psycopg
 from aws_lambda_powertools.metrics import MetricUnit
 
-from synaxis_billing.cache import L2, Cache, Unreachable
+from synaxis_billing.cache import L2, Cache
 from synaxis_billing.cache.counts import Counts
 from synaxis_billing.edge import database, invocation
 from synaxis_billing.edge.aws import bus, credentials
@@ -85,15 +85,25 @@ def container_id() -> uuid.UUID:
 
 
 def drain() -> int:
-    """Send the pending invalidations to this region's Redis and to the other regions; return their
-    number. Invalidations that cannot be sent now stay for the next call."""
+    """Send a page of the invalidations that are due to this region's Redis and to the other
+    regions; return how many there were. Those that cannot be sent now stay for a later call."""
     try:
         publish = bus.publisher()
-        return outbox.drain(database.connection(), cache(), settings().aws_region, publish)
-    except (Unreachable, bus.Undelivered, psycopg.Error) as error:
-        logger.warning("invalidations are delayed", reason=str(error))
-        metrics.add_metric("InvalidationsDelayed", MetricUnit.Count, 1)
+        drained = outbox.drain(database.connection(), cache(), settings().aws_region, publish)
+    except psycopg.Error as error:
+        _delayed(str(error))
         return 0
+    if drained.delayed:
+        _delayed(next(iter(drained.delayed.values())))
+    for row in drained.set_aside:
+        about = {"tenant": row["tenant"], "invalidation_id": row["id"], "reason": row["error"]}
+        logger.error("invalidation is set aside", extra=about)
+    return drained.rows
+
+
+def _delayed(reason: str) -> None:
+    logger.warning("invalidations are delayed", reason=reason)
+    metrics.add_metric("InvalidationsDelayed", MetricUnit.Count, 1)
 
 
 def statistics() -> CacheStatistics:

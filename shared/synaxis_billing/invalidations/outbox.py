@@ -1,14 +1,15 @@
 """Outbox of cache invalidations: a change writes a row in its own transaction.
 
 After the commit, the change's handler drains the rows: it sends them to this region's Redis, then
-to the other regions, then deletes them. The next handler or a schedule drains the rows that a
-killed handler left. So each invalidation is sent at least once; one that arrives twice, late or out
-of order does no harm.
+to the other regions, then deletes those that arrived. The next handler or a schedule drains the
+rows that a killed handler left. So each invalidation is sent at least once; one that arrives twice,
+late or out of order does no harm. Each row has an outcome of its own: one that fails is tried again
+after growing delays, and delays no other; one that the bus refuses again and again is set aside.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from uuid import UUID, uuid4
 
 import psycopg
@@ -23,8 +24,9 @@ from synaxis_billing.errors import TemporarilyUnavailable, invalid_field
 from synaxis_billing.fields import Answer, Request, Time
 
 MOST_AT_ONCE = 1000
-# A message stays below the 256 KB that SNS and SQS take.
+# A message stays below the 256 KB that SNS and SQS take, and what Redis does in one step is short.
 MOST_NAMES = 500
+MOST_BYTES = 200_000
 
 
 class Message(Answer):
@@ -53,13 +55,34 @@ class Message(Answer):
     @property
     def short(self) -> Self:
         """Return this message, or, if it names too much, one that names all of the tenant."""
-        if len(self.keys) + len(self.tags) + len(self.families) <= MOST_NAMES:
+        names = len(self.keys) + len(self.tags) + len(self.families)
+        if names <= MOST_NAMES and len(self.model_dump_json().encode()) <= MOST_BYTES:
             return self
         everything = self.everything or 0
         short = {"keys": {}, "tags": {}, "families": {}, "everything": everything}
         return self.model_copy(update=short)
 
 
+class Undelivered(Exception):
+    """The bus did not take the messages of some tenants: `failures` has the reason of each, and
+    `refused` those that the bus refuses for what they are."""
+
+    def __init__(self, failures: Mapping[UUID, str], refused: Collection[UUID] = ()) -> None:
+        self.failures = failures
+        self.refused = refused
+        super().__init__(next(iter(failures.values())))
+
+
+class Drained(NamedTuple):
+    """A page of rows: how many there were, the reason for each tenant whose rows could not be
+    delivered, and the rows that are set aside from now on."""
+
+    rows: int
+    delayed: Mapping[UUID, str] = {}
+    set_aside: Sequence[Mapping[str, str]] = ()
+
+
+# Sends one message per tenant. Raises Undelivered for those that the bus did not take.
 Publish = Callable[[Sequence[Message]], None]
 
 type InvalidationScope = Literal["region", "global"]
@@ -93,34 +116,59 @@ class CacheInvalidation(Answer):
     """`region`, or `global`: every region has been told or will be."""
 
 
-def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -> int:
-    """Send the pending invalidations to this region's Redis and to the other regions; return the
-    number of rows.
-
-    Raises Unreachable, and whatever `publish` raises: then the rows stay for the next drain.
-    """
+def drain(db: psycopg.Connection, cache: Cache, region: str, publish: Publish) -> Drained:
+    """Send a page of the invalidations that are due to this region's Redis and to the other
+    regions. Those of a tenant whose message one of them does not take stay, for a later drain."""
     rows = procedures.call(db, "pending_invalidations", tenant="*", limit=MOST_AT_ONCE)
-    if rows:
-        messages = coalesced(rows, region)
-        try:
-            cache.invalidate([message.invalidation for message in messages])
-        finally:
-            # Other regions do not wait for this region's Redis.
-            publish(messages)
-        ids = [UUID(row["id"]) for row in rows]
-        procedures.call(db, "delivered_invalidations", tenant="*", ids=ids)
-    return len(rows)
+    if not rows:
+        return Drained(0)
+    messages = coalesced(rows, region)
+    delayed: dict[UUID, str] = {}
+    refused: Collection[UUID] = ()
+    try:
+        cache.invalidate([message.invalidation for message in messages])
+    except Unreachable as error:
+        delayed |= {message.tenant: str(error) for message in messages}
+    # Other regions do not wait for this region's Redis.
+    try:
+        publish(messages)
+    except Undelivered as error:
+        delayed |= error.failures
+        refused = error.refused
+    done = [UUID(row["id"]) for row in rows if UUID(row["tenant"]) not in delayed]
+    if done:
+        procedures.call(db, "delivered_invalidations", tenant="*", ids=done)
+    failed = [row for row in rows if UUID(row["tenant"]) in delayed]
+    if not failed:
+        return Drained(len(rows))
+    set_aside = procedures.call(
+        db,
+        "failed_invalidations",
+        tenant="*",
+        ids=[UUID(row["id"]) for row in failed],
+        errors=[delayed[UUID(row["tenant"])] for row in failed],
+        refused=[UUID(row["tenant"]) in refused for row in failed],
+    )
+    return Drained(len(rows), delayed, set_aside)
+
+
+def waiting(db: psycopg.Connection) -> dict[str, float]:
+    """Return how many rows wait (`waiting`), for how many seconds the oldest (`oldest_seconds`),
+    and how many are set aside (`set_aside`)."""
+    found: dict[str, float] = procedures.call(db, "waiting_invalidations", tenant="*")
+    return found
 
 
 def coalesced(rows: Iterable[dict[str, Any]], region: str) -> list[Message]:
     """Return one message per tenant, which names each thing once with its newest version."""
     tenants: dict[str, dict[str, Any]] = {}
     for row in rows:
-        # The rows come oldest first: the delay counts from the first commit.
         known = tenants.setdefault(
             row["tenant"],
             {"keys": {}, "tags": {}, "families": {}, "committed_at": row["created_at"]},
         )
+        # The delay counts from the first commit.
+        known["committed_at"] = min(known["committed_at"], row["created_at"])
         for kind in ("keys", "tags", "families"):
             for name in row[kind]:
                 known[kind][name] = max(row["version"], known[kind].get(name, 0))

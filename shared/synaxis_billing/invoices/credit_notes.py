@@ -1,5 +1,6 @@
 """Credit notes: they reverse an issued invoice, whole or in part."""
 
+from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.invoices.invoices import Issuer
+from synaxis_billing.paging import Page, paginate_by_place
 
 
 class CreditNoteRequest(Request):
@@ -35,6 +37,8 @@ class CreditNote(Answer):
     """Id of the invoice that is credited."""
     credit_note_number: str
     """Number, gap-free in its series and year."""
+    issue_date: date
+    """Day of issue, in the time zone of the invoice."""
     reason: str
     """Why the invoice is credited."""
     subtotal_usd: Money
@@ -52,13 +56,6 @@ class CreditNote(Answer):
     transaction_id: UUID | None
     """Id of the transaction that gave the credit back; null without `refund_credit`."""
     created_at: Time
-
-
-class CreditNotes(Answer):
-    """Oldest first."""
-
-    items: list[CreditNote]
-    """The credit notes, oldest first."""
 
 
 class CreditNoteNotFound(NotFound):
@@ -111,24 +108,44 @@ def credit_invoice(
 
 
 def list_credit_notes(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
-) -> CreditNotes:
-    """List the credit notes of an invoice. Raises OrganizationNotFound, InvoiceNotFound."""
-    outcome = procedures.call(
-        db,
-        "credit_notes",
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        invoice_id=invoice_id,
-    )
-    return CreditNotes(items=procedures.accepted(outcome)[0])
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    limit: int,
+    cursor: str | None,
+) -> Page[CreditNote]:
+    """List the credit notes of an invoice, oldest first.
+
+    Raises OrganizationNotFound, InvoiceNotFound, InvalidRequest (cursor).
+    """
+
+    def fetch(after: int, most: int) -> list[CreditNote]:
+        outcome = procedures.call(
+            db,
+            "credit_notes",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            invoice_id=invoice_id,
+            after=after,
+            limit=most,
+        )
+        return [CreditNote.model_validate(row) for row in procedures.accepted(outcome)[0]]
+
+    items, following = paginate_by_place("credit-notes", invoice_id, limit, cursor, fetch)
+    return Page[CreditNote](items=items, next_cursor=following)
 
 
 def get_credit_note(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID, note_id: UUID
 ) -> CreditNote:
     """Return one credit note. Raises OrganizationNotFound, InvoiceNotFound, CreditNoteNotFound."""
-    for note in list_credit_notes(db, caller, organization_id, invoice_id).items:
-        if note.id == note_id:
-            return note
-    raise CreditNoteNotFound
+    outcome = procedures.call(
+        db,
+        "credit_note",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        invoice_id=invoice_id,
+        credit_note_id=note_id,
+    )
+    return CreditNote.model_validate(procedures.accepted(outcome)[0])

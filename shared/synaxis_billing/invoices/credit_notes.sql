@@ -9,6 +9,7 @@ LANGUAGE sql STABLE AS $$
         'organization_id', n.organization_id,
         'invoice_id', n.invoice_id,
         'credit_note_number', n.credit_note_number,
+        'issue_date', n.issue_date,
         'reason', n.reason,
         'subtotal_usd', n.subtotal_usd::text,
         'tax_usd', n.tax_usd::text,
@@ -70,11 +71,11 @@ BEGIN
         PERFORM billing.save_organization(o);
     END IF;
     INSERT INTO billing.credit_notes (
-        id, organization_id, invoice_id, credit_note_number, reason, subtotal_usd, tax_usd,
+        id, organization_id, invoice_id, credit_note_number, issue_date, reason, subtotal_usd, tax_usd,
         total_amount_usd, subtotal_billing_currency, tax_billing_currency,
         total_amount_billing_currency, transaction_id, idempotency_key, fingerprint, created_at
     ) VALUES (
-        uuidv7(), o.id, i.id, n.credit_note_number, p_reason, n.subtotal_usd, n.tax_usd,
+        uuidv7(), o.id, i.id, n.credit_note_number, o.changed_at AT TIME ZONE i.timezone, p_reason, n.subtotal_usd, n.tax_usd,
         n.total_amount_usd, n.subtotal_billing_currency, n.tax_billing_currency,
         n.total_amount_billing_currency, t.id, p_key, p_fingerprint, o.changed_at
     ) RETURNING * INTO n;
@@ -85,19 +86,21 @@ BEGIN
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;
 
--- The amounts of a credit note over p_amount_usd of an invoice's net amount, never more than the rest.
+-- The amounts of a credit note over p_amount_usd of an invoice's net amount, which is less than the rest. All
+-- that is credited so far is rounded, not each note: sixty notes of half a cent are thirty cents.
 CREATE OR REPLACE FUNCTION billing.part_of(
     i billing.invoices, rest billing.credit_notes, p_amount_usd numeric
 ) RETURNS billing.credit_notes LANGUAGE plpgsql AS $$
 DECLARE
-    v_tax_usd numeric := i.tax_usd * p_amount_usd / i.subtotal_usd;
+    v_net_usd numeric := i.subtotal_usd - rest.subtotal_usd + p_amount_usd;
+    v_tax_usd numeric := v_net_usd * billing.tax_rate(i.tax);
 BEGIN
     rest.subtotal_usd := p_amount_usd;
-    rest.tax_usd := least(rest.tax_usd, round(v_tax_usd, 8));
-    rest.subtotal_billing_currency := least(rest.subtotal_billing_currency,
-        billing.in_currency(p_amount_usd, i.exchange_rate, i.minor_units));
-    rest.tax_billing_currency := least(rest.tax_billing_currency,
-        billing.in_currency(v_tax_usd, i.exchange_rate, i.minor_units));
+    rest.tax_usd := round(v_tax_usd, 8) - (i.tax_usd - rest.tax_usd);
+    rest.subtotal_billing_currency := billing.in_currency(v_net_usd, i.exchange_rate, i.minor_units)
+        - (i.subtotal_billing_currency - rest.subtotal_billing_currency);
+    rest.tax_billing_currency := billing.in_currency(v_tax_usd, i.exchange_rate, i.minor_units)
+        - (i.tax_billing_currency - rest.tax_billing_currency);
     RETURN rest;
 END $$;
 
@@ -119,9 +122,11 @@ BEGIN
     RETURN n;
 END $$;
 
+-- List credit notes of an invoice, at most p_limit after the first p_after, oldest first.
 -- api
-CREATE OR REPLACE FUNCTION billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
-RETURNS json LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.credit_notes(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after int, p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
 BEGIN
@@ -133,7 +138,32 @@ BEGIN
         RETURN billing.no_invoice(o);
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.credit_note_json(ROW(n.*)::billing.credit_notes) ORDER BY n.created_at), '[]')
-        FROM billing.credit_notes AS n
-        WHERE n.organization_id = p_organization_id AND n.invoice_id = p_invoice_id));
+        SELECT coalesce(json_agg(billing.credit_note_json(ROW(n.*)::billing.credit_notes)
+            ORDER BY n.created_at), '[]') FROM (
+            SELECT * FROM billing.credit_notes
+            WHERE organization_id = p_organization_id AND invoice_id = p_invoice_id
+            ORDER BY created_at OFFSET p_after LIMIT p_limit
+        ) AS n));
+END $$;
+
+-- api
+CREATE OR REPLACE FUNCTION billing.credit_note(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o billing.organizations;
+    n billing.credit_notes;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO n FROM billing.credit_notes
+    WHERE organization_id = p_organization_id AND invoice_id = p_invoice_id AND id = p_credit_note_id;
+    IF FOUND THEN
+        RETURN billing.outcome('found', billing.credit_note_json(n));
+    ELSIF EXISTS (
+        SELECT FROM billing.invoices WHERE id = p_invoice_id AND organization_id = p_organization_id
+    ) THEN
+        RETURN billing.outcome('credit_note_not_found');
+    END IF;
+    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+    RETURN billing.no_invoice(o);
 END $$;

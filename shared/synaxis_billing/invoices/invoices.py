@@ -19,7 +19,7 @@ from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.errors import NotFound, invalid_field
 from synaxis_billing.fields import Answer, Instant, Money, Request, Time
 from synaxis_billing.organizations.profile import Tax
-from synaxis_billing.paging import Page, paginate
+from synaxis_billing.paging import Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
 
 type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
@@ -83,9 +83,24 @@ class LineItem(Answer):
     """Net amount in the billing currency."""
 
 
-class Invoice(Answer):
-    """`exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are
-    rounded half-up to the currency's minor units; the lines add up to the subtotal."""
+class FurtherLines(Answer):
+    """The sums of the lines that an invoice does not show."""
+
+    lines: int
+    """Number of these lines."""
+    requests: int
+    """Number of charges."""
+    tokens: int
+    """Number of tokens."""
+    amount_usd: Money
+    """Net amount in US dollars."""
+    amount_billing_currency: Money
+    """Net amount in the billing currency."""
+
+
+class InvoiceSummary(Answer):
+    """An invoice without its lines. `exchange_rate` is in units of the billing currency per US
+    dollar. Subtotal and tax are rounded half-up to the currency's minor units."""
 
     id: UUID
     organization_id: UUID
@@ -99,6 +114,10 @@ class Invoice(Answer):
     """End of the period (exclusive)."""
     timezone: str
     """IANA time zone of the organization."""
+    first_day: date
+    """First day of the period, in the time zone of the organization."""
+    last_day: date
+    """Last day of the period (inclusive), in the time zone of the organization."""
     billing_currency: str
     """ISO 4217 code of the billing currency."""
     minor_units: int
@@ -109,8 +128,8 @@ class Invoice(Answer):
     """Source of the exchange rate."""
     rate_as_of: Time
     """Time of the exchange rate at its source."""
-    line_items: tuple[LineItem, ...]
-    """What was charged in the period, by model and provider."""
+    line_count: int
+    """Number of lines: of models and providers that were charged in the period."""
     subtotal_usd: Money
     """Net amount in US dollars."""
     tax_usd: Money
@@ -135,6 +154,8 @@ class Invoice(Answer):
     """Days from the issue to the due date."""
     issued_at: Time | None
     """Time of issue; null until then."""
+    issue_date: date | None
+    """Day of issue, in the time zone of the organization; null until then."""
     due_date: date | None
     """Day until which to pay, in the time zone of the organization; null until the issue."""
     paid_at: Time | None
@@ -142,6 +163,16 @@ class Invoice(Answer):
     created_at: Time
     updated_at: Time
     """Time of the last change."""
+
+
+class Invoice(InvoiceSummary):
+    """`exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are
+    rounded half-up to the currency's minor units; the lines add up to the subtotal."""
+
+    line_items: tuple[LineItem, ...]
+    """What was charged in the period, by model and provider: the 500 largest amounts."""
+    further_lines: FurtherLines | None
+    """Sums of the lines after the first 500, which `/lines` lists; null if there are none."""
 
 
 class InvoiceNotFound(NotFound):
@@ -189,8 +220,8 @@ def issue_invoice(
 ) -> Invoice:
     """Compute a draft for the last time and give it its number. Issuing again changes nothing.
 
-    Raises OrganizationNotFound, InvoiceNotFound, Conflict (cancelled, or the period has not ended),
-    UnsupportedCurrency.
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict (cancelled, the period has not ended, or
+    tax is charged by a seller without name, address or tax id), UnsupportedCurrency.
     """
     at = terms(rates, issuer)
     return _invoice(db, "issue_invoice", caller, organization_id, invoice_id, terms=at)
@@ -236,10 +267,10 @@ def list_invoices(
     status: InvoiceStatus | None,
     limit: int,
     cursor: str | None,
-) -> Page[Invoice]:
+) -> Page[InvoiceSummary]:
     """List the invoices, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[Invoice], None]:
+    def fetch(before: datetime | None, most: int) -> tuple[list[InvoiceSummary], None]:
         outcome = procedures.call(
             db,
             "invoices",
@@ -249,10 +280,40 @@ def list_invoices(
             before=before,
             limit=most,
         )
-        return [Invoice.model_validate(row) for row in procedures.accepted(outcome)[0]], None
+        rows, _ = procedures.accepted(outcome)
+        return [InvoiceSummary.model_validate(row) for row in rows], None
 
     items, following = paginate("invoices", organization_id, limit, cursor, None, fetch)
-    return Page[Invoice](items=items, next_cursor=following)
+    return Page[InvoiceSummary](items=items, next_cursor=following)
+
+
+def list_lines(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
+    limit: int,
+    cursor: str | None,
+) -> Page[LineItem]:
+    """List the lines of an invoice, the largest amount first.
+
+    Raises OrganizationNotFound, InvoiceNotFound, InvalidRequest (cursor).
+    """
+
+    def fetch(after: int, most: int) -> list[LineItem]:
+        outcome = procedures.call(
+            db,
+            "invoice_lines",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            invoice_id=invoice_id,
+            after=after,
+            limit=most,
+        )
+        return [LineItem.model_validate(row) for row in procedures.accepted(outcome)[0]]
+
+    items, following = paginate_by_place("lines", invoice_id, limit, cursor, fetch)
+    return Page[LineItem](items=items, next_cursor=following)
 
 
 def mark_overdue(connect: Callable[[], psycopg.Connection]) -> int:

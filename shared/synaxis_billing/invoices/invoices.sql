@@ -1,10 +1,11 @@
 -- Invoices: the charges of a period in the organization's currency. A draft is computed again on demand;
 -- an issued invoice never changes but for its status.
 
+-- An invoice without its lines.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.invoice_json(i billing.invoices) RETURNS json
+CREATE OR REPLACE FUNCTION billing.invoice_summary(i billing.invoices) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
+    SELECT jsonb_build_object(
         'id', i.id,
         'organization_id', i.organization_id,
         'invoice_number', i.invoice_number,
@@ -12,12 +13,14 @@ LANGUAGE sql STABLE AS $$
         'period_start', i.period_start,
         'period_end', i.period_end,
         'timezone', i.timezone,
+        'first_day', i.first_day,
+        'last_day', i.last_day,
         'billing_currency', i.billing_currency,
         'minor_units', i.minor_units,
         'exchange_rate', i.exchange_rate::text,
         'rate_source', i.rate_source,
         'rate_as_of', i.rate_as_of,
-        'line_items', i.line_items,
+        'line_count', i.line_count,
         'subtotal_usd', i.subtotal_usd::text,
         'tax_usd', i.tax_usd::text,
         'total_amount_usd', i.total_amount_usd::text,
@@ -30,11 +33,30 @@ LANGUAGE sql STABLE AS $$
         'locale', i.locale,
         'payment_terms_days', i.payment_terms_days,
         'issued_at', i.issued_at,
+        'issue_date', i.issue_date,
         'due_date', i.due_date,
         'paid_at', i.paid_at,
         'created_at', i.created_at,
         'updated_at', i.updated_at
     )
+$$;
+
+-- An invoice with its first 500 lines, and the sums of the others: an answer has its largest size.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.invoice_json(i billing.invoices) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT (billing.invoice_summary(i) || jsonb_build_object(
+        'line_items', jsonb_path_query_array(i.line_items, '$[0 to 499]'),
+        'further_lines', (
+            SELECT jsonb_build_object(
+                'lines', count(*),
+                'requests', sum((line ->> 'requests')::numeric),
+                'tokens', sum((line ->> 'tokens')::numeric),
+                'amount_usd', sum((line ->> 'amount_usd')::numeric)::text,
+                'amount_billing_currency', sum((line ->> 'amount_billing_currency')::numeric)::text)
+            FROM jsonb_path_query(i.line_items, '$[500 to last]') AS line
+            WHERE i.line_count > 500
+            HAVING count(*) > 0)))::json
 $$;
 
 -- Compute the draft of a period, a new one if there is none; return the invoice if it was issued.
@@ -93,6 +115,26 @@ LANGUAGE sql STABLE AS $$
         i.id, billing.instant(i.period_start), billing.instant(i.period_end)))
 $$;
 
+-- What was charged in a period by model and provider, the largest amount first. The last of 10,000 is of all
+-- other models: an invoice is issued however many there are.
+CREATE OR REPLACE FUNCTION billing.charged_models(
+    p_organization_id uuid, p_timezone text, p_start timestamptz, p_end timestamptz
+) RETURNS TABLE (
+    place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric
+) LANGUAGE sql STABLE AS $$
+    WITH charged AS (
+        SELECT row_number() OVER (ORDER BY sum(s.amount_usd) DESC, s.model, s.provider) AS place, s.model,
+            s.provider, sum(s.requests) AS requests, sum(s.tokens) AS tokens, sum(s.amount_usd) AS amount_usd
+        FROM billing.spend_between(p_organization_id, p_timezone, p_start, p_end) AS s
+        WHERE s.charged GROUP BY s.model, s.provider
+    )
+    SELECT * FROM charged WHERE charged.place < 10000
+    UNION ALL
+    SELECT min(charged.place), 'Further models', NULL, sum(charged.requests), sum(charged.tokens),
+        sum(charged.amount_usd)
+    FROM charged WHERE charged.place >= 10000 HAVING count(*) > 0
+$$;
+
 -- The invoice of its period, computed from the period's charges, the organization's profile and
 -- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
 -- Tax is computed from its unrounded base; the lines add up to the subtotal.
@@ -105,6 +147,8 @@ DECLARE
     v_tax_rate numeric := billing.tax_rate(o.tax);
 BEGIN
     i.timezone := o.timezone;
+    i.first_day := i.period_start AT TIME ZONE o.timezone;
+    i.last_day := (i.period_end - interval '1 microsecond') AT TIME ZONE o.timezone;
     i.billing_currency := o.billing_currency;
     i.minor_units := (v_rate ->> 'minor_units')::int;
     i.exchange_rate := (v_rate ->> 'rate')::numeric;
@@ -118,12 +162,8 @@ BEGIN
     i.updated_at := o.changed_at;
     v_scale := 10 ^ i.minor_units::numeric;
 
-    WITH used AS (
-        SELECT model, provider, sum(requests) AS requests, sum(tokens) AS tokens,
-            sum(amount_usd) AS amount_usd,
-            row_number() OVER (ORDER BY sum(amount_usd) DESC, model, provider) AS place
-        FROM billing.spend_between(o.id, o.timezone, i.period_start, i.period_end)
-        WHERE charged GROUP BY 1, 2
+    WITH used AS MATERIALIZED (
+        SELECT * FROM billing.charged_models(o.id, o.timezone, i.period_start, i.period_end)
     ), lines AS (
         SELECT used.*, units / v_scale AS amount
         FROM used
@@ -140,8 +180,8 @@ BEGIN
             'amount_usd', amount_usd::numeric(28, 8)::text,
             'amount_billing_currency', amount::numeric(28, 4)::text)
             ORDER BY place), '[]'),
-        coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
-    INTO i.line_items, i.subtotal_usd, i.subtotal_billing_currency
+        count(*), coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
+    INTO i.line_items, i.line_count, i.subtotal_usd, i.subtotal_billing_currency
     FROM lines;
     i.tax_usd := round(i.subtotal_usd * v_tax_rate, 8);
     i.total_amount_usd := i.subtotal_usd + i.tax_usd;
@@ -157,30 +197,33 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.save_organization(o);
     INSERT INTO billing.invoices (
-        id, organization_id, invoice_number, status, period_start, period_end, timezone, billing_currency,
-        minor_units, exchange_rate, rate_source, rate_as_of, line_items, subtotal_usd, tax_usd,
+        id, organization_id, invoice_number, status, period_start, period_end, timezone, first_day,
+        last_day, billing_currency, minor_units, exchange_rate, rate_source, rate_as_of, line_items,
+        line_count, subtotal_usd, tax_usd,
         total_amount_usd, subtotal_billing_currency, tax_billing_currency, total_amount_billing_currency,
-        tax, seller, customer, locale, payment_terms_days, issued_at, due_date, paid_at, created_at,
-        updated_at
+        tax, seller, customer, locale, payment_terms_days, issued_at, issue_date, due_date, paid_at,
+        created_at, updated_at
     ) VALUES (
         i.id, i.organization_id, i.invoice_number, i.status, i.period_start, i.period_end, i.timezone,
-        i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source, i.rate_as_of, i.line_items,
-        i.subtotal_usd, i.tax_usd, i.total_amount_usd, i.subtotal_billing_currency,
+        i.first_day, i.last_day, i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source,
+        i.rate_as_of, i.line_items,
+        i.line_count, i.subtotal_usd, i.tax_usd, i.total_amount_usd, i.subtotal_billing_currency,
         i.tax_billing_currency, i.total_amount_billing_currency, i.tax, i.seller, i.customer, i.locale,
-        i.payment_terms_days, i.issued_at, i.due_date, i.paid_at, i.created_at, i.updated_at
+        i.payment_terms_days, i.issued_at, i.issue_date, i.due_date, i.paid_at, i.created_at, i.updated_at
     )
     ON CONFLICT (organization_id, id) DO UPDATE SET
         invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
+        first_day = i.first_day, last_day = i.last_day,
         billing_currency = i.billing_currency, minor_units = i.minor_units,
         exchange_rate = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of,
-        line_items = i.line_items, subtotal_usd = i.subtotal_usd, tax_usd = i.tax_usd,
+        line_items = i.line_items, line_count = i.line_count, subtotal_usd = i.subtotal_usd, tax_usd = i.tax_usd,
         total_amount_usd = i.total_amount_usd,
         subtotal_billing_currency = i.subtotal_billing_currency,
         tax_billing_currency = i.tax_billing_currency,
         total_amount_billing_currency = i.total_amount_billing_currency,
         tax = i.tax, seller = i.seller, customer = i.customer, locale = i.locale,
-        payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, due_date = i.due_date,
-        paid_at = i.paid_at, updated_at = i.updated_at;
+        payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, issue_date = i.issue_date,
+        due_date = i.due_date, paid_at = i.paid_at, updated_at = i.updated_at;
 END $$;
 
 -- Compute the draft a last time, number it and issue it; a repeated call returns the same invoice. The
@@ -192,6 +235,7 @@ CREATE OR REPLACE FUNCTION billing.issue_invoice(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     i billing.invoices;
+    v_refusal json;
 BEGIN
     SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
     IF NOT FOUND THEN
@@ -205,20 +249,36 @@ BEGIN
     ELSIF o.changed_at < i.period_end THEN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(i.period_end)));
     END IF;
-    i := billing.issued_invoice(i, o, p_terms);
+    i := billing.computed_invoice(i, o, p_terms);
+    v_refusal := billing.seller_is_incomplete(i);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    i := billing.issued_invoice(i, o, p_terms ->> 'series');
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- The draft, computed, numbered and stored as issued.
+-- The refusal to issue an invoice with tax that does not name its seller as tax law asks (EU directive 2006/112,
+-- article 226); NULL when it does.
+CREATE OR REPLACE FUNCTION billing.seller_is_incomplete(i billing.invoices) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT billing.invalid_state(format('The invoice charges tax, but the seller has no %s; set InvoiceSeller.',
+        string_agg(member, ' and no ' ORDER BY place)))
+    FROM unnest(ARRAY['name', 'address', 'tax_id']) WITH ORDINALITY AS needed (member, place)
+    WHERE i.tax_usd > 0 AND coalesce(i.seller ->> member, '') = ''
+    HAVING count(*) > 0
+$$;
+
+-- The computed draft, numbered and stored as issued.
 CREATE OR REPLACE FUNCTION billing.issued_invoice(
-    i billing.invoices, o billing.organizations, p_terms jsonb
+    i billing.invoices, o billing.organizations, p_series text
 ) RETURNS billing.invoices LANGUAGE plpgsql AS $$
 BEGIN
-    i := billing.computed_invoice(i, o, p_terms);
     i.status := 'issued';
     i.issued_at := o.changed_at;
-    i.due_date := (o.changed_at AT TIME ZONE o.timezone)::date + o.payment_terms_days;
-    i.invoice_number := billing.next_number(p_terms ->> 'series', o.changed_at);
+    i.issue_date := o.changed_at AT TIME ZONE o.timezone;
+    i.due_date := i.issue_date + o.payment_terms_days;
+    i.invoice_number := billing.next_number(p_series, o.changed_at);
     PERFORM billing.store_invoice(i, o);
     RETURN i;
 END $$;
@@ -335,6 +395,28 @@ BEGIN
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
+-- List lines of an invoice, at most p_limit after the first p_after, the largest amount first.
+-- api
+CREATE OR REPLACE FUNCTION billing.invoice_lines(
+    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after int, p_limit int
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i billing.invoices;
+    o billing.organizations;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = p_organization_id;
+    IF NOT FOUND THEN
+        SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+        RETURN billing.no_invoice(o);
+    END IF;
+    RETURN billing.outcome('found', (
+        SELECT coalesce(json_agg(line ORDER BY place), '[]') FROM (
+            SELECT line, place FROM jsonb_array_elements(i.line_items) WITH ORDINALITY AS l (line, place)
+            ORDER BY place OFFSET p_after LIMIT p_limit
+        ) AS page));
+END $$;
+
 -- List invoices, newest first, before the instant (exclusive) at which the earlier page ended.
 -- api
 CREATE OR REPLACE FUNCTION billing.invoices(
@@ -346,7 +428,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.invoice_json(ROW(i.*)::billing.invoices)), '[]')
+        SELECT coalesce(json_agg(billing.invoice_summary(ROW(i.*)::billing.invoices)), '[]')
         FROM (
             SELECT * FROM billing.invoices
             WHERE organization_id = p_organization_id

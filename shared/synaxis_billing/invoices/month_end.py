@@ -106,6 +106,13 @@ def record_failure(db: psycopg.Connection, job: Job, reason: str) -> None:
     )
 
 
+def waiting(db: psycopg.Connection) -> dict[str, float]:
+    """Return how many organizations wait to be billed for a month (`waiting`), for how many seconds
+    the oldest has (`oldest_seconds`), and how many could not be (`set_aside`)."""
+    found: dict[str, float] = procedures.call(db, "waiting_months", tenant="*")
+    return found
+
+
 def get_progress(db: psycopg.Connection, caller: Caller, month: str) -> MonthEndProgress:
     """Return the progress of a month. Raises Forbidden for a tenant's token."""
     outcome = procedures.call(

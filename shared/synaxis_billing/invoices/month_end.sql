@@ -45,8 +45,7 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     m billing.month_end_items;
     i billing.invoices;
-    v_starts timestamptz[];
-    v_ends timestamptz[];
+    v_refusal json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
@@ -59,16 +58,7 @@ BEGIN
     IF m.status IN ('issued', 'empty') THEN
         RETURN billing.outcome('replayed', to_json(m));
     END IF;
-    SELECT array_agg(period_start), array_agg(period_end) INTO v_starts, v_ends FROM (
-        SELECT period_start, period_end FROM billing.invoices
-        WHERE organization_id = o.id AND status <> 'cancelled'
-        UNION ALL
-        SELECT period_start, period_end FROM billing.month_end_items
-        WHERE organization_id = o.id AND status = 'empty'
-    ) AS known;
-    m.period_start := billing.adjoining(billing.month_start(p_month, o.timezone), v_ends);
-    m.period_end := billing.adjoining(
-        billing.month_start(billing.next_month(p_month), o.timezone), v_starts);
+    SELECT * INTO m.period_start, m.period_end FROM billing.month_period(o, p_month);
     IF o.changed_at < m.period_end THEN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(m.period_end)));
     END IF;
@@ -82,7 +72,12 @@ BEGIN
         ELSIF (i.period_start, i.period_end) <> (m.period_start, m.period_end) THEN
             RETURN billing.overlapping(i);
         ELSIF i.status = 'draft' THEN
-            i := billing.issued_invoice(i, o, p_terms);
+            i := billing.computed_invoice(i, o, p_terms);
+            v_refusal := billing.seller_is_incomplete(i);
+            IF v_refusal IS NOT NULL THEN
+                RETURN v_refusal;
+            END IF;
+            i := billing.issued_invoice(i, o, p_terms ->> 'series');
         END IF;
         m.status := 'issued';
         m.invoice_id := i.id;
@@ -96,6 +91,25 @@ BEGIN
     WHERE month = m.month AND organization_id = m.organization_id
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
+END $$;
+
+-- The period of an organization's local month, which adjoins the periods that are billed already.
+CREATE OR REPLACE FUNCTION billing.month_period(
+    o billing.organizations, p_month text, OUT period_start timestamptz, OUT period_end timestamptz
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_starts timestamptz[];
+    v_ends timestamptz[];
+BEGIN
+    SELECT array_agg(known.period_start), array_agg(known.period_end) INTO v_starts, v_ends FROM (
+        SELECT i.period_start, i.period_end FROM billing.invoices AS i
+        WHERE i.organization_id = o.id AND i.status <> 'cancelled'
+        UNION ALL
+        SELECT m.period_start, m.period_end FROM billing.month_end_items AS m
+        WHERE m.organization_id = o.id AND m.status = 'empty'
+    ) AS known;
+    period_start := billing.adjoining(billing.month_start(p_month, o.timezone), v_ends);
+    period_end := billing.adjoining(billing.month_start(billing.next_month(p_month), o.timezone), v_starts);
 END $$;
 
 -- The instant of p_instants nearest to p_instant within a change of time zone, or p_instant itself.
@@ -119,6 +133,20 @@ BEGIN
     UPDATE billing.month_end_items
     SET status = 'failed', error = p_error, updated_at = v_now
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
+END $$;
+
+-- How many organizations wait to be billed for a month, for how many seconds the oldest, and how many failed.
+-- api
+CREATE OR REPLACE FUNCTION billing.waiting_months(p_tenant text) RETURNS json LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN (
+        SELECT json_build_object(
+            'waiting', count(*) FILTER (WHERE status = 'pending'),
+            'oldest_seconds', coalesce(extract(epoch FROM billing.now()
+                - min(updated_at) FILTER (WHERE status = 'pending')), 0),
+            'set_aside', count(*) FILTER (WHERE status = 'failed'))
+        FROM billing.month_end_items WHERE status IN ('pending', 'failed'));
 END $$;
 
 -- The progress of a month, and the first p_limit failures.

@@ -1,5 +1,7 @@
 """Charges: credit taken for usage, one by one or in batches."""
 
+import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,15 +11,19 @@ from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import BillingError
+from synaxis_billing.errors import BillingError, PayloadTooLarge
 from synaxis_billing.fields import Answer, Key, Request, Text
-from synaxis_billing.ledger.transactions import Transaction, charged_or_kept
-from synaxis_billing.ledger.turns import spend
+from synaxis_billing.ledger.transactions import Transaction, charged_or_kept, spend
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 from synaxis_billing.validation import invalid_request
 
 LARGEST_BATCH = 1000
+# Lambda returns 6 MB of JSON; each charge's answer adds so much to the texts of its request.
+LARGEST_ANSWER_BYTES = 6_000_000
+MOST_ADDED_BYTES = 2000
+# A control character, in JSON within JSON.
+_LONGEST_ESCAPE = 7
 
 
 class ChargeRequest(PricedUsage):
@@ -114,7 +120,10 @@ def charge(
 def charge_batch(
     db: psycopg.Connection, caller: Caller, request: BatchRequest
 ) -> list[Charged | Kept | Refused]:
-    """Charge many organizations at once; return one result per charge, in order."""
+    """Charge many organizations at once; return one result per charge, in order.
+
+    Raises PayloadTooLarge, before anything is charged, if the answer could be too large.
+    """
     results: list[Charged | Kept | Refused | None] = []
     valid = []
     for position, raw in enumerate(request.charges):
@@ -125,6 +134,7 @@ def charge_batch(
             continue
         results.append(None)
         valid.append(_batch_arguments(caller, item))
+    _require_room(request, results)
     outcomes = iter(_charge_all(db, caller, valid) if valid else [])
     return [result or _result(next(outcomes)) for result in results]
 
@@ -159,6 +169,27 @@ def _charge_of_one(
         charges=Jsonb(charges),
     )
     return outcomes
+
+
+def _require_room(
+    request: BatchRequest, results: Sequence[Charged | Kept | Refused | None]
+) -> None:
+    """Refuse a batch whose answer could be larger than Lambda returns: each charge's answer repeats
+    the texts of its request."""
+    refused = sum(_bytes(result.model_dump()) for result in results if result is not None)
+    room = LARGEST_ANSWER_BYTES - refused - MOST_ADDED_BYTES * len(results)
+    # Few batches are near the limit: those are counted with every escape.
+    if (
+        _LONGEST_ESCAPE * sum(len(str(raw)) for raw in request.charges) > room
+        and sum(map(_bytes, request.charges)) > room
+    ):
+        raise PayloadTooLarge("The answer could be larger than 6 MB: send fewer charges at once.")
+
+
+def _bytes(value: Any) -> int:
+    """Return the size of a value in the JSON of an answer, which is itself text in JSON."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _batch_arguments(caller: Caller, item: BatchItem) -> dict[str, Any]:

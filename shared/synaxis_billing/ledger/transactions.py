@@ -16,6 +16,8 @@ from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
 type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
+# What waits for its turn, turns.sql.
+type Operation = Literal["charge", "hold", "capture_hold", "release_hold", "change_hold"]
 
 
 class InsufficientCredits(PaymentRequired):
@@ -101,6 +103,28 @@ def get_transaction(
             transaction_id=transaction_id,
         )
     )[0]
+
+
+def spend(
+    db: psycopg.Connection,
+    operation: Operation,
+    caller: Caller,
+    organization_id: UUID,
+    arguments: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the outcome of an operation; its arguments are those of `billing.usage_request`.
+
+    Raises TooManyRequests.
+    """
+    outcome: dict[str, Any] = procedures.call_procedure(
+        db,
+        "spend",
+        operation=operation,
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        request=Jsonb(arguments),
+    )
+    return outcome
 
 
 def charged_or_kept(

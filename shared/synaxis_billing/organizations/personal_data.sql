@@ -130,7 +130,8 @@ $$;
 
 -- List at most p_limit rows of one kind of an organization, newest first, before the instant (exclusive) at
 -- which the earlier page ended. For one initiator: the rows that erase_personal_data() would empty among the
--- newest p_scan, and that initiator's erasures. Returns the time that it reached, NULL at the end.
+-- newest p_scan, and that initiator's erasures. An invoice comes without its lines, which name nobody. Returns
+-- the time that it reached, NULL at the end.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.personal_data(
     p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamptz,
@@ -183,7 +184,7 @@ BEGIN
             'SELECT json_agg(billing.%s(ROW(r.*)::billing.%s)), count(*), min(created_at) FROM (
                 SELECT * FROM billing.%s WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
                 ORDER BY created_at DESC LIMIT $3) AS r',
-            p_kind || '_json', p_kind || 's', CASE p_kind
+            p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
             CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;

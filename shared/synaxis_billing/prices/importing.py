@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.fields import Answer, Instant, Money, Name, Request
+from synaxis_billing.paging import LARGEST_PAGE_BYTES, fitting
 from synaxis_billing.prices.book import NewPrice, parse_rate
 
 LARGEST_LIST = 10_000
@@ -126,9 +127,9 @@ class PriceImported(Answer):
     unchanged: int
     """Number of models whose price is the same."""
     refused: list[RefusedModel]
-    """The models that were not imported."""
+    """The models that were not imported: the first of them, if they are very many."""
     changes: list[PriceChange]
-    """The rates that changed."""
+    """The rates that changed: the first of them, if they are very many."""
 
 
 class _RefusedModelError(Exception):
@@ -151,7 +152,7 @@ def import_prices(db: psycopg.Connection, caller: Caller, request: PriceImport) 
         try:
             price = _price(model, fields, request)
         except _RefusedModelError as error:
-            refused.append(RefusedModel(model=model, reason=str(error)))
+            refused.append(RefusedModel(model=model[:255], reason=str(error)[:500]))
             continue
         accepted.append(
             price.model_dump(mode="json", include={"provider", "model", "rates"}),
@@ -165,7 +166,15 @@ def import_prices(db: psycopg.Connection, caller: Caller, request: PriceImport) 
         source=request.source,
         dry_run=request.dry_run,
     )
-    return PriceImported.model_validate({**procedures.accepted(outcome)[0], "refused": refused})
+    imported = procedures.accepted(outcome)[0]
+    changes = [PriceChange.model_validate(change) for change in imported["changes"]]
+    return PriceImported.model_validate(
+        {
+            **imported,
+            "refused": refused[: fitting(refused, LARGEST_PAGE_BYTES // 2)],
+            "changes": changes[: fitting(changes, LARGEST_PAGE_BYTES // 2)],
+        }
+    )
 
 
 def _price(model: str, fields: Any, request: PriceImport) -> NewPrice:

@@ -11,6 +11,9 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Forbidden
 from synaxis_billing.fields import Answer, Instant, Money, Name, Request, Time
 
+# An answer has its largest size.
+MOST_LISTED = 10_000
+
 
 class NewRerating(Request):
     """Rates the charges of a model's price in a half-open period again."""
@@ -64,7 +67,7 @@ class Rerating(Answer):
     dry_run: bool
     """Whether nothing was changed, and the answer tells what would be."""
     organizations: list[Correction]
-    """One correction for each organization."""
+    """One correction for each organization, of the first 10,000 by id."""
 
 
 def rerate(db: psycopg.Connection, caller: Caller, request: NewRerating) -> Rerating:
@@ -107,6 +110,6 @@ def rerate(db: psycopg.Connection, caller: Caller, request: NewRerating) -> Rera
             "from": request.start,
             "to": request.end,
             "dry_run": request.dry_run,
-            "organizations": [correction for correction in corrections if correction],
+            "organizations": [row for row in corrections if row][:MOST_LISTED],
         }
     )

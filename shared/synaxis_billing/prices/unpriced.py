@@ -1,5 +1,6 @@
 """Unpriced usage: calls of a model that has no price, kept until its price comes."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from synaxis_billing.paging import Page, paginate_by_id
 
 # What one call charges at most, so that it ends in time; the next goes on.
 MOST_CHARGED = 500
+
+
+class Uncharged(Exception):
+    """Organizations whose usage has a price and cannot be charged, each with its SQLSTATE."""
 
 
 class Unpriced(Answer):
@@ -61,21 +66,55 @@ def list_unpriced(
 
 
 def charge_unpriced(db: psycopg.Connection, caller: Caller, most: int = MOST_CHARGED) -> int:
-    """Charge usage that has a price by now, oldest first; return how many were charged.
+    """Charge usage that has a price by now, oldest first; return how many were charged. An
+    organization whose usage cannot be charged stops no other.
 
     Raises Forbidden (not the platform's token).
     """
+    charged, _ = _charge(db, caller, most)
+    return charged
+
+
+def charge_all_unpriced(db: psycopg.Connection, caller: Caller) -> int:
+    """Charge all usage that has a price by now and is covered by credit; return how many were
+    charged.
+
+    Raises Forbidden, and Uncharged, after all others are charged, for usage that cannot be.
+    """
+    total = 0
+    while True:
+        charged, failed = _charge(db, caller, MOST_CHARGED)
+        total += charged
+        if charged == 0:
+            break
+    if failed:
+        raise Uncharged(
+            ", ".join(f"{organization_id} ({state})" for organization_id, state in failed)
+        )
+    return total
+
+
+def _charge(
+    db: psycopg.Connection, caller: Caller, most: int
+) -> tuple[int, Sequence[tuple[UUID, str]]]:
     if caller.tenant != "*":
         raise Forbidden
     charged = 0
+    failed = []
     for organization_id in procedures.each_organization(db, "organizations_with_unpriced"):
-        charged += procedures.call(
-            db,
-            "charge_unpriced",
-            tenant=caller.tenant,
-            organization_id=organization_id,
-            limit=most - charged,
-        )
+        try:
+            charged += procedures.call(
+                db,
+                "charge_unpriced",
+                tenant=caller.tenant,
+                organization_id=organization_id,
+                limit=most - charged,
+            )
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                # The connection is lost.
+                raise
+            failed.append((organization_id, error.sqlstate))
         if charged >= most:
             break
-    return charged
+    return charged, failed

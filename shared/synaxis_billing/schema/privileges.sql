@@ -73,6 +73,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
+GRANT UPDATE (attempts, next_attempt_at, error) ON billing.invalidations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
 
 -- An erasure empties personal fields and records that it did.

@@ -201,12 +201,15 @@ CREATE TABLE billing.invoices (
     period_start timestamp with time zone NOT NULL,
     period_end timestamp with time zone NOT NULL,
     timezone text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
     billing_currency text NOT NULL,
     minor_units integer NOT NULL,
     exchange_rate numeric(24,12) NOT NULL,
     rate_source text NOT NULL,
     rate_as_of timestamp with time zone NOT NULL,
     line_items jsonb NOT NULL,
+    line_count integer NOT NULL,
     subtotal_usd numeric(28,8) NOT NULL,
     tax_usd numeric(28,8) NOT NULL,
     total_amount_usd numeric(28,8) NOT NULL,
@@ -219,16 +222,18 @@ CREATE TABLE billing.invoices (
     locale text NOT NULL,
     payment_terms_days integer NOT NULL,
     issued_at timestamp with time zone,
+    issue_date date,
     due_date date,
     paid_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT invoices_billing_currency_check CHECK ((billing_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoices_check CHECK ((line_count = jsonb_array_length(line_items))),
     CONSTRAINT invoices_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
     CONSTRAINT invoices_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
     CONSTRAINT invoices_subtotal_usd_check CHECK ((subtotal_usd >= (0)::numeric)),
     CONSTRAINT invoices_tax_usd_check CHECK ((tax_usd >= (0)::numeric)),
-    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND
+    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND ((invoice_number IS NULL) = (issue_date IS NULL)) AND
 CASE status
     WHEN 'draft'::billing.invoice_status THEN (invoice_number IS NULL)
     WHEN 'cancelled'::billing.invoice_status THEN true
@@ -249,6 +254,7 @@ CREATE TABLE billing.credit_notes (
     id uuid DEFAULT uuidv7() NOT NULL,
     invoice_id uuid NOT NULL,
     credit_note_number text NOT NULL,
+    issue_date date NOT NULL,
     reason text NOT NULL,
     subtotal_usd numeric(28,8) NOT NULL,
     tax_usd numeric(28,8) NOT NULL,
@@ -519,6 +525,9 @@ CREATE TABLE billing.invalidations (
     everything boolean DEFAULT false NOT NULL,
     version bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    error text,
     CONSTRAINT invalidations_version_check CHECK ((version >= 0))
 );
 
@@ -758,7 +767,7 @@ CREATE UNIQUE INDEX idempotency_key ON billing.idempotency USING btree (organiza
 
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency USING btree (organization_id, request_id) WHERE (request_id IS NOT NULL);
 
-CREATE INDEX invalidations_oldest ON billing.invalidations USING btree (id);
+CREATE INDEX invalidations_due ON billing.invalidations USING btree (next_attempt_at, id);
 
 CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (status = 'issued'::billing.invoice_status);
 
@@ -767,6 +776,8 @@ CREATE UNIQUE INDEX invoices_newest ON billing.invoices USING btree (organizatio
 CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE (status <> 'cancelled'::billing.invoice_status);
 
 CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, organization_id);
+
+CREATE INDEX month_end_items_open ON billing.month_end_items USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
@@ -1116,6 +1127,12 @@ GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
+GRANT UPDATE(attempts) ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT UPDATE(next_attempt_at) ON TABLE billing.invalidations TO synaxis_ledger;
+
+GRANT UPDATE(error) ON TABLE billing.invalidations TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.month_end_items TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 
@@ -1202,11 +1219,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charges_to_correct(p_organization_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
--- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_lease interval)
+-- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_limit integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
@@ -1220,11 +1239,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_note_event()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.credit_note_json(n billing.credit_notes)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
+-- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_live_usd numeric)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1264,6 +1285,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.expire_holds(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.failed_invalidations(p_tenant text, p_ids uuid[], p_errors text[], p_refused boolean[])
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
@@ -1292,15 +1315,19 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS trigger, for synaxis_ledger
 -- billing.invoice_json(i billing.invoices)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.invoice_lines(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.invoice_of_period(o billing.organizations, p_period_start timestamp with time zone, p_period_end timestamp with time zone)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.invoice_summary(i billing.invoices)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.is_distributed()
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.issued_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
+-- billing.issued_invoice(i billing.invoices, o billing.organizations, p_series text)
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.keep_unpriced(o billing.organizations, u billing.usage_request)
 --     RETURNS json, for synaxis_ledger
@@ -1320,6 +1347,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.month_failed(p_tenant text, p_organization_id uuid, p_month text, p_error text)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.month_period(o billing.organizations, p_month text, OUT period_start timestamp with time zone, OUT period_end timestamp with time zone)
+--     RETURNS record, for synaxis_ledger
 -- billing.month_start(p_month text, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.new_id(p_instant timestamp with time zone)
@@ -1430,6 +1459,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.seen_item(u billing.usage_request, p_ordinal integer)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.seller_is_incomplete(i billing.invoices)
+--     RETURNS json, for synaxis_ledger
 -- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.set_tenant(p_tenant text)
@@ -1492,6 +1523,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
+-- billing.waiting_invalidations(p_tenant text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.waiting_months(p_tenant text)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.waiting_webhooks(p_tenant text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()
@@ -1504,5 +1541,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.webhooks_unsent(p_tenant text, p_organization_id uuid, p_unsent jsonb)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger

@@ -25,11 +25,11 @@ BEGIN
         ORDER BY 1 LIMIT p_limit);
 END $$;
 
--- Lease the deliveries of an organization that are due, at most p_each for an endpoint, so that no endpoint's
--- backlog delays another. An attempt without a result after p_lease is repeated.
+-- Lease the deliveries of an organization that are due, at most p_limit, and p_each for an endpoint, so that no
+-- endpoint's backlog delays another. An attempt without a result after p_lease is repeated.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.claim_webhooks(
-    p_tenant text, p_organization_id uuid, p_each int, p_lease interval
+    p_tenant text, p_organization_id uuid, p_each int, p_limit int, p_lease interval
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
@@ -47,13 +47,14 @@ BEGIN
             CASE WHEN e.old_secret_ends_at > v_now THEN e.old_secret END AS old_secret, v.type, v.created_at,
             v.data
         FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
-            SELECT event_id, endpoint_id FROM billing.webhook_deliveries
+            SELECT event_id, endpoint_id, next_attempt_at FROM billing.webhook_deliveries
             WHERE organization_id = p_organization_id AND endpoint_id = e.id AND status = 'pending'
                 AND next_attempt_at <= v_now
             ORDER BY next_attempt_at LIMIT p_each FOR UPDATE SKIP LOCKED
         ) AS d
         JOIN billing.webhook_events AS v ON v.organization_id = p_organization_id AND v.id = d.event_id
         WHERE e.organization_id = p_organization_id AND e.disabled_at IS NULL
+        ORDER BY d.next_attempt_at LIMIT p_limit
     LOOP
         UPDATE billing.webhook_deliveries
         SET attempts = attempts + 1, lease = v_due.lease, next_attempt_at = v_now + p_lease, attempted_at = v_now
@@ -72,6 +73,50 @@ BEGIN
             'data', v_due.data);
     END LOOP;
     RETURN to_json(v_claimed);
+END $$;
+
+-- Record that leased deliveries of an organization were not sent: p_unsent has the ids, the lease and the error
+-- of each. They are tried again after their delays, and their endpoints are not blamed.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.webhooks_unsent(p_tenant text, p_organization_id uuid, p_unsent jsonb)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    u record;
+    d billing.webhook_deliveries;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    FOR u IN
+        SELECT * FROM jsonb_to_recordset(p_unsent) AS r (event_id uuid, endpoint_id uuid, lease uuid, error text)
+    LOOP
+        SELECT * INTO d FROM billing.webhook_deliveries
+        WHERE organization_id = p_organization_id AND event_id = u.event_id AND endpoint_id = u.endpoint_id
+            AND lease = u.lease FOR NO KEY UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        d.status := CASE WHEN d.attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END;
+        d.next_attempt_at := v_now + coalesce((billing.webhook_delays())[d.attempts], '0');
+        d.error := left(u.error, 500);
+        UPDATE billing.webhook_deliveries SET status = d.status, lease = NULL, status_code = NULL,
+            error = d.error, next_attempt_at = d.next_attempt_at
+        WHERE organization_id = p_organization_id AND event_id = d.event_id AND endpoint_id = d.endpoint_id;
+    END LOOP;
+END $$;
+
+-- How many deliveries to enabled endpoints are due, and for how many seconds the oldest has been.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.waiting_webhooks(p_tenant text) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN (
+        SELECT json_build_object(
+            'waiting', count(*),
+            'oldest_seconds', coalesce(extract(epoch FROM v_now - min(d.next_attempt_at)), 0))
+        FROM billing.webhook_deliveries AS d
+        JOIN billing.webhook_endpoints AS e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
+        WHERE d.status = 'pending' AND d.next_attempt_at <= v_now AND e.disabled_at IS NULL);
 END $$;
 
 -- Record the result of an attempt: the endpoint's status code, and the error, NULL for a success. An endpoint

@@ -4,12 +4,13 @@ import base64
 import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from pydantic import ValidationError
 
 from synaxis_billing.edge.aws import credentials
 from synaxis_billing.edge.settings import settings
-from synaxis_billing.invalidations.outbox import Message, Publish
+from synaxis_billing.invalidations.outbox import Message, Publish, Undelivered
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 TOPIC = "cache-invalidation"
 # A change waits this long for the bus; later the sweep sends what is left.
 DELIVERY_SECONDS = 2
-
-
-class Undelivered(Exception):
-    """The bus did not take a message in time."""
+# What SNS says of a message that it will never take.
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+_REFUSALS = {"InvalidParameter", "InvalidParameterValue", "ValidationException"}
 
 
 class Received(NamedTuple):
@@ -43,30 +43,93 @@ def publisher() -> Publish:
 
 def publish_to_kafka(messages: Sequence[Message]) -> None:
     """Publish messages, and return when all replicas have them. Raises Undelivered."""
+    outcomes = _produced(messages)
+    if len(messages) > 1:
+        # Kafka refuses a whole batch for one of its messages: sent alone, each has its own outcome.
+        for message in messages:
+            if message.tenant in outcomes.refused:
+                outcomes.forget(message.tenant)
+                outcomes.add(_produced([message]))
+    outcomes.check()
+
+
+class _Outcomes:
+    """The reason of each message that was not delivered, by tenant, and the tenants whose messages
+    the bus refuses for what they are."""
+
+    def __init__(self) -> None:
+        self.failures: dict[UUID, str] = {}
+        self.refused: set[UUID] = set()
+
+    def fail(self, tenant: UUID, reason: str, *, refused: bool = False) -> None:
+        self.failures[tenant] = reason
+        if refused:
+            self.refused.add(tenant)
+
+    def forget(self, tenant: UUID) -> None:
+        self.failures.pop(tenant, None)
+        self.refused.discard(tenant)
+
+    def add(self, others: "_Outcomes") -> None:
+        self.failures |= others.failures
+        self.refused |= others.refused
+
+    def check(self) -> None:
+        """Raise Undelivered if there is a failure."""
+        if self.failures:
+            raise Undelivered(self.failures, self.refused)
+
+
+def _produced(messages: Sequence[Message]) -> _Outcomes:
+    """Send messages in batches, and wait until Kafka has confirmed them."""
     from confluent_kafka import KafkaException
 
-    failed: list[str] = []
-
-    def delivered(error: Any, _message: Any) -> None:
-        if error is not None:
-            failed.append(str(error))
-
+    outcomes = _Outcomes()
+    for message in messages:
+        outcomes.fail(message.tenant, "Kafka did not confirm in time")
     try:
         producer = _producer()
+    except (KafkaException, LookupError) as error:
         for message in messages:
-            producer.produce(
-                TOPIC,
-                key=str(message.tenant).encode(),
-                value=message.model_dump_json().encode(),
-                on_delivery=delivered,
-            )
-        waiting = producer.flush(DELIVERY_SECONDS)
-    except (KafkaException, BufferError, LookupError) as error:
-        raise Undelivered(str(error)) from error
-    if failed or waiting:
+            outcomes.fail(message.tenant, str(error))
+        return outcomes
+    for message in messages:
+        try:
+            _produce(producer, message, outcomes)
+        except (KafkaException, BufferError) as error:
+            outcomes.fail(message.tenant, str(error), refused=_is_refusal(error.args[0]))
+    producer.flush(DELIVERY_SECONDS)
+    if outcomes.failures.keys() - outcomes.refused:
         # The next producer reads the secret again: the password may have changed.
         _producer.cache_clear()
-        raise Undelivered(failed[0] if failed else "Kafka did not confirm in time")
+    return outcomes
+
+
+def _produce(producer: "Producer", message: Message, outcomes: _Outcomes) -> None:
+    def delivered(error: Any, _message: Any) -> None:
+        if error is None:
+            outcomes.forget(message.tenant)
+        else:
+            outcomes.fail(message.tenant, str(error), refused=_is_refusal(error))
+
+    producer.produce(
+        TOPIC,
+        key=str(message.tenant).encode(),
+        value=message.model_dump_json().encode(),
+        on_delivery=delivered,
+    )
+
+
+def _is_refusal(error: Any) -> bool:
+    from confluent_kafka import KafkaError
+
+    return isinstance(error, KafkaError) and error.code() in (
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_RECORD,
+    )
 
 
 def publish_to_sns(messages: Sequence[Message]) -> None:
@@ -75,11 +138,19 @@ def publish_to_sns(messages: Sequence[Message]) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     topic = settings().invalidation_topic_arn
-    for message in messages:
+    outcomes = _Outcomes()
+    for position, message in enumerate(messages):
         try:
             _sns().publish(TopicArn=topic, Message=message.model_dump_json())
-        except (BotoCoreError, ClientError) as error:
-            raise Undelivered(type(error).__name__) from error
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            outcomes.fail(message.tenant, code, refused=code in _REFUSALS)
+        except BotoCoreError as error:
+            # SNS cannot be reached: the others need not wait for that too.
+            for unsent in messages[position:]:
+                outcomes.fail(unsent.tenant, type(error).__name__)
+            break
+    outcomes.check()
 
 
 def read_batch(event: dict[str, Any]) -> Received:

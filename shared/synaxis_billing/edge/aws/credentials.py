@@ -5,8 +5,10 @@ import json
 import ssl
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
-from psycopg.conninfo import make_conninfo
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from synaxis_billing.edge.aws.secrets import secret, signed_url
 from synaxis_billing.edge.settings import settings
@@ -15,6 +17,8 @@ APPLICATION = "synaxis_app"
 # The authorities of RDS, rds-ca-rsa2048-g1 of each region, which are not among the public ones:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
 RDS_AUTHORITIES = Path(__file__).with_name("rds.pem")
+# Parameters of a Redis URL that weaken the check of the server's certificate.
+_UNVERIFIED = {"ssl_cert_reqs", "ssl_check_hostname"}
 
 
 class Redis(NamedTuple):
@@ -38,8 +42,10 @@ class Redis(NamedTuple):
 def database() -> str:
     """Return how psycopg connects as the application. A token in it is valid for 15 minutes. Raises
     LookupError."""
-    if url := _text(settings().database_url, settings().database_url_secret):
-        return url
+    if settings().database_url:
+        return settings().database_url
+    if arn := settings().database_url_secret:
+        return _verifying(secret(arn), arn)
     host = settings().database_host
     if not host:
         raise LookupError("no database is configured")
@@ -70,7 +76,7 @@ def administrator() -> str:
     if not text:
         raise LookupError("no administrator of the database is configured")
     if not text.startswith("{"):
-        return text
+        return _verifying(text, arn) if (arn := settings().admin_database_secret) else text
     login = json.loads(text)
     return make_conninfo(
         host=settings().admin_database_host,
@@ -82,9 +88,31 @@ def administrator() -> str:
     )
 
 
+def _verifying(url: str, arn: str) -> str:
+    """Return the URL of PostgreSQL in a secret, unless it would take any server's certificate:
+    libpq's default, sslmode=prefer, does. Raises LookupError."""
+    try:
+        mode = conninfo_to_dict(url).get("sslmode")
+    except ProgrammingError:
+        # Its message would show the password.
+        raise LookupError(f"the secret {arn} has no URL of PostgreSQL") from None
+    if mode != "verify-full":
+        raise LookupError(f"the URL in the secret {arn} must end in ?sslmode=verify-full")
+    return url
+
+
 def redis() -> Redis | None:
-    """Return how to connect to Redis; None where there is none."""
-    if url := _text(settings().redis_url, settings().redis_url_secret):
+    """Return how to connect to Redis; None where there is none. Raises LookupError."""
+    if settings().redis_url:
+        return Redis(settings().redis_url, settings().redis_cluster)
+    if arn := settings().redis_url_secret:
+        url = secret(arn)
+        # redis-py verifies a certificate unless the URL says otherwise.
+        if urlsplit(url).scheme != "rediss" or _UNVERIFIED & parse_qs(urlsplit(url).query).keys():
+            raise LookupError(
+                f"the URL in the secret {arn} must begin with rediss://, without "
+                + " and ".join(sorted(_UNVERIFIED))
+            )
         return Redis(url, settings().redis_cluster)
     endpoint = settings().redis_endpoint
     if not endpoint:

@@ -17,6 +17,9 @@ from synaxis_billing.edge.invocation import logger
 from synaxis_billing.edge.settings import settings
 
 LARGEST_BATCH = 10
+# All messages of a batch, with their attributes, are at most 256 KB where SQS allows least.
+LARGEST_BATCH_BYTES = 256 * 1024
+_ATTRIBUTE_BYTES = 256
 CORRELATION = "correlation_id"
 
 
@@ -45,24 +48,51 @@ def each(
     return dict(answer)
 
 
-def send(url: str, bodies: Sequence[str]) -> None:
-    """Put messages into a queue, with the correlation id of this invocation. Raises Unsent: some of
-    them may have been queued."""
+def send(url: str, bodies: Sequence[str]) -> dict[int, str]:
+    """Put messages into a queue, with the correlation id of this invocation; return the reason of
+    each that the queue did not take, by its position. A message without one may be queued all the
+    same, if the answer was lost."""
+    failures: dict[int, str] = {}
+    batch: list[int] = []
+    size = 0
+    for position, body in enumerate(bodies):
+        length = len(body.encode()) + _ATTRIBUTE_BYTES
+        if batch and (len(batch) == LARGEST_BATCH or size + length > LARGEST_BATCH_BYTES):
+            failures |= _send(url, bodies, batch)
+            batch, size = [], 0
+        batch.append(position)
+        size += length
+    if batch:
+        failures |= _send(url, bodies, batch)
+    return failures
+
+
+def _send(url: str, bodies: Sequence[str], batch: Sequence[int]) -> dict[int, str]:
+    """Send the messages at the positions of a batch."""
+    # Not at the top: most functions send nothing.
+    from botocore.exceptions import BotoCoreError, ClientError
+
     correlation_id = logger.get_correlation_id() or str(uuid4())
     attributes = {CORRELATION: {"DataType": "String", "StringValue": correlation_id}}
-    for first in range(0, len(bodies), LARGEST_BATCH):
-        entries = [
-            {"Id": str(number), "MessageBody": body, "MessageAttributes": attributes}
-            for number, body in enumerate(bodies[first : first + LARGEST_BATCH])
-        ]
+    entries = [
+        {"Id": str(position), "MessageBody": bodies[position], "MessageAttributes": attributes}
+        for position in batch
+    ]
+    try:
         answer = _client(url).send_message_batch(QueueUrl=url, Entries=entries)
-        if answer.get("Failed"):
-            raise Unsent(answer["Failed"][0]["Code"])
+    except ClientError as error:
+        if len(batch) > 1:
+            # It refuses the whole batch for one message: sent alone, each has its own outcome.
+            alone = [_send(url, bodies, [position]) for position in batch]
+            return {position: reason for failed in alone for position, reason in failed.items()}
+        return {batch[0]: error.response["Error"]["Code"]}
+    except BotoCoreError as error:
+        return dict.fromkeys(batch, type(error).__name__)
+    return {int(failed["Id"]): failed["Code"] for failed in answer.get("Failed", ())}
 
 
 @functools.cache
 def _client(url: str) -> Any:
-    # Not at the top: most functions send nothing.
     import boto3
 
     # Where the queue is: https://sqs.region.amazonaws.com/account/name.

@@ -39,16 +39,22 @@ class Reply[Body: BaseModel](NamedTuple):
     file: File | None = None
 
 
-def answer(reply: Reply[Any], status: int, varies: bool) -> dict[str, Any]:
+def answer(
+    reply: Reply[Any], status: int, varies: bool, query: Mapping[str, str]
+) -> dict[str, Any]:
     """Return a route's answer in payload format 2.0; `varies` by the Accept header.
 
-    Raises InvalidRequest for one that Lambda cannot return.
+    `query` is that of the request, for the link to the next page of a list. Raises InvalidRequest
+    for an answer that Lambda cannot return.
     """
-    if reply.file is not None:
-        return _fitting(answer_file(reply.file, {"vary": "Accept"}))
-    headers = {"content-type": "application/json"}
+    headers: dict[str, str] = {}
     if varies:
         headers["vary"] = "Accept"
+        if cursor := getattr(reply.body, "next_cursor", None):
+            headers["link"] = _next_page(query, cursor)
+    if reply.file is not None:
+        return _fitting(answer_file(reply.file, headers))
+    headers["content-type"] = "application/json"
     if reply.replayed:
         headers["idempotency-replayed"] = "true"
     return _fitting(
@@ -59,6 +65,14 @@ def answer(reply: Reply[Any], status: int, varies: bool) -> dict[str, Any]:
             "isBase64Encoded": False,
         }
     )
+
+
+def _next_page(query: Mapping[str, str], cursor: str) -> str:
+    """Return the header Link (RFC 8288), relative to the request's URL."""
+    # Not at the top: most functions have no such list.
+    from urllib.parse import urlencode
+
+    return f'<?{urlencode({**query, "cursor": cursor})}>; rel="next"'
 
 
 def _fitting(answered: dict[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,12 @@ class Api:
             return (
                 answer_file(reply, {})
                 if isinstance(reply, File)
-                else answer(reply, route.status, varies=bool(route.also))
+                else answer(
+                    reply,
+                    route.status,
+                    bool(route.also),
+                    event.get("queryStringParameters") or {},
+                )
             )
         except BillingError as error:
             return problem(error, request_id)
@@ -297,7 +302,8 @@ def _refusal_of(error: psycopg.Error, request_id: str) -> BillingError:
     state = error.sqlstate or ""
     if isinstance(error, psycopg.errors.NumericValueOutOfRange):
         return invalid_field("body", "/amount_usd", "is too much for this balance")
-    if state[:2] in _NEVER:
+    # The driver's own have no state.
+    if state[:2] in _NEVER or (not state and isinstance(error, psycopg.DataError)):
         return InvalidRequest("The request has a value that cannot be stored.")
     if state and state[:2] not in _TEMPORARY:
         raise error

@@ -63,7 +63,9 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(members):
         names = [name for name, _ in members]
         twice = next(name for name in found if names.count(name) > 1)
-        raise _invalid_body(f"must name each member once, and names {json.dumps(twice)} again")
+        raise _invalid_body(
+            f"must name each member once, and names {json.dumps(twice[:200])} again"
+        )
     return found
 
 

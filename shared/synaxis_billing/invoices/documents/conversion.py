@@ -12,6 +12,7 @@ def of_invoice(invoice: Invoice) -> InvoiceDocument:
         number=invoice.invoice_number,
         status=invoice.status,
         issued_at=invoice.issued_at,
+        issue_date=invoice.issue_date,
         due_date=invoice.due_date,
         line_items=invoice.line_items,
     )
@@ -38,8 +39,10 @@ def of_credit_note(note: CreditNote, invoice: Invoice) -> InvoiceDocument:
         corrects_number=invoice.invoice_number,
         status="issued",
         issued_at=note.created_at,
+        issue_date=note.issue_date,
         due_date=None,
         line_items=(line,),
+        further_lines=None,
     )
 
 

@@ -5,12 +5,13 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import FurtherLines, LineItem, Party
 
 
 class InvoiceDocument(Answer):
-    """`number` is None for a draft. The period is half-open; its days are those of `timezone`
-    (IANA). `exchange_rate` is in units of the billing currency per US dollar. `locale` is BCP 47.
+    """`number` is None for a draft. The period is half-open; its days are those of the customer's
+    time zone. `exchange_rate` is in units of the billing currency per US dollar. `locale` is
+    BCP 47.
     """
 
     id: UUID
@@ -20,13 +21,15 @@ class InvoiceDocument(Answer):
     status: str
     period_start: Time
     period_end: Time
-    timezone: str
+    first_day: date
+    last_day: date
     billing_currency: str
     minor_units: int
     exchange_rate: Money
     rate_source: str
     rate_as_of: Time
     line_items: tuple[LineItem, ...]
+    further_lines: FurtherLines | None = None
     subtotal_usd: Money
     tax_usd: Money
     total_amount_usd: Money
@@ -41,4 +44,12 @@ class InvoiceDocument(Answer):
     locale: str
     payment_terms_days: int
     issued_at: Time | None
+    issue_date: date | None
     due_date: date | None
+
+    @property
+    def shows_tax(self) -> bool:
+        """Whether there is a tax to show, if only one of zero."""
+        if self.tax_billing_currency:
+            return True
+        return self.tax_label is not None and not self.reverse_charge

@@ -21,7 +21,7 @@ _NOTHING_TO_PAY = ("paid", "cancelled")
 
 def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
     """Return the page as JSON. `any_script` says whether there are fonts for more than Latin, Greek
-    and Cyrillic. Raises ZoneInfoNotFoundError for an unknown time zone."""
+    and Cyrillic."""
     where = writing.locale(invoice.locale, any_script)
     language = where.language if where.language in LABELS else ENGLISH
     labels = LABELS[language]
@@ -62,12 +62,11 @@ def _facts(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list
         facts.append([labels["number"], writing.line(invoice.number)])
     if invoice.corrects_number is not None:
         facts.append([labels["corrects"], writing.line(invoice.corrects_number)])
-    if invoice.issued_at is not None:
-        issued = writing.local_day(invoice.issued_at, invoice.timezone, where)
-        facts.append([labels["issued"], issued])
+    if invoice.issue_date is not None:
+        facts.append([labels["issued"], writing.day(invoice.issue_date, where)])
     if invoice.due_date is not None and invoice.kind == "invoice":
         facts.append([labels["due"], writing.day(invoice.due_date, where)])
-    period = writing.days(invoice.period_start, invoice.period_end, invoice.timezone, where)
+    period = writing.days(invoice.first_day, invoice.last_day, where)
     return [*facts, [labels["period"], period]]
 
 
@@ -87,10 +86,11 @@ def _head(invoice: InvoiceDocument, labels: Labels) -> list[str]:
 
 
 def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict[str, Any]]:
-    decimals = max((_decimals(item.amount_usd) for item in invoice.line_items), default=2)
+    items = [*invoice.line_items, *_further_lines(invoice, where, labels)]
+    decimals = max((_decimals(item.amount_usd) for item in items), default=2)
     units = invoice.minor_units
     lines = []
-    for item in invoice.line_items:
+    for item in items:
         billed = writing.number(item.amount_billing_currency, units, units, where)
         amounts = [{"text": billed, "after": ""}]
         if not _in_dollars(invoice):
@@ -106,6 +106,15 @@ def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict
             }
         )
     return lines
+
+
+def _further_lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[LineItem]:
+    """Return one line of the sums of those that are not shown, if there are any."""
+    if (rest := invoice.further_lines) is None:
+        return []
+    sums = {name: value for name, value in rest if name != "lines"}
+    text = labels["further_lines"].format(lines=writing.number(rest.lines, 0, 0, where))
+    return [LineItem.model_validate({"description": text, "model": None, "provider": None, **sums})]
 
 
 def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> str:
@@ -142,9 +151,7 @@ def _money(amount: Decimal, invoice: InvoiceDocument, where: Locale) -> str:
 
 def _totals(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
     subtotal = [labels["subtotal"], _money(invoice.subtotal_billing_currency, invoice, where)]
-    if invoice.reverse_charge and not invoice.tax_billing_currency:
-        return [subtotal]
-    if invoice.tax_label is None and not invoice.tax_billing_currency:
+    if not invoice.shows_tax:
         return [subtotal]
     label = writing.line(invoice.tax_label or labels["tax"])
     if invoice.tax_rate_percent is not None:

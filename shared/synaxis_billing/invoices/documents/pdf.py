@@ -23,8 +23,7 @@ def pdf(invoice: InvoiceDocument, fonts: Sequence[Path] = ()) -> bytes:
     system are not used.
 
     `fonts` are folders of fonts for scripts beyond Latin, Greek and Cyrillic; without them, a page
-    in a language that needs one is in English. Raises ValueError for a folder without a font, and
-    ZoneInfoNotFoundError.
+    in a language that needs one is in English. Raises ValueError for a folder without a font.
     """
     # Without this time, the PDF would contain the time of rendering.
     made = (invoice.issued_at or invoice.period_end).replace(microsecond=0)

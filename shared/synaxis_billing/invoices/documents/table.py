@@ -1,11 +1,10 @@
 """An invoice as a table, for a spreadsheet or an accounting program."""
 
-from csv import writer
-from datetime import datetime
-from io import StringIO
+from collections.abc import Iterator
+from decimal import Decimal
 
 from synaxis_billing.invoices.documents.model import InvoiceDocument
-from synaxis_billing.money import format_money
+from synaxis_billing.tables import Number, table
 
 HEAD = (
     "description",
@@ -20,42 +19,39 @@ HEAD = (
     "invoice_number",
     "period_start",
     "period_end",
+    "kind",
 )
-# The first characters of a formula in a spreadsheet (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv(invoice: InvoiceDocument) -> str:
-    """Return a header, and one row per line item (RFC 4180). Numbers are plain, with a decimal
-    point; times are UTC; text that a spreadsheet would run as a formula begins with an
-    apostrophe."""
-    text = StringIO(newline="")
-    rows = writer(text, lineterminator="\r\n")
-    rows.writerow(HEAD)
+    """Return a row per line item, one for the tax if there is one, and one for the total. `kind` is
+    line, further_lines, tax or total: the total is the sum of the rows above it."""
+    return table(HEAD, _rows(invoice))
+
+
+def _rows(invoice: InvoiceDocument) -> Iterator[list[object]]:
+    def row(kind: str, usd: Decimal, billed: Decimal, *usage: object) -> list[object]:
+        return [
+            *usage,
+            usd,
+            Number(f"{billed:.{invoice.minor_units}f}"),
+            invoice.billing_currency,
+            invoice.exchange_rate,
+            invoice.number,
+            invoice.period_start,
+            invoice.period_end,
+            kind,
+        ]
+
     for line in invoice.line_items:
-        rows.writerow(
-            (
-                _text(line.description),
-                _text(line.model),
-                _text(line.provider),
-                line.requests,
-                line.tokens,
-                format_money(line.amount_usd),
-                f"{line.amount_billing_currency:.{invoice.minor_units}f}",
-                _text(invoice.billing_currency),
-                format_money(invoice.exchange_rate),
-                _text(invoice.number),
-                _time(invoice.period_start),
-                _time(invoice.period_end),
-            )
-        )
-    return text.getvalue()
-
-
-def _text(value: str | None) -> str:
-    text = value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _time(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
+        usage = (line.description, line.model, line.provider, line.requests, line.tokens)
+        yield row("line", line.amount_usd, line.amount_billing_currency, *usage)
+    if (rest := invoice.further_lines) is not None:
+        usage = (f"{rest.lines} further lines", None, None, rest.requests, rest.tokens)
+        yield row("further_lines", rest.amount_usd, rest.amount_billing_currency, *usage)
+    empty = (None,) * 4
+    if invoice.shows_tax:
+        tax = (invoice.tax_usd, invoice.tax_billing_currency)
+        yield row("tax", *tax, invoice.tax_label or "Tax", *empty)
+    total = (invoice.total_amount_usd, invoice.total_amount_billing_currency)
+    yield row("total", *total, "Total", *empty)

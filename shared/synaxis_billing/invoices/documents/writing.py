@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from unicodedata import category
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -64,16 +63,7 @@ def day(value: date, where: Locale) -> str:
     return format_date(value, "long", where)
 
 
-def local_day(instant: datetime, timezone: str, where: Locale) -> str:
-    return day(instant.astimezone(ZoneInfo(timezone)).date(), where)
-
-
-def days(start: datetime, end: datetime, timezone: str, where: Locale) -> str:
-    """Return the days of a half-open period, the last one included."""
-    zone = ZoneInfo(timezone)
-    first = start.astimezone(zone).date()
-    # The last instant before the end, which itself is midnight of the next day.
-    last = (end - datetime.resolution).astimezone(zone).date()
+def days(first: date, last: date, where: Locale) -> str:
     return format_interval(first, last, "yMMMMd", locale=where)
 
 

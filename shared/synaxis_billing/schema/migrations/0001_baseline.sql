@@ -422,9 +422,13 @@ CREATE TABLE billing.invalidations (
     everything boolean NOT NULL DEFAULT false,
     version bigint NOT NULL DEFAULT 0 CHECK (version >= 0),
     created_at timestamptz NOT NULL DEFAULT billing.now(),
+    -- Tries that failed, and why the last one did. A row whose next try is at infinity is set aside.
+    attempts int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT billing.now(),
+    error text,
     PRIMARY KEY (tenant, id)
 );
-CREATE INDEX invalidations_oldest ON billing.invalidations (id);
+CREATE INDEX invalidations_due ON billing.invalidations (next_attempt_at, id);
 
 -- Invoices, credit notes, month end
 
@@ -439,12 +443,16 @@ CREATE TABLE billing.invoices (
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
     timezone text NOT NULL,
+    -- The first and the last day of the period, as the time zone has them.
+    first_day date NOT NULL,
+    last_day date NOT NULL,
     billing_currency text NOT NULL CHECK (billing_currency ~ '^[A-Z]{3}$'),
     minor_units int NOT NULL CHECK (minor_units BETWEEN 0 AND 4),
     exchange_rate numeric(24, 12) NOT NULL CHECK (exchange_rate > 0),
     rate_source text NOT NULL,
     rate_as_of timestamptz NOT NULL,
     line_items jsonb NOT NULL,
+    line_count int NOT NULL CHECK (line_count = jsonb_array_length(line_items)),
     subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd >= 0),
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
     total_amount_usd numeric(28, 8) NOT NULL,
@@ -457,6 +465,8 @@ CREATE TABLE billing.invoices (
     locale text NOT NULL,
     payment_terms_days int NOT NULL,
     issued_at timestamptz,
+    -- The local days of the issue and of the last day to pay.
+    issue_date date,
     due_date date,
     paid_at timestamptz,
     created_at timestamptz NOT NULL,
@@ -470,6 +480,7 @@ CREATE TABLE billing.invoices (
     ),
     CONSTRAINT number_is_taken_at_issue CHECK (
         (invoice_number IS NULL) = (issued_at IS NULL) AND (invoice_number IS NULL) = (due_date IS NULL)
+        AND (invoice_number IS NULL) = (issue_date IS NULL)
         AND CASE status WHEN 'draft' THEN invoice_number IS NULL WHEN 'cancelled' THEN true
             ELSE invoice_number IS NOT NULL END
     ),
@@ -488,6 +499,7 @@ CREATE TABLE billing.credit_notes (
     id uuid NOT NULL DEFAULT uuidv7(),
     invoice_id uuid NOT NULL,
     credit_note_number text NOT NULL,
+    issue_date date NOT NULL,
     reason text NOT NULL CHECK (reason <> ''),
     subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd > 0),
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
@@ -540,6 +552,7 @@ CREATE TABLE billing.month_end_items (
     )
 );
 CREATE INDEX month_end_items_of ON billing.month_end_items (month, organization_id);
+CREATE INDEX month_end_items_open ON billing.month_end_items (updated_at) WHERE status IN ('pending', 'failed');
 
 -- Webhooks
 
