@@ -167,9 +167,12 @@ BEGIN
         RETURN billing.outcome('forbidden');
     END IF;
     PERFORM billing.set_tenant(p_tenant);
-    IF p.organization_id IS NOT NULL
-        AND NOT EXISTS (SELECT FROM billing.organizations WHERE id = p.organization_id) THEN
-        RETURN billing.outcome('organization_not_found');
+    IF p.organization_id IS NOT NULL THEN
+        -- The lock makes it a part of this transaction also on the organization's node, with its tenant.
+        PERFORM FROM billing.organizations WHERE id = p.organization_id FOR KEY SHARE;
+        IF NOT FOUND THEN
+            RETURN billing.outcome('organization_not_found');
+        END IF;
     END IF;
     INSERT INTO billing.prices (organization_id, provider, model, effective_from, source)
     VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source)
