@@ -41,6 +41,11 @@ ONE_SERVER = {
     "test_an_organization_whose_usage_cannot_be_charged_stops_no_other": (
         "an administrator cannot make triggers"
     ),
+    "test_a_connection_lost_before_the_commit_changes_nothing": "it locks rows on one server",
+    "test_the_ninth_call_of_an_organization_is_refused_and_others_go_on": (
+        "it sees waiting on one server"
+    ),
+    "test_a_batch_whose_answer_nobody_reads_holds_no_organization": "a batch is not one statement",
     "test_what_is_rolled_back_was_never_an_event": "a transaction of the client is refused",
     "test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner": (
         "an administrator cannot move a time by an interval"
