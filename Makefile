@@ -39,10 +39,19 @@ sam-api: .venv .venv-sam  ## the running product's API in containers, by `sam lo
 check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy shared functions local tests bench
+	$(PYTHON) -m mypy shared functions local tests bench clients/python
 	$(validate)
 	.venv-sam/bin/cfn-lint stacks/*.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
+
+client: .venv  ## the wheel of the Python client, in clients/python/dist
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir clients/python/dist ./clients/python
+
+client-models: .venv  ## the modules of the Python client that are generated from docs/openapi.json
+	$(PYTHON) clients/python/generate.py
+
+client-test: .venv .venv-litellm  ## the Python client in a real LiteLLM proxy, and its examples
+	$(PYTHON) -m pytest -m litellm tests/client -n0 $(ARGS)
 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
@@ -72,6 +81,8 @@ lock:  ## pin the newest allowed versions (needs uv)
 		--group sam -o requirements/sam.txt
 	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--group checkov -o requirements/checkov.txt
+	uv pip compile -q --upgrade --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--group litellm -o requirements/litellm.txt
 	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml -c requirements/dev.txt -o layers/dependencies/requirements.txt
 	uv pip compile -q --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -90,4 +101,7 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-checkov: requirements/checkov.txt
 	@local/setup.sh .venv-checkov requirements/checkov.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov
+.venv-litellm: requirements/litellm.txt
+	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
+
+.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm

@@ -1,7 +1,10 @@
 """`make bench`: the ledger and the cache beside their floors and peers, in one run.
 
+Contenders take turns of one second in random order; a ratio is the median of the rounds' ratios.
 ARGS="--peer pgledger.sql" measures pgledger (github.com/pgr0ss/pgledger) too, from its SQL file and
-whatever else it needs loaded before. ARGS="--seconds 2" makes it quicker and noisier.
+whatever else it needs loaded before. ARGS="--seconds 3" makes it quicker and noisier. ARGS=--growth
+fills the ledger with 3 million charges and measures their WAL, and ARGS="--before ../first" the
+import of the charge function beside that of another checkout.
 """
 
 import argparse
@@ -18,15 +21,17 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import billing, caching, imports, rates
+from bench import billing, caching, fleet, granting, growth, imports, rates
 from bench.rates import ORGANIZATIONS
+from bench.turns import Turns
 from local import servers
 from local.database import prepare
 from local.template import ROOT
 
 RESULTS = ROOT / "bench" / "results"
 TRACE = ROOT / "local" / "demo_data" / "llm_requests.csv"
-CACHE_BUDGETS = {"L1 hit": 3.0, "L2 hit": 1.15, "get_many(100)": 1.3}
+CACHE_BUDGETS = {"L1 hit": 3.0, "L2 hit": 1.1, "get_many(100)": 0.8}
+FLUSH_SECONDS = 0.001
 
 
 class Row(NamedTuple):
@@ -46,88 +51,180 @@ def main() -> None:
         Path(folder).chmod(0o711)
         settings = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
         with servers.postgres(Path(folder), settings=settings) as admin_url:
-            stand = rates.Stand(prepare(admin_url), admin_url, options.seconds)
-            rows = _rows(stand, options.peer)
+            stand = rates.Stand(prepare(admin_url), admin_url, options.seconds, options.peer)
+            rows = _rows(stand, options.growth)
+            rows += _grant_rows(stand)
             rows += _document_rows()
             rows += _billing_rows(stand.app_url, admin_url)
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
-    rows += _import_rows()
+    rows += _import_rows(options.before)
     _report(rows, version, options.seconds)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5, help="for each measurement")
+    parser.add_argument("--seconds", type=int, default=9, help="for each measurement")
     parser.add_argument("--peer", type=Path, nargs="*", default=[], help="pgledger's SQL files")
+    parser.add_argument("--growth", action="store_true", help="measure 3 million charges, too")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier release")
     parser.add_argument("--trace", type=Path, default=TRACE, help="requests for the cache")
     return parser.parse_args()
 
 
-def _rows(stand: rates.Stand, peer: list[Path]) -> list[Row]:
-    pgbench, call = stand.one_client()
-    statements = stand.five_statements()
-    rows = [
-        _rate("charge, psycopg, 1 client", call, "the same call, pgbench", pgbench, 0.6),
-        _rate("charge, psycopg, 1 client", call, "five-statement transaction", statements, None),
-        *_call_rows(stand),
-    ]
+def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
+    one = stand.one_client()
+    many = stand.many()
     # Before the batches, whose millions of rows would keep the server busy behind the others.
-    spread = stand.spread(8)
-    single = {clients: stand.hot(clients, 1) for clients in (1, 4, 8)}
-    pairs, into_one = stand.pgledger(8, peer) if peer else (None, None)
-    rows.append(
-        _rate(
-            f"{ORGANIZATIONS:,} organizations, 8 connections",
-            spread,
-            "pgledger, random pairs",
-            pairs,
-            1.8,
-        )
-    )
-    for clients in (1, 4):
-        rows.append(_rate(f"one organization, {clients} connections", single[clients]))
-    rows.append(
-        _rate(
-            "one organization, 8 connections",
-            single[8],
-            "pgledger, into one account",
-            into_one,
-            1.8,
-        )
-    )
-    for size, budget in ((100, 8.0), (1000, None)):
-        what = f"the same, batches of {size}"
-        rows.append(_rate(what, stand.hot(8, size), "single charges", single[8], budget))
-    return rows
+    slow = stand.hot_with_slow_commits()
+    hot = stand.hot()
+    by, busy = f"{ORGANIZATIONS:,} organizations, 8 connections", "one organization, 8 connections"
+    return [
+        _turns_row("charge, psycopg, 1 client", one, "psycopg", "pgbench", 0.6),
+        _turns_row("charge, psycopg, 1 client", one, "psycopg", "five statements"),
+        *_call_rows(stand),
+        *_peer_rows(by, many, "charges", "pgledger", 1.8, 2.0),
+        *_peer_rows(f"{by}, unprepared", many, "charges, unprepared", "pgledger, unprepared"),
+        *_peer_rows(busy, hot, "charges", "pgledger", 3.0),
+        *_peer_rows(f"{busy}, commits 1.5 ms longer", slow, "charges", "pgledger", 4.0),
+        *(
+            _turns_row(
+                f"one organization, {clients} connections", hot, f"charges, {clients} clients"
+            )
+            for clients in (1, 4)
+        ),
+        *_peer_rows(f"{busy}, batches of 100", hot, "batches of 100", "charges", 8.0),
+        *_peer_rows(f"{busy}, batches of 1000", hot, "batches of 1000", "charges"),
+        _fleet_row(stand),
+        *_wal_rows(stand, grown),
+    ]
+
+
+def _turns_row(
+    what: str, turns: Turns, name: str, other: str = "", budget: float | None = None
+) -> Row:
+    measured = _per_second(turns.rate(name))
+    if not other:
+        return Row(what, measured, "", None, "", None)
+    ratio, beside = turns.rate_ratio(name, other), f"{other}: {_per_second(turns.rate(other))}"
+    return _at_least(what, measured, beside, ratio, budget)
+
+
+def _peer_rows(
+    what: str,
+    turns: Turns,
+    name: str,
+    other: str,
+    rate_budget: float | None = None,
+    cpu_budget: float | None = None,
+) -> list[Row]:
+    """The ratios of rates and of CPU; neither has the other where there is no peer."""
+    if other not in turns:
+        return [_turns_row(what, turns, name)]
+    cpu, beside = (_duration(turns.cpu(one)) for one in (name, other))
+    return [
+        _turns_row(what, turns, name, other, rate_budget),
+        _at_least(
+            f"{what}: CPU", cpu, f"{other}: {beside}", turns.cpu_ratio(name, other), cpu_budget
+        ),
+    ]
+
+
+def _at_least(
+    what: str, measured: str, beside: str, ratio: float, budget: float | None = None
+) -> Row:
+    if budget is None:
+        return Row(what, measured, beside, ratio, "", None)
+    return Row(what, measured, beside, ratio, f">= {budget}", ratio >= budget)
+
+
+def _at_most(
+    what: str, measured: str, beside: str, ratio: float, budget: float | None = None
+) -> Row:
+    if budget is None:
+        return Row(what, measured, beside, ratio, "", None)
+    return Row(what, measured, beside, ratio, f"<= {budget}", ratio <= budget)
 
 
 def _call_rows(stand: rates.Stand) -> list[Row]:
+    return [
+        _at_most(
+            what,
+            _duration(seconds),
+            f"{against}: {_duration(other)}",
+            seconds / other,
+            budget,
+        )
+        for what, against, (other, seconds), budget in (
+            ("charge through the whole handler", "bare psycopg call", stand.handler(), 1.2),
+            ("charge by tokens", "charge by amount", stand.by_tokens(), 1.15),
+        )
+    ]
+
+
+def _fleet_row(stand: rates.Stand) -> Row:
+    found = fleet.simulate(stand.app_url, stand.ids, rates.CHARGE, stand.rounds)
+    ratio = found.beside / found.alone
+    return Row(
+        f"others' charge beside {fleet.CALLERS:,} callers of one organization,"
+        f" {fleet.CONNECTIONS} connections",
+        f"{_duration(found.beside)}, {found.others_refused} of {found.others} refused",
+        f"alone: {_duration(found.alone)}; the one has {_per_second(found.busy_per_second)},"
+        f" {found.busy_refused} refused",
+        ratio,
+        "<= 1.5, none refused",
+        ratio <= 1.5 and not found.others_refused,
+    )
+
+
+def _wal_rows(stand: rates.Stand, grown: bool) -> list[Row]:
+    ours, theirs = stand.wal_bytes()
+    measured: list[tuple[str, float, float | None]] = [("WAL of a charge", ours, 0.7)]
+    for found in growth.measure(stand) if grown else []:
+        what = f"WAL of a charge, {growth.ROWS:,} rows, {found.keys}"
+        budget = 1.2 if found.keys == "ordered keys" else None
+        measured += [
+            (f"{what}, {growth.COUNT:,} after a checkpoint", found.first, None),
+            (f"{what}, the next {growth.COUNT:,}", found.following, budget),
+        ]
+    return [
+        Row(what, f"{size:,.0f} B", "", None, "", None)
+        if theirs is None
+        else _at_most(
+            what, f"{size:,.0f} B", f"pgledger's transfer: {theirs:,.0f} B", size / theirs, budget
+        )
+        for what, size, budget in measured
+    ]
+
+
+def _grant_rows(stand: rates.Stand) -> list[Row]:
+    found = granting.charges(stand.app_url, stand.seconds)
     rows = []
-    for what, against, (other, seconds), budget in (
-        ("charge through the whole handler", "bare psycopg call", stand.handler(), 1.5),
-        ("charge by tokens", "charge by amount", stand.by_tokens(), 1.15),
-    ):
-        ratio = seconds / other
-        beside = f"{against} {other * 1e6:,.0f} us"
-        measured = f"{seconds * 1e6:,.0f} us"
-        rows.append(Row(what, measured, beside, ratio, f"<= {budget}", ratio <= budget))
+    for count in granting.COUNTS[1:]:
+        ratio = found[count] / found[0]
+        beside = f"with none {found[0] * 1e6:,.0f} us"
+        measured = f"{found[count] * 1e6:,.0f} us"
+        what = f"charge with {count} grants"
+        rows.append(Row(what, measured, beside, ratio, "<= 1.03", ratio <= 1.03))
+    settled = granting.settlement(stand.app_url, stand.admin_url)
+    for how, seconds in settled._asdict().items():
+        what = f"settlement of {granting.MANY:,} grants, {how}"
+        rows.append(Row(what, _duration(seconds), "", None, "", None))
     return rows
 
 
 def _billing_rows(app_url: str, admin_url: str) -> list[Row]:
     rows = []
-    for logs, budget in ((1_000, None), (10_000, 1.0), (1_000_000, 0.03)):
+    for logs, budget in ((1_000, None), (10_000, 0.6), (1_000_000, 0.025)):
         found = billing.drafts(app_url, admin_url, logs)
         ratio = found.draft / found.grouped
         rows.append(
-            Row(
+            _at_most(
                 f"draft invoice of {logs:,} logs",
                 _duration(found.draft),
                 f"GROUP BY over the logs: {_duration(found.grouped)}",
                 ratio,
-                "" if budget is None else f"<= {budget}",
-                None if budget is None else ratio <= budget,
+                budget,
             )
         )
     small, large = (billing.month_ends(app_url, admin_url, many) for many in (1_000, 10_000))
@@ -168,16 +265,11 @@ def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:
         (floor, of_floor), *others = times.items()
         for name, of in others:
             budget = CACHE_BUDGETS.get(what) if name.startswith("ours") else None
-            rows.append(
-                Row(
-                    f"{what}, {name}",
-                    _duration(of),
-                    f"{floor}: {_duration(of_floor)}",
-                    of / of_floor,
-                    "" if budget is None else f"<= {budget}",
-                    None if budget is None else of / of_floor <= budget,
-                )
-            )
+            beside = f"{floor}: {_duration(of_floor)}"
+            row = _at_most(f"{what}, {name}", _duration(of), beside, of / of_floor, budget)
+            if what.startswith("flush"):
+                row = row._replace(budget="<= 1 ms", kept=of <= FLUSH_SECONDS)
+            rows.append(row)
     for organizations, containers in ((100, 2), (100, 8), (1000, 2), (1000, 8)):
         found = caching.replay(folder, trace, organizations, containers)
         hits = found.l1 + found.l2
@@ -199,12 +291,18 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1e6:,.2f} us" if seconds < 1e-3 else f"{seconds * 1e3:,.2f} ms"
 
 
-def _import_rows() -> list[Row]:
-    ours, unavoidable, naive = imports.measure()
-    rows = [_time("import of the charge function", ours, "what it cannot avoid", unavoidable, 1.2)]
-    if naive is not None:
-        rows.append(_time("import of the charge function", ours, "the same with boto3", naive, 0.6))
-    return rows
+def _import_rows(before: Path | None) -> list[Row]:
+    ours, others = imports.measure(before)
+    return [
+        _at_most(
+            "import of the charge function",
+            f"{ours * 1e3:.0f} ms",
+            f"{what}: {seconds * 1e3:.0f} ms",
+            ours / seconds,
+            budget,
+        )
+        for what, seconds, budget in others
+    ]
 
 
 def _rate(
@@ -220,12 +318,6 @@ def _rate(
     if budget is None:
         return Row(what, _per_second(rate), beside, ratio, "", None)
     return Row(what, _per_second(rate), beside, ratio, f">= {budget}", ratio >= budget)
-
-
-def _time(what: str, seconds: float, against: str, other: float, budget: float) -> Row:
-    beside = f"{against}: {other * 1e3:.0f} ms"
-    ratio = seconds / other
-    return Row(what, f"{seconds * 1e3:.0f} ms", beside, ratio, f"<= {budget}", ratio <= budget)
 
 
 def _per_second(rate: float) -> str:

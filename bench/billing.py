@@ -38,10 +38,10 @@ _LOGS = """
 WITH logs AS (
     INSERT INTO billing.credit_transactions (
         id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
-        balance_after_usd, virtual_key_id, model, provider, tokens, bucket_start, personal_digest,
-        previous_hash, hash, created_at)
+        balance_after_usd, drawn_usd, virtual_key_id, model, provider, tokens, bucket_start,
+        personal_digest, previous_hash, hash, created_at)
     SELECT billing.new_id(at), %(id)s, n, 'charge', -(n %% 997 + 1) / 1e6, 0, -(n %% 997 + 1) / 1e6,
-        md5((n %% 8)::text), 'model-' || n %% 12, 'provider-' || n %% 12 %% 4, 100,
+        0, md5((n %% 8)::text), 'model-' || n %% 12, 'provider-' || n %% 12 %% 4, 100,
         date_trunc('day', at), '', '', '', at
     FROM (
         SELECT n, timestamptz '2031-03-01 00:00Z' + n * (interval '31 days' / %(count)s) AS at

@@ -268,12 +268,17 @@ def _organization(organization_id: UUID) -> Organization:
             "name": "Acme",
             "billing_currency": "EUR",
             "timezone": "Europe/Berlin",
+            "external_id": "acme-7",
+            "email": "billing@acme.example",
+            "status": "active",
+            "credit_limit_usd": "0.00",
             "region": "eu-central-1",
             "low_balance_threshold_usd": "10.00",
             "tax": None,
             "address": None,
             "locale": "de-DE",
             "payment_terms_days": 30,
+            "price_multiplier": "1.00",
             "created_at": datetime.fromisoformat("2026-01-01T00:00:00Z"),
         }
     )

@@ -51,6 +51,8 @@ def invoice(lines: int) -> InvoiceDocument:
         subtotal_billing_currency=net,
         tax_billing_currency=Decimal(0),
         total_amount_billing_currency=net,
+        amount_due_usd=net_usd,
+        amount_due_billing_currency=net,
         tax_label=None,
         tax_rate_percent=None,
         seller=Party(name="Seller"),

@@ -7,11 +7,11 @@ VALUES (%(organization)s, %(key)s, %(print)s, 'transaction', %(id)s, %(now)s);
 
 INSERT INTO billing.credit_transactions (
     id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
-    balance_after_usd, description, model, provider, tokens, bucket_start, personal_digest,
-    previous_hash, hash, created_at
+    balance_after_usd, drawn_usd, description, model, provider, tokens, bucket_start,
+    personal_digest, previous_hash, hash, created_at
 ) VALUES (
     %(id)s, %(organization)s, %(version)s, 'charge', -%(amount)s, %(balance)s,
-    %(balance)s - %(amount)s, 'chat completion', 'gpt-4o', 'openai', 418, %(now)s, %(print)s,
+    %(balance)s - %(amount)s, 0, 'chat completion', 'gpt-4o', 'openai', 418, %(now)s, %(print)s,
     %(print)s, %(print)s, %(now)s
 );
 

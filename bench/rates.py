@@ -1,4 +1,4 @@
-"""How many charges a second: by pgbench, by psycopg, and through the whole handler."""
+"""Charges by pgbench, by psycopg and through the whole handler, beside transfers of pgledger."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from bench.turns import Contender, Turns, postmaster, take_turns, timed
 from local.database import ship_prices
 from local.servers import postgres_binaries
 from local.template import ROOT, read
@@ -32,7 +33,10 @@ from synaxis_billing.organizations import profile
 
 CALLER = Caller(tenant="*", subject="bench")
 ORGANIZATIONS = 1000
-ROUNDS = 3
+CLIENTS = 8
+# pgbench writes the last six digits of an organization's id.
+FIRST = 100_000
+SLICE_SECONDS = 1
 USAGE: dict[str, Any] = {
     "amount_usd": "0.00012345",
     "description": "chat completion",
@@ -42,45 +46,127 @@ USAGE: dict[str, Any] = {
     "team_id": "0190b8a2-7c11-7d3e-9a51-3f2b6c8d9e04",
     "virtual_key_id": "0190b8a2-7c11-7d3e-9a51-3f2b6c8d9e05",
 }
+# A charge as billing.usage_request has it; its key and request are still to be named.
+CHARGE: dict[str, Any] = {**USAGE, "fingerprint": "\\x" + "ab" * 32, "initiated_by": "bench"}
 # The same call by its tokens, which the shipped price list prices.
 TOKENS = {
     **{name: of for name, of in USAGE.items() if name not in ("amount_usd", "tokens")},
     "usage": {"input": 374, "output": 44},
 }
 HERE = Path(__file__).parent
+MANY = f"\\set o random({FIRST}, {FIRST + ORGANIZATIONS - 1})\n"
+HOT = f"\\set o {FIRST}\n"
+PAIRS = (
+    f"\\set a random(1, {ORGANIZATIONS})\n"
+    f"\\set b 1 + (:a + random(0, {ORGANIZATIONS - 2})) % {ORGANIZATIONS}\n"
+)
+INTO_ONE = f"\\set a random(1, {ORGANIZATIONS})\n\\set b {ORGANIZATIONS + 1}\n"
+TRANSFER = (
+    "SELECT pgledger_create_transfer((SELECT id FROM peer WHERE n = :a),"
+    " (SELECT id FROM peer WHERE n = :b), 0.01);\n"
+)
 
 
 class Stand:
-    """A migrated database with organizations that have plenty of credit."""
+    """A migrated database with organizations that have plenty of credit, and pgledger if its SQL
+    files are given."""
 
-    def __init__(self, app_url: str, admin_url: str, seconds: int) -> None:
-        self.app_url, self.admin_url, self.seconds = app_url, admin_url, seconds
+    def __init__(self, app_url: str, admin_url: str, rounds: int, peer: list[Path]) -> None:
+        self.app_url, self.admin_url, self.rounds = app_url, admin_url, rounds
         self._numbers = itertools.count()
+        self._server = postmaster(admin_url)
         with self._connect() as db:
-            self.ids = [self._organization(db) for _ in range(ORGANIZATIONS)]
+            db.execute("SET synchronous_commit = off")
+            self.ids = [self._organization(db, FIRST + n) for n in range(ORGANIZATIONS)]
+        self.has_peer = bool(peer)
+        if peer:
+            self._install(peer)
 
-    def one_client(self) -> tuple[float, float]:
-        """Charges a second by pgbench and by psycopg, each the median of alternating rounds."""
-        by_pgbench, by_psycopg = [], []
-        with self._connect() as db:
-            for _ in range(ROUNDS):
-                by_pgbench.append(self.hot(1, 1))
-                by_psycopg.append(self._rate(self._charge, db))
-        return statistics.median(by_pgbench), statistics.median(by_psycopg)
-
-    def five_statements(self) -> float:
-        """The same writes, without chain, rollup and policies, as a client's transaction."""
+    def one_client(self) -> Turns:
+        """One client's charges by pgbench and by psycopg, and as a client's five statements."""
         statements = (HERE / "five_statements.sql").read_text().split(";")[:5]
-        with psycopg.connect(self.admin_url, prepare_threshold=None) as db:
-            organization_id = self._organization(db)
-            db.commit()
-            return self._rate(self._five, db, statements, organization_id)
+        with (
+            self._connect() as db,
+            psycopg.connect(self.admin_url, prepare_threshold=None) as admin,
+        ):
+            of_five = self._organization(admin, FIRST + ORGANIZATIONS)
+            admin.commit()
+            return self._take_turns(
+                {
+                    "pgbench": self._pgbench(HOT + charges(), 1),
+                    "psycopg": lambda: timed(lambda: self._charge(db), SLICE_SECONDS),
+                    "five statements": lambda: timed(
+                        lambda: self._five(admin, statements, of_five), SLICE_SECONDS
+                    ),
+                }
+            )
+
+    def many(self) -> Turns:
+        """Charges of all organizations, and transfers between random pairs of as many accounts."""
+        ours, theirs = MANY + charges(), PAIRS + TRANSFER
+        return self._take_turns(
+            {
+                "charges": self._pgbench(ours),
+                "charges, unprepared": self._pgbench(MANY + charges(as_text=True), text=True),
+            }
+            | self._peers(
+                {
+                    "pgledger": self._pgbench(theirs, admin=True),
+                    "pgledger, unprepared": self._pgbench(theirs, admin=True, text=True),
+                }
+            )
+        )
+
+    def hot(self) -> Turns:
+        """Charges of one organization, and transfers into one account."""
+        single = self._pgbench(HOT + charges())
+        return self._take_turns(
+            {
+                f"charges, {clients} clients": self._pgbench(HOT + charges(), clients)
+                for clients in (1, 4)
+            }
+            | {"charges": single}
+            | {
+                f"batches of {size}": self._pgbench(HOT + batches(size), items=size)
+                for size in (100, 1000)
+            }
+            | self._peers({"pgledger": self._pgbench(INTO_ONE + TRANSFER, admin=True)})
+        )
+
+    def hot_with_slow_commits(self) -> Turns:
+        """The same where a commit takes 1.5 ms longer, as one in two zones does."""
+        with self._slow_commits():
+            return self._take_turns(
+                {"charges": self._pgbench(HOT + charges())}
+                | self._peers({"pgledger": self._pgbench(INTO_ONE + TRANSFER, admin=True)})
+            )
+
+    def wal_bytes(self) -> tuple[float, float | None]:
+        """The bytes of WAL of a charge, and of a transfer, long after a checkpoint."""
+
+        def settled(script: str, admin: bool) -> float:
+            # The first writes each page whole.
+            return [self.wal_of(script, 3000, admin=admin) for _ in range(2)][1]
+
+        theirs = settled(PAIRS + TRANSFER, True) if self.has_peer else None
+        return settled(MANY + charges(), False), theirs
+
+    def wal_of(self, script: str, count: int, *, admin: bool = False) -> float:
+        """The bytes of WAL of a transaction of one client."""
+        position = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float"
+        with psycopg.connect(self.admin_url, autocommit=True) as db:
+            before = db.execute(position).fetchone()
+            self._run(script, admin, [f"--transactions={count}", "--client=1"])
+            after = db.execute(position).fetchone()
+        assert before
+        assert after
+        return float(after[0] - before[0]) / count
 
     def by_tokens(self) -> tuple[float, float]:
         """The median seconds of a charge by its amount and of one by its tokens, in turns."""
         ship_prices(self.app_url)
         amount, tokens = [], []
-        ends = time.monotonic() + 2 * self.seconds
+        ends = time.monotonic() + 2 * self.rounds * SLICE_SECONDS
         with self._connect() as db:
             while time.monotonic() < ends:
                 amount.append(_timed(self._charge, db))
@@ -91,7 +177,7 @@ class Stand:
         """The median seconds of a bare call and of the whole handler, taken in turns."""
         serve = self._handler()
         bare, whole = [], []
-        ends = time.monotonic() + 2 * self.seconds
+        ends = time.monotonic() + 2 * self.rounds * SLICE_SECONDS
         with self._connect() as db:
             while time.monotonic() < ends:
                 bare.append(_timed(self._charge, db))
@@ -100,46 +186,13 @@ class Stand:
                     whole.append(_timed(serve, event))
         return statistics.median(bare), statistics.median(whole)
 
-    def hot(self, clients: int, batch: int) -> float:
-        """Items a second on one organization."""
-        return batch * self._pgbench(clients, _script(f"'{self.ids[0]}'", batch), self.app_url)
-
-    def spread(self, clients: int) -> float:
-        """Charges a second over all organizations."""
-        listed = ",".join(f'"{one}"' for one in self.ids)
-        organization = f"('[{listed}]'::jsonb ->> :o::int)"
-        script = f"\\set o random(0, {ORGANIZATIONS - 1})\n" + _script(organization, 1)
-        return self._pgbench(clients, script, self.app_url)
-
-    def pgledger(self, clients: int, files: list[Path]) -> tuple[float, float]:
-        """Its transfers a second between random pairs, and into one account."""
-        with psycopg.connect(self.admin_url, autocommit=True) as db:
-            for file in files:
-                db.execute(file.read_bytes())
-            db.execute(
-                "CREATE TABLE peer AS SELECT row_number() OVER () AS n, id"
-                " FROM generate_series(1, %s) AS i, pgledger_create_account('a' || i, 'USD')",
-                [ORGANIZATIONS + 1],
-            )
-            db.execute("CREATE UNIQUE INDEX ON peer (n)")
-        transfer = (
-            "SELECT pgledger_create_transfer((SELECT id FROM peer WHERE n = :a),"
-            " (SELECT id FROM peer WHERE n = :b), 0.01);\n"
-        )
-        one = f"\\set a random(1, {ORGANIZATIONS})\n"
-        other = f"\\set b 1 + (:a + random(0, {ORGANIZATIONS - 2})) % {ORGANIZATIONS}\n"
-        last = f"\\set b {ORGANIZATIONS + 1}\n"
-        return (
-            self._pgbench(clients, one + other + transfer, self.admin_url),
-            self._pgbench(clients, one + last + transfer, self.admin_url),
-        )
-
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self.app_url, autocommit=True, prepare_threshold=None)
 
-    def _organization(self, db: psycopg.Connection) -> UUID:
-        request = profile.NewOrganization(name="Bench", billing_currency="USD")
-        organization_id = profile.create_organization(db, CALLER, request).id
+    def _organization(self, db: psycopg.Connection, number: int) -> UUID:
+        organization_id = UUID(f"00000000-0000-4000-8000-000000{number}")
+        request = profile.NewOrganization(id=organization_id, name="Bench", billing_currency="USD")
+        profile.create_organization(db, CALLER, request)
         topup = credit.TopUpRequest.model_validate({"amount_usd": "1000000"})
         credit.top_up(db, CALLER, organization_id, "first", topup)
         return organization_id
@@ -209,44 +262,111 @@ class Stand:
         event["body"] = json.dumps({**USAGE, "request_id": f"event {number}"})
         return event
 
-    def _rate(self, action: Callable[..., None], *arguments: Any) -> float:
-        began = time.monotonic()
-        for count in itertools.count(1):
-            action(*arguments)
-            if (passed := time.monotonic() - began) >= self.seconds:
-                return count / passed
-        raise AssertionError("unreachable")
+    def _take_turns(self, contenders: dict[str, Contender]) -> Turns:
+        return take_turns(self._server, contenders, self.rounds)
 
-    def _pgbench(self, clients: int, script: str, url: str) -> float:
+    def _peers(self, contenders: dict[str, Contender]) -> dict[str, Contender]:
+        return contenders if self.has_peer else {}
+
+    def _install(self, files: list[Path]) -> None:
+        with psycopg.connect(self.admin_url, autocommit=True) as db:
+            for file in files:
+                db.execute(file.read_bytes())
+            db.execute(
+                "CREATE TABLE peer AS SELECT row_number() OVER () AS n, id"
+                " FROM generate_series(1, %s) AS i, pgledger_create_account('a' || i, 'USD')",
+                [ORGANIZATIONS + 1],
+            )
+            db.execute("CREATE UNIQUE INDEX ON peer (n)")
+
+    @contextlib.contextmanager
+    def _slow_commits(self) -> Iterator[None]:
+        def configure(statement: str) -> None:
+            with psycopg.connect(self.admin_url, autocommit=True) as db:
+                for name, value in (("commit_delay", 1500), ("commit_siblings", 0)):
+                    db.execute(statement.format(name=name, value=value).encode())
+                db.execute("SELECT pg_reload_conf()")
+                time.sleep(0.2)
+
+        configure("ALTER SYSTEM SET {name} = {value}")
+        try:
+            yield
+        finally:
+            configure("ALTER SYSTEM RESET {name}")
+
+    def _pgbench(
+        self,
+        script: str,
+        clients: int = CLIENTS,
+        *,
+        items: int = 1,
+        admin: bool = False,
+        text: bool = False,
+    ) -> Contender:
+        """Return what runs a script for a slice; `text`: every statement is parsed and planned
+        anew, with its values in it."""
+
+        def run() -> tuple[int, float]:
+            options = [f"--client={clients}", "--jobs=2", f"--time={SLICE_SECONDS}"]
+            said = self._run(script, admin, options, "simple" if text else "prepared")
+            count = re.search(r"actually processed: (\d+)", said)
+            rate = re.search(r"tps = ([\d.]+)", said)
+            assert count
+            assert rate
+            return int(count[1]) * items, float(rate[1]) * items
+
+        return run
+
+    def _run(self, script: str, admin: bool, options: list[str], protocol: str = "prepared") -> str:
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
             file.write(script)
             file.flush()
-            command = [str(postgres_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared"]
-            command += [f"--client={clients}", "--jobs=2", f"--time={self.seconds}"]
-            command += [f"--file={file.name}", url]
+            command = [str(postgres_binaries() / "pgbench"), "--no-vacuum", *options]
+            # Keys begin with the time, as clients are told to make them.
+            command += [f"--define=start={time.time_ns()}", "--define=n=100000"]
+            command += [f"--protocol={protocol}", f"--file={file.name}"]
+            command.append(self.admin_url if admin else self.app_url)
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found = re.search(r"tps = ([\d.]+)", done.stdout)
-        assert found, done.stderr
-        return float(found[1])
+        return done.stdout
 
 
-def _script(organization: str, batch: int) -> str:
-    """A call that charges so many new items to the organization."""
-    key = ":client_id || '-' || :r"
-    start = "\\set r random(1, 9000000000000000)\n"
-    if batch == 1:
-        arguments = f"NULL, 'charge', '*', {organization}::uuid, {_item('NULL', key)}"
-        return f"{start}CALL billing.spend({arguments});\n"
-    item = _item(organization, f"{key} || '-' || n")
-    items = f"(SELECT jsonb_agg({item}) FROM generate_series(1, {batch}) AS n)"
-    return f"{start}CALL billing.spend_batch(NULL, '*', {items});\n"
+def charges(key: str = ":start-:client_id-:n", *, as_text: bool = False) -> str:
+    """The script of a charge of organization :o. Its JSON is text, as a client sends it: prepared,
+    the key is put into it by the server, since pgbench has no variables of text."""
+    organization = "('00000000-0000-4000-8000-000000' || :o)::uuid"
+    return (
+        f"{_NEXT}CALL billing.spend(NULL, 'charge', '*', {organization},"
+        f" {_text(_json({}, ''), key, as_text)});\n"
+    )
 
 
-def _item(organization: str, key: str) -> str:
-    """The JSON of a charge, from text, as a client sends it."""
-    # pgbench ends a statement of its scripts at the line's end.
-    template = " ".join((HERE / "item.sql").read_text().split())
-    return template.replace(":organization", organization).replace(":key", key)
+def batches(size: int) -> str:
+    """The script of a batch of charges of organization :o, which is the first."""
+    of_one = {"organization_id": f"00000000-0000-4000-8000-000000{FIRST}"}
+    items = ", ".join(_json(of_one, f"-{number}") for number in range(size))
+    text = _text(f"[{items}]", ":start-:client_id-:n", False)
+    return f"{_NEXT}CALL billing.spend_batch(NULL, '*', {text});\n"
+
+
+_NEXT = "\\set n :n + 1\n\\set r random(1, 9000000000000000)\n"
+
+
+def _json(more: dict[str, str], suffix: str) -> str:
+    return json.dumps(
+        {
+            **CHARGE,
+            **more,
+            "idempotency_key": f"@{suffix}",
+            "request_id": f"@{suffix}",
+        }
+    )
+
+
+def _text(content: str, key: str, as_text: bool) -> str:
+    if as_text:
+        return f"'{content.replace('@', key)}'"
+    parts = " || '-' || ".join(key.split("-"))
+    return f"replace('{content}', '@', {parts})::jsonb"
 
 
 def _timed(action: Callable[..., None], *arguments: Any) -> float:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -156,7 +157,7 @@ def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]
     chance = random.Random(2023)
     teams = {path: [str(uuid.uuid4()) for _ in range(3)] for path in paths}
     keys = {team: [str(uuid.uuid4()) for _ in range(2)] for of in teams.values() for team in of}
-    for number, row in enumerate(trace):
+    for row in trace:
         path = chance.choices(paths, weights=[8, 5, 4, 3, 1])[0]
         model, price = chance.choice(list(prices.items()))
         team = chance.choice(teams[path])
@@ -164,10 +165,11 @@ def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]
         cost = prompt * Decimal(price["input_cost_per_token"])
         cost += generated * Decimal(price["output_cost_per_token"])
         amount = max(cost.quantize(CENT_FRACTION, ROUND_HALF_UP), CENT_FRACTION)
+        key = _time_ordered_id()
         body = {
             "amount_usd": f"{amount:f}",
             "description": f"{prompt} + {generated} tokens",
-            "request_id": f"trace-{number}",
+            "request_id": key,
             "team_id": team,
             "virtual_key_id": chance.choice(keys[team]),
             "model": model,
@@ -176,7 +178,15 @@ def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]
             "region": chance.choice(["us-east-1", "eu-central-1", "sa-east-1"]),
         }
         how = chance.choices(["charge", "retried", "hold", "batch"], weights=[5, 1, 2, 4])[0]
-        yield Call(path, body, f"trace-{number}", how)
+        yield Call(path, body, key, how)
+
+
+def _time_ordered_id() -> str:
+    """Return a UUIDv7 (RFC 9562, 5.7), as `uuid.uuid7()` of Python 3.14: the ledger keeps keys in
+    their order, so those of one time lie side by side."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62
+    return str(uuid.UUID(int=value | secrets.randbits(62)))
 
 
 def _replay(http: httpx.Client, calls: list[Call], tally: Tally) -> None:
@@ -217,7 +227,7 @@ def _send(http: httpx.Client, job: list[Call]) -> list[int]:
 
 def _hold_and_capture(http: httpx.Client, call: Call) -> int:
     reserved = {"amount_usd": f"{call.amount_usd * 2:f}", "model": call.body["model"]}
-    held = _post(http, f"{call.path}/holds", reserved, f"hold {call.key}")
+    held = _post(http, f"{call.path}/holds", reserved, f"{call.key} hold")
     if held.status_code != httpx.codes.CREATED:
         return held.status_code
     capture = f"{call.path}/holds/{held.json()['id']}/capture"

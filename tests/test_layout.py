@@ -34,7 +34,8 @@ BASE = {"procedures", "cache", "web"}
 # The nouns that each noun may use.
 NOUNS: dict[str, set[str]] = {
     "usage": {"organizations", "prices"},
-    "ledger": {"prices", "usage"},
+    "ledger": {"prices", "rates", "usage"},
+    "grants": {"ledger", "prices"},
     "organizations": {"rates"},
     "rates": set(),
     "prices": set(),

@@ -13,6 +13,7 @@ from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.lists import CSV, represent_list
 from synaxis_billing.edge.http.parameters import Accept, Cursor, From, Limit, Query, To
 from synaxis_billing.fields import Name
+from synaxis_billing.grants import receipts
 from synaxis_billing.ledger import holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.usage import spend_logs, spending
@@ -45,7 +46,7 @@ def list_transactions(
     """
     page = (transaction_type, usage, start, end, limit, cursor)
     found = transactions.list_transactions(connection(), caller, organization_id, *page)
-    return represent_list(accept, found, transactions.Transaction, "transactions")
+    return represent_list(accept, found, found.items, transactions.Transaction, "transactions")
 
 
 @api.endpoint(
@@ -63,6 +64,22 @@ def get_transaction(
     return Reply(
         transactions.get_transaction(connection(), caller, organization_id, transaction_id)
     )
+
+
+@api.endpoint(
+    f"GET {ORGANIZATION}/transactions/{{transaction_id}}/receipt",
+    "billing:read",
+    refuses=(transactions.TransactionNotFound,),
+)
+def get_receipt(
+    caller: Caller, organization_id: UUID, transaction_id: UUID
+) -> Reply[receipts.Receipt]:
+    """Get the receipt of a transaction.
+
+    How its amount came to be, which grants paid for it, what of it was refunded, and the proof of
+    its hash, which anybody can compute again by SHA-256 alone.
+    """
+    return Reply(receipts.get_receipt(connection(), caller, organization_id, transaction_id))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/holds", "billing:read")
@@ -115,7 +132,7 @@ def list_spend_logs(
     """
     page = (usage, start, end, limit, cursor)
     found = spend_logs.list_spend_logs(connection(), caller, organization_id, *page)
-    return represent_list(accept, found, spend_logs.SpendLog, "spend-logs")
+    return represent_list(accept, found, found.items, spend_logs.SpendLog, "spend-logs")
 
 
 @api.endpoint(f"GET {ORGANIZATION}/spending", "billing:read")

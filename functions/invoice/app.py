@@ -16,13 +16,15 @@ from synaxis_billing.edge.http.lists import CSV, represent_list
 from synaxis_billing.edge.http.parameters import Accept, Cursor, IdempotencyKey, Limit, Query
 from synaxis_billing.edge.invoicing import issuer
 from synaxis_billing.errors import Conflict
-from synaxis_billing.invoices import credit_notes, invoices
+from synaxis_billing.invoices import credit_notes, invoices, topups
 from synaxis_billing.invoices.documents.conversion import of_credit_note, of_invoice
+from synaxis_billing.ledger.transactions import TransactionNotFound
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.rates import rates
 
 handler = api = Api()
-INVOICES = "/v1/organizations/{organization_id}/invoices"
+ORGANIZATION = "/v1/organizations/{organization_id}"
+INVOICES = f"{ORGANIZATION}/invoices"
 INVOICE = f"{INVOICES}/{{invoice_id}}"
 NOTES = f"{INVOICE}/credit-notes"
 
@@ -97,7 +99,28 @@ def list_invoice_lines(
     """
     page = (organization_id, invoice_id, limit, cursor)
     found = invoices.list_lines(connection(), caller, *page)
-    return represent_list(accept, found, invoices.LineItem, "lines")
+    return represent_list(accept, found, found.items, invoices.LineItem, "lines")
+
+
+@api.endpoint(
+    f"GET {ORGANIZATION}/topups/{{transaction_id}}/invoice",
+    "billing:read",
+    also=DOCUMENTS,
+    refuses=(TransactionNotFound, UnsupportedCurrency, Conflict),
+)
+def get_topup_invoice(
+    caller: Caller, organization_id: UUID, transaction_id: UUID, accept: Accept = ""
+) -> Reply[invoices.Invoice]:
+    """Get the invoice of a top-up as JSON, PDF or CSV.
+
+    It is issued within a minute of the top-up, or now. The header `Accept` chooses; JSON unless it
+    names another.
+    """
+    current = rates.current_rates(connection, cache())
+    invoice = topups.invoice_topup(
+        connection(), caller, organization_id, transaction_id, current, issuer()
+    )
+    return represent(accept, invoice, lambda: of_invoice(invoice))
 
 
 @api.endpoint(
@@ -124,7 +147,8 @@ def pay_invoice(
 ) -> Reply[invoices.Invoice]:
     """Mark an invoice as paid.
 
-    Takes an issued or overdue invoice. Paying again changes nothing.
+    Takes an issued or overdue invoice, whose debt a top-up of the net amount covers. Paying again
+    changes nothing.
     """
     return Reply(invoices.pay_invoice(connection(), caller, organization_id, invoice_id, body))
 
@@ -137,7 +161,7 @@ def cancel_invoice(
 ) -> Reply[invoices.Invoice]:
     """Cancel a draft.
 
-    Or an invoice whose total is zero; any other is reversed by a credit note.
+    Or a statement, which asks for nothing; any other is reversed by a credit note.
     """
     return Reply(invoices.cancel_invoice(connection(), caller, organization_id, invoice_id))
 

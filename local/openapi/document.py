@@ -33,8 +33,8 @@ _TAGS = {
     "Charges": ("Credit that calls take when their cost is known.", {"charges", "batch"}),
     "Holds": ("Credit that is reserved until the cost is known.", {"holds"}),
     "Credit": (
-        "Credit that comes in or is put right: top-ups, refunds and adjustments.",
-        {"topups", "refunds", "adjustments"},
+        "Credit that comes in or is put right: top-ups, grants, refunds and adjustments.",
+        {"topups", "grants", "refunds", "adjustments"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
     "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending"}),
@@ -46,7 +46,10 @@ _TAGS = {
         "Who is billed: profiles, homes and balances.",
         {"organizations", "home", "balance"},
     ),
-    "Invoices": ("Invoices, from draft to paid, and the month end.", {"invoices", "month-end"}),
+    "Invoices": (
+        "Invoices, from draft to paid, the month end, and revenue.",
+        {"invoices", "invoice", "month-end", "revenue"},
+    ),
     "Credit notes": ("Credit notes, which reverse invoices.", {"credit-notes"}),
     "Exchange rates": (
         "Units of each billing currency per US dollar.",

@@ -2,12 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import story
+from local.openapi import credit_story, invoice_story, story
 
 # Path parameters and headers.
 PARAMETERS = {
     "organization_id": story.ORGANIZATION_ID,
     "hold_id": story.HOLD_ID,
+    "grant_id": story.GRANT_ID,
     "transaction_id": story.CHARGE_ID,
     "invoice_id": story.INVOICE_ID,
     "credit_note_id": story.NOTE_ID,
@@ -25,6 +26,7 @@ MEMBERS = {
     "held_usd": "0.02",
     "refundable_usd": "0.01",
     "requested_usd": "9.00",
+    "invoice_id": story.INVOICE_ID,
     "creditable_usd": "6.25",
     "provider": "openai",
     "model": "gpt-4o",
@@ -70,6 +72,7 @@ OPERATIONS = {
         }
     ),
     "getTransaction": Example(story.CHARGE),
+    "getReceipt": Example(credit_story.RECEIPT),
     "getHold": Example(story.HOLD),
     "listHolds": _page(story.HOLD),
     "updateHold": Example(
@@ -95,6 +98,13 @@ OPERATIONS = {
             "available_usd": "99.9575",
             "credit_limit_usd": "0.00",
             "debt_usd": "0.00",
+            "expiring": [
+                {
+                    "grant_id": story.GRANT_ID,
+                    "amount_usd": "5.00",
+                    "expires_at": "2026-02-28T23:00:00Z",
+                }
+            ],
             "billing_currency": "EUR",
             "balance": "91.98",
             "exchange_rate": "0.92",
@@ -139,8 +149,20 @@ OPERATIONS = {
             "description": "Prepaid credit",
             "reference_id": "pi_3QxKf2",
             "initiated_by": "anna@acme.example",
+            "paid": {"amount": "92.00", "currency": "EUR"},
         },
     ),
+    "createGrant": Example(
+        credit_story.GRANT,
+        {
+            "amount_usd": "5.00",
+            "kind": "promotional",
+            "description": "Monthly free credit",
+            "every": "month",
+        },
+    ),
+    "listGrants": _page(credit_story.GRANT),
+    "voidGrant": Example(credit_story.VOID),
     "createRefund": Example(
         story.REFUND, {"transaction_id": story.CHARGE_ID, "description": "The answer was empty"}
     ),
@@ -242,20 +264,22 @@ OPERATIONS = {
     ),
     "listUnpricedUsage": _page(story.UNPRICED),
     "draftInvoice": Example(
-        story.DRAFT,
+        invoice_story.DRAFT,
         {"period_start": "2026-02-01T00:00:00+01:00", "period_end": "2026-03-01T00:00:00+01:00"},
     ),
-    "listInvoices": _page(story.INVOICE_SUMMARY),
-    "getInvoice": Example(story.INVOICE),
-    "listInvoiceLines": _page(story.LINE),
-    "issueInvoice": Example(story.INVOICE),
-    "payInvoice": Example(story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
-    "cancelInvoice": Example({**story.DRAFT, "status": "cancelled"}),
+    "listInvoices": _page(invoice_story.INVOICE_SUMMARY),
+    "getInvoice": Example(invoice_story.INVOICE),
+    "getTopupInvoice": Example(invoice_story.TOPUP_INVOICE),
+    "listInvoiceLines": _page(invoice_story.LINE),
+    "issueInvoice": Example(invoice_story.INVOICE),
+    "payInvoice": Example(invoice_story.PAID, {"paid_at": "2026-03-20T09:30:00Z"}),
+    "cancelInvoice": Example({**invoice_story.DRAFT, "status": "cancelled"}),
     "createCreditNote": Example(
-        story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
+        invoice_story.NOTE, {"reason": "Charged at last month's price", "amount_usd": "6.25"}
     ),
-    "listCreditNotes": _page(story.NOTE),
-    "getCreditNote": Example(story.NOTE),
+    "listCreditNotes": _page(invoice_story.NOTE),
+    "getCreditNote": Example(invoice_story.NOTE),
+    "getRevenue": Example(invoice_story.REVENUE_OF_MONTH),
     "getMonthEnd": Example(
         {
             "month": "2026-02",
@@ -335,20 +359,32 @@ OPERATIONS = {
 
 # The `data` of each webhook.
 WEBHOOKS: dict[str, dict[str, Any]] = {
-    "invoice.issued": story.INVOICE_DATA,
-    "invoice.paid": {**story.INVOICE_DATA, "status": "paid", "paid_at": story.PAID["paid_at"]},
-    "invoice.overdue": {**story.INVOICE_DATA, "status": "overdue"},
-    "invoice.cancelled": {**story.INVOICE_DATA, "status": "cancelled"},
+    "invoice.issued": invoice_story.INVOICE_DATA,
+    "invoice.paid": {
+        **invoice_story.INVOICE_DATA,
+        "status": "paid",
+        "paid_at": invoice_story.PAID["paid_at"],
+    },
+    "invoice.overdue": {**invoice_story.INVOICE_DATA, "status": "overdue"},
+    "invoice.cancelled": {**invoice_story.INVOICE_DATA, "status": "cancelled"},
     "credit_note.issued": {
         "organization_id": story.ORGANIZATION_ID,
         "credit_note_id": story.NOTE_ID,
-        "credit_note_number": story.NOTE["credit_note_number"],
+        "credit_note_number": invoice_story.NOTE["credit_note_number"],
         "invoice_id": story.INVOICE_ID,
-        "invoice_number": story.INVOICE["invoice_number"],
-        "total_amount_usd": story.NOTE["total_amount_usd"],
+        "invoice_number": invoice_story.INVOICE["invoice_number"],
+        "total_amount_usd": invoice_story.NOTE["total_amount_usd"],
         "billing_currency": "EUR",
-        "total_amount_billing_currency": story.NOTE["total_amount_billing_currency"],
+        "total_amount_billing_currency": invoice_story.NOTE["total_amount_billing_currency"],
         "transaction_id": None,
     },
     "balance.low": story.LOW_BALANCE,
+    "balance.exhausted": credit_story.EXHAUSTED_BALANCE,
+    "grant.created": credit_story.GRANT_DATA,
+    "grant.expiring": credit_story.GRANT_DATA,
+    "grant.expired": {
+        **credit_story.GRANT_DATA,
+        "expired_usd": "5.00",
+        "transaction_id": credit_story.VOID["id"],
+    },
 }

@@ -15,6 +15,7 @@ SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
 TEAM_ID = "6c3f0d85-e9b7-4a21-9f48-d2a6c7e1b0cb"
 PRICE_ID = "8f2b6d17-3c5e-4a94-b1f8-d0e7a6c4b3ed"
 UNPRICED_ID = "f1d84c3a-7b60-4e29-95ad-6c0b8e2f7a1d"
+GRANT_ID = "4e9b1c7d-a3f5-4d82-b6e0-c7f8d1a2b4fd"
 KEY_ID = "b70d5e29-4f8c-4d13-8a96-e1c3f7b9d2dc"
 
 USAGE = {
@@ -127,11 +128,13 @@ TOPUP = {
     "balance_before_usd": "0.00",
     "balance_after_usd": "100.00",
     "version": 1,
+    "drawn_usd": "0.00",
     "description": "Prepaid credit",
     "reference_id": "pi_3QxKf2",
     "initiated_by": "anna@acme.example",
     "hold_id": None,
     "refunded_transaction_id": None,
+    "grant_id": None,
     "hash": "6f0e8b7c5d3a19284f7b6c0d9e1a3f5582c4d6e7f8091a2b3c4d5e6f70819203",
     "created_at": "2026-02-01T08:05:00Z",
 }
@@ -159,6 +162,7 @@ CAPTURE = {
     "balance_before_usd": "99.9775",
     "balance_after_usd": "99.9625",
     "version": 3,
+    "drawn_usd": "0.0225",
     "hold_id": HOLD_ID,
     "hash": "84c6a2e0f1b3d5978695a4b3c2d1e0f90817263544536271809f8e7d6c5b4a39",
     "created_at": "2026-02-01T08:12:30Z",
@@ -172,6 +176,7 @@ REFUND = {
     "balance_before_usd": "99.9625",
     "balance_after_usd": "99.985",
     "version": 4,
+    "drawn_usd": "0.0375",
     "description": "The answer was empty",
     "refunded_transaction_id": CHARGE_ID,
     "hash": "b5e7c9d1a3f50617283940516273849506a7b8c9d0e1f2031425364758697a8b",
@@ -222,92 +227,6 @@ RATE = {
     "source": "ecb",
     "stale": False,
 }
-INVOICE_SUMMARY = {
-    "id": INVOICE_ID,
-    "organization_id": ORGANIZATION_ID,
-    "invoice_number": "INV-2026-000001",
-    "status": "issued",
-    "period_start": "2026-01-31T23:00:00Z",
-    "period_end": "2026-02-28T23:00:00Z",
-    "timezone": "Europe/Berlin",
-    "first_day": "2026-02-01",
-    "last_day": "2026-02-28",
-    "billing_currency": "EUR",
-    "minor_units": 2,
-    "exchange_rate": "0.92",
-    "rate_source": "ecb",
-    "rate_as_of": "2026-02-28T15:00:00Z",
-    "line_count": 1,
-    "subtotal_usd": "12.50",
-    "tax_usd": "2.375",
-    "total_amount_usd": "14.875",
-    "subtotal_billing_currency": "11.50",
-    "tax_billing_currency": "2.19",
-    "total_amount_billing_currency": "13.69",
-    "tax": TAX,
-    "seller": {
-        "name": "Synaxis GmbH",
-        "address": "Beispielweg 2, 20095 Hamburg, Germany",
-        "tax_id": "DE987654321",
-        "email": "billing@synaxis.example",
-        "payment_details": "IBAN DE02 1203 0000 0000 2020 51",
-    },
-    "customer": {
-        "name": "Acme GmbH",
-        "address": "Musterstraße 1, 10115 Berlin, Germany",
-        "tax_id": "DE123456789",
-        "email": None,
-        "payment_details": None,
-    },
-    "locale": "de-DE",
-    "payment_terms_days": 30,
-    "issued_at": "2026-03-01T13:00:00Z",
-    "issue_date": "2026-03-01",
-    "due_date": "2026-03-31",
-    "paid_at": None,
-    "created_at": "2026-03-01T13:00:00Z",
-    "updated_at": "2026-03-01T13:00:00Z",
-}
-LINE = {
-    "description": "gpt-4o (openai)",
-    "model": "gpt-4o",
-    "provider": "openai",
-    "requests": 512,
-    "tokens": 941000,
-    "amount_usd": "12.50",
-    "amount_billing_currency": "11.50",
-}
-INVOICE = {**INVOICE_SUMMARY, "line_items": [LINE], "further_lines": None}
-DRAFT = {
-    **INVOICE,
-    "invoice_number": None,
-    "status": "draft",
-    "issued_at": None,
-    "issue_date": None,
-    "due_date": None,
-}
-PAID = {
-    **INVOICE,
-    "status": "paid",
-    "paid_at": "2026-03-20T09:30:00Z",
-    "updated_at": "2026-03-20T09:31:00Z",
-}
-NOTE = {
-    "id": NOTE_ID,
-    "organization_id": ORGANIZATION_ID,
-    "invoice_id": INVOICE_ID,
-    "credit_note_number": "CN-2026-000001",
-    "issue_date": "2026-03-05",
-    "reason": "Charged at last month's price",
-    "subtotal_usd": "6.25",
-    "tax_usd": "1.1875",
-    "total_amount_usd": "7.4375",
-    "subtotal_billing_currency": "5.75",
-    "tax_billing_currency": "1.09",
-    "total_amount_billing_currency": "6.84",
-    "transaction_id": None,
-    "created_at": "2026-03-05T10:00:00Z",
-}
 ENDPOINT = {
     "id": ENDPOINT_ID,
     "organization_id": ORGANIZATION_ID,
@@ -353,14 +272,3 @@ FAMILY = {
     "unreachable": 0,
 }
 SPEND = {"amount_usd": "12.50", "tokens": 941000, "requests": 512}
-INVOICE_DATA = {
-    "organization_id": ORGANIZATION_ID,
-    "invoice_id": INVOICE_ID,
-    **{
-        name: INVOICE[name]
-        for name in (
-            *("invoice_number", "status", "period_start", "period_end", "total_amount_usd"),
-            *("billing_currency", "total_amount_billing_currency", "due_date", "paid_at"),
-        )
-    },
-}

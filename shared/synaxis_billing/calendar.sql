@@ -13,9 +13,11 @@ LANGUAGE sql STABLE AS $$
             - (midnight AT TIME ZONE p_timezone), interval '0')) AS changes (back)
 $$;
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.month_start(p_month text, p_timezone text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$ SELECT billing.day_start(to_date(p_month, 'YYYY-MM'), p_timezone) $$;
 
+-- api helper
 CREATE OR REPLACE FUNCTION billing.next_month(p_month text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT to_char(to_date(p_month, 'YYYY-MM') + interval '1 month', 'YYYY-MM')

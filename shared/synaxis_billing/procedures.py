@@ -1,5 +1,6 @@
 """Calls of the database's functions, which make every change of the ledger."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ _TOO_MANY = "SB429"
 ORGANIZATIONS = 1000
 # How long a call waits outside of the database, where it takes no connection from others.
 PATIENCE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 0.04
+FIRST_PAUSE_SECONDS = 0.04
 
 
 class UnknownOutcome(Exception):
@@ -53,7 +54,7 @@ def is_distributed(connection: psycopg.Connection) -> bool:
 
 
 def each_organization(
-    connection: psycopg.Connection, function: str, **arguments: Any
+    connect: Callable[[], psycopg.Connection], function: str, **arguments: Any
 ) -> Iterator[UUID]:
     """Iterate over the organizations that have work to do, which a function lists by pages.
 
@@ -62,7 +63,7 @@ def each_organization(
     """
     after = UUID(int=0)
     while found := call(
-        connection, function, tenant="*", after=after, limit=ORGANIZATIONS, **arguments
+        connect(), function, tenant="*", after=after, limit=ORGANIZATIONS, **arguments
     ):
         yield from found
         after = found[-1]
@@ -86,6 +87,13 @@ def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:
     raise kind(facts.pop("detail", None), **facts)
 
 
+def pause_seconds(tries: int) -> float:
+    """Return how long a call waits after so many tries: of random length, so that those who wait do
+    not come back together, and twice as long after each, so that a thousand leave the database to
+    others."""
+    return random.uniform(0, FIRST_PAUSE_SECONDS * 2 ** (tries - 1))
+
+
 def _value(connection: psycopg.Connection, statement: bytes, arguments: dict[str, Any]) -> Any:
     row = connection.execute(statement, list(arguments.values())).fetchone()
     return row[0] if row else None
@@ -94,7 +102,7 @@ def _value(connection: psycopg.Connection, statement: bytes, arguments: dict[str
 def _in_turn(attempt: Callable[[], Any]) -> Any:
     """Repeat an attempt while its organization's places are taken."""
     ends = time.monotonic() + PATIENCE_SECONDS
-    while True:
+    for tries in itertools.count(1):
         try:
             value = attempt()
         except psycopg.Error as error:
@@ -105,5 +113,4 @@ def _in_turn(attempt: Callable[[], Any]) -> Any:
                 return value
         if time.monotonic() >= ends:
             raise TooManyRequests
-        # Of random length, so that those who wait do not come back together.
-        time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))
+        time.sleep(pause_seconds(tries))

@@ -46,6 +46,7 @@ def test_a_customers_month(api: Client, product: tuple[str, Database]) -> None:
         "available_usd": "19.25",
         "credit_limit_usd": "0.00",
         "debt_usd": "0.00",
+        "expiring": [],
         "billing_currency": "EUR",
         "balance": str((Decimal("24.25") * rate).quantize(Decimal("0.01"), ROUND_HALF_UP)),
         "exchange_rate": str(rate),

@@ -15,7 +15,9 @@ def test_every_event_gets_its_answer(invoke: Invoke) -> None:
     assert found["cache_sweep"] == {"sent": 0}
     # The organization is younger than the month.
     assert found["month_end_plan"] == {"month": "2026-02", "sent": 0}
-    assert found["webhook_dispatch"] == {"sent": 0}
+    # That the top-up has its invoice.
+    assert found["topup_invoices"] == {"issued": 1, "failed": 0}
+    assert found["webhook_dispatch"] == {"sent": 1}
     assert found["migrate"] == {"applied": []}
     assert found["audit"] == {"organizations": 1, "broken": []}
     for name in OTHERS:

@@ -23,7 +23,11 @@ def _period(until: datetime | None = None) -> dict[str, str]:
 def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) -> None:
     tax = {"label": "IVA", "rate_percent": "23", "tax_id": "PT501"}
     path = api.new_organization(
-        "10", billing_currency="EUR", tax=tax, locale="pt-PT", address="Rua 1\nLisboa"
+        credit_limit_usd="10",
+        billing_currency="EUR",
+        tax=tax,
+        locale="pt-PT",
+        address="Rua 1\nLisboa",
     )
     api.post(f"{path}/charges", CHARGE, "c").raise_for_status()
     period = _period()
@@ -65,7 +69,8 @@ def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) ->
     assert table.text.splitlines()[1].startswith('"gpt-4o, openai",gpt-4o,openai,1,0,1.25,')
     missing = api.get(f"{invoice}/credit-notes/{uuid4()}")
     assert (missing.status_code, missing.json()["code"]) == (404, "credit_note_not_found")
-    assert api.get(f"{path}/balance").json()["balance_usd"] == "10.00"
+    # The invoice was paid, and what it asked for given back.
+    assert api.get(f"{path}/balance").json()["balance_usd"] == "1.25"
     assert api.get(invoice).json()["status"] == "cancelled"
     assert api.get(f"{invoice}/credit-notes").json()["items"] == [note.json()]
     assert [one["id"] for one in api.get(f"{path}/invoices").json()["items"]] == [paid["id"]]

@@ -23,7 +23,7 @@ def test_what_is_held_of_a_person_is_shown_and_erased(api: Client) -> None:
             cursor = {"cursor": page["next_cursor"]}
 
     kinds = [item["kind"] for item in held()]
-    assert kinds == ["organization", "transaction", "transaction"]
+    assert kinds == ["organization", "transaction", "transaction", "credit_grant", "credit_grant"]
     [of_jane] = held(initiated_by=JANE)
     assert of_jane["data"]["description"] == "for Jane"
     body = {"initiated_by": JANE, "reason": "request 7"}

@@ -84,6 +84,8 @@ def invoice(**changes: Any) -> InvoiceDocument:
         "subtotal_billing_currency": Decimal("1196.46"),
         "tax_billing_currency": Decimal("227.33"),
         "total_amount_billing_currency": Decimal("1423.79"),
+        "amount_due_usd": Decimal("1547.59514637"),
+        "amount_due_billing_currency": Decimal("1423.79"),
         "tax_label": "VAT",
         "tax_rate_percent": "19",
         "seller": SELLER,
@@ -102,6 +104,8 @@ NO_TAX: dict[str, Any] = {
     "total_amount_usd": Decimal("1300.50012300"),
     "tax_billing_currency": Decimal("0.00"),
     "total_amount_billing_currency": Decimal("1196.46"),
+    "amount_due_usd": Decimal("1300.50012300"),
+    "amount_due_billing_currency": Decimal("1196.46"),
 }
 
 
@@ -224,7 +228,7 @@ def test_an_amount_has_the_decimals_of_its_currency(
             billing_currency=currency,
             minor_units=units,
             line_items=(line_item("gpt-4o", "1300.00", amount),),
-            total_amount_billing_currency=Decimal(amount),
+            amount_due_billing_currency=Decimal(amount),
         )
     )
     assert f"1,300.00 {line} Subtotal" in text
@@ -398,7 +402,7 @@ def test_japanese_needs_a_font_and_is_english_without() -> None:
     customer = Party(name="株式会社シナクシス", address="東京都千代田区丸の内1-1")
     changes = {"locale": "ja", "billing_currency": "JPY", "minor_units": 0, "customer": customer}
     text = only_page(
-        invoice(total_amount_billing_currency=Decimal(194351), **changes), japanese_fonts()
+        invoice(amount_due_billing_currency=Decimal(194351), **changes), japanese_fonts()
     )
     for said in (
         "請求書",

@@ -36,11 +36,11 @@ from tests.support.steps import (
 
 @pytest.fixture
 def billed(database: Database) -> UUID:
-    """An organization in euros that has charges, and a log that was not charged."""
+    """An organization in euros that has charges on account, and a log that was not charged."""
     with database.connect() as db:
         acme = new_organization(
             db,
-            "100",
+            credit_limit_usd="100",
             billing_currency="EUR",
             tax={"label": "VAT", "rate_percent": "19", "tax_id": "DE811"},
             locale="de-DE",
@@ -180,7 +180,9 @@ def test_an_invoice_is_overdue_the_day_after_it_was_due_where_the_customer_is(
     zone: str, days_ago: int, status: str, database: Database
 ) -> None:
     with database.connect() as db:
-        invoice = issue(db, draft(db, new_organization(db, timezone=zone)))
+        acme = new_organization(db, credit_limit_usd="1", timezone=zone)
+        charge(db, acme, "1")
+        invoice = issue(db, draft(db, acme))
         due = datetime.now(ZoneInfo(zone)).date() - days_ago * DAY
         with database.admin() as admin:
             admin.execute("SET session_replication_role = replica")
@@ -257,7 +259,7 @@ def test_periods_never_overlap_so_that_nothing_is_billed_twice(
 def test_a_charge_that_races_the_issue_is_on_this_invoice_or_the_next(database: Database) -> None:
     """Charges arrive without a pause while invoice after invoice is issued up to now."""
     with database.connect() as db:
-        acme = new_organization(db, "1000", billing_currency="EUR")
+        acme = new_organization(db, credit_limit_usd="1000", billing_currency="EUR")
     stopped = threading.Event()
     charged: list[Decimal] = []
 
@@ -325,7 +327,7 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
 def test_sixty_notes_of_half_a_cent_are_thirty_cents(database: Database) -> None:
     tax = {"label": "VAT", "rate_percent": "19", "tax_id": "DE811"}
     with database.connect() as db:
-        acme = new_organization(db, "100", tax=tax)
+        acme = new_organization(db, credit_limit_usd="100", tax=tax)
         charge(db, acme, "1")
         invoice = issue(db, draft(db, acme))
         notes = [credit(db, invoice, amount_usd="0.005") for _ in range(60)]
@@ -356,7 +358,10 @@ def test_a_period_is_from_its_first_local_day_to_its_last(
 
 def test_an_invoice_is_issued_and_due_on_days_of_the_customer(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
-        acme = new_organization(db, timezone="Pacific/Kiritimati", payment_terms_days=10)
+        acme = new_organization(
+            db, credit_limit_usd="1", timezone="Pacific/Kiritimati", payment_terms_days=10
+        )
+        charge(db, acme, "1")
         drafted = draft(db, acme)
         set_clock(admin, acme, datetime(2030, 1, 31, 12, tzinfo=UTC))
         issued = issue(db, drafted)
@@ -460,7 +465,9 @@ def test_for_any_charges_currency_rate_and_tax_lines_add_up_and_the_rate_reprodu
     unit = Decimal(1).scaleb(-CURRENCIES[currency])
     of_tax = None if tax is None else {"label": "VAT", "rate_percent": tax}
     with property_database.connect() as db:
-        acme = new_organization(db, "1000000", billing_currency=currency, tax=of_tax)
+        acme = new_organization(
+            db, credit_limit_usd="1000000", billing_currency=currency, tax=of_tax
+        )
         for amount, model in charges:
             charge(db, acme, f"{amount:f}", model=model)
         at = rates(**{"euro" if currency == "EUR" else currency: str(rate)})

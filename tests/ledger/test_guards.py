@@ -122,6 +122,10 @@ def test_a_tenant_sees_and_changes_its_own_rows_alone(database: Database, used: 
             description=None,
             reference_id=None,
             initiated_by=None,
+            priority=50,
+            expires_at=None,
+            cost_basis_usd=Decimal(1),
+            paid=None,
         )
         assert outcome["outcome"] == "organization_not_found"
         db.execute("BEGIN")
@@ -203,6 +207,21 @@ TAMPERING = {
         " period_end = period_end - interval '9 days'"
     ),
     "numbers have no gap": "UPDATE document_counters SET last = 2",
+    "the odometer is the sum of what was drawn": (
+        "UPDATE organizations SET drawn_usd = drawn_usd + 1"
+    ),
+    "allocations partition the odometer": "DELETE FROM allocations WHERE from_usd = 0",
+    "a refund gives back as much as it says": (
+        "UPDATE allocations SET refund_id = NULL, restored_to = NULL"
+    ),
+    "grants less debt are the balance": (
+        "UPDATE credit_grants SET remaining_usd = remaining_usd - 1 WHERE kind = 'paid'"
+    ),
+    "a grant is the sum of its movements": "UPDATE credit_grants SET amount_usd = 101",
+    "a grant has the terms of its transaction": "UPDATE credit_grants SET priority = 51",
+    "credit is used between its start and its end": (
+        "UPDATE credit_grants SET effective_at = billing.now(), expires_at = 'infinity'"
+    ),
     "what was written is never changed": (
         "ALTER TABLE logged_spend DISABLE TRIGGER immutable_update"
     ),
@@ -254,6 +273,9 @@ def test_the_hash_chain_can_be_checked_without_the_database(database: Database, 
             row["charge_id"] and str(row["charge_id"]),
             row["personal_digest"].hex(),
             str(round(row["created_at"].timestamp() * 1_000_000)),
+            f"{row['drawn_usd']:.8f}",
+            row["grant_id"] and str(row["grant_id"]),
+            row["grants"],
         ]
         assert row["hash"] == hashlib.sha256(previous + _json(content)).digest()
         previous = row["hash"]

@@ -7,42 +7,22 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from threading import Barrier
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from synaxis_billing.errors import BillingError, Conflict, Unprocessable
+from synaxis_billing.errors import Conflict, Unprocessable
 from synaxis_billing.ledger.charges import Charged, Refused
 from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
 from synaxis_billing.organizations.balance import Balance, get_balance
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.racing import at_once, of_type
 from tests.support.running import wait_until
 
 THREADS = 12
-
-
-def at_once(database: Database, *actions: Callable[[psycopg.Connection], Any]) -> list[Any]:
-    """What each action returned or was refused with; each has a connection of its own."""
-    start = Barrier(len(actions))
-
-    def act(action: Callable[[psycopg.Connection], Any]) -> Any:
-        with database.connect() as db:
-            start.wait(60)
-            try:
-                return action(db)
-            except BillingError as error:
-                return error
-
-    with ThreadPoolExecutor(len(actions)) as pool:
-        return list(pool.map(act, actions))
-
-
-def of_type(kind: type, results: list[Any]) -> list[Any]:
-    return [result for result in results if isinstance(result, kind)]
 
 
 def balance(database: Database, organization_id: UUID) -> Balance:
@@ -208,6 +188,7 @@ import os, signal, sys
 from uuid import UUID
 import psycopg
 from tests.support import steps
+from tests.support.racing import at_once, of_type
 from tests.support.running import wait_until
 db = psycopg.connect(sys.argv[1], autocommit=True, cursor_factory=psycopg.ClientCursor)
 steps.charge(db, UUID(sys.argv[2]), "3", "k", request_id="req-1")

@@ -29,14 +29,14 @@ class Step(NamedTuple):
     shown: str | None
 
 
-def _steps(page: str) -> Iterator[Step]:
+def steps_of(page: str) -> Iterator[Step]:
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)
     for (language, text), (following, shown) in pairwise([*blocks, ("", "")]):
         if language == "sh":
             yield Step(text, shown if following == "text" else None)
 
 
-def _matches(shown: str, output: str) -> bool:
+def matches(shown: str, output: str) -> bool:
     left_out = {'"..."': '"[^"]*"', "...": ".*"}
     pattern = "".join(
         left_out.get(part) or re.escape("".join(part.split()))
@@ -61,7 +61,7 @@ def test_the_commands_of_a_page_print_what_it_shows(
     process = start(state)
     try:
         url = wait_until_ready(process, state)
-        steps = list(_steps((ROOT / name).read_text().replace(URL, url)))
+        steps = list(steps_of((ROOT / name).read_text().replace(URL, url)))
         outputs = iter(_outputs([step for step in steps if step.commands != START]))
     finally:
         printed, _ = stop(process)
@@ -69,7 +69,7 @@ def test_the_commands_of_a_page_print_what_it_shows(
     for step in steps:
         output = printed if step.commands == START else next(outputs)
         if step.shown is not None:
-            assert _matches(step.shown, output), f"{step.commands}\nprints\n{output}"
+            assert matches(step.shown, output), f"{step.commands}\nprints\n{output}"
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_the_commands_of_a_page_print_what_it_shows(
 def test_an_output_is_compared_but_for_what_is_left_out(
     shown: str, output: str, same: bool
 ) -> None:
-    assert _matches(shown, output) is same
+    assert matches(shown, output) is same

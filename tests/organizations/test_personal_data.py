@@ -96,6 +96,7 @@ def test_everything_that_is_held_is_exported_once(db: psycopg.Connection, used: 
         "organization": 1,
         "transaction": 5,
         "hold": 2,
+        "credit_grant": 2,
         "spend_log": 4,
         "invoice": 1,
         "credit_note": 1,

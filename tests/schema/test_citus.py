@@ -1,5 +1,6 @@
 """A Citus cluster runs the ledger: `CITUS_URL` names its coordinator."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from local.database import prepare
 from synaxis_billing import procedures
 from synaxis_billing.invoices import invoices, month_end
 from synaxis_billing.organizations import profile
@@ -86,6 +88,22 @@ def test_a_new_release_of_the_functions_is_distributed_like_the_old(
         organization_id = steps.new_organization(db, "10")
         assert steps.charge(db, organization_id, "4").balance_after_usd == 6
     assert database.audit().whole
+
+
+def test_a_ledger_that_was_in_use_on_one_server_is_distributed_with_its_rows() -> None:
+    assert CITUS_URL
+    with citus.cluster(CITUS_URL, f"synaxis_moved_{os.getpid()}") as admin_url:
+        app_url = prepare(admin_url)
+        with psycopg.connect(app_url, autocommit=True) as db:
+            organization_id = steps.new_organization(db, "10", external_id="acme")
+            steps.charge(db, organization_id, "4")
+        with psycopg.connect(admin_url, autocommit=True) as admin:
+            assert "billing.organizations" in migrate(admin, distributed=True)
+            assert migrate(admin) == []
+        moved = Database(app_url, admin_url)
+        with moved.connect() as db:
+            assert steps.charge(db, organization_id, "4").balance_after_usd == 2
+        assert moved.audit().whole
 
 
 def test_organizations_live_on_every_node_and_each_call_on_its_own(

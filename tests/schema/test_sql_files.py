@@ -91,9 +91,9 @@ def test_every_refusal_has_one_owner_in_python() -> None:
     declared = Counter(kind.code for kind in refusals())
     assert [code for code, count in declared.items() if count > 1] == []
     ended = set().union(*(outcomes(path.read_text()) for path in FILES))
-    # The profile's own module answers for a time zone: as a rule of the field. Usage without a
-    # price is kept, which is no refusal.
-    others = {"unknown_timezone", "unpriced"}
+    # Modules answer for a time zone and for the expiry of a grant themselves: as rules of a field.
+    # Usage without a price is kept, which is no refusal.
+    others = {"unknown_timezone", "ended_grant", "unpriced"}
     assert ended - declared.keys() - set(procedures.SUCCESSES) == others
 
 

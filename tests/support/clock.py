@@ -1,6 +1,7 @@
 """Move the clock of one test's database, so that no test sleeps through an expiry."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -12,9 +13,17 @@ def move_clock(admin: psycopg.Connection, by: timedelta) -> None:
     `admin` is the administrator's connection. The database is the test's own, since the function
     itself is replaced.
     """
-    row = admin.execute("SELECT billing.now() - clock_timestamp()").fetchone()
-    assert row
-    seconds = round((row[0] + by).total_seconds(), 3)
+    _set_offset(admin, "billing.now() - clock_timestamp() + %s", by)
+
+
+def set_clock(admin: psycopg.Connection, instant: datetime) -> None:
+    """Set billing.now() of this database, which then goes on."""
+    _set_offset(admin, "%s - clock_timestamp()", instant)
+
+
+def _set_offset(admin: psycopg.Connection, offset: LiteralString, of: datetime | timedelta) -> None:
+    [(ahead,)] = admin.execute(f"SELECT {offset}", [of]).fetchall()
+    seconds = round(ahead.total_seconds(), 3)
     admin.execute(
         sql.SQL(
             "CREATE OR REPLACE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE"

@@ -100,8 +100,8 @@ def wait_until_ready(process: "subprocess.Popen[str]", state: Path) -> str:
     raise AssertionError("it did not start in time")
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_until(holds: Callable[[], bool], patience_seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + patience_seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(POLL_SECONDS)
@@ -113,14 +113,21 @@ def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], port: int, log: Path, **environment: str) -> Iterator[str]:
+def serving(
+    command: list[str],
+    port: int,
+    log: Path,
+    patience_seconds: float = PATIENCE_SECONDS,
+    /,
+    **environment: str,
+) -> Iterator[str]:
     """The URL of what a command serves on a port of this machine."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **environment}
         )
     try:
-        wait_until(lambda: _listens(port) or process.poll() is not None)
+        wait_until(lambda: _listens(port) or process.poll() is not None, patience_seconds)
         assert process.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -9,6 +9,7 @@ import psycopg
 
 from synaxis_billing.cache import Cache
 from synaxis_billing.caller import Caller
+from synaxis_billing.grants import grants
 from synaxis_billing.ledger import charges, credit, holds
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.organizations import balance, personal_data, profile
@@ -32,6 +33,13 @@ def new_organization(db: psycopg.Connection, credit_usd: str | None = None, **fi
     if credit_usd is not None:
         top_up(db, organization_id, credit_usd)
     return organization_id
+
+
+def change_organization(
+    db: psycopg.Connection, organization_id: UUID, **fields: Any
+) -> profile.Organization:
+    request = profile.OrganizationChange.model_validate(fields)
+    return profile.update_organization(db, PLATFORM, organization_id, request)
 
 
 def top_up(
@@ -108,6 +116,25 @@ def adjust(
         {"amount_usd": amount_usd, "description": "correction", **more}
     )
     return credit.adjust(db, PLATFORM, organization_id, key or new_key(), request)[0]
+
+
+def grant(
+    db: psycopg.Connection, organization_id: UUID, amount_usd: str, key: str = "", **more: Any
+) -> grants.Grant:
+    request = grants.GrantRequest.model_validate(
+        {"amount_usd": amount_usd, "kind": "promotional", "description": "welcome", **more}
+    )
+    return grants.create_grant(db, PLATFORM, organization_id, key or new_key(), request)[0]
+
+
+def void(db: psycopg.Connection, granted: grants.Grant, key: str = "") -> Transaction:
+    return grants.void_grant(db, PLATFORM, granted.organization_id, granted.id, key or new_key())[0]
+
+
+def list_grants(
+    db: psycopg.Connection, organization_id: UUID, status: grants.GrantStatus | None = None
+) -> list[grants.Grant]:
+    return grants.list_grants(db, PLATFORM, organization_id, status, 100, None).items
 
 
 def log_spend(

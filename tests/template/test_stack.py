@@ -207,6 +207,15 @@ def test_a_database_and_a_cache_are_in_the_data_stack_alone() -> None:
         assert not {kind.split("::")[1] for kind in kinds} & {"EC2", "RDS", "ElastiCache"}
 
 
+def test_the_database_writes_whole_pages_seldom_and_recovers_in_bounded_time() -> None:
+    parameters = stack()["DatabaseParameters"]["Properties"]["Parameters"]
+    assert parameters["synchronous_commit"] == "on"
+    assert 15 * 60 <= int(parameters["checkpoint_timeout"]) <= 30 * 60
+    # The WAL between two checkpoints is a fifth of the smallest disk at most.
+    smallest_gb = separate()[0]["Parameters"]["DatabaseStorageGb"]["MinValue"]
+    assert int(parameters["max_wal_size"]) <= smallest_gb * 1024 / 5
+
+
 def test_what_holds_data_outlives_the_stack() -> None:
     for name in ("Database", "UserPool", "LogGroup", "AccessLogGroup"):
         assert stack()[name]["DeletionPolicy"] in ("Retain", "Snapshot")

@@ -192,8 +192,8 @@ def test_a_low_balance_is_told_once_per_crossing(db: psycopg.Connection) -> None
     with pytest.raises(InsufficientCredits):
         charge(db, acme, "100")
     top_up(db, acme, "0.5")
-    assert types(db, acme) == ["balance.low"]
-    assert events(db, acme)[0].data == {
+    assert types(db, acme) == ["balance.low", "balance.exhausted"]
+    assert events(db, acme)[1].data == {
         "organization_id": str(acme),
         "balance_usd": "4.99999999",
         "low_balance_threshold_usd": "5.00",
@@ -201,11 +201,11 @@ def test_a_low_balance_is_told_once_per_crossing(db: psycopg.Connection) -> None
     }
     top_up(db, acme, "10")
     charge_batch(db, *(item(acme, "1.5") for _ in range(8)))
-    assert types(db, acme) == ["balance.low"] * 2
+    assert types(db, acme) == ["balance.low", "balance.exhausted", "balance.low"]
     adjust(db, acme, "20")
     change = OrganizationChange.model_validate({"low_balance_threshold_usd": "100"})
     profile.update_organization(db, PLATFORM, acme, change)
-    assert types(db, acme) == ["balance.low"] * 3
+    assert types(db, acme) == ["balance.low", "balance.exhausted", "balance.low", "balance.low"]
 
 
 def test_many_charges_at_once_cross_once(database: Database, db: psycopg.Connection) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -12,11 +11,13 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from synaxis_billing.cache.decoding import decoder_of
+
 # The tenant of values without an organization, such as exchange rates.
 PLATFORM = UUID(int=0)
 # No wildcard, brace, separator or control character.
 _PART = re.compile(r"[A-Za-z0-9_.=+-]{1,200}")
-_ATOMS = (str, int, bool, bytes, Decimal, UUID, datetime, date, NoneType)
+_ATOMS = (str, int, bool, Decimal, UUID, datetime, date, NoneType)
 
 
 class Key[T: BaseModel](NamedTuple):
@@ -60,7 +61,7 @@ class Family[T: BaseModel]:
         self.absent_seconds = absent_seconds
         self.stale_seconds = stale_seconds
         self.failures = failures
-        self.decode: Callable[[bytes], T] = model.__pydantic_validator__.validate_json
+        self.decode = decoder_of(model)
         self.schema = hashlib.sha256(_signature(model).encode()).digest()[:8]
 
     def key(self, tenant: UUID, *parts: str, tags: tuple[str, ...] = ()) -> Key[T]:

@@ -88,7 +88,7 @@ def discard() -> None:
 
 def _alive(connection: psycopg.Connection, idle_seconds: float) -> bool:
     # After a timeout the old answer may still arrive, so the connection is not reused.
-    if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+    if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
         return False
     # Between statements the server sends nothing but the end of the connection.
     if select.select([connection.fileno()], [], [], 0)[0]:

@@ -1,6 +1,9 @@
 """An invocation of a function: what happens at the beginning and at the end of each."""
 
 import functools
+import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +36,35 @@ def invocation() -> Iterator[None]:
     finally:
         for end in _end:
             end()
+
+
+def write_metrics(counts: dict[str, int], **metadata: str | int) -> None:
+    """Write one line, which CloudWatch reads as a log and as metrics: these counts, and what was
+    added to `metrics` meanwhile.
+
+    It has the form of `metrics.flush_metrics()`, which takes five times as long: every request
+    writes such a line.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    units: dict[str, str] = dict.fromkeys(counts, "Count")
+    values: dict[str, Any] = {name: [count] for name, count in counts.items()}
+    for name, metric in metrics.metric_set.items():
+        units[name], values[name] = metric["Unit"], metric["Value"]
+    described = {
+        "Namespace": metrics.namespace,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+    }
+    line = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]},
+        "service": metrics.service,
+        **metadata,
+        **metrics.metadata_set,
+        **values,
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
+    if metrics.metric_set or metrics.metadata_set:
+        metrics.clear_metrics()
 
 
 def task(handle: Handler) -> Handler:

@@ -14,14 +14,35 @@ BEGIN
     ) AS lines
     WHERE (lines.amount_usd, lines.amount) <> (i.subtotal_usd, i.subtotal_billing_currency)
     UNION ALL
-    SELECT i.organization_id, 'an issued invoice is what was charged in its period',
-        format('invoice %s: %s, charged %s', i.invoice_number, i.subtotal_usd, charged.amount_usd)
+    SELECT i.organization_id, 'an issued invoice is what was drawn in its period',
+        format('invoice %s: from %s to %s, drawn %s', i.invoice_number, i.drawn_from_usd, i.drawn_to_usd, drawn.usd)
     FROM billing.invoices AS i CROSS JOIN LATERAL (
-        SELECT coalesce(sum(s.amount_usd), 0) AS amount_usd FROM billing.spend_logs AS s
-        WHERE s.organization_id = i.organization_id AND s.transaction_id IS NOT NULL
-            AND s.created_at >= i.period_start AND s.created_at < i.period_end
-    ) AS charged
-    WHERE i.invoice_number IS NOT NULL AND i.subtotal_usd <> charged.amount_usd
+        SELECT coalesce(sum(billing.drawn_by(ROW(t.*)::billing.credit_transactions)), 0) AS usd FROM billing.credit_transactions AS t
+        WHERE t.organization_id = i.organization_id
+            AND t.created_at >= i.period_start AND t.created_at < i.period_end
+    ) AS drawn
+    WHERE i.invoice_number IS NOT NULL AND i.kind = 'usage' AND i.drawn_to_usd - i.drawn_from_usd <> drawn.usd
+    UNION ALL
+    SELECT i.organization_id, 'what an unpaid invoice asks for is its debt',
+        format('invoice %s: %s, debt %s', i.invoice_number, (billing.uncredited(ROW(i.*)::billing.invoices)).subtotal_usd, debt.usd)
+    FROM billing.invoices AS i CROSS JOIN LATERAL (
+        SELECT coalesce(sum(a.to_usd - a.from_usd), 0) AS usd FROM billing.allocations AS a
+        WHERE a.organization_id = i.organization_id AND a.invoice_id = i.id
+            AND a.grant_id IS NULL AND a.refund_id IS NULL
+    ) AS debt
+    WHERE i.invoice_number IS NOT NULL AND i.kind = 'usage' AND debt.usd <> CASE
+        WHEN i.status IN ('issued', 'overdue') THEN (billing.uncredited(ROW(i.*)::billing.invoices)).subtotal_usd ELSE 0 END
+    UNION ALL
+    SELECT g.organization_id, 'a top-up has an invoice or waits for one', format('grant %s', g.id)
+    FROM billing.credit_grants AS g
+    LEFT JOIN billing.topups_to_invoice AS w
+        ON w.organization_id = g.organization_id AND w.transaction_id = g.transaction_id
+    LEFT JOIN billing.invoices AS i ON i.organization_id = g.organization_id
+        AND i.transaction_id = g.transaction_id AND i.status <> 'cancelled'
+    WHERE g.kind = 'paid' AND g.invoice_id IS NULL AND w.transaction_id IS NULL
+        AND i.subtotal_usd IS DISTINCT FROM g.cost_basis_usd
+        AND NOT EXISTS (SELECT FROM billing.invoices AS c WHERE c.organization_id = g.organization_id
+            AND c.transaction_id = g.transaction_id AND c.status = 'cancelled')
     UNION ALL
     SELECT NULL, 'numbers have no gap', format('%s-%s: %s of %s', c.series, c.year, count(n), c.last)
     FROM billing.document_counters AS c

@@ -17,15 +17,16 @@ from synaxis_billing.paging import Page, paginate_by_place
 
 
 class CreditNoteRequest(Request):
-    """Without `amount_usd` (net), all that is left of the invoice is credited. `refund_credit` also
-    gives the net amount back to the organization's balance."""
+    """Without `amount_usd` (net), all that is left of what the invoice asked for is credited.
+    `refund_credit` also gives the net amount back, as a refund of the usage; without it, what was
+    not paid is owed, but on no invoice."""
 
     reason: Text
     """Why the invoice is credited, as the credit note prints it."""
     amount_usd: Usd | None = None
     """Net amount in US dollars; all that is left of the invoice if it is left out."""
     refund_credit: Annotated[bool, Field(strict=True)] = False
-    """Whether the net amount is also added to the balance of the organization."""
+    """Whether the net amount is also refunded to the balance of the organization."""
 
 
 class CreditNote(Answer):
@@ -65,7 +66,7 @@ class CreditNoteNotFound(NotFound):
 
 
 class CreditExceedsInvoice(Unprocessable):
-    """The credit note exceeds what is left of the invoice."""
+    """The credit note exceeds what is left of the invoice, less what was refunded of it."""
 
     code = "credit_exceeds_invoice"
     members: ClassVar = {

@@ -1,5 +1,6 @@
 -- Credit notes: the only correction of an issued invoice, by its own exchange rate and tax. The credit
--- notes of an invoice never exceed it; those that reach its total cancel it.
+-- notes of an invoice never exceed what it asked for, less what was refunded of it; those that reach all of it cancel
+-- it.
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.credit_note_json(n billing.credit_notes) RETURNS json
@@ -22,8 +23,8 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Credit all that is left of an invoice, or p_amount_usd of its net amount, by the invoice's own exchange
--- rate and tax. The last credit note takes the rest to the smallest unit, and cancels the invoice.
+-- Credit all that is left of what an invoice asked for, or p_amount_usd of the net amount, by the invoice's own
+-- exchange rate and tax. The last credit note takes the rest to the smallest unit, and cancels the invoice.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.credit_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea,
@@ -33,8 +34,9 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     i billing.invoices;
     n billing.credit_notes;
-    t billing.credit_transactions;
     rest billing.credit_notes;
+    v_creditable_usd numeric;
+    v_refusal json;
 BEGIN
     SELECT * INTO n FROM billing.credit_notes WHERE organization_id = o.id AND idempotency_key = p_key;
     IF FOUND THEN
@@ -48,27 +50,26 @@ BEGIN
     ELSIF i.status IN ('draft', 'cancelled') THEN
         RETURN billing.invalid_state(format('The invoice is %s: there is nothing to credit.', i.status));
     END IF;
+    o := billing.settle(o, o.changed_at);
     rest := billing.uncredited(i);
     n := rest;
-    IF rest.subtotal_usd = 0 THEN
-        RETURN billing.invalid_state('The invoice total is zero; cancel it instead of crediting it.');
-    ELSIF p_amount_usd > rest.subtotal_usd THEN
-        RETURN billing.outcome('credit_exceeds_invoice', json_build_object(
-            'requested_usd', p_amount_usd::text, 'creditable_usd', rest.subtotal_usd::text));
-    ELSIF p_amount_usd < rest.subtotal_usd THEN
-        n := billing.part_of(i, rest, p_amount_usd);
+    v_creditable_usd := CASE i.kind WHEN 'topup' THEN rest.subtotal_usd ELSE least(rest.subtotal_usd,
+        billing.refundable_usd(o.id, i.drawn_from_usd, i.drawn_to_usd, i.id)) END;
+    v_refusal := billing.credit_refused(i, coalesce(p_amount_usd, v_creditable_usd), v_creditable_usd,
+        p_refund_credit);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    ELSIF coalesce(p_amount_usd, v_creditable_usd) < rest.subtotal_usd THEN
+        n := billing.part_of(i, rest, coalesce(p_amount_usd, v_creditable_usd));
     END IF;
     n.total_amount_usd := n.subtotal_usd + n.tax_usd;
     n.total_amount_billing_currency := n.subtotal_billing_currency + n.tax_billing_currency;
     n.credit_note_number := billing.next_number(p_series, o.changed_at);
     IF p_refund_credit THEN
-        t := billing.next_transaction(o, 'adjustment', n.subtotal_usd,
-            format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by);
-        -- Keys of clients are ASCII, so no key equals this one.
-        PERFORM billing.store_transaction(
-            o, t, format('credit note № %s', n.credit_note_number), p_fingerprint);
+        n.transaction_id := billing.refund_invoice(o, i, n, p_initiated_by, p_fingerprint);
     ELSE
-        PERFORM billing.save_organization(o);
+        PERFORM billing.save_organization(CASE WHEN i.kind = 'usage' AND i.status <> 'paid'
+            THEN billing.take_off_invoice(o, i, n) ELSE o END);
     END IF;
     INSERT INTO billing.credit_notes (
         id, organization_id, invoice_id, credit_note_number, issue_date, reason, subtotal_usd, tax_usd,
@@ -77,7 +78,7 @@ BEGIN
     ) VALUES (
         uuidv7(), o.id, i.id, n.credit_note_number, o.changed_at AT TIME ZONE i.timezone, p_reason, n.subtotal_usd, n.tax_usd,
         n.total_amount_usd, n.subtotal_billing_currency, n.tax_billing_currency,
-        n.total_amount_billing_currency, t.id, p_key, p_fingerprint, o.changed_at
+        n.total_amount_billing_currency, n.transaction_id, p_key, p_fingerprint, o.changed_at
     ) RETURNING * INTO n;
     IF n.total_amount_usd = rest.total_amount_usd THEN
         UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
@@ -86,36 +87,58 @@ BEGIN
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;
 
+-- The refusal of a credit note that its invoice does not allow; NULL when it does.
+CREATE OR REPLACE FUNCTION billing.credit_refused(
+    i billing.invoices, p_amount_usd numeric, p_creditable_usd numeric, p_refund_credit boolean
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN i.amount_due_usd = 0 THEN
+            billing.invalid_state('The invoice asks for nothing; cancel it instead of crediting it.')
+        WHEN p_amount_usd > p_creditable_usd OR p_creditable_usd = 0 THEN
+            billing.outcome('credit_exceeds_invoice', json_build_object(
+                'requested_usd', p_amount_usd::text, 'creditable_usd', p_creditable_usd::text))
+        WHEN p_refund_credit AND i.kind = 'topup' THEN
+            billing.invalid_state('The invoice is of a top-up, whose credit is returned by a payout.')
+    END
+$$;
+
 -- The amounts of a credit note over p_amount_usd of an invoice's net amount, which is less than the rest. All
 -- that is credited so far is rounded, not each note: sixty notes of half a cent are thirty cents.
 CREATE OR REPLACE FUNCTION billing.part_of(
     i billing.invoices, rest billing.credit_notes, p_amount_usd numeric
 ) RETURNS billing.credit_notes LANGUAGE plpgsql AS $$
 DECLARE
-    v_net_usd numeric := i.subtotal_usd - rest.subtotal_usd + p_amount_usd;
+    v_net_usd numeric := i.amount_due_usd - i.tax_usd - rest.subtotal_usd + p_amount_usd;
     v_tax_usd numeric := v_net_usd * billing.tax_rate(i.tax);
 BEGIN
     rest.subtotal_usd := p_amount_usd;
     rest.tax_usd := round(v_tax_usd, 8) - (i.tax_usd - rest.tax_usd);
-    rest.subtotal_billing_currency := billing.in_currency(v_net_usd, i.exchange_rate, i.minor_units)
-        - (i.subtotal_billing_currency - rest.subtotal_billing_currency);
+    -- What is due in the billing currency may be a unit less: it is rounded with what is settled.
+    rest.subtotal_billing_currency := least(rest.subtotal_billing_currency,
+        billing.in_currency(v_net_usd, i.exchange_rate, i.minor_units)
+            - (billing.net_due(i) - rest.subtotal_billing_currency));
     rest.tax_billing_currency := billing.in_currency(v_tax_usd, i.exchange_rate, i.minor_units)
         - (i.tax_billing_currency - rest.tax_billing_currency);
     RETURN rest;
 END $$;
 
--- The amounts of an invoice that no credit note has taken back yet.
+-- What an invoice asks for, net of tax, in its billing currency.
+CREATE OR REPLACE FUNCTION billing.net_due(i billing.invoices) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT i.amount_due_billing_currency - i.tax_billing_currency
+$$;
+
+-- The amounts that an invoice asked for and that no credit note has taken back yet.
 CREATE OR REPLACE FUNCTION billing.uncredited(i billing.invoices) RETURNS billing.credit_notes
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     n billing.credit_notes;
 BEGIN
-    SELECT i.subtotal_usd - coalesce(sum(subtotal_usd), 0),
+    SELECT i.amount_due_usd - i.tax_usd - coalesce(sum(subtotal_usd), 0),
         i.tax_usd - coalesce(sum(tax_usd), 0),
-        i.total_amount_usd - coalesce(sum(total_amount_usd), 0),
-        i.subtotal_billing_currency - coalesce(sum(subtotal_billing_currency), 0),
+        i.amount_due_usd - coalesce(sum(total_amount_usd), 0),
+        billing.net_due(i) - coalesce(sum(subtotal_billing_currency), 0),
         i.tax_billing_currency - coalesce(sum(tax_billing_currency), 0),
-        i.total_amount_billing_currency - coalesce(sum(total_amount_billing_currency), 0)
+        i.amount_due_billing_currency - coalesce(sum(total_amount_billing_currency), 0)
     INTO n.subtotal_usd, n.tax_usd, n.total_amount_usd, n.subtotal_billing_currency,
         n.tax_billing_currency, n.total_amount_billing_currency
     FROM billing.credit_notes WHERE organization_id = i.organization_id AND invoice_id = i.id;

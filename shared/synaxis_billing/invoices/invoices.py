@@ -1,4 +1,8 @@
-"""Invoices: the charged usage of a period, in the organization's currency, at one recorded rate.
+"""Invoices: the usage of a period, in the organization's currency, at one recorded rate; what
+credit settled of it, and what is due.
+
+Tax arises when money is owed for the first time: on what no credit settled here, and on the sale of
+credit (topups.py). An invoice that asks for nothing is called a statement.
 
 A charge belongs to the invoice of the period in which it was written. Charges are written in the
 order of their times, and an invoice is issued only after its period has ended, so no charge can be
@@ -18,10 +22,12 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.errors import NotFound, invalid_field
 from synaxis_billing.fields import Answer, Instant, Money, Request, Time
+from synaxis_billing.invoices.settled import CreditStatement, Settled
 from synaxis_billing.organizations.profile import Tax
 from synaxis_billing.paging import Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
 
+type InvoiceKind = Literal["usage", "topup"]
 type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
 
 
@@ -104,6 +110,10 @@ class InvoiceSummary(Answer):
 
     id: UUID
     organization_id: UUID
+    kind: InvoiceKind
+    """Usage of a period, or the sale of credit."""
+    transaction_id: UUID | None
+    """Id of the top-up that is invoiced; null for usage."""
     invoice_number: str | None
     """Number, gap-free in its series and year; null until the invoice is issued."""
     status: InvoiceStatus
@@ -129,7 +139,8 @@ class InvoiceSummary(Answer):
     rate_as_of: Time
     """Time of the exchange rate at its source."""
     line_count: int
-    """Number of lines: of models and providers that were charged in the period."""
+    """Number of lines: of models and providers that were charged in the period, and of adjustments
+    and refunds."""
     subtotal_usd: Money
     """Net amount in US dollars."""
     tax_usd: Money
@@ -142,6 +153,14 @@ class InvoiceSummary(Answer):
     """Tax in the billing currency."""
     total_amount_billing_currency: Money
     """Net amount and tax in the billing currency."""
+    settled: tuple[Settled, ...]
+    """What credit settled of the net amount; the rest is due."""
+    amount_due_usd: Money
+    """What the invoice asks for, in US dollars: what no credit settled, and its tax."""
+    amount_due_billing_currency: Money
+    """What the invoice asks for in the billing currency."""
+    credit: CreditStatement | None
+    """How the balance moved in the period; null for a top-up."""
     tax: Tax | None
     """How the invoice is taxed; null for no tax."""
     seller: Party
@@ -157,7 +176,8 @@ class InvoiceSummary(Answer):
     issue_date: date | None
     """Day of issue, in the time zone of the organization; null until then."""
     due_date: date | None
-    """Day until which to pay, in the time zone of the organization; null until the issue."""
+    """Day until which to pay, in the time zone of the organization; null until the issue, and when
+    nothing is left to pay then."""
     paid_at: Time | None
     """Time of the payment; null until then."""
     created_at: Time
@@ -234,18 +254,19 @@ def pay_invoice(
     invoice_id: UUID,
     payment: InvoicePayment,
 ) -> Invoice:
-    """Mark an issued or overdue invoice as paid. Paying again changes nothing.
+    """Mark an issued or overdue invoice as paid, by a top-up that covers what it asked for. Paying
+    again changes nothing.
 
     Raises OrganizationNotFound, InvoiceNotFound, Conflict.
     """
-    paid_at = payment.paid_at
-    return _invoice(db, "pay_invoice", caller, organization_id, invoice_id, paid_at=paid_at)
+    by = {"paid_at": payment.paid_at, "initiated_by": caller.subject}
+    return _invoice(db, "pay_invoice", caller, organization_id, invoice_id, **by)
 
 
 def cancel_invoice(
     db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
 ) -> Invoice:
-    """Cancel a draft, or an invoice whose total is zero.
+    """Cancel a draft, or a statement, which asks for nothing.
 
     Raises OrganizationNotFound, InvoiceNotFound, Conflict (any other invoice is reversed by a
     credit note).
@@ -320,7 +341,7 @@ def mark_overdue(connect: Callable[[], psycopg.Connection]) -> int:
     """Mark the unpaid invoices that are past their due date; return their number."""
     return sum(
         procedures.call(connect(), "mark_overdue", tenant="*", organization_id=organization_id)
-        for organization_id in procedures.each_organization(connect(), "due_invoices")
+        for organization_id in procedures.each_organization(connect, "due_invoices")
     )
 
 

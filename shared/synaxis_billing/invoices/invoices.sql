@@ -1,5 +1,5 @@
--- Invoices: the charges of a period in the organization's currency. A draft is computed again on demand;
--- an issued invoice never changes but for its status.
+-- Invoices: the usage of a period in the organization's currency, what credit settled of it, and what is due. A
+-- draft is computed again on demand; an issued invoice never changes but for its status.
 
 -- An invoice without its lines.
 -- api helper
@@ -8,6 +8,8 @@ LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'id', i.id,
         'organization_id', i.organization_id,
+        'kind', i.kind,
+        'transaction_id', i.transaction_id,
         'invoice_number', i.invoice_number,
         'status', i.status,
         'period_start', i.period_start,
@@ -27,6 +29,10 @@ LANGUAGE sql STABLE AS $$
         'subtotal_billing_currency', i.subtotal_billing_currency::text,
         'tax_billing_currency', i.tax_billing_currency::text,
         'total_amount_billing_currency', i.total_amount_billing_currency::text,
+        'settled', i.settled,
+        'amount_due_usd', i.amount_due_usd::text,
+        'amount_due_billing_currency', i.amount_due_billing_currency::text,
+        'credit', i.credit,
         'tax', i.tax,
         'seller', i.seller,
         'customer', i.customer,
@@ -95,12 +101,13 @@ DECLARE
     i billing.invoices;
 BEGIN
     SELECT * INTO i FROM billing.invoices
-    WHERE organization_id = o.id AND status <> 'cancelled'
+    WHERE organization_id = o.id AND status <> 'cancelled' AND kind = 'usage'
         AND period_start < p_period_end AND period_end > p_period_start
     ORDER BY (period_start, period_end) = (p_period_start, p_period_end) DESC LIMIT 1;
     IF NOT FOUND THEN
         i.id := uuidv7();
         i.organization_id := o.id;
+        i.kind := 'usage';
         i.status := 'draft';
         i.period_start := p_period_start;
         i.period_end := p_period_end;
@@ -135,21 +142,19 @@ CREATE OR REPLACE FUNCTION billing.charged_models(
     FROM charged WHERE charged.place >= 10000 HAVING count(*) > 0
 $$;
 
--- The invoice of its period, computed from the period's charges, the organization's profile and
--- p_terms: {"rates": {currency: {"rate", "source", "as_of", "minor_units"}}, "seller": {...}}.
--- Tax is computed from its unrounded base; the lines add up to the subtotal.
-CREATE OR REPLACE FUNCTION billing.computed_invoice(
-    i billing.invoices, o billing.organizations, p_terms jsonb
-) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
+-- The invoice with what the profile and p_terms say: {"rates": {currency: {"rate", "source", "as_of",
+-- "minor_units"}}, "seller": {...}}.
+CREATE OR REPLACE FUNCTION billing.on_terms(i billing.invoices, o billing.organizations, p_terms jsonb)
+RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_rate jsonb := p_terms -> 'rates' -> o.billing_currency;
-    v_scale numeric;
-    v_tax_rate numeric := billing.tax_rate(o.tax);
+    v_rate jsonb := p_terms -> 'rates' -> coalesce(i.billing_currency, o.billing_currency);
 BEGIN
     i.timezone := o.timezone;
     i.first_day := i.period_start AT TIME ZONE o.timezone;
-    i.last_day := (i.period_end - interval '1 microsecond') AT TIME ZONE o.timezone;
-    i.billing_currency := o.billing_currency;
+    -- That of a top-up is an instant.
+    i.last_day := (i.period_end - CASE i.kind WHEN 'usage' THEN interval '1 microsecond' ELSE interval '0' END)
+        AT TIME ZONE o.timezone;
+    i.billing_currency := coalesce(i.billing_currency, o.billing_currency);
     i.minor_units := (v_rate ->> 'minor_units')::int;
     i.exchange_rate := (v_rate ->> 'rate')::numeric;
     i.rate_source := v_rate ->> 'source';
@@ -160,19 +165,77 @@ BEGIN
     i.locale := o.locale;
     i.payment_terms_days := o.payment_terms_days;
     i.updated_at := o.changed_at;
-    v_scale := 10 ^ i.minor_units::numeric;
+    RETURN i;
+END $$;
 
-    WITH used AS MATERIALIZED (
-        SELECT * FROM billing.charged_models(o.id, o.timezone, i.period_start, i.period_end)
-    ), lines AS (
-        SELECT used.*, units / v_scale AS amount
-        FROM used
-        JOIN unnest(billing.allocate(
-            (SELECT array_agg(amount_usd ORDER BY place) FROM used), i.exchange_rate * v_scale)
-        ) WITH ORDINALITY AS allocated (units, place) USING (place)
+-- The invoice of its period, computed from what was drawn in it and what settles that. The lines add up to the
+-- subtotal, and the subtotal is what is settled and what is due; tax is on what is due.
+CREATE OR REPLACE FUNCTION billing.computed_invoice(
+    i billing.invoices, o billing.organizations, p_terms jsonb
+) RETURNS billing.invoices LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    s billing.period_settlement := billing.settlement_of(o, i.period_start, i.period_end);
+    v_units numeric;
+    v_parts numeric[];
+BEGIN
+    -- A draft is in the currency of today.
+    i.billing_currency := NULL;
+    i := billing.on_terms(i, o, p_terms);
+    v_units := i.exchange_rate * 10 ^ i.minor_units::numeric;
+    SELECT * INTO i.line_items, i.line_count, i.subtotal_usd, i.subtotal_billing_currency
+    FROM billing.usage_lines(i, s, v_units);
+    v_parts := billing.allocate(ARRAY[s.promotional_usd, s.prepaid_usd, s.due_usd], v_units);
+    i.settled := coalesce((
+        SELECT jsonb_agg(jsonb_build_object('kind', kind, 'amount_usd', usd::numeric(28, 8)::text,
+            'amount_billing_currency', (units / 10 ^ i.minor_units::numeric)::numeric(28, 4)::text))
+        FROM unnest(ARRAY['promotional', 'prepaid'], ARRAY[s.promotional_usd, s.prepaid_usd], v_parts[1:2])
+            AS settled (kind, usd, units)
+        WHERE usd <> 0), '[]');
+    i.settled_usd := s.promotional_usd + s.prepaid_usd;
+    i.settled_billing_currency := (v_parts[1] + v_parts[2]) / 10 ^ i.minor_units::numeric;
+    i.drawn_from_usd := s.drawn_from_usd;
+    i.drawn_to_usd := s.drawn_to_usd;
+    i.credit := billing.credit_statement(o, s, i.period_start, i.period_end);
+    RETURN billing.with_tax_on(i, s.due_usd);
+END $$;
+
+-- The invoice with tax on an amount, and its totals. The tax is computed from its unrounded base.
+CREATE OR REPLACE FUNCTION billing.with_tax_on(i billing.invoices, p_taxed_usd numeric) RETURNS billing.invoices
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_tax_usd numeric := p_taxed_usd * billing.tax_rate(i.tax);
+BEGIN
+    i.tax_usd := round(v_tax_usd, 8);
+    i.tax_billing_currency := billing.in_currency(v_tax_usd, i.exchange_rate, i.minor_units);
+    i.total_amount_usd := i.subtotal_usd + i.tax_usd;
+    i.total_amount_billing_currency := i.subtotal_billing_currency + i.tax_billing_currency;
+    i.amount_due_usd := i.total_amount_usd - i.settled_usd;
+    i.amount_due_billing_currency := i.total_amount_billing_currency - i.settled_billing_currency;
+    RETURN i;
+END $$;
+
+-- The lines of a period, the largest amount first, then negative adjustments and refunds, each line in the
+-- billing currency by largest remainder; and their number and sums. p_units is minor units per US dollar.
+CREATE OR REPLACE FUNCTION billing.usage_lines(
+    i billing.invoices, s billing.period_settlement, p_units numeric, OUT lines jsonb, OUT line_count int,
+    OUT usd numeric, OUT billing_currency numeric
+) LANGUAGE sql STABLE AS $$
+    WITH used AS (
+        SELECT place, concat_ws(', ', coalesce(model, 'Usage'), provider) AS description, model, provider, requests,
+            tokens, amount_usd
+        FROM billing.charged_models(i.organization_id, i.timezone, i.period_start, i.period_end)
+        UNION ALL
+        SELECT 10001, 'Adjustments', NULL, NULL, 0, 0, s.adjusted_usd WHERE s.adjusted_usd <> 0
+        UNION ALL
+        SELECT 10002, 'Refunds', NULL, NULL, 0, 0, -s.refunded_usd WHERE s.refunded_usd <> 0
+    ), allocated AS (
+        SELECT used.*, units / 10 ^ i.minor_units::numeric AS amount
+        FROM (SELECT *, row_number() OVER (ORDER BY place) AS ordinal FROM used) AS used
+        JOIN unnest(billing.allocate((SELECT array_agg(amount_usd ORDER BY place) FROM used), p_units))
+            WITH ORDINALITY AS allocated (units, ordinal) USING (ordinal)
     )
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'description', concat_ws(', ', coalesce(model, 'Usage'), provider),
+            'description', description,
             'model', model,
             'provider', provider,
             'requests', requests,
@@ -180,16 +243,9 @@ BEGIN
             'amount_usd', amount_usd::numeric(28, 8)::text,
             'amount_billing_currency', amount::numeric(28, 4)::text)
             ORDER BY place), '[]'),
-        count(*), coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
-    INTO i.line_items, i.line_count, i.subtotal_usd, i.subtotal_billing_currency
-    FROM lines;
-    i.tax_usd := round(i.subtotal_usd * v_tax_rate, 8);
-    i.total_amount_usd := i.subtotal_usd + i.tax_usd;
-    i.tax_billing_currency := billing.in_currency(
-        i.subtotal_usd * v_tax_rate, i.exchange_rate, i.minor_units);
-    i.total_amount_billing_currency := i.subtotal_billing_currency + i.tax_billing_currency;
-    RETURN i;
-END $$;
+        count(*)::int, coalesce(sum(amount_usd), 0), coalesce(sum(amount), 0)
+    FROM allocated
+$$;
 
 -- Store the invoice, and the organization's clock with it: every later charge is after the invoice.
 CREATE OR REPLACE FUNCTION billing.store_invoice(i billing.invoices, o billing.organizations)
@@ -197,33 +253,35 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.save_organization(o);
     INSERT INTO billing.invoices (
-        id, organization_id, invoice_number, status, period_start, period_end, timezone, first_day,
-        last_day, billing_currency, minor_units, exchange_rate, rate_source, rate_as_of, line_items,
-        line_count, subtotal_usd, tax_usd,
-        total_amount_usd, subtotal_billing_currency, tax_billing_currency, total_amount_billing_currency,
-        tax, seller, customer, locale, payment_terms_days, issued_at, issue_date, due_date, paid_at,
-        created_at, updated_at
+        id, organization_id, kind, transaction_id, invoice_number, status, period_start, period_end, timezone,
+        first_day, last_day, billing_currency, minor_units, exchange_rate, rate_source, rate_as_of, line_items,
+        line_count, subtotal_usd, tax_usd, total_amount_usd, subtotal_billing_currency, tax_billing_currency,
+        total_amount_billing_currency, settled, settled_usd, settled_billing_currency, amount_due_usd,
+        amount_due_billing_currency, drawn_from_usd, drawn_to_usd, credit, tax, seller, customer, locale,
+        payment_terms_days, issued_at, issue_date, due_date, paid_at, created_at, updated_at
     ) VALUES (
-        i.id, i.organization_id, i.invoice_number, i.status, i.period_start, i.period_end, i.timezone,
-        i.first_day, i.last_day, i.billing_currency, i.minor_units, i.exchange_rate, i.rate_source,
-        i.rate_as_of, i.line_items,
-        i.line_count, i.subtotal_usd, i.tax_usd, i.total_amount_usd, i.subtotal_billing_currency,
-        i.tax_billing_currency, i.total_amount_billing_currency, i.tax, i.seller, i.customer, i.locale,
-        i.payment_terms_days, i.issued_at, i.issue_date, i.due_date, i.paid_at, i.created_at, i.updated_at
+        i.id, i.organization_id, i.kind, i.transaction_id, i.invoice_number, i.status, i.period_start,
+        i.period_end, i.timezone, i.first_day, i.last_day, i.billing_currency, i.minor_units, i.exchange_rate,
+        i.rate_source, i.rate_as_of, i.line_items, i.line_count, i.subtotal_usd, i.tax_usd, i.total_amount_usd,
+        i.subtotal_billing_currency, i.tax_billing_currency, i.total_amount_billing_currency, i.settled,
+        i.settled_usd, i.settled_billing_currency, i.amount_due_usd, i.amount_due_billing_currency,
+        i.drawn_from_usd, i.drawn_to_usd, i.credit, i.tax, i.seller, i.customer, i.locale, i.payment_terms_days,
+        i.issued_at, i.issue_date, i.due_date, i.paid_at, i.created_at, i.updated_at
     )
     ON CONFLICT (organization_id, id) DO UPDATE SET
-        invoice_number = i.invoice_number, status = i.status, timezone = i.timezone,
-        first_day = i.first_day, last_day = i.last_day,
-        billing_currency = i.billing_currency, minor_units = i.minor_units,
+        invoice_number = i.invoice_number, status = i.status, timezone = i.timezone, first_day = i.first_day,
+        last_day = i.last_day, billing_currency = i.billing_currency, minor_units = i.minor_units,
         exchange_rate = i.exchange_rate, rate_source = i.rate_source, rate_as_of = i.rate_as_of,
-        line_items = i.line_items, line_count = i.line_count, subtotal_usd = i.subtotal_usd, tax_usd = i.tax_usd,
-        total_amount_usd = i.total_amount_usd,
-        subtotal_billing_currency = i.subtotal_billing_currency,
-        tax_billing_currency = i.tax_billing_currency,
-        total_amount_billing_currency = i.total_amount_billing_currency,
-        tax = i.tax, seller = i.seller, customer = i.customer, locale = i.locale,
-        payment_terms_days = i.payment_terms_days, issued_at = i.issued_at, issue_date = i.issue_date,
-        due_date = i.due_date, paid_at = i.paid_at, updated_at = i.updated_at;
+        line_items = i.line_items, line_count = i.line_count, subtotal_usd = i.subtotal_usd,
+        tax_usd = i.tax_usd, total_amount_usd = i.total_amount_usd,
+        subtotal_billing_currency = i.subtotal_billing_currency, tax_billing_currency = i.tax_billing_currency,
+        total_amount_billing_currency = i.total_amount_billing_currency, settled = i.settled,
+        settled_usd = i.settled_usd, settled_billing_currency = i.settled_billing_currency,
+        amount_due_usd = i.amount_due_usd, amount_due_billing_currency = i.amount_due_billing_currency,
+        drawn_from_usd = i.drawn_from_usd, drawn_to_usd = i.drawn_to_usd, credit = i.credit, tax = i.tax,
+        seller = i.seller, customer = i.customer, locale = i.locale, payment_terms_days = i.payment_terms_days,
+        issued_at = i.issued_at, issue_date = i.issue_date, due_date = i.due_date, paid_at = i.paid_at,
+        updated_at = i.updated_at;
 END $$;
 
 -- Compute the draft a last time, number it and issue it; a repeated call returns the same invoice. The
@@ -235,7 +293,6 @@ CREATE OR REPLACE FUNCTION billing.issue_invoice(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     i billing.invoices;
-    v_refusal json;
 BEGIN
     SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
     IF NOT FOUND THEN
@@ -249,13 +306,25 @@ BEGIN
     ELSIF o.changed_at < i.period_end THEN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(i.period_end)));
     END IF;
+    RETURN billing.issue(i, o, p_terms, 'found');
+END $$;
+
+-- Compute the invoice of a period a last time, issue it, and put the debt on it.
+CREATE OR REPLACE FUNCTION billing.issue(
+    i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text
+) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    v_refusal json;
+BEGIN
+    o := billing.settle(o, o.changed_at);
     i := billing.computed_invoice(i, o, p_terms);
     v_refusal := billing.seller_is_incomplete(i);
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
     i := billing.issued_invoice(i, o, p_terms ->> 'series');
-    RETURN billing.outcome('found', billing.invoice_json(i));
+    PERFORM billing.put_on_invoice(i);
+    RETURN billing.outcome(p_outcome, billing.invoice_json(i));
 END $$;
 
 -- The refusal to issue an invoice with tax that does not name its seller as tax law asks (EU directive 2006/112,
@@ -269,15 +338,17 @@ LANGUAGE sql STABLE AS $$
     HAVING count(*) > 0
 $$;
 
--- The computed draft, numbered and stored as issued.
+-- The computed draft, numbered and stored as issued. A statement, which asks for nothing, and the invoice of a
+-- top-up are paid.
 CREATE OR REPLACE FUNCTION billing.issued_invoice(
     i billing.invoices, o billing.organizations, p_series text
 ) RETURNS billing.invoices LANGUAGE plpgsql AS $$
 BEGIN
-    i.status := 'issued';
+    i.status := CASE WHEN i.kind = 'topup' OR i.amount_due_usd = 0 THEN 'paid' ELSE 'issued' END;
+    i.paid_at := CASE WHEN i.kind = 'topup' THEN i.period_end WHEN i.amount_due_usd = 0 THEN o.changed_at END;
     i.issued_at := o.changed_at;
     i.issue_date := o.changed_at AT TIME ZONE o.timezone;
-    i.due_date := i.issue_date + o.payment_terms_days;
+    i.due_date := CASE i.status WHEN 'issued' THEN i.issue_date + o.payment_terms_days END;
     i.invoice_number := billing.next_number(p_series, o.changed_at);
     PERFORM billing.store_invoice(i, o);
     RETURN i;
@@ -302,30 +373,7 @@ LANGUAGE sql STABLE AS $$
     SELECT billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_not_found' ELSE 'invoice_not_found' END)
 $$;
 
--- Record that an issued invoice was paid; a repeated call keeps the first time.
--- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.pay_invoice(
-    p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamptz
-) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
-DECLARE
-    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
-    i billing.invoices;
-BEGIN
-    SELECT * INTO i FROM billing.invoices WHERE id = p_invoice_id AND organization_id = o.id;
-    IF NOT FOUND THEN
-        RETURN billing.no_invoice(o);
-    ELSIF i.status = 'paid' THEN
-        RETURN billing.outcome('replayed', billing.invoice_json(i));
-    ELSIF i.status NOT IN ('issued', 'overdue') THEN
-        RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
-    END IF;
-    UPDATE billing.invoices
-    SET status = 'paid', paid_at = coalesce(p_paid_at, o.changed_at), updated_at = o.changed_at
-    WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
-    RETURN billing.outcome('found', billing.invoice_json(i));
-END $$;
-
--- Cancel a draft, or an invoice whose total is zero. A credit note takes back any other.
+-- Cancel a draft, or a statement, which asks for nothing. A credit note takes back any other.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.cancel_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid
@@ -339,7 +387,7 @@ BEGIN
         RETURN billing.no_invoice(o);
     ELSIF i.status = 'cancelled' THEN
         RETURN billing.outcome('replayed', billing.invoice_json(i));
-    ELSIF i.status <> 'draft' AND i.total_amount_usd > 0 THEN
+    ELSIF i.status <> 'draft' AND i.amount_due_usd > 0 THEN
         RETURN billing.invalid_state(format(
             'The invoice is %s: only a credit note takes it back.', i.status));
     END IF;
@@ -444,9 +492,9 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.guard_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        IF OLD.status = 'draft' AND NEW.status IN ('draft', 'issued', 'cancelled')
-            AND (NEW.id, NEW.organization_id, NEW.period_start, NEW.period_end, NEW.created_at)
-              = (OLD.id, OLD.organization_id, OLD.period_start, OLD.period_end, OLD.created_at)
+        IF OLD.status = 'draft' AND NEW.status IN ('draft', 'issued', 'paid', 'cancelled')
+            AND (NEW.id, NEW.organization_id, NEW.kind, NEW.period_start, NEW.period_end, NEW.created_at)
+              = (OLD.id, OLD.organization_id, OLD.kind, OLD.period_start, OLD.period_end, OLD.created_at)
         THEN
             RETURN NEW;
         END IF;
@@ -462,7 +510,7 @@ BEGIN
             AND (NEW.status = 'paid' OR NEW.paid_at IS NOT DISTINCT FROM OLD.paid_at)
             AND to_jsonb(NEW) - ARRAY['status', 'paid_at', 'updated_at']
               = to_jsonb(OLD) - ARRAY['status', 'paid_at', 'updated_at']
-            AND (NEW.status <> 'cancelled' OR NEW.total_amount_usd = (
+            AND (NEW.status <> 'cancelled' OR NEW.amount_due_usd = (
                 SELECT coalesce(sum(total_amount_usd), 0) FROM billing.credit_notes
                 WHERE organization_id = NEW.organization_id AND invoice_id = NEW.id))
         THEN

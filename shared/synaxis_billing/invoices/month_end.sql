@@ -45,7 +45,7 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     m billing.month_end_items;
     i billing.invoices;
-    v_refusal json;
+    v_issued json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
@@ -63,21 +63,17 @@ BEGIN
         RETURN billing.invalid_state(format('The period ends at %s.', billing.instant(m.period_end)));
     END IF;
     m.status := 'empty';
-    IF EXISTS (
-        SELECT FROM billing.spend_between(o.id, o.timezone, m.period_start, m.period_end) WHERE charged
-    ) THEN
+    IF billing.is_used(o, m.period_start, m.period_end) THEN
         i := billing.invoice_of_period(o, m.period_start, m.period_end);
         IF NOT p_terms -> 'rates' ? o.billing_currency THEN
             RETURN billing.outcome('unsupported_currency');
         ELSIF (i.period_start, i.period_end) <> (m.period_start, m.period_end) THEN
             RETURN billing.overlapping(i);
         ELSIF i.status = 'draft' THEN
-            i := billing.computed_invoice(i, o, p_terms);
-            v_refusal := billing.seller_is_incomplete(i);
-            IF v_refusal IS NOT NULL THEN
-                RETURN v_refusal;
+            v_issued := billing.issue(i, o, p_terms, 'created');
+            IF v_issued ->> 'outcome' <> 'created' THEN
+                RETURN v_issued;
             END IF;
-            i := billing.issued_invoice(i, o, p_terms ->> 'series');
         END IF;
         m.status := 'issued';
         m.invoice_id := i.id;
@@ -103,7 +99,7 @@ DECLARE
 BEGIN
     SELECT array_agg(known.period_start), array_agg(known.period_end) INTO v_starts, v_ends FROM (
         SELECT i.period_start, i.period_end FROM billing.invoices AS i
-        WHERE i.organization_id = o.id AND i.status <> 'cancelled'
+        WHERE i.organization_id = o.id AND i.status <> 'cancelled' AND i.kind = 'usage'
         UNION ALL
         SELECT m.period_start, m.period_end FROM billing.month_end_items AS m
         WHERE m.organization_id = o.id AND m.status = 'empty'

@@ -99,7 +99,8 @@ BEGIN
     FROM billing.charge_refunds AS r
     FULL JOIN (
         SELECT f.organization_id, f.charge_id, sum(f.amount_usd) AS refunded_usd
-        FROM billing.credit_transactions AS f WHERE f.transaction_type = 'refund' GROUP BY 1, 2
+        FROM billing.credit_transactions AS f
+        WHERE f.transaction_type = 'refund' AND f.charge_id IS NOT NULL GROUP BY 1, 2
     ) AS t ON t.organization_id = r.organization_id AND t.charge_id = r.charge_id
     LEFT JOIN billing.credit_transactions AS c ON c.id = t.charge_id AND c.organization_id = t.organization_id
         AND c.transaction_type = 'charge'

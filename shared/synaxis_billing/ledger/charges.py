@@ -88,6 +88,8 @@ class BatchAnswer(Answer):
     """One result per charge, in the order of the request."""
 
 
+# A transaction of a charge that names nothing.
+_EMPTY = dict.fromkeys(Transaction.model_fields)
 _BATCH_ITEM = TypeAdapter(BatchItem)
 
 
@@ -109,7 +111,9 @@ def charge(
         arguments["organization_id"] = str(organization_id)
         [outcome] = _charge_of_one(db, caller, str(organization_id), [arguments])
     # A new charge's answer leaves out what is known here.
-    known = {name: arguments.get(name) for name in Transaction.model_fields} | {
+    known = {
+        **_EMPTY,
+        **arguments,
         "organization_id": organization_id,
         "transaction_type": "charge",
         "amount_usd": None if request.amount_usd is None else -request.amount_usd,

@@ -29,15 +29,15 @@ BEGIN
         v_priced := billing.priced_members(u);
     END IF;
     UPDATE billing.organizations AS o SET
-        balance_usd = o.balance_usd - u.amount_usd, version = o.version + 1, floor_usd = 0,
-        changed_at = billing.next_instant(v_now, o.changed_at),
+        balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd,
+        version = o.version + 1, floor_usd = 0, changed_at = billing.next_instant(v_now, o.changed_at),
         head_hash = billing.charge_hash(o.head_hash, v_id, o.id, o.version + 1, u.amount_usd, o.balance_usd,
-            v_reference, v_digest, billing.next_instant(v_now, o.changed_at))
+            v_reference, v_digest, billing.next_instant(v_now, o.changed_at), o.drawn_usd)
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
         AND billing.next_instant(v_now, o.changed_at) < o.fast_until AND o.changed_at < v_latest
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
-    RETURNING old.balance_usd AS before, new.balance_usd AS after, new.version, old.head_hash AS previous_hash,
+    RETURNING old.balance_usd AS before, new.balance_usd AS after, old.drawn_usd AS drawn, new.version, old.head_hash AS previous_hash,
         new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
@@ -56,15 +56,15 @@ BEGIN
     INSERT INTO billing.idempotency (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
     VALUES (p_organization_id, u.idempotency_key, u.request_id, u.fingerprint, 'transaction', v_id, t.changed_at);
     INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
-        balance_before_usd, balance_after_usd, description, reference_id, initiated_by, request_id, team_id,
+        balance_before_usd, balance_after_usd, drawn_usd, description, reference_id, initiated_by, request_id, team_id,
         virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
         price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
-    VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, u.description,
+    VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, t.drawn, u.description,
         u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
         u.provider, u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier,
         t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
-        '", "balance_after_usd": "', t.after, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
+        '", "balance_after_usd": "', t.after, '", "drawn_usd": "', t.drawn, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
         '", "created_at": ', to_json(t.changed_at), v_priced, '}}')::json;
 END $$;
 
@@ -106,7 +106,6 @@ DECLARE
     v_repeats boolean := billing.repeats(p_requests);
     -- The accepted item of this batch by key and by LLM request; filled if any of them repeats.
     v_seen jsonb := '{}';
-    v_accepted int := 0;
     v_dirty boolean := false;
     v_item record;
     v_result json;
@@ -125,30 +124,31 @@ BEGIN
         v_result := CASE
             WHEN o.id IS NULL OR (v_item.past).key IS NOT NULL OR v_item.counted IS NOT NULL OR v_repeats
             THEN billing.settled_item(o, u, v_item.past, v_item.counted, p_requests, results, v_seen) END;
-        IF v_result IS NULL AND o.status <> 'active' THEN
-            v_result := billing.outcome('organization_suspended');
-        END IF;
+        v_result := coalesce(v_result,
+            CASE WHEN o.status <> 'active' THEN billing.outcome('organization_suspended') END);
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
             u := billing.price_request(o.id, u);
             v_result := billing.keep_unpriced(o, u);
         END IF;
+        IF v_result IS NULL THEN
+            o := billing.advance_clock(o);
+        END IF;
         IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
-            o := billing.expire_holds(billing.advance_clock(o));
+            o := billing.expire_holds(o);
             v_dirty := true;
         END IF;
         IF v_result IS NULL AND billing.exceeds_credit(o, u.amount_usd) THEN
             v_result := billing.insufficient_credits(o, u.amount_usd);
         ELSIF v_result IS NULL THEN
-            o := billing.advance_clock(o);
             t := billing.charge_of(o, u);
             o.balance_usd := t.balance_after_usd;
+            o.drawn_usd := o.drawn_usd + u.amount_usd;
             o.version := t.version;
             o.head_hash := t.hash;
             v_dirty := true;
-            v_accepted := v_accepted + 1;
-            transactions[v_accepted] := t;
-            usages[v_accepted] := u;
-            day_ends[v_accepted] := o.day_end;
+            transactions := transactions || t;
+            usages := usages || u;
+            day_ends := day_ends || o.day_end;
             v_result := billing.outcome('created', billing.transaction_json(t));
         END IF;
         IF v_repeats AND v_result ->> 'outcome' IN ('created', 'unpriced') THEN

@@ -1,17 +1,33 @@
 """Credit that comes in or is put right: top-ups, refunds and adjustments."""
 
-from typing import Annotated, ClassVar
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 import psycopg
-from pydantic import Field
+from psycopg.types.json import Jsonb
+from pydantic import Field, model_validator
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Unprocessable
-from synaxis_billing.fields import Name, Request, SignedUsd, Text, Usd
+from synaxis_billing.currencies import CurrencyCode
+from synaxis_billing.errors import Conflict, Unprocessable, invalid_field
+from synaxis_billing.fields import Instant, Name, Request, SignedUsd, Text, Usd
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
+from synaxis_billing.rates.rates import Rate
+
+DEFAULT_PRIORITY = 50
+Priority = Annotated[int, Field(strict=True, ge=0, le=100)]
+
+
+class Payment(Request):
+    """What was paid, net of tax."""
+
+    amount: Usd
+    """Amount in the currency."""
+    currency: CurrencyCode
+    """ISO 4217 code of the currency, in any case."""
 
 
 class TopUpRequest(Request):
@@ -25,6 +41,12 @@ class TopUpRequest(Request):
     """Id of the payment, which is credited once."""
     initiated_by: Name | None = None
     """Who paid; the `sub` of the token if it is left out."""
+    priority: Priority = DEFAULT_PRIORITY
+    """Credit of a lower priority is used first."""
+    expires_at: Instant | None = None
+    """Instant from which what is left is gone; never if it is left out."""
+    paid: Payment | None = None
+    """What was paid for the credit; `amount_usd` if it is left out."""
 
 
 class RefundRequest(Request):
@@ -47,6 +69,22 @@ class AdjustmentRequest(Request):
     """Why the balance is adjusted."""
     allow_negative_balance: Annotated[bool, Field(strict=True)] = False
     """Whether the adjustment may take more credit than is available."""
+    expires_at: Instant | None = None
+    """Instant from which what is left of a positive adjustment is gone; never if it is left
+    out."""
+
+    @model_validator(mode="after")
+    def _check_expiry(self) -> Self:
+        if self.expires_at and self.amount_usd < 0:
+            raise ValueError("`expires_at` must be left out of a negative adjustment")
+        return self
+
+
+class ChargeIsInvoiced(Conflict):
+    """The charge is on an invoice that is not paid. Credit the invoice instead."""
+
+    code = "charge_is_invoiced"
+    members: ClassVar = {"invoice_id": "Id of the invoice."}
 
 
 class RefundExceedsCharge(Unprocessable):
@@ -60,10 +98,25 @@ class RefundExceedsCharge(Unprocessable):
 
 
 def top_up(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: TopUpRequest
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    key: str,
+    request: TopUpRequest,
+    rate: Rate | None = None,
 ) -> tuple[Transaction, bool]:
-    """Credit a payment. Raises OrganizationNotFound, Conflict (the payment was credited before),
-    IdempotencyKeyReused."""
+    """Credit a payment. `rate` is that of the payment's currency; without it, US dollars.
+
+    Raises OrganizationNotFound, Conflict (the payment was credited before), InvalidRequest (the
+    expiry is past), IdempotencyKeyReused.
+    """
+    paid = request.paid and request.paid.model_dump(mode="json")
+    cost_basis = request.paid.amount if request.paid else request.amount_usd
+    if paid and rate:
+        cost_basis /= rate.rate
+        paid["exchange_rate"] = str(rate.rate)
+        paid["rate_source"] = rate.source
+        paid["rate_as_of"] = rate.as_of.isoformat()
     outcome = procedures.call(
         db,
         "top_up",
@@ -75,7 +128,12 @@ def top_up(
         description=request.description,
         reference_id=request.reference_id,
         initiated_by=request.initiated_by or caller.subject,
+        priority=request.priority,
+        expires_at=request.expires_at,
+        cost_basis_usd=cost_basis.quantize(Decimal("1e-8"), ROUND_HALF_UP),
+        paid=paid and Jsonb(paid),
     )
+    refuse_ended_grant(outcome)
     return accepted_transaction(outcome)
 
 
@@ -106,8 +164,8 @@ def adjust(
     key: str,
     request: AdjustmentRequest,
 ) -> tuple[Transaction, bool]:
-    """Put a balance right. Raises OrganizationNotFound, InsufficientCredits,
-    IdempotencyKeyReused."""
+    """Put a balance right. Raises OrganizationNotFound, InsufficientCredits, InvalidRequest (the
+    expiry is past), IdempotencyKeyReused."""
     outcome = procedures.call(
         db,
         "adjust",
@@ -119,5 +177,13 @@ def adjust(
         allow_negative_balance=request.allow_negative_balance,
         description=request.description,
         initiated_by=caller.subject,
+        expires_at=request.expires_at,
     )
+    refuse_ended_grant(outcome)
     return accepted_transaction(outcome)
+
+
+def refuse_ended_grant(outcome: dict[str, Any]) -> None:
+    """Raise InvalidRequest for the outcome of a grant that would end before it starts."""
+    if outcome["outcome"] == "ended_grant":
+        raise invalid_field("body", "/expires_at", "must be later than the grant starts")

@@ -32,36 +32,52 @@ CREATE OR REPLACE FUNCTION billing.new_id(p_instant timestamptz) RETURNS uuid LA
     ), 52, 1), 53, 1), 'hex')::uuid
 $$;
 
+-- The personal fields as a JSON array, behind a salt.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.personal_text(
+    p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT json_build_array(p_salt, p_description, p_initiated_by, p_end_user, p_metadata)::text
+$$;
+
 -- The digest that stands for the personal fields in the hash chain.
 CREATE OR REPLACE FUNCTION billing.personal_digest(
     p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb
 ) RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256(convert_to(json_build_array(
-        p_salt, p_description, p_initiated_by, p_end_user, p_metadata)::text, 'UTF8'))
+    SELECT sha256(convert_to(billing.personal_text(
+        p_salt, p_description, p_initiated_by, p_end_user, p_metadata), 'UTF8'))
 $$;
 
--- SHA-256 of the previous row's hash and of this row's content as a JSON array of text: decimals
--- with eight places, times as microseconds since 1970-01-01 UTC, bytes as lower-case hexadecimal.
+-- SHA-256 of the previous row's hash and of this row's content.
 CREATE OR REPLACE FUNCTION billing.transaction_hash(t billing.credit_transactions)
 RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256(t.previous_hash || convert_to(json_build_array(
+    SELECT sha256(t.previous_hash || convert_to(billing.hashed_text(t), 'UTF8'))
+$$;
+
+-- The content of a row as a JSON array of text: decimals with eight places, times as microseconds since
+-- 1970-01-01 UTC, bytes as lower-case hexadecimal.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.hashed_text(t billing.credit_transactions) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_array(
         t.id, t.organization_id, t.version::text, t.transaction_type, t.amount_usd::text,
         t.balance_before_usd::text, t.balance_after_usd::text, t.reference_id, t.hold_id, t.charge_id,
-        encode(t.personal_digest, 'hex'), (extract(epoch FROM t.created_at) * 1000000)::bigint::text
-    )::text, 'UTF8'))
+        encode(t.personal_digest, 'hex'), (extract(epoch FROM t.created_at) * 1000000)::bigint::text,
+        t.drawn_usd::text, t.grant_id, t.grants
+    )::text
 $$;
 
 -- The hash of a charge, as transaction_hash() makes it. A cluster takes only IMMUTABLE functions of a row in an
 -- UPDATE; this one and next_instant() do not depend on settings.
 CREATE OR REPLACE FUNCTION billing.charge_hash(
     p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric,
-    p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamptz
+    p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamptz, p_drawn_usd numeric
 ) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN sha256(p_previous || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
         '", "charge", "', -p_amount_usd, '", "', p_balance_usd, '", "', p_balance_usd - p_amount_usd, '", ',
         p_reference, ', null, null, "', encode(p_digest, 'hex'), '", "',
-        (date_part('epoch', p_instant) * 1000000)::bigint, '"]'), 'UTF8'));
+        (date_part('epoch', p_instant) * 1000000)::bigint, '", "', p_drawn_usd, '", null, null]'), 'UTF8'));
 END $$;
 
 -- The instant of an organization's next change: now, and after the last one.
@@ -78,6 +94,7 @@ BEGIN
     t.version := o.version + 1;
     t.balance_before_usd := o.balance_usd;
     t.balance_after_usd := o.balance_usd + t.amount_usd;
+    t.drawn_usd := o.drawn_usd;
     t.personal_salt := gen_random_uuid();
     t.personal_digest := billing.personal_digest(
         t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata);
@@ -90,7 +107,8 @@ END $$;
 -- The transaction that changes the organization's credit, and is not spend, not yet stored.
 CREATE OR REPLACE FUNCTION billing.next_transaction(
     o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text,
-    p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL
+    p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL, p_grant_id uuid DEFAULT NULL,
+    p_grants jsonb DEFAULT NULL
 ) RETURNS billing.credit_transactions LANGUAGE plpgsql AS $$
 DECLARE
     t billing.credit_transactions;
@@ -101,6 +119,8 @@ BEGIN
     t.reference_id := p_reference_id;
     t.initiated_by := p_initiated_by;
     t.charge_id := p_charge_id;
+    t.grant_id := p_grant_id;
+    t.grants := p_grants;
     RETURN billing.chained(o, t);
 END $$;
 
@@ -139,12 +159,12 @@ CREATE OR REPLACE FUNCTION billing.store_transactions(p_transactions billing.cre
 LANGUAGE sql AS $$
     INSERT INTO billing.credit_transactions
         (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
-        balance_after_usd, description, reference_id, initiated_by, hold_id, charge_id, request_id, team_id,
-        virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
+        balance_after_usd, drawn_usd, description, reference_id, initiated_by, hold_id, charge_id, grant_id,
+        grants, request_id, team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
         price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
-        t.balance_after_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
-        t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region,
+        t.balance_after_usd, t.drawn_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
+        t.grant_id, t.grants, t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region,
         t.metadata, t.usage, t.service_tier, t.price_id, t.price_multiplier, t.bucket_start, t.personal_salt,
         t.personal_digest, t.previous_hash, t.hash, t.created_at
     FROM unnest(p_transactions) AS t
@@ -159,11 +179,26 @@ BEGIN
         (organization_id, key, request_id, fingerprint, result_type, result_id, created_at)
     VALUES (o.id, p_key, t.request_id, p_fingerprint, 'transaction', t.id, t.created_at);
     PERFORM billing.store_transactions(ARRAY[t]);
+    PERFORM billing.save_organization(billing.after(o, t));
+END $$;
+
+-- The organization as a transaction leaves it.
+CREATE OR REPLACE FUNCTION billing.after(o billing.organizations, t billing.credit_transactions)
+RETURNS billing.organizations LANGUAGE plpgsql AS $$
+BEGIN
     o.balance_usd := t.balance_after_usd;
+    o.drawn_usd := t.drawn_usd + billing.drawn_by(t);
     o.version := t.version;
     o.head_hash := t.hash;
-    PERFORM billing.save_organization(o);
+    RETURN o;
 END $$;
+
+-- How far a transaction moves the odometer.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.drawn_by(t billing.credit_transactions) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN t.transaction_type IN ('charge', 'adjustment') THEN greatest(-t.amount_usd, 0) ELSE 0 END
+$$;
 
 -- The organization's transaction with this id, which is found by the time in it: a charge that waits for the
 -- lock is at most ten seconds later than its id.
@@ -192,11 +227,13 @@ LANGUAGE sql STABLE AS $$
         'balance_before_usd', t.balance_before_usd::text,
         'balance_after_usd', t.balance_after_usd::text,
         'version', t.version,
+        'drawn_usd', t.drawn_usd::text,
         'description', t.description,
         'reference_id', t.reference_id,
         'initiated_by', t.initiated_by,
         'hold_id', t.hold_id,
         'refunded_transaction_id', t.charge_id,
+        'grant_id', t.grant_id,
         'request_id', t.request_id,
         'team_id', t.team_id,
         'virtual_key_id', t.virtual_key_id,
@@ -223,10 +260,21 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT o.balance_usd + o.credit_limit_usd - o.held_
 CREATE OR REPLACE FUNCTION billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT p_amount_usd > greatest(billing.available(o), 0) $$;
 
+-- The refusal of what the credit does not cover. The first one since credit came is an event.
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
-RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT billing.outcome('insufficient_credits', json_build_object(
+RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+BEGIN
+    UPDATE billing.organizations SET exhausted_at = v_now
+    WHERE id = o.id AND exhausted_at IS NULL AND o.exhausted_at IS NULL;
+    IF FOUND THEN
+        PERFORM billing.record_event(o.id, 'balance.exhausted', jsonb_build_object(
+            'available_usd', billing.available(o)::text,
+            'required_usd', p_required_usd::text));
+    END IF;
+    RETURN billing.outcome('insufficient_credits', json_build_object(
         'available_usd', billing.available(o)::text,
         'required_usd', p_required_usd::text,
-        'deficit_usd', (p_required_usd - billing.available(o))::text))
-$$;
+        'deficit_usd', (p_required_usd - billing.available(o))::text));
+END $$;

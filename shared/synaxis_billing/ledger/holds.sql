@@ -286,11 +286,11 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     WITH scanned AS MATERIALIZED (
-        SELECT billing.as_of_now(ROW(h.*)::billing.holds) AS h FROM (
+        SELECT billing.as_of_now(ROW(r.*)::billing.holds) AS h FROM (
             SELECT * FROM billing.holds
             WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC LIMIT p_scan
-        ) AS h
+        ) AS r
     ), found AS (
         SELECT h FROM scanned
         WHERE (p_status IS NULL OR (h).status = p_status::billing.hold_status)

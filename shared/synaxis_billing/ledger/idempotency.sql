@@ -38,6 +38,8 @@ BEGIN
             WHERE s.organization_id = p_past.organization_id AND s.created_at = p_past.created_at));
     ELSIF p_past.result_type = 'unpriced' THEN
         RETURN billing.replay_unpriced(p_past);
+    ELSIF p_past.result_type = 'grant' THEN
+        RETURN billing.outcome('replayed', billing.first_grant_json(p_past.organization_id, p_past.result_id));
     END IF;
     SELECT * INTO STRICT h FROM billing.holds
     WHERE organization_id = p_past.organization_id AND id = p_past.result_id;

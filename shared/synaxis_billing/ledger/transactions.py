@@ -15,7 +15,9 @@ from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
-type TransactionType = Literal["topup", "charge", "refund", "adjustment"]
+type TransactionType = Literal[
+    "topup", "charge", "refund", "adjustment", "grant", "expiry", "void", "payout"
+]
 # What waits for its turn, turns.sql.
 type Operation = Literal["charge", "hold", "capture_hold", "release_hold", "change_hold"]
 
@@ -58,6 +60,9 @@ class Change(Answer):
     """Balance in US dollars after this transaction."""
     version: int
     """Number of this transaction in the chain of the organization, from 1."""
+    drawn_usd: Money
+    """All credit that charges and negative adjustments drew before this transaction, in US
+    dollars."""
     description: str | None
     """What the transaction is for."""
     initiated_by: str | None
@@ -66,6 +71,8 @@ class Change(Answer):
     """Id of the hold that a charge captured."""
     refunded_transaction_id: UUID | None
     """Id of the charge that a refund gives back."""
+    grant_id: UUID | None
+    """Id of the grant that an expiry or a void takes credit from."""
 
 
 class Transaction(Rated, Change):

@@ -13,6 +13,17 @@ from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.rates import rates
 
 
+class ExpiringCredit(Answer):
+    """Credit of a grant that expires soon."""
+
+    grant_id: UUID
+    """Id of the grant."""
+    amount_usd: Money
+    """What is left of the grant, in US dollars."""
+    expires_at: Time
+    """Instant from which the credit is gone."""
+
+
 class Balance(Answer):
     """available_usd = balance_usd + credit_limit_usd - held_usd; `balance` is balance_usd in the
     billing currency."""
@@ -26,7 +37,9 @@ class Balance(Answer):
     credit_limit_usd: Money
     """How far charges may take the balance below zero, in US dollars."""
     debt_usd: Money
-    """How far the balance is below zero, in US dollars."""
+    """Credit in US dollars that was drawn and that no grant covers."""
+    expiring: list[ExpiringCredit]
+    """Credit that expires within 30 days, soonest first."""
     billing_currency: str
     """ISO 4217 code of the billing currency."""
     balance: Money
@@ -62,6 +75,7 @@ def get_balance(
         available_usd=value["available_usd"],
         credit_limit_usd=value["credit_limit_usd"],
         debt_usd=value["debt_usd"],
+        expiring=value["expiring"],
         billing_currency=rate.currency,
         balance=rate.convert(Decimal(value["balance_usd"])),
         exchange_rate=rate.rate,

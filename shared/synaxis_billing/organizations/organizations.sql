@@ -35,16 +35,24 @@ BEGIN
     RETURN o;
 END $$;
 
--- The organization with changed_at at the next instant, and the day that the instant is in.
+-- The organization with changed_at at the next instant, and the day that the instant is in; its grants that start
+-- or end until then are settled.
 CREATE OR REPLACE FUNCTION billing.advance_clock(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.next_instant(billing.now(), o.changed_at);
 BEGIN
-    o.changed_at := billing.next_instant(billing.now(), o.changed_at);
+    WHILE o.settle_at <= v_now LOOP
+        o := billing.settle(o, v_now);
+        v_now := billing.next_instant(v_now, o.changed_at);
+        -- What waits for holds is settled as far as it can be.
+        EXIT WHEN o.settle_at = '-infinity';
+    END LOOP;
+    o.changed_at := v_now;
     IF o.changed_at >= o.day_end THEN
         o.day_start := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date, o.timezone);
         o.day_end := billing.day_start((o.changed_at AT TIME ZONE o.timezone)::date + 1, o.timezone);
     END IF;
-    o.fast_until := CASE o.status WHEN 'active' THEN o.day_end ELSE '-infinity' END;
     RETURN o;
 END $$;
 
@@ -55,6 +63,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_became_low boolean;
 BEGIN
+    o.fast_until := CASE o.status WHEN 'active' THEN least(o.day_end, o.settle_at) ELSE '-infinity' END;
     UPDATE billing.organizations SET
         external_id = o.external_id,
         name = o.name,
@@ -72,13 +81,17 @@ BEGIN
         price_multiplier = o.price_multiplier,
         balance_usd = o.balance_usd,
         held_usd = o.held_usd,
+        drawn_usd = o.drawn_usd,
         -- New credit raises the floor again, never above zero.
         floor_usd = least(0, greatest(o.floor_usd, o.balance_usd - o.held_usd)),
+        exhausted_at = CASE WHEN o.balance_usd > balance_usd OR o.credit_limit_usd > credit_limit_usd THEN NULL
+            ELSE exhausted_at END,
         version = o.version,
         head_hash = o.head_hash,
         changed_at = o.changed_at,
         day_start = o.day_start,
         day_end = o.day_end,
+        settle_at = o.settle_at,
         fast_until = o.fast_until
     WHERE id = o.id
     RETURNING new.balance_usd < new.low_balance_threshold_usd

@@ -36,6 +36,7 @@ type RecordKind = Literal[
     "organization",
     "transaction",
     "hold",
+    "credit_grant",
     "spend_log",
     "invoice",
     "credit_note",
@@ -45,7 +46,7 @@ type RecordKind = Literal[
 ]
 _KINDS: tuple[str, ...] = get_args(RecordKind.__value__)
 # What carries an initiator.
-_KINDS_OF_A_PERSON = ("transaction", "hold", "erasure")
+_KINDS_OF_A_PERSON = ("transaction", "hold", "credit_grant", "erasure")
 
 
 class PersonalDataRecord(Answer):

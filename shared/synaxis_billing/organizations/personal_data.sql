@@ -25,7 +25,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
-    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by);
+    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by), billing.erase_grants(p_organization_id, p_initiated_by);
     v_from := billing.erased_until(p_organization_id, v_before, p_limit);
     SELECT array_agg(id) INTO v_wanted FROM billing.holds
     WHERE organization_id = p_organization_id AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
@@ -179,17 +179,17 @@ BEGIN
                 AND created_at >= coalesce(v_from, '-infinity')
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
+    WHEN 'credit_grant', 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
         EXECUTE format(
             'SELECT json_agg(billing.%s(ROW(r.*)::billing.%s)), count(*), min(created_at) FROM (
                 SELECT * FROM billing.%s WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
-                ORDER BY created_at DESC LIMIT $3) AS r',
+                ORDER BY created_at DESC FETCH FIRST ($3) ROWS WITH TIES) AS r',
             p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
-            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' ELSE 'false' END)
+            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4' ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;
     RETURN billing.outcome('found', json_build_object(
         'rows', coalesce(v_rows, '[]'),
-        'reached', CASE WHEN v_found = p_limit THEN v_last ELSE v_from END));
+        'reached', CASE WHEN v_found >= p_limit THEN v_last ELSE v_from END));
 END $$;

@@ -101,7 +101,6 @@ BEGIN
     IF NOT billing.claim_external_id(o.id, o.external_id, p.external_id) THEN
         RETURN billing.outcome('external_id_exists');
     END IF;
-    p.fast_until := CASE p.status WHEN 'active' THEN p.day_end ELSE '-infinity' END;
     p.floor_usd := least(p.floor_usd, p.balance_usd - p.held_usd);
     PERFORM billing.save_organization(p);
     PERFORM billing.profile_changed(p);
@@ -147,19 +146,16 @@ BEGIN
     PERFORM billing.set_tenant(p_tenant);
     SELECT organization_id INTO v_id FROM billing.external_ids WHERE external_id = p_external_id;
     WITH scanned AS MATERIALIZED (
-        SELECT ROW(o.*)::billing.organizations AS o, (
-            SELECT coalesce(sum(amount_usd), 0) FROM billing.holds
-            WHERE organization_id = o.id AND status = 'held' AND expires_at > v_now) AS live_usd
-        FROM billing.organizations AS o
+        SELECT ROW(r.*)::billing.organizations AS o FROM billing.organizations AS r
         WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = v_id)
         ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
-        SELECT o, live_usd FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0
+        SELECT o FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0
         ORDER BY (o).created_at DESC FETCH FIRST p_limit ROWS WITH TIES
     )
     SELECT json_build_object(
         'items', (SELECT coalesce(json_agg(
-            billing.organization_json(o)::jsonb || billing.credit_of(o, live_usd)::jsonb), '[]') FROM found),
+            billing.organization_json(o)::jsonb || billing.credit_of(o, v_now)::jsonb), '[]') FROM found),
         'reached', coalesce(
             (SELECT min((o).created_at) FROM found HAVING count(*) >= p_limit),
             (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan)))

@@ -100,7 +100,9 @@ def rerate(db: psycopg.Connection, caller: Caller, request: NewRerating) -> Rera
             initiated_by=caller.subject,
             **of,
         )
-        for organization_id in procedures.each_organization(db, "organizations_charged_for", **of)
+        for organization_id in procedures.each_organization(
+            lambda: db, "organizations_charged_for", **of
+        )
     ]
     return Rerating.model_validate(
         {

@@ -110,10 +110,9 @@ DECLARE
     t billing.credit_transactions;
 BEGIN
     o.floor_usd := least(o.floor_usd, o.balance_usd - o.held_usd - p_correction_usd);
-    t := billing.next_transaction(o, 'adjustment', -p_correction_usd,
-        format('correction of %s charges by a later price', p_charges), p_rerating_id::text, p_initiated_by);
-    PERFORM billing.store_transaction(
-        o, t, billing.own_key('rerating', p_rerating_id), sha256(p_rerating_id::text::bytea));
+    t := billing.store_adjustment(o, -p_correction_usd,
+        format('correction of %s charges by a later price', p_charges), p_rerating_id::text, p_initiated_by,
+        NULL, billing.own_key('rerating', p_rerating_id), sha256(p_rerating_id::text::bytea));
     INSERT INTO billing.rerating_adjustments
         (organization_id, rerating_id, transaction_id, charges, correction_usd)
     VALUES (o.id, p_rerating_id, t.id, p_charges, p_correction_usd);

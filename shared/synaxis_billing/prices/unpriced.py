@@ -101,7 +101,7 @@ def _charge(
         raise Forbidden
     charged = 0
     failed = []
-    for organization_id in procedures.each_organization(db, "organizations_with_unpriced"):
+    for organization_id in procedures.each_organization(lambda: db, "organizations_with_unpriced"):
         try:
             charged += procedures.call(
                 db,

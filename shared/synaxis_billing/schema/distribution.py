@@ -20,6 +20,12 @@ COORDINATOR = ("document_counters", "external_ids")
 KEYS = {"organizations": "id", "invalidations": "tenant"}
 ORGANIZATIONS = "billing.organizations"
 
+# The tenant goes with a statement to the other nodes; a function in a statement reads rows of the
+# same organization, which are on the same node.
+_SETTINGS = {
+    "citus.propagate_set_commands": "local",
+    "citus.allow_nested_distributed_execution": "on",
+}
 _ROLES = ("synaxis_app", "synaxis_ledger", "synaxis_eraser")
 _TABLES: LiteralString = """
     SELECT c.oid::regclass::text, c.relname, a.attname, NOT EXISTS (
@@ -78,8 +84,27 @@ def begin(connection: psycopg.Connection) -> None:
     """Let this transaction change the tables and functions of all nodes."""
     # One shard after the other: a transaction that makes tables cannot use several connections.
     connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")
+    # A function may be created before those that it calls, on each node.
+    connection.execute("SET LOCAL citus.propagate_set_commands TO 'local'")
+    connection.execute("SET LOCAL check_function_bodies TO off")
     # The triggers touch rows of their own organization alone, which are on the same node.
     connection.execute("SET LOCAL citus.enable_unsafe_triggers TO on")
+
+
+def drop_queries(connection: psycopg.Connection) -> bool:
+    """Drop the policies that contain a query, which a cluster does not take; say whether there was
+    one. The privileges have to be applied after that."""
+    found = connection.execute(
+        "SELECT policyname, tablename FROM pg_policies"
+        " WHERE schemaname = 'billing' AND qual ~* '\\mselect\\M'"
+    ).fetchall()
+    for policy, table in found:
+        connection.execute(
+            sql.SQL("DROP POLICY {} ON billing.{}").format(
+                sql.Identifier(policy), sql.Identifier(table)
+            )
+        )
+    return bool(found)
 
 
 def distribute_tables(connection: psycopg.Connection) -> list[str]:
@@ -139,18 +164,17 @@ def distribute_functions(connection: psycopg.Connection) -> list[str]:
 
 
 def _let_nodes_log_in(connection: psycopg.Connection, role: str) -> None:
-    """Let the coordinator reach the other nodes as a role that owns functions, with its tenant."""
+    """Let the nodes reach each other as a role that owns functions."""
     name = sql.Identifier(role)
-    row = connection.execute(
-        "SELECT rolcanlogin,"
-        " coalesce('citus.propagate_set_commands=local' = ANY (rolconfig), false)"
-        " FROM pg_roles WHERE rolname = %s",
-        [role],
-    ).fetchone()
-    assert row
-    if not row[0]:
+    [(can_log_in, settings)] = connection.execute(
+        "SELECT rolcanlogin, coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = %s", [role]
+    ).fetchall()
+    if not can_log_in:
         connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(name))
-    if not row[1]:
-        connection.execute(
-            sql.SQL("ALTER ROLE {} SET citus.propagate_set_commands TO 'local'").format(name)
-        )
+    for setting, value in _SETTINGS.items():
+        if f"{setting}={value}" not in settings:
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET {} TO {}").format(
+                    name, sql.SQL(setting), sql.Literal(value)
+                )
+            )

@@ -77,6 +77,8 @@ def migrate(connection: psycopg.Connection, *, distributed: bool = False) -> lis
         )
         done = _apply_migrations(connection, applied)
         if distributed:
+            if distribution.drop_queries(connection):
+                applied.pop("functions", None)
             done += distribution.distribute_tables(connection)
         done += _replace(connection, applied)
         if distributed:

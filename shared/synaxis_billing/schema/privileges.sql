@@ -56,9 +56,10 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 
 -- The application reads.
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
-    billing.credit_transactions, billing.holds, billing.spend_logs, billing.logged_spend,
-    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.credit_notes,
-    billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
+    billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
+    billing.spend_logs, billing.logged_spend,
+    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
+    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT ON billing.spend_logs TO synaxis_ledger;
@@ -70,17 +71,23 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
+-- The terms of a grant do not change.
+GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at, warned_days)
+    ON billing.credit_grants TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
+    ON billing.allocations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.topups_to_invoice TO synaxis_ledger;
 GRANT UPDATE (attempts, next_attempt_at, error) ON billing.invalidations TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints TO synaxis_ledger;
 
 -- An erasure empties personal fields and records that it did.
 GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata, personal_salt)
     ON billing.credit_transactions TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata) ON billing.holds TO synaxis_eraser;
+GRANT SELECT, UPDATE (description, initiated_by) ON billing.credit_grants TO synaxis_eraser;
 GRANT SELECT, UPDATE (end_user, metadata) ON billing.logged_spend TO synaxis_eraser;
 GRANT SELECT, UPDATE (request) ON billing.unpriced_usage TO synaxis_eraser;
 GRANT INSERT ON billing.erasures TO synaxis_eraser;
@@ -89,7 +96,8 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA billing FROM PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA billing TO synaxis_ledger;
 REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synaxis_ledger;
 GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
-GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced TO synaxis_eraser;
+GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced,
+    billing.erase_grants TO synaxis_eraser;
 
 -- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
 -- statement without a tenant sees no row. The restrictive policies guard money on the tables of the charge
@@ -102,19 +110,26 @@ BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
         FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
-            'idempotency', 'credited_payments', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
-            'erasures', 'invoices', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
+            'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
+            'erasures', 'invoices', 'topups_to_invoice', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
             'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
+        -- One comparison for a function of one organization, which sees nothing else.
+        CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)
+            OR current_setting('billing.tenant', true) = '*'$sql$,
+            CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition) AS tenants
         CROSS JOIN LATERAL (
-            SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles,
-                -- One comparison for a function of one organization, which sees nothing else.
-                format($sql$%I::text = current_setting('billing.tenant', true)
-                    OR current_setting('billing.tenant', true) = '*'$sql$,
-                    CASE t.name WHEN 'organizations' THEN 'id' ELSE 'organization_id' END) AS condition
+            SELECT 'tenant' AS name, 'synaxis_app, synaxis_ledger' AS roles, CASE
+                -- Many rows of these are read at once: then the setting is looked up once. A cluster takes no
+                -- policy with a query in it.
+                WHEN t.name IN ('credit_transactions', 'logged_spend') AND NOT billing.is_distributed() THEN
+                    replace(condition, 'current_setting(''billing.tenant'', true)',
+                        '(SELECT current_setting(''billing.tenant'', true))')
+                    || ') WITH CHECK (' || condition
+                ELSE condition END AS condition
             UNION ALL
             SELECT 'erasure', 'synaxis_eraser', 'true'
-            WHERE t.name IN ('organizations', 'credit_transactions', 'holds', 'logged_spend', 'erasures',
-                'unpriced_usage')
+            WHERE t.name IN ('organizations', 'credit_transactions', 'credit_grants', 'holds', 'logged_spend',
+                'erasures', 'unpriced_usage')
         ) AS p
         UNION ALL
         -- Exchange rates belong to no organization.

@@ -4,11 +4,28 @@
 
 CREATE SCHEMA billing;
 
+CREATE TYPE billing.grant_kind AS ENUM (
+    'paid',
+    'promotional',
+    'adjustment',
+    'refund'
+);
+
+CREATE TYPE billing.held_credit AS (
+	amount_usd numeric,
+	expires_at timestamp with time zone
+);
+
 CREATE TYPE billing.hold_status AS ENUM (
     'held',
     'captured',
     'released',
     'expired'
+);
+
+CREATE TYPE billing.invoice_kind AS ENUM (
+    'usage',
+    'topup'
 );
 
 CREATE TYPE billing.invoice_status AS ENUM (
@@ -23,6 +40,16 @@ CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
     'closed'
+);
+
+CREATE TYPE billing.period_settlement AS (
+	drawn_from_usd numeric,
+	drawn_to_usd numeric,
+	adjusted_usd numeric,
+	refunded_usd numeric,
+	promotional_usd numeric,
+	prepaid_usd numeric,
+	due_usd numeric
 );
 
 CREATE TYPE billing.rating_line AS (
@@ -51,14 +78,67 @@ CREATE TYPE billing.result_type AS ENUM (
     'hold',
     'release',
     'spend_log',
-    'unpriced'
+    'unpriced',
+    'grant'
 );
 
 CREATE TYPE billing.transaction_type AS ENUM (
     'topup',
     'charge',
     'refund',
-    'adjustment'
+    'adjustment',
+    'grant',
+    'expiry',
+    'void',
+    'payout'
+);
+
+CREATE TYPE billing.settlement_step AS (
+	at timestamp with time zone,
+	type billing.transaction_type,
+	grant_id uuid,
+	amount_usd numeric,
+	covered_usd numeric
+);
+
+CREATE TABLE billing.credit_grants (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind billing.grant_kind NOT NULL,
+    amount_usd numeric(18,8) NOT NULL,
+    remaining_usd numeric(18,8) NOT NULL,
+    priority smallint NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    cost_basis_usd numeric(18,8) NOT NULL,
+    paid jsonb,
+    invoice_id uuid,
+    origin_id uuid,
+    schedule_id uuid,
+    period text,
+    description text,
+    initiated_by text,
+    started boolean NOT NULL,
+    transaction_id uuid,
+    voided_at timestamp with time zone,
+    warned_days integer,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT brought_by_transaction CHECK ((started = (transaction_id IS NOT NULL))),
+    CONSTRAINT credit_grants_amount_usd_check CHECK ((amount_usd > (0)::numeric)),
+    CONSTRAINT credit_grants_cost_basis_usd_check CHECK ((cost_basis_usd >= (0)::numeric)),
+    CONSTRAINT credit_grants_period_check CHECK ((period ~ '^\d{4}-(0[1-9]|1[0-2])$'::text)),
+    CONSTRAINT credit_grants_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
+    CONSTRAINT recurs_by_month CHECK (((schedule_id IS NULL) = (period IS NULL))),
+    CONSTRAINT remaining_is_part CHECK (((remaining_usd >= (0)::numeric) AND (remaining_usd <= amount_usd))),
+    CONSTRAINT starts_before_it_ends CHECK ((effective_at < expires_at))
+);
+
+CREATE TYPE billing.settlement AS (
+	grants billing.credit_grants[],
+	debt_usd numeric,
+	invoiced_usd numeric,
+	balance_usd numeric,
+	steps billing.settlement_step[]
 );
 
 CREATE TYPE billing.usage_request AS (
@@ -95,11 +175,14 @@ CREATE TABLE billing.credit_transactions (
     amount_usd numeric(18,8) NOT NULL,
     balance_before_usd numeric(18,8) NOT NULL,
     balance_after_usd numeric(18,8) NOT NULL,
+    drawn_usd numeric(28,8) NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
     hold_id uuid,
     charge_id uuid,
+    grant_id uuid,
+    grants jsonb,
     request_id text,
     team_id text,
     virtual_key_id text,
@@ -140,12 +223,15 @@ CREATE TABLE billing.organizations (
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
     credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    drawn_usd numeric(28,8) DEFAULT 0 NOT NULL,
     floor_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    exhausted_at timestamp with time zone,
     version bigint DEFAULT 0 NOT NULL,
     head_hash bytea DEFAULT sha256('\x'::bytea) NOT NULL,
     changed_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     day_start timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    settle_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
@@ -196,6 +282,8 @@ ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
+    kind billing.invoice_kind NOT NULL,
+    transaction_id uuid,
     invoice_number text,
     status billing.invoice_status DEFAULT 'draft'::billing.invoice_status NOT NULL,
     period_start timestamp with time zone NOT NULL,
@@ -216,6 +304,14 @@ CREATE TABLE billing.invoices (
     subtotal_billing_currency numeric(28,4) NOT NULL,
     tax_billing_currency numeric(28,4) NOT NULL,
     total_amount_billing_currency numeric(28,4) NOT NULL,
+    settled jsonb DEFAULT '[]'::jsonb NOT NULL,
+    settled_usd numeric(28,8) DEFAULT 0 NOT NULL,
+    settled_billing_currency numeric(28,4) DEFAULT 0 NOT NULL,
+    amount_due_usd numeric(28,8) NOT NULL,
+    amount_due_billing_currency numeric(28,4) NOT NULL,
+    drawn_from_usd numeric(28,8),
+    drawn_to_usd numeric(28,8),
+    credit jsonb,
     tax jsonb,
     seller jsonb NOT NULL,
     customer jsonb NOT NULL,
@@ -231,9 +327,10 @@ CREATE TABLE billing.invoices (
     CONSTRAINT invoices_check CHECK ((line_count = jsonb_array_length(line_items))),
     CONSTRAINT invoices_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
     CONSTRAINT invoices_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
-    CONSTRAINT invoices_subtotal_usd_check CHECK ((subtotal_usd >= (0)::numeric)),
     CONSTRAINT invoices_tax_usd_check CHECK ((tax_usd >= (0)::numeric)),
-    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NULL) = (due_date IS NULL)) AND ((invoice_number IS NULL) = (issue_date IS NULL)) AND
+    CONSTRAINT kind_has_its_facts CHECK ((((kind = 'topup'::billing.invoice_kind) = (transaction_id IS NOT NULL)) AND ((kind = 'usage'::billing.invoice_kind) = (drawn_to_usd IS NOT NULL)) AND ((kind = 'usage'::billing.invoice_kind) = (drawn_from_usd IS NOT NULL)) AND ((kind = 'usage'::billing.invoice_kind) = (credit IS NOT NULL)))),
+    CONSTRAINT nothing_is_owed_to_the_customer CHECK ((amount_due_usd >= tax_usd)),
+    CONSTRAINT number_is_taken_at_issue CHECK ((((invoice_number IS NULL) = (issued_at IS NULL)) AND ((invoice_number IS NOT NULL) OR (due_date IS NULL)) AND ((invoice_number IS NULL) = (issue_date IS NULL)) AND
 CASE status
     WHEN 'draft'::billing.invoice_status THEN (invoice_number IS NULL)
     WHEN 'cancelled'::billing.invoice_status THEN true
@@ -245,8 +342,8 @@ CASE status
     WHEN 'cancelled'::billing.invoice_status THEN true
     ELSE (paid_at IS NULL)
 END),
-    CONSTRAINT period_is_not_empty CHECK ((period_start < period_end)),
-    CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency))))
+    CONSTRAINT period_is_not_empty CHECK (((period_start < period_end) OR (kind = 'topup'::billing.invoice_kind))),
+    CONSTRAINT totals_add_up CHECK (((total_amount_usd = (subtotal_usd + tax_usd)) AND (amount_due_usd = (total_amount_usd - settled_usd)) AND (total_amount_billing_currency = (subtotal_billing_currency + tax_billing_currency)) AND (amount_due_billing_currency = (total_amount_billing_currency - settled_billing_currency))))
 );
 
 CREATE TABLE billing.credit_notes (
@@ -455,6 +552,21 @@ CREATE TABLE billing.webhook_events (
     created_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE billing.allocations (
+    organization_id uuid NOT NULL,
+    from_usd numeric(28,8) NOT NULL,
+    to_usd numeric(28,8) NOT NULL,
+    grant_id uuid,
+    covered_at timestamp with time zone,
+    refund_id uuid,
+    restored_to uuid,
+    invoice_id uuid,
+    CONSTRAINT allocations_from_usd_check CHECK ((from_usd >= (0)::numeric)),
+    CONSTRAINT covered_by_grant CHECK (((covered_at IS NULL) OR (grant_id IS NOT NULL))),
+    CONSTRAINT range_is_not_empty CHECK ((from_usd < to_usd)),
+    CONSTRAINT restored_by_refund CHECK (((restored_to IS NOT NULL) = ((refund_id IS NOT NULL) AND (grant_id IS NOT NULL))))
+);
+
 CREATE TABLE billing.charge_refunds (
     organization_id uuid NOT NULL,
     charge_id uuid NOT NULL,
@@ -472,11 +584,14 @@ CREATE TABLE billing.credit_transactions_default (
     amount_usd numeric(18,8) CONSTRAINT credit_transactions_amount_usd_not_null NOT NULL,
     balance_before_usd numeric(18,8) CONSTRAINT credit_transactions_balance_before_usd_not_null NOT NULL,
     balance_after_usd numeric(18,8) CONSTRAINT credit_transactions_balance_after_usd_not_null NOT NULL,
+    drawn_usd numeric(28,8) CONSTRAINT credit_transactions_drawn_usd_not_null NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
     hold_id uuid,
     charge_id uuid,
+    grant_id uuid,
+    grants jsonb,
     request_id text,
     team_id text,
     virtual_key_id text,
@@ -636,6 +751,15 @@ CREATE TABLE billing.spend_rollups (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE billing.topups_to_invoice (
+    organization_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL
+);
+
 CREATE TABLE billing.webhook_deliveries (
     organization_id uuid NOT NULL,
     endpoint_id uuid NOT NULL,
@@ -654,8 +778,14 @@ ALTER TABLE ONLY billing.credit_transactions ATTACH PARTITION billing.credit_tra
 
 ALTER TABLE ONLY billing.logged_spend ATTACH PARTITION billing.logged_spend_default DEFAULT;
 
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_pkey PRIMARY KEY (organization_id, from_usd);
+
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
+
+ALTER TABLE ONLY billing.credit_grants
+    ADD CONSTRAINT credit_grants_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.credit_notes
     ADD CONSTRAINT credit_notes_organization_id_credit_note_number_key UNIQUE (organization_id, credit_note_number);
@@ -735,6 +865,9 @@ ALTER TABLE ONLY billing.reratings
 ALTER TABLE ONLY billing.spend_rollups
     ADD CONSTRAINT spend_rollups_pkey PRIMARY KEY (organization_id, bucket_start, dimensions);
 
+ALTER TABLE ONLY billing.topups_to_invoice
+    ADD CONSTRAINT topups_to_invoice_pkey PRIMARY KEY (organization_id, transaction_id);
+
 ALTER TABLE ONLY billing.unpriced_usage
     ADD CONSTRAINT unpriced_usage_pkey PRIMARY KEY (organization_id, id);
 
@@ -753,9 +886,27 @@ ALTER TABLE ONLY billing.webhook_events
 ALTER TABLE ONLY billing.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (organization_id, id);
 
+CREATE INDEX allocations_debt ON billing.allocations USING btree (organization_id, from_usd) WHERE ((grant_id IS NULL) AND (refund_id IS NULL));
+
+CREATE INDEX allocations_of_grant ON billing.allocations USING btree (organization_id, grant_id);
+
+CREATE INDEX allocations_of_invoice ON billing.allocations USING btree (organization_id, invoice_id) WHERE (invoice_id IS NOT NULL);
+
+CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organization_id, refund_id) WHERE (refund_id IS NOT NULL);
+
+CREATE INDEX credit_grants_expiring ON billing.credit_grants USING btree (expires_at) WHERE ((remaining_usd > (0)::numeric) AND (expires_at < 'infinity'::timestamp with time zone));
+
+CREATE INDEX credit_grants_newest ON billing.credit_grants USING btree (organization_id, created_at);
+
+CREATE INDEX credit_grants_open ON billing.credit_grants USING btree (organization_id) WHERE (remaining_usd > (0)::numeric);
+
 CREATE UNIQUE INDEX credit_notes_newest ON billing.credit_notes USING btree (organization_id, created_at);
 
 CREATE INDEX credit_notes_of_invoice ON billing.credit_notes USING btree (organization_id, invoice_id);
+
+CREATE INDEX credit_transactions_movements ON ONLY billing.credit_transactions USING btree (organization_id, created_at) WHERE (transaction_type <> 'charge'::billing.transaction_type);
+
+CREATE INDEX credit_transactions_default_organization_id_created_at_idx ON billing.credit_transactions_default USING btree (organization_id, created_at) WHERE (transaction_type <> 'charge'::billing.transaction_type);
 
 CREATE INDEX exchange_rates_latest ON billing.exchange_rates USING btree (currency, fetched_at DESC, fetch_id) WHERE (NOT held);
 
@@ -773,23 +924,33 @@ CREATE INDEX invoices_due ON billing.invoices USING btree (due_date) WHERE (stat
 
 CREATE UNIQUE INDEX invoices_newest ON billing.invoices USING btree (organization_id, created_at);
 
-CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE (status <> 'cancelled'::billing.invoice_status);
+CREATE UNIQUE INDEX invoices_period ON billing.invoices USING btree (organization_id, period_start, period_end) WHERE ((status <> 'cancelled'::billing.invoice_status) AND (kind = 'usage'::billing.invoice_kind));
+
+CREATE UNIQUE INDEX invoices_topup ON billing.invoices USING btree (organization_id, transaction_id) WHERE ((status <> 'cancelled'::billing.invoice_status) AND (kind = 'topup'::billing.invoice_kind));
 
 CREATE INDEX month_end_items_of ON billing.month_end_items USING btree (month, organization_id);
 
 CREATE INDEX month_end_items_open ON billing.month_end_items USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
 
+CREATE INDEX organizations_due ON billing.organizations USING btree (settle_at) WHERE (settle_at < 'infinity'::timestamp with time zone);
+
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
+
+CREATE INDEX topups_to_invoice_due ON billing.topups_to_invoice USING btree (next_attempt_at);
 
 CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage USING btree (organization_id, id) WHERE (transaction_id IS NULL);
 
 CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries USING btree (organization_id, endpoint_id, next_attempt_at) WHERE (status = 'pending'::text);
 
+ALTER INDEX billing.credit_transactions_movements ATTACH PARTITION billing.credit_transactions_default_organization_id_created_at_idx;
+
 ALTER INDEX billing.credit_transactions_pkey ATTACH PARTITION billing.credit_transactions_default_pkey;
 
 ALTER INDEX billing.logged_spend_pkey ATTACH PARTITION billing.logged_spend_default_pkey;
+
+CREATE TRIGGER event AFTER INSERT ON billing.credit_grants FOR EACH ROW WHEN ((new.kind = 'promotional'::billing.grant_kind)) EXECUTE FUNCTION billing.grant_event();
 
 CREATE TRIGGER event AFTER INSERT ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.credit_note_event();
 
@@ -811,6 +972,10 @@ CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.reratings FOR EACH R
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.webhook_events FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.allocations FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_grants FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
 CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_transactions FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_delete BEFORE DELETE ON billing.exchange_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
@@ -822,6 +987,10 @@ CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.credited_paymen
 CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.erasures FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_rows BEFORE DELETE OR UPDATE ON billing.idempotency FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.allocations FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
+
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_grants FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_notes FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
@@ -857,8 +1026,20 @@ CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.credit_transactions FOR
 
 CREATE TRIGGER immutable_update BEFORE UPDATE ON billing.logged_spend FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
 
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_organization_id_grant_id_fkey FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants(organization_id, id);
+
+ALTER TABLE ONLY billing.allocations
+    ADD CONSTRAINT allocations_organization_id_restored_to_fkey FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants(organization_id, id);
+
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.credit_grants
+    ADD CONSTRAINT credit_grants_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.credit_notes
     ADD CONSTRAINT credit_notes_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
@@ -896,6 +1077,9 @@ ALTER TABLE ONLY billing.rerating_adjustments
 ALTER TABLE ONLY billing.rerating_adjustments
     ADD CONSTRAINT rerating_adjustments_rerating_id_fkey FOREIGN KEY (rerating_id) REFERENCES billing.reratings(id);
 
+ALTER TABLE ONLY billing.topups_to_invoice
+    ADD CONSTRAINT topups_to_invoice_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.unpriced_usage
     ADD CONSTRAINT unpriced_usage_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -914,15 +1098,21 @@ ALTER TABLE ONLY billing.webhook_endpoints
 ALTER TABLE ONLY billing.webhook_events
     ADD CONSTRAINT webhook_events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE FOR INSERT TO synaxis_ledger WITH CHECK ((balance_after_usd = (balance_before_usd + amount_usd)));
 
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY erasure ON billing.credit_grants TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.credit_transactions TO synaxis_eraser USING (true);
 
@@ -974,11 +1164,15 @@ ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.credit_grants TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credit_notes TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.credit_transactions TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.credit_transactions TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = ( SELECT current_setting('billing.tenant'::text, true) AS current_setting)) OR (( SELECT current_setting('billing.tenant'::text, true) AS current_setting) = '*'::text))) WITH CHECK ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credited_payments TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -992,7 +1186,7 @@ CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING
 
 CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
-CREATE POLICY tenant ON billing.logged_spend TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+CREATE POLICY tenant ON billing.logged_spend TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = ( SELECT current_setting('billing.tenant'::text, true) AS current_setting)) OR (( SELECT current_setting('billing.tenant'::text, true) AS current_setting) = '*'::text))) WITH CHECK ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1010,6 +1204,8 @@ CREATE POLICY tenant ON billing.rerating_adjustments TO synaxis_ledger, synaxis_
 
 CREATE POLICY tenant ON billing.spend_rollups TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant ON billing.topups_to_invoice TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.unpriced_usage TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
@@ -1017,6 +1213,8 @@ CREATE POLICY tenant ON billing.webhook_deliveries TO synaxis_ledger, synaxis_ap
 CREATE POLICY tenant ON billing.webhook_endpoints TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.webhook_events TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+ALTER TABLE billing.topups_to_invoice ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
 
@@ -1029,6 +1227,24 @@ ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA billing TO synaxis_app;
 GRANT USAGE ON SCHEMA billing TO synaxis_ledger;
 GRANT USAGE ON SCHEMA billing TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.credit_grants TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.credit_grants TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.credit_grants TO synaxis_eraser;
+
+GRANT UPDATE(remaining_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_eraser;
+
+GRANT UPDATE(initiated_by) ON TABLE billing.credit_grants TO synaxis_eraser;
+
+GRANT UPDATE(started) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(transaction_id) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(voided_at) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(warned_days) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.credit_transactions TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_transactions TO synaxis_ledger;
@@ -1116,6 +1332,21 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.webhook_endpoints TO synaxis_
 
 GRANT SELECT,INSERT ON TABLE billing.webhook_events TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.allocations TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(to_usd) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(grant_id) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(covered_at) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(refund_id) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(restored_to) ON TABLE billing.allocations TO synaxis_ledger;
+
+GRANT UPDATE(invoice_id) ON TABLE billing.allocations TO synaxis_ledger;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.charge_refunds TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.credited_payments TO synaxis_ledger;
@@ -1151,6 +1382,9 @@ GRANT SELECT,INSERT ON TABLE billing.reratings TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.spend_rollups TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.spend_rollups TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.topups_to_invoice TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.topups_to_invoice TO synaxis_ledger;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger;
 
 -- billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
@@ -1161,19 +1395,27 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
 --     RETURNS timestamp with time zone, for synaxis_ledger
--- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text)
+-- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text, p_expires_at timestamp with time zone)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.adjust_rerated(p_rerating_id uuid, o billing.organizations, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.advance_clock(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.after(o billing.organizations, t billing.credit_transactions)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
+-- billing.allocations_between(o billing.organizations, p_from_usd numeric, p_to_usd numeric)
+--     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid, invoice_id uuid), for synaxis_app, synaxis_ledger
+-- billing.applied_price(t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.as_of_now(h billing.holds)
 --     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text)
 -- billing.audit_entries()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_grants()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_guarded()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -1184,6 +1426,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.audit_invoices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_keys()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_odometer()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -1199,6 +1443,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(ordinal integer, past billing.idempotency, counted text), for synaxis_ledger
 -- billing.bill_month(p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.bring_grant(o billing.organizations, g billing.credit_grants, t billing.credit_transactions)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.brought(p_grants billing.credit_grants[], t billing.credit_transactions)
+--     RETURNS billing.credit_grants[], for synaxis_ledger
+-- billing.burn_down(p_grants billing.credit_grants[], p_from_usd numeric, p_to_usd numeric)
+--     RETURNS TABLE(ordinal integer, grant_id uuid, from_usd numeric, to_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.cancel_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.capture_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
@@ -1213,7 +1463,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge_batch(p_tenant text, p_charges jsonb)
 --     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charge_hash(p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric, p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamp with time zone)
+-- billing.charge_hash(p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric, p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamp with time zone, p_drawn_usd numeric)
 --     RETURNS bytea, for synaxis_ledger
 -- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
@@ -1225,10 +1475,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
+-- billing.claim_topups(p_tenant text, p_organization_id uuid)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_limit integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.cover_by_all(o billing.organizations, p_at timestamp with time zone)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.cover_debt(p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.cover_invoice(o billing.organizations, i billing.invoices, p_initiated_by text)
+--     RETURNS void, for synaxis_ledger
+-- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
@@ -1237,6 +1497,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.credit_grant_json(g billing.credit_grants)
+--     RETURNS json, for synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
@@ -1247,12 +1509,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_notes(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_after integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.credit_of(o billing.organizations, p_live_usd numeric)
+-- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.credit_refused(i billing.invoices, p_amount_usd numeric, p_creditable_usd numeric, p_refund_credit boolean)
+--     RETURNS json, for synaxis_ledger
+-- billing.credit_statement(o billing.organizations, s billing.period_settlement, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.cut_allocation(p_organization_id uuid, p_at_usd numeric)
+--     RETURNS void, for synaxis_ledger
+-- billing.cut_back(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_amount_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
+--     RETURNS numeric[], for synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.debt_usd(p_organization_id uuid)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.decide_batch(p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
 --     RETURNS record, for synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
@@ -1263,12 +1535,24 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.drawn_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.drawn_by(t billing.credit_transactions)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.due(p_grants billing.credit_grants[], p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS TABLE(at timestamp with time zone, starts boolean, ordinal integer), for synaxis_app, synaxis_ledger
 -- billing.due_invoices(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.due_topups(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.due_webhooks(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
 --     RETURNS text[], as administrator, for synaxis_app, synaxis_ledger
+-- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
@@ -1287,8 +1571,32 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.failed_invalidations(p_tenant text, p_ids uuid[], p_errors text[], p_refused boolean[])
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.failed_topups(p_tenant text)
+--     RETURNS bigint, for synaxis_app, synaxis_ledger
+-- billing.first_grant_json(p_organization_id uuid, p_id uuid)
+--     RETURNS json, for synaxis_ledger
+-- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
+-- billing.grant_event()
+--     RETURNS trigger, for synaxis_ledger
+-- billing.grant_event_json(g billing.credit_grants)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.grant_json(g billing.credit_grants, p_at timestamp with time zone)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.grant_status(g billing.credit_grants, p_at timestamp with time zone)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.grant_terms(p_grants billing.credit_grants[])
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
+-- billing.hashed_text(t billing.credit_transactions)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.held_at(p_held billing.held_credit[], p_instant timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.held_credit_of(p_organization_id uuid)
+--     RETURNS billing.held_credit[], for synaxis_app, synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.hold_json(h billing.holds)
@@ -1301,8 +1609,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.import_prices(p_tenant text, p_prices jsonb, p_effective_from timestamp with time zone, p_source text, p_dry_run boolean)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.in_burn_down_order(p_grants billing.credit_grants[])
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.insert_grants(p_grants billing.credit_grants[])
+--     RETURNS void, for synaxis_ledger
 -- billing.instant(p_instant timestamp with time zone)
 --     RETURNS text, for synaxis_ledger
 -- billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
@@ -1321,10 +1633,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.invoice_summary(i billing.invoices)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
+-- billing.invoice_topup(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_terms jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.invoiced_usd(p_organization_id uuid)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.is_distributed()
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
+-- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
+-- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
+--     RETURNS json, for synaxis_ledger
 -- billing.issue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.issued_invoice(i billing.invoices, o billing.organizations, p_series text)
@@ -1350,18 +1670,28 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.month_period(o billing.organizations, p_month text, OUT period_start timestamp with time zone, OUT period_end timestamp with time zone)
 --     RETURNS record, for synaxis_ledger
 -- billing.month_start(p_month text, p_timezone text)
---     RETURNS timestamp with time zone, for synaxis_ledger
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.needed_by_holds(p_remaining_usd numeric, p_held_usd numeric, p_other_credit_usd numeric, p_headroom_usd numeric)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.net_due(i billing.invoices)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.new_grant(o billing.organizations, p_kind billing.grant_kind, p_amount_usd numeric, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric)
+--     RETURNS billing.credit_grants, for synaxis_ledger
 -- billing.new_id(p_instant timestamp with time zone)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.newest_spend_logs(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer)
 --     RETURNS SETOF billing.spend_logs, for synaxis_app, synaxis_ledger
+-- billing.next_grant(g billing.credit_grants, p_timezone text)
+--     RETURNS billing.credit_grants, for synaxis_app, synaxis_ledger
 -- billing.next_instant(p_now timestamp with time zone, p_last timestamp with time zone)
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.next_month(p_month text)
---     RETURNS text, for synaxis_ledger
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.next_number(p_series text, p_instant timestamp with time zone)
 --     RETURNS text, for synaxis_ledger
--- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL::uuid)
+-- billing.next_settlement(p_grants billing.credit_grants[], p_settled_at timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_ledger
+-- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL::uuid, p_grant_id uuid DEFAULT NULL::uuid, p_grants jsonb DEFAULT NULL::jsonb)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1369,6 +1699,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.now()
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_eraser, synaxis_ledger
+-- billing.on_terms(i billing.invoices, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
+-- billing.open_grants(o billing.organizations, p_until timestamp with time zone)
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.organization(p_tenant text, p_organization_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
@@ -1377,6 +1711,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_to_settle(p_tenant text, p_limit integer)
+--     RETURNS uuid[], for synaxis_app, synaxis_ledger
 -- billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
@@ -1385,9 +1721,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.own_key(p_reason text, p_id uuid)
 --     RETURNS text, for synaxis_ledger
+-- billing.paid_by(o billing.organizations, t billing.credit_transactions)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.part_of(i billing.invoices, rest billing.credit_notes, p_amount_usd numeric)
 --     RETURNS billing.credit_notes, for synaxis_ledger
--- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone)
+-- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1395,6 +1733,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
+-- billing.personal_text(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
@@ -1413,6 +1753,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.put_on_invoice(i billing.invoices)
+--     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1429,10 +1771,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.rating_json(r billing.rating)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.receipt(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.receivable_at(o billing.organizations, p_instant timestamp with time zone, OUT debt_usd numeric, OUT invoiced_usd numeric, OUT overdue_usd numeric)
+--     RETURNS record, for synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea)
+--     RETURNS uuid, for synaxis_ledger
+-- billing.refundable_usd(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.refuse_change()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.refuse_change_but_erasure()
@@ -1441,6 +1791,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
+-- billing.replacing_grants(o billing.organizations, p_parts numeric[])
+--     RETURNS billing.credit_grants[], for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
 -- billing.replay_unpriced(p_past billing.idempotency)
@@ -1453,6 +1805,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rerate(p_tenant text, p_organization_id uuid, p_rerating_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.restore_grants(o billing.organizations, t billing.credit_transactions, p_parts numeric[], p_replacing billing.credit_grants[])
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.revenue(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.save_organization(o billing.organizations)
@@ -1465,10 +1823,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.set_tenant(p_tenant text)
 --     RETURNS void, for synaxis_app, synaxis_ledger
+-- billing.settle(o billing.organizations, p_until timestamp with time zone)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.settle_grants(o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric, p_invoiced_usd numeric, p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
+-- billing.settle_organization(p_tenant text, p_organization_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
+-- billing.settled_credit(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.settled_item(o billing.organizations, u billing.usage_request, p_past billing.idempotency, p_counted text, p_requests billing.usage_request[], p_results json[], p_seen jsonb)
 --     RETURNS json, for synaxis_ledger
+-- billing.settled_usd(p_organization_id uuid)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.settlement_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS billing.period_settlement, for synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
@@ -1483,8 +1853,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.start_grant(s billing.settlement, p_ordinal integer, p_at timestamp with time zone)
+--     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
+-- billing.store_adjustment(o billing.organizations, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_expires_at timestamp with time zone, p_key text, p_fingerprint bytea)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.store_grant(o billing.organizations, g billing.credit_grants, p_type billing.transaction_type, p_reference_id text, p_key text, p_fingerprint bytea)
+--     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.store_invoice(i billing.invoices, o billing.organizations)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
@@ -1495,12 +1871,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])
 --     RETURNS void, for synaxis_ledger
+-- billing.take_off_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
 --     RETURNS integer, for synaxis_app, synaxis_ledger
+-- billing.take_steps(o billing.organizations, s billing.settlement)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
--- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text)
+-- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric, p_paid jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.topup_failed(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_error text)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.topup_invoice(g billing.credit_grants, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
 -- billing.transaction(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.transaction_by_id(p_organization_id uuid, p_id uuid)
@@ -1521,14 +1905,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.usage_lines(i billing.invoices, s billing.period_settlement, p_units numeric, OUT lines jsonb, OUT line_count integer, OUT usd numeric, OUT billing_currency numeric)
+--     RETURNS record, for synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
+-- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.waiting_invalidations(p_tenant text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.waiting_months(p_tenant text)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.waiting_webhooks(p_tenant text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.warning_of(p_expires_at timestamp with time zone, p_now timestamp with time zone)
+--     RETURNS integer, for synaxis_app, synaxis_ledger
 -- billing.webhook_attempted(p_tenant text, p_organization_id uuid, p_event_id uuid, p_endpoint_id uuid, p_lease uuid, p_status_code integer, p_error text, p_patience interval)
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_delays()
@@ -1545,3 +1935,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger
+-- billing.with_tax_on(i billing.invoices, p_taxed_usd numeric)
+--     RETURNS billing.invoices, for synaxis_ledger

@@ -21,6 +21,18 @@ CREATE OR REPLACE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON billing.cred
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credited_payments
     EXECUTE FUNCTION billing.refuse_change();
 
+-- Credit that was paid for or put right is the answer to a call.
+CREATE OR REPLACE TRIGGER event AFTER INSERT ON billing.credit_grants
+    FOR EACH ROW WHEN (NEW.kind = 'promotional') EXECUTE FUNCTION billing.grant_event();
+CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.credit_grants
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.credit_grants
+    EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.allocations
+    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
+CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.allocations
+    EXECUTE FUNCTION billing.refuse_change();
+
 CREATE OR REPLACE TRIGGER immutable_update BEFORE UPDATE ON billing.logged_spend
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change_but_erasure();
 CREATE OR REPLACE TRIGGER immutable_delete BEFORE DELETE ON billing.logged_spend

@@ -81,7 +81,7 @@ def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
     while more:
         more = False
         page: list[dict[str, Any]] = []
-        for organization_id in procedures.each_organization(db, "due_webhooks"):
+        for organization_id in procedures.each_organization(lambda: db, "due_webhooks"):
             page += procedures.call(
                 db,
                 "claim_webhooks",

@@ -36,6 +36,10 @@ type WebhookEventType = Literal[
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",
+    "balance.exhausted",
+    "grant.created",
+    "grant.expiring",
+    "grant.expired",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]

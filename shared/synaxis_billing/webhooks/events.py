@@ -22,6 +22,8 @@ class InvoiceData(Answer):
     """Id of the invoice."""
     invoice_number: str
     """Number of the invoice."""
+    kind: Literal["usage", "topup"]
+    """Usage of a period, or the sale of credit."""
     status: Literal["issued", "paid", "overdue", "cancelled"]
     """State that the invoice took."""
     period_start: Time
@@ -34,8 +36,13 @@ class InvoiceData(Answer):
     """ISO 4217 code of the billing currency."""
     total_amount_billing_currency: Money
     """Net amount and tax in the billing currency."""
-    due_date: date
-    """Day until which to pay, in the time zone of the organization."""
+    amount_due_usd: Money
+    """What the invoice asks for, in US dollars."""
+    amount_due_billing_currency: Money
+    """What the invoice asks for in the billing currency."""
+    due_date: date | None
+    """Day until which to pay, in the time zone of the organization; null when nothing is left to
+    pay."""
     paid_at: Time | None
     """Time of the payment; null until then."""
 
@@ -74,8 +81,46 @@ class LowBalanceData(Answer):
     """Number of the transaction that took the balance below the threshold."""
 
 
+class GrantData(Answer):
+    """A credit grant."""
+
+    organization_id: UUID
+    grant_id: UUID
+    """Id of the grant."""
+    kind: Literal["paid", "promotional", "adjustment", "refund"]
+    """Where the credit comes from."""
+    amount_usd: Money
+    """Amount in US dollars."""
+    remaining_usd: Money
+    """What was left before the event, in US dollars."""
+    effective_at: Time
+    """Instant from which the credit can be used."""
+    expires_at: Time | None
+    """Instant from which what is left is gone; null for never."""
+
+
+class ExpiredGrantData(GrantData):
+    """A credit grant with credit that has expired."""
+
+    expired_usd: Money
+    """Credit in US dollars that is gone."""
+    transaction_id: UUID
+    """Id of the transaction that took it."""
+
+
+class ExhaustedBalanceData(Answer):
+    """A request that the credit did not cover."""
+
+    organization_id: UUID
+    available_usd: Money
+    """Credit in US dollars that was available."""
+    required_usd: Money
+    """Credit in US dollars that the request needed."""
+
+
 class InvoiceIssued(WebhookBody):
-    """An invoice was issued and has its number."""
+    """An invoice was issued and has its number. A statement, and the invoice of a top-up, is paid
+    then."""
 
     type: Literal["invoice.issued"]
     data: InvoiceData
@@ -96,7 +141,7 @@ class InvoiceOverdue(WebhookBody):
 
 
 class InvoiceCancelled(WebhookBody):
-    """An issued invoice was cancelled: it was credited in full, or its total was zero."""
+    """An issued invoice was cancelled: it was credited in full, or it asked for nothing."""
 
     type: Literal["invoice.cancelled"]
     data: InvoiceData
@@ -116,6 +161,34 @@ class BalanceLow(WebhookBody):
     data: LowBalanceData
 
 
+class BalanceExhausted(WebhookBody):
+    """Credit did not cover a request; sent once until credit comes."""
+
+    type: Literal["balance.exhausted"]
+    data: ExhaustedBalanceData
+
+
+class GrantCreated(WebhookBody):
+    """Promotional credit was granted, or the next grant of a recurring one was scheduled."""
+
+    type: Literal["grant.created"]
+    data: GrantData
+
+
+class GrantExpiring(WebhookBody):
+    """What is left of a grant expires in 7 days, or in 1 day; sent once for each."""
+
+    type: Literal["grant.expiring"]
+    data: GrantData
+
+
+class GrantExpired(WebhookBody):
+    """Credit of a grant expired."""
+
+    type: Literal["grant.expired"]
+    data: ExpiredGrantData
+
+
 BODIES: dict[str, type[WebhookBody]] = {
     "invoice.issued": InvoiceIssued,
     "invoice.paid": InvoicePaid,
@@ -123,4 +196,8 @@ BODIES: dict[str, type[WebhookBody]] = {
     "invoice.cancelled": InvoiceCancelled,
     "credit_note.issued": CreditNoteIssued,
     "balance.low": BalanceLow,
+    "balance.exhausted": BalanceExhausted,
+    "grant.created": GrantCreated,
+    "grant.expiring": GrantExpiring,
+    "grant.expired": GrantExpired,
 }

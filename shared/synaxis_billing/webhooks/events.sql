@@ -24,9 +24,12 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.invoice_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' OR OLD.status <> NEW.status THEN
-        PERFORM billing.record_event(NEW.organization_id, 'invoice.' || NEW.status, jsonb_build_object(
+        PERFORM billing.record_event(NEW.organization_id, 'invoice.' || CASE
+            -- A statement or a top-up's invoice is paid when it is issued.
+            WHEN TG_OP = 'INSERT' OR OLD.status = 'draft' THEN 'issued' ELSE NEW.status::text END, jsonb_build_object(
             'invoice_id', NEW.id,
             'invoice_number', NEW.invoice_number,
+            'kind', NEW.kind,
             'status', NEW.status,
             'period_start', NEW.period_start,
             'period_end', NEW.period_end,
@@ -34,6 +37,8 @@ BEGIN
             'billing_currency', NEW.billing_currency,
             'total_amount_billing_currency',
                 round(NEW.total_amount_billing_currency, NEW.minor_units)::text,
+            'amount_due_usd', NEW.amount_due_usd::text,
+            'amount_due_billing_currency', round(NEW.amount_due_billing_currency, NEW.minor_units)::text,
             'due_date', NEW.due_date,
             'paid_at', NEW.paid_at));
     END IF;

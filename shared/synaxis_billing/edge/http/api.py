@@ -9,7 +9,6 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import psycopg
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -19,7 +18,7 @@ from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, 
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
 from synaxis_billing.edge.http.requests import Event, json_body, require_request
-from synaxis_billing.edge.invocation import invocation, logger, metrics
+from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
     BillingError,
@@ -265,6 +264,8 @@ def _known_query(route: Route, event: Event) -> dict[str, str]:
     """Return the query. Raises InvalidRequest: a misspelt filter would be an answer to another
     question."""
     query: dict[str, str] = event.get("queryStringParameters") or {}
+    if not query:
+        return query
     known = {parameter.name for parameter in route.parameters if parameter.place == "query"}
     for name in query:
         if name not in known:
@@ -320,14 +321,10 @@ def _unavailable() -> TemporarilyUnavailable:
 
 
 def _measure(route_key: str, request_id: str, answered: dict[str, Any]) -> None:
-    """Write one line per request, which CloudWatch reads as a log and as metrics."""
     status = answered["statusCode"]
-    metrics.add_metric("Requests", MetricUnit.Count, 1)
+    counts = {"Requests": 1}
     if status >= HTTPStatus.BAD_REQUEST:
-        metrics.add_metric("Failed" if status >= 500 else "Refused", MetricUnit.Count, 1)
+        counts["Failed" if status >= 500 else "Refused"] = 1
     if "idempotency-replayed" in answered["headers"]:
-        metrics.add_metric("Replayed", MetricUnit.Count, 1)
-    metrics.add_metadata("route", route_key)
-    metrics.add_metadata("status", status)
-    metrics.add_metadata("request_id", request_id)
-    metrics.flush_metrics()
+        counts["Replayed"] = 1
+    write_metrics(counts, route=route_key, status=status, request_id=request_id)

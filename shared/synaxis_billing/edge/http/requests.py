@@ -52,7 +52,7 @@ def json_body(event: Event) -> dict[str, Any] | None:
     except ValueError as error:
         raise _invalid_body(f"must be JSON: {error}") from error
     # The parser above keeps the last of two members of one name.
-    json.loads(body, object_pairs_hook=_unique)
+    _EACH_MEMBER_ONCE.decode(body)
     if not isinstance(value, dict):
         raise _invalid_body("must be a JSON object")
     return value
@@ -67,6 +67,9 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
             f"must name each member once, and names {json.dumps(twice[:200])} again"
         )
     return found
+
+
+_EACH_MEMBER_ONCE = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _invalid_body(rule: str) -> InvalidRequest:

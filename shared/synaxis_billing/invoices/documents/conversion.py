@@ -7,8 +7,12 @@ from synaxis_billing.invoices.invoices import Invoice, LineItem
 
 
 def of_invoice(invoice: Invoice) -> InvoiceDocument:
+    kind: str = "invoice" if invoice.kind == "usage" else "topup"
+    if invoice.kind == "usage" and not invoice.amount_due_usd:
+        kind = "statement"
     return _document(
         invoice,
+        kind=kind,
         number=invoice.invoice_number,
         status=invoice.status,
         issued_at=invoice.issued_at,
@@ -33,6 +37,11 @@ def of_credit_note(note: CreditNote, invoice: Invoice) -> InvoiceDocument:
     return _document(
         invoice,
         **amounts,
+        amount_due_usd=note.total_amount_usd,
+        amount_due_billing_currency=note.total_amount_billing_currency,
+        settled=(),
+        credit=None,
+        paid_at=None,
         id=note.id,
         kind="credit_note",
         number=note.credit_note_number,

@@ -3,9 +3,11 @@
 # Greek letters are no Latin ones by mistake.
 # ruff: noqa: RUF001
 
+from synaxis_billing.invoices.documents.credit_labels import CREDIT_LABELS
+
 ENGLISH = "en"
 
-LABELS = {
+_PAGE = {
     "en": {
         "invoice": "Invoice",
         "credit_note": "Credit note",
@@ -304,6 +306,8 @@ LABELS = {
         "page": "{page} / {pages} ページ",
     },
 }
+
+LABELS = {language: labels | CREDIT_LABELS[language] for language, labels in _PAGE.items()}
 
 # The names that the sources of exchange rates go by.
 RATE_SOURCES = {

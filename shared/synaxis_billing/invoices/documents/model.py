@@ -1,4 +1,4 @@
-"""The facts of an invoice or a credit note that its document shows."""
+"""The facts of an invoice, a statement or a credit note that its document shows."""
 
 from datetime import date
 from typing import Literal
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.invoices.invoices import FurtherLines, LineItem, Party
+from synaxis_billing.invoices.settled import CreditStatement, Settled
 
 
 class InvoiceDocument(Answer):
@@ -15,7 +16,7 @@ class InvoiceDocument(Answer):
     """
 
     id: UUID
-    kind: Literal["invoice", "credit_note"] = "invoice"
+    kind: Literal["invoice", "topup", "statement", "credit_note"] = "invoice"
     number: str | None
     corrects_number: str | None = None
     status: str
@@ -36,6 +37,10 @@ class InvoiceDocument(Answer):
     subtotal_billing_currency: Money
     tax_billing_currency: Money
     total_amount_billing_currency: Money
+    settled: tuple[Settled, ...] = ()
+    amount_due_usd: Money
+    amount_due_billing_currency: Money
+    credit: CreditStatement | None = None
     tax_label: str | None
     tax_rate_percent: str | None
     reverse_charge: bool = False
@@ -46,6 +51,7 @@ class InvoiceDocument(Answer):
     issued_at: Time | None
     issue_date: date | None
     due_date: date | None
+    paid_at: Time | None = None
 
     @property
     def shows_tax(self) -> bool:

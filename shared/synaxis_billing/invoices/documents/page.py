@@ -17,6 +17,8 @@ Note = dict[str, Any]
 _MARKED = ("draft", "paid", "cancelled")
 _VOID = ("draft", "cancelled")
 _NOTHING_TO_PAY = ("paid", "cancelled")
+# The labels of lines that are of no model.
+_LINES = ("usage", "adjustments", "refunds", "prepaid_credit", "further_models")
 
 
 def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
@@ -31,9 +33,10 @@ def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
         "language": language,
         "labels": labels,
         "id": str(invoice.id),
-        "title": labels[invoice.kind],
+        "title": labels["invoice" if invoice.kind == "topup" else invoice.kind],
         "number": None if invoice.number is None else writing.line(invoice.number),
-        "mark": labels[status] if status in _MARKED else None,
+        # A statement is nothing to pay.
+        "mark": labels[status] if status in _marked(invoice) else None,
         "void": status in _VOID,
         "seller": _party(invoice.seller, labels),
         "customer": _party(invoice.customer, labels),
@@ -41,10 +44,17 @@ def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
         "head": _head(invoice, labels),
         "lines": _lines(invoice, where, labels),
         "totals": _totals(invoice, where, labels),
-        "total": _money(invoice.total_amount_billing_currency, invoice, where),
+        "total_label": labels["amount_due" if invoice.settled else "total"],
+        "total": _money(invoice.amount_due_billing_currency, invoice, where),
+        "total_usd_label": labels["amount_due_usd" if invoice.settled else "total_usd"],
         "total_usd": _total_usd(invoice, where),
+        "credit": _credit(invoice, where, labels),
         "notes": [_payment(invoice, labels), _grounds(invoice, where, labels)],
     }
+
+
+def _marked(invoice: InvoiceDocument) -> tuple[str, ...]:
+    return _VOID if invoice.kind == "statement" else _MARKED
 
 
 def _party(party: Party, labels: Labels) -> dict[str, Any]:
@@ -66,6 +76,10 @@ def _facts(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list
         facts.append([labels["issued"], writing.day(invoice.issue_date, where)])
     if invoice.due_date is not None and invoice.kind == "invoice":
         facts.append([labels["due"], writing.day(invoice.due_date, where)])
+    if invoice.paid_at is not None and invoice.kind != "statement":
+        facts.append([labels["paid_on"], writing.moment(invoice.paid_at, where)])
+    if invoice.kind == "topup":
+        return facts
     period = writing.days(invoice.first_day, invoice.last_day, where)
     return [*facts, [labels["period"], period]]
 
@@ -121,15 +135,15 @@ def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> st
     """Return the description: usage without a model in the page's language, a reason as it was
     given."""
     word, comma, provider = item.description.partition(", ")
-    usage = item.model is None and word == LABELS[ENGLISH]["usage"]
-    if invoice.kind == "credit_note" or not usage:
+    known = [name for name in _LINES if LABELS[ENGLISH][name] == word]
+    if invoice.kind == "credit_note" or item.model is not None or not known:
         return item.description
-    return f"{labels['usage']}{comma}{provider}"
+    return f"{labels[known[0]]}{comma}{provider}"
 
 
 def _counts(invoice: InvoiceDocument, item: LineItem, where: Locale) -> list[str]:
-    if invoice.kind == "credit_note":
-        # A credit note reverses an amount, not requests.
+    # A credit note reverses an amount, not requests; nor are an adjustment and credit any.
+    if invoice.kind in ("credit_note", "topup") or not (item.requests or item.model):
         return ["", ""]
     return [writing.number(count, 0, 0, where) for count in (item.requests, item.tokens)]
 
@@ -150,23 +164,46 @@ def _money(amount: Decimal, invoice: InvoiceDocument, where: Locale) -> str:
 
 
 def _totals(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
-    subtotal = [labels["subtotal"], _money(invoice.subtotal_billing_currency, invoice, where)]
+    totals = [[labels["subtotal"], _money(invoice.subtotal_billing_currency, invoice, where)]]
+    for part in invoice.settled:
+        less = _money(-part.amount_billing_currency, invoice, where)
+        totals.append([labels[f"settled_{part.kind}"], less])
     if not invoice.shows_tax:
-        return [subtotal]
+        return totals
     label = writing.line(invoice.tax_label or labels["tax"])
     if invoice.tax_rate_percent is not None:
         label = f"{label} {writing.percent(invoice.tax_rate_percent, where)}"
-    return [subtotal, [label, _money(invoice.tax_billing_currency, invoice, where)]]
+    return [*totals, [label, _money(invoice.tax_billing_currency, invoice, where)]]
 
 
 def _total_usd(invoice: InvoiceDocument, where: Locale) -> str | None:
     if _in_dollars(invoice):
         return None
-    return f"{writing.usd(invoice.total_amount_usd, where)} USD"
+    return f"{writing.usd(invoice.amount_due_usd, where)} USD"
+
+
+def _credit(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
+    """Return how the balance moved, without the movements that there were none of."""
+    if (credit := invoice.credit) is None:
+        return []
+    moved = [
+        ("purchased", credit.purchased_usd),
+        ("granted", credit.granted_usd),
+        ("refunded", credit.refunded_usd),
+        ("used", -credit.used_usd),
+        ("expired", -credit.expired_usd),
+        ("paid_out", -credit.paid_out_usd),
+    ]
+    rows = [
+        ("opening", credit.opening_balance_usd),
+        *((name, usd) for name, usd in moved if usd),
+        ("closing", credit.closing_balance_usd),
+    ]
+    return [[labels[name], writing.usd(usd, where)] for name, usd in rows]
 
 
 def _payment(invoice: InvoiceDocument, labels: Labels) -> list[Note]:
-    if invoice.kind == "credit_note" or invoice.status in _NOTHING_TO_PAY:
+    if invoice.kind != "invoice" or invoice.status in _NOTHING_TO_PAY:
         return []
     notes = [_note(labels["terms"], [_terms(invoice.payment_terms_days, labels)])]
     if details := writing.lines(invoice.seller.payment_details):

@@ -24,8 +24,9 @@ HEAD = (
 
 
 def csv(invoice: InvoiceDocument) -> str:
-    """Return a row per line item, one for the tax if there is one, and one for the total. `kind` is
-    line, further_lines, tax or total: the total is the sum of the rows above it."""
+    """Return a row per line item, one for each kind of credit that settled a part, one for the tax
+    if there is one, and one for the amount due, or the total where nothing was settled: the sum of
+    the rows above it. `kind` is line, further_lines, settled, tax, amount_due or total."""
     return table(HEAD, _rows(invoice))
 
 
@@ -50,8 +51,12 @@ def _rows(invoice: InvoiceDocument) -> Iterator[list[object]]:
         usage = (f"{rest.lines} further lines", None, None, rest.requests, rest.tokens)
         yield row("further_lines", rest.amount_usd, rest.amount_billing_currency, *usage)
     empty = (None,) * 4
+    for part in invoice.settled:
+        less = (-part.amount_usd, -part.amount_billing_currency)
+        yield row("settled", *less, f"Settled by {part.kind} credit", *empty)
     if invoice.shows_tax:
         tax = (invoice.tax_usd, invoice.tax_billing_currency)
         yield row("tax", *tax, invoice.tax_label or "Tax", *empty)
-    total = (invoice.total_amount_usd, invoice.total_amount_billing_currency)
-    yield row("total", *total, "Total", *empty)
+    due = (invoice.amount_due_usd, invoice.amount_due_billing_currency)
+    kind, title = ("amount_due", "Amount due") if invoice.settled else ("total", "Total")
+    yield row(kind, *due, title, *empty)

@@ -37,8 +37,12 @@ CREATE TABLE billing.organizations (
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- How far below zero charges may take the balance.
     credit_limit_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- The odometer: all credit that charges and negative adjustments have ever drawn.
+    drawn_usd numeric(28, 8) NOT NULL DEFAULT 0,
     -- How far an explicit rule has let the balance, less what is held, fall below zero and the limit.
     floor_usd numeric(18, 8) NOT NULL DEFAULT 0,
+    -- When credit did not cover a request, until credit comes.
+    exhausted_at timestamptz,
     -- The number and the hash of the newest transaction.
     version bigint NOT NULL DEFAULT 0,
     head_hash bytea NOT NULL DEFAULT sha256(''),
@@ -47,10 +51,14 @@ CREATE TABLE billing.organizations (
     -- The local day of the open rollup buckets.
     day_start timestamptz NOT NULL DEFAULT '-infinity',
     day_end timestamptz NOT NULL DEFAULT '-infinity',
-    -- Until then a charge needs nothing but the credit: no new day, no other rule.
+    -- The next instant at which a credit grant starts or ends; -infinity while credit that has ended waits for
+    -- holds.
+    settle_at timestamptz NOT NULL DEFAULT 'infinity',
+    -- Until then a charge needs nothing but the credit: no new day, no settlement, no other rule.
     fast_until timestamptz NOT NULL DEFAULT '-infinity',
     created_at timestamptz NOT NULL DEFAULT billing.now()
 ) WITH (fillfactor = 50);
+CREATE INDEX organizations_due ON billing.organizations (settle_at) WHERE settle_at < 'infinity';
 CREATE INDEX organizations_newest ON billing.organizations (created_at, id);
 
 -- The organization of each external id.
@@ -67,7 +75,9 @@ CREATE TABLE billing.organization_homes (
 
 -- Ledger: transactions, idempotency, holds, refunds
 
-CREATE TYPE billing.transaction_type AS ENUM ('topup', 'charge', 'refund', 'adjustment');
+CREATE TYPE billing.transaction_type AS ENUM (
+    'topup', 'charge', 'refund', 'adjustment', 'grant', 'expiry', 'void', 'payout'
+);
 
 CREATE TABLE billing.credit_transactions (
     id uuid NOT NULL,
@@ -77,12 +87,17 @@ CREATE TABLE billing.credit_transactions (
     amount_usd numeric(18, 8) NOT NULL,
     balance_before_usd numeric(18, 8) NOT NULL,
     balance_after_usd numeric(18, 8) NOT NULL,
+    -- The odometer before this transaction. A charge draws the range from here on that is as long as its amount.
+    drawn_usd numeric(28, 8) NOT NULL,
     description text,
     reference_id text,
     initiated_by text,
     -- The hold that a charge captured; the charge that a refund gives back.
     hold_id uuid,
     charge_id uuid,
+    -- The grant that an expiry or a void takes credit from; the terms of the grants that a transaction brings.
+    grant_id uuid,
+    grants jsonb,
     -- What a charge was for, and the rollup bucket that contains it.
     request_id text,
     team_id text,
@@ -108,10 +123,14 @@ CREATE TABLE billing.credit_transactions (
     PRIMARY KEY (organization_id, created_at)
 ) PARTITION BY RANGE (created_at);
 
+-- What is not a charge: few of the rows, of which statements are made.
+CREATE INDEX credit_transactions_movements ON billing.credit_transactions (organization_id, created_at)
+    WHERE transaction_type <> 'charge';
+
 -- Rows of a month that has no partition yet are stored here, so a missing partition is never an outage.
 CREATE TABLE billing.credit_transactions_default PARTITION OF billing.credit_transactions DEFAULT;
 
-CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log', 'unpriced');
+CREATE TYPE billing.result_type AS ENUM ('transaction', 'hold', 'release', 'spend_log', 'unpriced', 'grant');
 
 -- Keys of the client, and LLM requests, that have had their effect, with the fingerprint of the API request.
 CREATE TABLE billing.idempotency (
@@ -182,6 +201,104 @@ CREATE TABLE billing.charge_refunds (
     refunded_usd numeric(18, 8) NOT NULL CHECK (refunded_usd > 0),
     PRIMARY KEY (organization_id, charge_id),
     CONSTRAINT refund_within_charge CHECK (refunded_usd <= charged_usd)
+);
+
+-- Credit grants, and the allocations of the odometer to them
+
+CREATE TYPE billing.grant_kind AS ENUM ('paid', 'promotional', 'adjustment', 'refund');
+
+-- Credit of one origin. The terms never change.
+CREATE TABLE billing.credit_grants (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
+    kind billing.grant_kind NOT NULL,
+    amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
+    -- As of the newest settlement. It is open while this is more than zero.
+    remaining_usd numeric(18, 8) NOT NULL,
+    priority smallint NOT NULL CHECK (priority BETWEEN 0 AND 100),
+    effective_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL DEFAULT 'infinity',
+    -- What was paid for it, net of tax; zero for credit that was given.
+    cost_basis_usd numeric(18, 8) NOT NULL CHECK (cost_basis_usd >= 0),
+    -- The payment, in its own currency, and the exchange rate by which it is the cost basis.
+    paid jsonb,
+    -- The invoice whose debt the credit covers, and nothing else.
+    invoice_id uuid,
+    -- The ended grant whose refunded credit this one gives back.
+    origin_id uuid,
+    -- Of a recurring grant: its first grant, and the local month of this one.
+    schedule_id uuid,
+    period text CHECK (period ~ '^\d{4}-(0[1-9]|1[0-2])$'),
+    description text,
+    initiated_by text,
+    -- Whether its credit is in the balance, and the transaction that brought it there.
+    started boolean NOT NULL,
+    transaction_id uuid,
+    voided_at timestamptz,
+    -- How many days before the expiry the newest warning was.
+    warned_days int,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT remaining_is_part CHECK (remaining_usd BETWEEN 0 AND amount_usd),
+    CONSTRAINT starts_before_it_ends CHECK (effective_at < expires_at),
+    CONSTRAINT brought_by_transaction CHECK (started = (transaction_id IS NOT NULL)),
+    CONSTRAINT recurs_by_month CHECK ((schedule_id IS NULL) = (period IS NULL))
+);
+CREATE INDEX credit_grants_open ON billing.credit_grants (organization_id) WHERE remaining_usd > 0;
+CREATE INDEX credit_grants_expiring ON billing.credit_grants (expires_at)
+    WHERE remaining_usd > 0 AND expires_at < 'infinity';
+CREATE INDEX credit_grants_newest ON billing.credit_grants (organization_id, created_at);
+
+-- Ranges of the odometer, and what settles each: a grant, or nothing yet, which is debt. They are contiguous up
+-- to the newest settlement. Ranges are cut where a part of one is covered or refunded.
+CREATE TABLE billing.allocations (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    from_usd numeric(28, 8) NOT NULL CHECK (from_usd >= 0),
+    to_usd numeric(28, 8) NOT NULL,
+    grant_id uuid,
+    -- When the grant covered it, if it was debt before.
+    covered_at timestamptz,
+    -- The refund that gave it back, and the grant that it went to; a refund of debt goes to none.
+    refund_id uuid,
+    restored_to uuid,
+    -- The invoice that asks for it, while it is debt and after that.
+    invoice_id uuid,
+    PRIMARY KEY (organization_id, from_usd),
+    FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants,
+    FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants,
+    CONSTRAINT range_is_not_empty CHECK (from_usd < to_usd),
+    CONSTRAINT covered_by_grant CHECK (covered_at IS NULL OR grant_id IS NOT NULL),
+    CONSTRAINT restored_by_refund CHECK (
+        (restored_to IS NOT NULL) = (refund_id IS NOT NULL AND grant_id IS NOT NULL))
+);
+CREATE INDEX allocations_of_grant ON billing.allocations (organization_id, grant_id);
+CREATE INDEX allocations_of_refund ON billing.allocations (organization_id, refund_id)
+    WHERE refund_id IS NOT NULL;
+CREATE INDEX allocations_of_invoice ON billing.allocations (organization_id, invoice_id)
+    WHERE invoice_id IS NOT NULL;
+CREATE INDEX allocations_debt ON billing.allocations (organization_id, from_usd)
+    WHERE grant_id IS NULL AND refund_id IS NULL;
+
+-- Credit that an open hold reserves until an instant.
+CREATE TYPE billing.held_credit AS (amount_usd numeric, expires_at timestamptz);
+
+-- A change of the set of usable grants: a grant starts, and covers debt first, or credit of an ended one leaves.
+CREATE TYPE billing.settlement_step AS (
+    at timestamptz,
+    type billing.transaction_type,
+    grant_id uuid,
+    amount_usd numeric,
+    covered_usd numeric
+);
+
+-- The credit of an organization as it is when all that is due is settled.
+CREATE TYPE billing.settlement AS (
+    grants billing.credit_grants[],
+    debt_usd numeric,
+    -- Of that, what an invoice asks for.
+    invoiced_usd numeric,
+    balance_usd numeric,
+    steps billing.settlement_step[]
 );
 
 -- Usage: requests, spend logs, rollups
@@ -434,10 +551,28 @@ CREATE INDEX invalidations_due ON billing.invalidations (next_attempt_at, id);
 
 CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue', 'cancelled');
 
+-- The usage of a period, or the sale of credit.
+CREATE TYPE billing.invoice_kind AS ENUM ('usage', 'topup');
+
+-- What was drawn in a period, less refunds, and what settles it: credit that was given, credit that was bought,
+-- or nothing yet.
+CREATE TYPE billing.period_settlement AS (
+    drawn_from_usd numeric,
+    drawn_to_usd numeric,
+    adjusted_usd numeric,
+    refunded_usd numeric,
+    promotional_usd numeric,
+    prepaid_usd numeric,
+    due_usd numeric
+);
+
 -- Amounts in the billing currency have its minor units and follow from one exchange rate.
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL REFERENCES billing.organizations,
     id uuid NOT NULL DEFAULT uuidv7(),
+    kind billing.invoice_kind NOT NULL,
+    -- The top-up that is invoiced.
+    transaction_id uuid,
     invoice_number text,
     status billing.invoice_status NOT NULL DEFAULT 'draft',
     period_start timestamptz NOT NULL,
@@ -453,12 +588,24 @@ CREATE TABLE billing.invoices (
     rate_as_of timestamptz NOT NULL,
     line_items jsonb NOT NULL,
     line_count int NOT NULL CHECK (line_count = jsonb_array_length(line_items)),
-    subtotal_usd numeric(28, 8) NOT NULL CHECK (subtotal_usd >= 0),
+    -- Less than zero when a period's refunds are more than its usage.
+    subtotal_usd numeric(28, 8) NOT NULL,
+    -- On what no credit settled, or on the credit that was sold.
     tax_usd numeric(28, 8) NOT NULL CHECK (tax_usd >= 0),
     total_amount_usd numeric(28, 8) NOT NULL,
     subtotal_billing_currency numeric(28, 4) NOT NULL,
     tax_billing_currency numeric(28, 4) NOT NULL,
     total_amount_billing_currency numeric(28, 4) NOT NULL,
+    -- What credit settled, by kind, and what it leaves to pay.
+    settled jsonb NOT NULL DEFAULT '[]',
+    settled_usd numeric(28, 8) NOT NULL DEFAULT 0,
+    settled_billing_currency numeric(28, 4) NOT NULL DEFAULT 0,
+    amount_due_usd numeric(28, 8) NOT NULL,
+    amount_due_billing_currency numeric(28, 4) NOT NULL,
+    -- The range of the odometer that the period drew, and how the balance moved in it.
+    drawn_from_usd numeric(28, 8),
+    drawn_to_usd numeric(28, 8),
+    credit jsonb,
     tax jsonb,
     seller jsonb NOT NULL,
     customer jsonb NOT NULL,
@@ -473,13 +620,19 @@ CREATE TABLE billing.invoices (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, invoice_number),
-    CONSTRAINT period_is_not_empty CHECK (period_start < period_end),
-    CONSTRAINT totals_add_up CHECK (
-        total_amount_usd = subtotal_usd + tax_usd
-        AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
+    CONSTRAINT period_is_not_empty CHECK (period_start < period_end OR kind = 'topup'),
+    CONSTRAINT kind_has_its_facts CHECK (
+        (kind = 'topup') = (transaction_id IS NOT NULL) AND (kind = 'usage') = (drawn_to_usd IS NOT NULL)
+        AND (kind = 'usage') = (drawn_from_usd IS NOT NULL) AND (kind = 'usage') = (credit IS NOT NULL)
     ),
+    CONSTRAINT totals_add_up CHECK (
+        total_amount_usd = subtotal_usd + tax_usd AND amount_due_usd = total_amount_usd - settled_usd
+        AND total_amount_billing_currency = subtotal_billing_currency + tax_billing_currency
+        AND amount_due_billing_currency = total_amount_billing_currency - settled_billing_currency
+    ),
+    CONSTRAINT nothing_is_owed_to_the_customer CHECK (amount_due_usd >= tax_usd),
     CONSTRAINT number_is_taken_at_issue CHECK (
-        (invoice_number IS NULL) = (issued_at IS NULL) AND (invoice_number IS NULL) = (due_date IS NULL)
+        (invoice_number IS NULL) = (issued_at IS NULL) AND (invoice_number IS NOT NULL OR due_date IS NULL)
         AND (invoice_number IS NULL) = (issue_date IS NULL)
         AND CASE status WHEN 'draft' THEN invoice_number IS NULL WHEN 'cancelled' THEN true
             ELSE invoice_number IS NOT NULL END
@@ -489,9 +642,23 @@ CREATE TABLE billing.invoices (
     )
 );
 CREATE UNIQUE INDEX invoices_period ON billing.invoices (organization_id, period_start, period_end)
-    WHERE status <> 'cancelled';
+    WHERE status <> 'cancelled' AND kind = 'usage';
+CREATE UNIQUE INDEX invoices_topup ON billing.invoices (organization_id, transaction_id)
+    WHERE status <> 'cancelled' AND kind = 'topup';
 CREATE UNIQUE INDEX invoices_newest ON billing.invoices (organization_id, created_at);
 CREATE INDEX invoices_due ON billing.invoices (due_date) WHERE status = 'issued';
+
+-- Top-ups that have no invoice yet, and why the last attempt to issue one failed.
+CREATE TABLE billing.topups_to_invoice (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    transaction_id uuid NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT billing.now(),
+    error text,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    PRIMARY KEY (organization_id, transaction_id)
+);
+CREATE INDEX topups_to_invoice_due ON billing.topups_to_invoice (next_attempt_at);
 
 -- Each takes back a part of an issued invoice, together at most all of it.
 CREATE TABLE billing.credit_notes (
@@ -507,7 +674,7 @@ CREATE TABLE billing.credit_notes (
     subtotal_billing_currency numeric(28, 4) NOT NULL,
     tax_billing_currency numeric(28, 4) NOT NULL,
     total_amount_billing_currency numeric(28, 4) NOT NULL,
-    -- The adjustment that returned the credit, when the request asked for one.
+    -- The refund that returned the credit, when the request asked for one.
     transaction_id uuid,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
@@ -617,6 +784,8 @@ ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
@@ -628,6 +797,7 @@ ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.topups_to_invoice ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;

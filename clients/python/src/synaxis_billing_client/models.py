@@ -1,0 +1,2195 @@
+# Generated from docs/openapi.json by clients/python/generate.py; do not edit.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+
+class AppliedRate(BaseModel):
+    """
+    The rate that was found: of the bucket or its parent, of the tier or the standard one.
+    """
+
+    bucket: str
+    """
+    Kind of token whose rate applies.
+    """
+    service_tier: str
+    """
+    Service tier whose rate applies.
+    """
+    above_input_tokens: int
+    """
+    Number of input tokens above which the rate applies.
+    """
+
+
+class Balance(BaseModel):
+    """
+    available_usd = balance_usd + credit_limit_usd - held_usd; `balance` is balance_usd in the billing currency.
+    """
+
+    balance_usd: Decimal
+    """
+    Sum of all transactions in US dollars.
+    """
+    held_usd: Decimal
+    """
+    Credit in US dollars that unexpired holds reserve.
+    """
+    available_usd: Decimal
+    """
+    Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
+    """
+    credit_limit_usd: Decimal
+    """
+    How far charges may take the balance below zero, in US dollars.
+    """
+    debt_usd: Decimal
+    """
+    How far the balance is below zero, in US dollars.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the billing currency.
+    """
+    balance: Decimal
+    """
+    balance_usd in the billing currency, rounded half-up to its minor unit.
+    """
+    exchange_rate: Decimal
+    """
+    Units of the billing currency per US dollar.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_stale: bool
+    """
+    Whether the exchange rate is old or the static fallback.
+    """
+
+
+class CacheFamilyStatistics(BaseModel):
+    """
+    The counts of one family of values.
+    """
+
+    l1_hits: int
+    """
+    Reads that memory answered.
+    """
+    l2_hits: int
+    """
+    Reads that Redis answered.
+    """
+    misses: int
+    """
+    Reads that the source answered.
+    """
+    hit_ratio: float | None
+    """
+    Share of reads that a cache answered, from 0 to 1; null before the first read.
+    """
+    fenced: int
+    """
+    Values that were not stored because they were invalidated meanwhile.
+    """
+    stale: int
+    """
+    Values that were served after their time, because the source failed or was being asked.
+    """
+    unreachable: int
+    """
+    Reads for which Redis could not be reached.
+    """
+
+
+class CacheInvalidation(BaseModel):
+    """
+    `scope` is "region", or "global": every region has been told or will be.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization; the one that the keys or the pattern name if it is left out.
+    """
+    scope: str
+    """
+    `region`, or `global`: every region has been told or will be. One of `region`, `global`, or one of a later version.
+    """
+
+
+class CacheStatistics(BaseModel):
+    """
+    The counts of this container since it started; each container has its own.
+    """
+
+    container_id: UUID
+    """
+    Id of the container that answers.
+    """
+    region: str
+    """
+    Region of the container.
+    """
+    l1_hits: int
+    """
+    Reads that memory answered.
+    """
+    l2_hits: int
+    """
+    Reads that Redis answered.
+    """
+    misses: int
+    """
+    Reads that the source answered.
+    """
+    hit_ratio: float | None
+    """
+    Share of reads that a cache answered, from 0 to 1; null before the first read.
+    """
+    fenced: int
+    """
+    Values that were not stored because they were invalidated meanwhile.
+    """
+    l1_entries: int
+    """
+    Values in memory.
+    """
+    l1_bytes: int
+    """
+    Bytes of the values in memory.
+    """
+    l1_evictions: int
+    """
+    Values that were removed from memory to make room.
+    """
+    redis_failures: int
+    """
+    Failures of Redis.
+    """
+    breaker_open: bool
+    """
+    Whether Redis is not asked for now, because it failed.
+    """
+    families: dict[str, CacheFamilyStatistics]
+    """
+    The counts of each family of values, by its name.
+    """
+
+
+class Correction(BaseModel):
+    """
+    What a client gets.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization whose charges are corrected.
+    """
+    charges: int
+    """
+    Number of charges that differ.
+    """
+    charged_usd: Decimal
+    """
+    Sum of the charges as they are, in US dollars.
+    """
+    rerated_usd: Decimal
+    """
+    Sum of the charges by the price as it is known now, in US dollars.
+    """
+    correction_usd: Decimal
+    """
+    Amount in US dollars that is taken; a negative amount is given back.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the adjustment; null in a dry run.
+    """
+
+
+class CreditNote(BaseModel):
+    """
+    A credit note, which reverses an invoice, whole or in part.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    invoice_id: UUID
+    """
+    Id of the invoice that is credited.
+    """
+    credit_note_number: str
+    """
+    Number, gap-free in its series and year.
+    """
+    issue_date: date
+    """
+    Day of issue, in the time zone of the invoice.
+    """
+    reason: str
+    """
+    Why the invoice is credited.
+    """
+    subtotal_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    tax_usd: Decimal
+    """
+    Tax in US dollars.
+    """
+    total_amount_usd: Decimal
+    """
+    Net amount and tax in US dollars.
+    """
+    subtotal_billing_currency: Decimal
+    """
+    Net amount in the billing currency, at the rate of the invoice.
+    """
+    tax_billing_currency: Decimal
+    """
+    Tax in the billing currency.
+    """
+    total_amount_billing_currency: Decimal
+    """
+    Net amount and tax in the billing currency.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the transaction that gave the credit back; null without `refund_credit`.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+
+
+class CreditNotePage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[CreditNote]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class Erasure(BaseModel):
+    """
+    How many rows were emptied, and whether the profile was; all are when there is no `next_cursor`.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    transactions: int
+    """
+    Number of transactions that were emptied.
+    """
+    holds: int
+    """
+    Number of holds that were emptied.
+    """
+    profile: bool
+    """
+    Whether the profile was emptied.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class ExchangeRate(BaseModel):
+    """
+    The exchange rate of one currency.
+    """
+
+    base: str | None = "USD"
+    """
+    The currency that the rate is for one unit of: USD.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency.
+    """
+    rate: Decimal
+    """
+    Units of the currency per US dollar.
+    """
+    as_of: AwareDatetime
+    """
+    Time of the rate at its source.
+    """
+    source: str
+    """
+    Source of the rate.
+    """
+    stale: bool
+    """
+    Whether the rate is old or the static fallback.
+    """
+
+
+class ExchangeRates(BaseModel):
+    """
+    `as_of` is that of the oldest rate, `source` names all of them, `stale` holds if any is.
+    """
+
+    base: str | None = "USD"
+    """
+    The currency that the rates are for one unit of: USD.
+    """
+    rates: dict[str, Decimal]
+    """
+    Units per US dollar, by the ISO 4217 code of the currency.
+    """
+    as_of: AwareDatetime
+    """
+    Time of the oldest rate at its source.
+    """
+    source: str
+    """
+    The sources of the rates.
+    """
+    stale: bool
+    """
+    Whether any rate is old or the static fallback.
+    """
+
+
+class In(StrEnum):
+    """
+    The field's place.
+    """
+
+    body = "body"
+    query = "query"
+    path = "path"
+    header = "header"
+
+
+class FieldError(BaseModel):
+    """
+    A field of the request that breaks a rule.
+    """
+
+    in_: Annotated[In, Field(alias="in")]
+    """
+    The field's place.
+    """
+    pointer: str
+    """
+    JSON pointer (RFC 6901) to the field.
+    """
+    detail: str
+    """
+    The rule, which completes a sentence.
+    """
+
+
+class FurtherLines(BaseModel):
+    """
+    The sums of the lines that an invoice does not show.
+    """
+
+    lines: int
+    """
+    Number of these lines.
+    """
+    requests: int
+    """
+    Number of charges.
+    """
+    tokens: int
+    """
+    Number of tokens.
+    """
+    amount_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    amount_billing_currency: Decimal
+    """
+    Net amount in the billing currency.
+    """
+
+
+class Health(BaseModel):
+    """
+    Charges are accepted while `database` is ok. Without the `cache` answers are slower; degraded `rates` are old or the static fallback.
+    """
+
+    database: str
+    """
+    Charges are accepted while it is ok. One of `ok`, `degraded`, `down`, or one of a later version.
+    """
+    cache: str
+    """
+    Without the cache, answers are slower. One of `ok`, `degraded`, `down`, or one of a later version.
+    """
+    rates: str
+    """
+    Degraded rates are old or the static fallback. One of `ok`, `degraded`, `down`, or one of a later version.
+    """
+
+
+class Hold(BaseModel):
+    """
+    Credit that is reserved for a call whose cost is not known yet.
+    """
+
+    id: UUID
+    """
+    Id of the usage that waits.
+    """
+    organization_id: UUID
+    """
+    Id of the organization that will be charged.
+    """
+    amount_usd: Decimal
+    """
+    Held amount in US dollars.
+    """
+    status: str
+    """
+    State of the hold; it is `expired` once `expires_at` has passed. One of `held`, `captured`, `released`, `expired`, or one of a later version.
+    """
+    expires_at: AwareDatetime
+    """
+    Time at which the hold expires by itself.
+    """
+    captured_usd: Decimal | None
+    """
+    Captured amount in US dollars; null until it is captured.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the charge that captured it; null until then.
+    """
+    description: str | None
+    """
+    What the hold is for.
+    """
+    initiated_by: str | None
+    """
+    Who asked for it: the `sub` of the token.
+    """
+    reference_id: str | None
+    """
+    Reference that the request gave, such as the id of a payment.
+    """
+    request_id: str | None
+    """
+    Id of the LLM call.
+    """
+    team_id: str | None
+    """
+    Id of the team that made the call.
+    """
+    virtual_key_id: str | None
+    """
+    Id of the virtual key that made the call.
+    """
+    end_user: str | None
+    """
+    Id of the person who made the call.
+    """
+    model: str | None
+    """
+    Name of the model.
+    """
+    provider: str | None
+    """
+    Name of the provider.
+    """
+    region: str | None
+    """
+    Region in which the call was made.
+    """
+    metadata: dict[str, str] | None
+    """
+    Facts that the request gave.
+    """
+    tokens: int | None
+    """
+    Number of tokens that the call may use, if it was said.
+    """
+    created_at: AwareDatetime
+    """
+    Time at which it was kept.
+    """
+
+
+class HoldPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Hold]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class LineItem(BaseModel):
+    """
+    What was charged for one model of one provider.
+    """
+
+    description: str
+    """
+    What was used.
+    """
+    model: str | None
+    """
+    Name of the model; null if the charges did not say.
+    """
+    provider: str | None
+    """
+    Name of the provider; null if the charges did not say.
+    """
+    requests: int
+    """
+    Number of charges.
+    """
+    tokens: int
+    """
+    Number of tokens.
+    """
+    amount_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    amount_billing_currency: Decimal
+    """
+    Net amount in the billing currency.
+    """
+
+
+class LineItemPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[LineItem]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class MonthEndFailure(BaseModel):
+    """
+    An organization that could not be billed.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    error: str
+    """
+    Why the organization could not be billed.
+    """
+
+
+class MonthEndProgress(BaseModel):
+    """
+    `empty` are organizations that were charged nothing; the first failures are listed.
+    """
+
+    month: str
+    """
+    The month, such as 2026-02.
+    """
+    organizations: int
+    """
+    Number of organizations to bill.
+    """
+    pending: int
+    """
+    Number of organizations that are still to be billed.
+    """
+    issued: int
+    """
+    Number of organizations that got an invoice.
+    """
+    empty: int
+    """
+    Number of organizations that were charged nothing.
+    """
+    failed: int
+    """
+    Number of organizations that could not be billed.
+    """
+    failures: list[MonthEndFailure]
+    """
+    The first failures.
+    """
+
+
+class OrganizationHome(BaseModel):
+    """
+    The other region that holds an organization, and its API.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    region: str
+    """
+    Region that holds the organization.
+    """
+    endpoint: str
+    """
+    URL of that region's API.
+    """
+
+
+class Party(BaseModel):
+    """
+    The seller or the buyer of an invoice; `payment_details` tell how to pay the seller.
+    """
+
+    name: str
+    """
+    Name of the party.
+    """
+    address: str | None = None
+    """
+    Address of the party.
+    """
+    tax_id: str | None = None
+    """
+    Tax id of the party.
+    """
+    email: str | None = None
+    """
+    E-mail address for questions.
+    """
+    payment_details: str | None = None
+    """
+    How to pay the seller.
+    """
+
+
+class PersonalDataRecord(BaseModel):
+    """
+    A row as it is held: of `data`, what its kind's own list or the contract says.
+    """
+
+    kind: str
+    """
+    Kind of the row. One of `organization`, `transaction`, `hold`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `erasure`, or one of a later version.
+    """
+    created_at: AwareDatetime
+    """
+    Time at which the row was written.
+    """
+    data: dict[str, Any]
+    """
+    The row as it is held, by the names of its kind.
+    """
+
+
+class PriceRate(BaseModel):
+    """
+    What a client gets.
+    """
+
+    bucket: str
+    """
+    Kind of the tokens.
+    """
+    usd_per_million: Decimal
+    """
+    US dollars per million tokens.
+    """
+    service_tier: str
+    """
+    Service tier at the provider.
+    """
+    above_input_tokens: int
+    """
+    The rate applies to calls of more input tokens than this.
+    """
+
+
+class Problem(BaseModel):
+    """
+    A refusal (RFC 9457), of any kind.
+    """
+
+    type: str | None = None
+    """
+    A URN that names the kind of problem.
+    """
+    title: str | None = None
+    """
+    The kind of problem in words.
+    """
+    status: int | None = None
+    """
+    The HTTP status.
+    """
+    detail: str | None = None
+    """
+    What is wrong, for people.
+    """
+    code: str | None = None
+    request_id: str | None = None
+    """
+    Id of the request in the logs.
+    """
+    errors: list[FieldError] | None = None
+    """
+    The fields that break a rule, each with the rule.
+    """
+    available_usd: Decimal | None = None
+    """
+    The credit that is available.
+    """
+    required_usd: Decimal | None = None
+    """
+    The credit that the request needs.
+    """
+    deficit_usd: Decimal | None = None
+    """
+    The credit that is missing: required_usd - available_usd.
+    """
+    home_region: str | None = None
+    """
+    The region that holds the organization.
+    """
+    home_endpoint: str | None = None
+    """
+    The URL of that region's API.
+    """
+    held_usd: Decimal | None = None
+    """
+    The amount that is held.
+    """
+    requested_usd: Decimal | None = None
+    """
+    The net amount of the credit note.
+    """
+    creditable_usd: Decimal | None = None
+    """
+    What is left of the invoice to credit, net.
+    """
+    provider: str | None = None
+    """
+    Provider of the model.
+    """
+    model: str | None = None
+    """
+    Name of the model that has no price.
+    """
+    refundable_usd: Decimal | None = None
+    """
+    What is left of the charge to refund.
+    """
+    message: str | None = None
+    """
+    The only member of a body that API Gateway itself answers.
+    """
+
+
+class QuoteLine(BaseModel):
+    """
+    What a client gets.
+    """
+
+    bucket: str
+    """
+    Kind of the tokens.
+    """
+    tokens: int
+    """
+    Number of the tokens.
+    """
+    usd_per_million: Decimal
+    """
+    Rate of the tokens, in US dollars per million.
+    """
+    amount_usd: Decimal
+    """
+    Tokens by rate in US dollars, exact, before the multiplier.
+    """
+    rate: AppliedRate
+    """
+    The rate that was found.
+    """
+
+
+class RateChange(BaseModel):
+    """
+    What a client gets.
+    """
+
+    bucket: str
+    """
+    Kind of the tokens.
+    """
+    service_tier: str
+    """
+    Service tier at the provider.
+    """
+    above_input_tokens: int
+    """
+    The rate applies to calls of more input tokens than this.
+    """
+    before_usd_per_million: Decimal | None
+    """
+    Rate before, in US dollars per million tokens; null for a new rate.
+    """
+    usd_per_million: Decimal | None
+    """
+    Rate now, in US dollars per million tokens; null for a rate that is gone.
+    """
+
+
+class Refused(BaseModel):
+    """
+    An item of a batch that failed; `error` is its problem.
+    """
+
+    status: int
+    """
+    The HTTP status that the charge alone would have had.
+    """
+    error: Problem
+    """
+    The problem that the charge alone would have had, without `request_id`.
+    """
+
+
+class RefusedModel(BaseModel):
+    """
+    What a client gets.
+    """
+
+    model: str
+    """
+    Name of the model in the list.
+    """
+    reason: str
+    """
+    Why it was refused: the field that is not understood, and the rule.
+    """
+
+
+class Rerating(BaseModel):
+    """
+    What a rerating corrects, or would correct, for each organization.
+    """
+
+    id: UUID | None
+    """
+    Id of the rerating, the `reference_id` of its adjustments; null in a dry run.
+    """
+    provider: str
+    """
+    Provider that the price names.
+    """
+    model: str
+    """
+    Model that the price names.
+    """
+    from_: Annotated[AwareDatetime, Field(alias="from")]
+    """
+    First instant of the period.
+    """
+    to: AwareDatetime
+    """
+    End of the period, exclusive.
+    """
+    dry_run: bool
+    """
+    Whether nothing was changed, and the answer tells what would be.
+    """
+    organizations: list[Correction]
+    """
+    One correction for each organization, of the first 10,000 by id.
+    """
+
+
+class Spend(BaseModel):
+    """
+    The dimensions that were asked for, and what was spent on them.
+    """
+
+    model: str | None = None
+    """
+    Name of the model.
+    """
+    provider: str | None = None
+    """
+    Name of the provider.
+    """
+    team_id: str | None = None
+    """
+    Id of the team that made the calls.
+    """
+    virtual_key_id: str | None = None
+    """
+    Id of the virtual key that made the calls.
+    """
+    region: str | None = None
+    """
+    Region in which the calls were made.
+    """
+    day: str | None = None
+    """
+    Day in the time zone of the organization, such as 2026-02-28.
+    """
+    month: str | None = None
+    """
+    Month in the time zone of the organization, such as 2026-02.
+    """
+    amount_usd: Decimal
+    """
+    Sum of the spend in US dollars.
+    """
+    tokens: int
+    """
+    Sum of the tokens.
+    """
+    requests: int
+    """
+    Number of spend logs.
+    """
+
+
+class SpendLog(BaseModel):
+    """
+    `transaction_id` is the charge that paid; null for spend logged for analytics alone.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the charge that paid; null for spend that was logged without a charge.
+    """
+    amount_usd: Decimal
+    """
+    Cost of the call in US dollars.
+    """
+    reference_id: str | None
+    """
+    Reference that the request gave, such as the id of a payment.
+    """
+    request_id: str | None
+    """
+    Id of the LLM call.
+    """
+    team_id: str | None
+    """
+    Id of the team that made the call.
+    """
+    virtual_key_id: str | None
+    """
+    Id of the virtual key that made the call.
+    """
+    end_user: str | None
+    """
+    Id of the person who made the call.
+    """
+    model: str | None
+    """
+    Name of the model.
+    """
+    provider: str | None
+    """
+    Name of the provider.
+    """
+    region: str | None
+    """
+    Region in which the call was made.
+    """
+    metadata: dict[str, str] | None
+    """
+    Facts that the request gave.
+    """
+    usage: dict[str, int] | None
+    """
+    Tokens by bucket that were priced; null where the request gave the amount.
+    """
+    service_tier: str | None
+    """
+    Service tier whose rates applied.
+    """
+    price_id: UUID | None
+    """
+    Id of the price whose rates applied.
+    """
+    price_multiplier: Decimal | None
+    """
+    Multiplier of the organization that applied to the price.
+    """
+    tokens: int
+    """
+    Number of tokens that the call used; 0 if it did not say.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+
+
+class SpendLogPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[SpendLog]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class Spending(BaseModel):
+    """
+    Spend of the half-open period; days and months are those of `timezone`.
+    """
+
+    from_: Annotated[AwareDatetime, Field(alias="from")]
+    """
+    Start of the period (inclusive).
+    """
+    to: AwareDatetime
+    """
+    End of the period (exclusive).
+    """
+    timezone: str
+    """
+    Time zone that days and months are in.
+    """
+    items: list[Spend]
+    """
+    One sum per group, of the dimensions that `group_by` names.
+    """
+    total: Spend
+    """
+    The sum of all groups.
+    """
+
+
+class Tax(BaseModel):
+    """
+    How the organization's invoices are taxed, such as VAT at "20" percent.
+    """
+
+    label: str
+    """
+    Name of the tax as invoices print it, such as VAT.
+    """
+    rate_percent: Decimal
+    """
+    Tax rate in percent, a decimal from "0" to "100".
+    """
+    tax_id: str | None = None
+    """
+    Tax id of the organization, such as its VAT id.
+    """
+    reverse_charge: bool | None = False
+    """
+    Whether the organization owes the tax itself, so that invoices add none.
+    """
+
+
+class Transaction(BaseModel):
+    """
+    `amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd.
+    """
+
+    id: UUID
+    """
+    Id of the usage that waits.
+    """
+    organization_id: UUID
+    """
+    Id of the organization that will be charged.
+    """
+    transaction_type: str
+    """
+    What changed the credit. One of `topup`, `charge`, `refund`, `adjustment`, or one of a later version.
+    """
+    amount_usd: Decimal
+    """
+    Signed amount in US dollars: balance_after_usd = balance_before_usd + amount_usd.
+    """
+    balance_before_usd: Decimal
+    """
+    Balance in US dollars before this transaction.
+    """
+    balance_after_usd: Decimal
+    """
+    Balance in US dollars after this transaction.
+    """
+    version: int
+    """
+    Number of this transaction in the chain of the organization, from 1.
+    """
+    description: str | None
+    """
+    What the transaction is for.
+    """
+    initiated_by: str | None
+    """
+    Who initiated it; the `sub` of the token if the request did not say.
+    """
+    hold_id: UUID | None
+    """
+    Id of the hold that a charge captured.
+    """
+    refunded_transaction_id: UUID | None
+    """
+    Id of the charge that a refund gives back.
+    """
+    reference_id: str | None
+    """
+    Reference that the request gave, such as the id of a payment.
+    """
+    request_id: str | None
+    """
+    Id of the LLM call.
+    """
+    team_id: str | None
+    """
+    Id of the team that made the call.
+    """
+    virtual_key_id: str | None
+    """
+    Id of the virtual key that made the call.
+    """
+    end_user: str | None
+    """
+    Id of the person who made the call.
+    """
+    model: str | None
+    """
+    Name of the model.
+    """
+    provider: str | None
+    """
+    Name of the provider.
+    """
+    region: str | None
+    """
+    Region in which the call was made.
+    """
+    metadata: dict[str, str] | None
+    """
+    Facts that the request gave.
+    """
+    usage: dict[str, int] | None
+    """
+    Tokens by bucket that were priced; null where the request gave the amount.
+    """
+    service_tier: str | None
+    """
+    Service tier whose rates applied.
+    """
+    price_id: UUID | None
+    """
+    Id of the price whose rates applied.
+    """
+    price_multiplier: Decimal | None
+    """
+    Multiplier of the organization that applied to the price.
+    """
+    tokens: int | None
+    """
+    Number of tokens that a charged call used.
+    """
+    hash: str
+    """
+    SHA-256 of this transaction and the one before, in hexadecimal: the chain shows any change.
+    """
+    created_at: AwareDatetime
+    """
+    Time at which it was kept.
+    """
+
+
+class TransactionPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Transaction]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class Unpriced(BaseModel):
+    """
+    Usage that is charged by its own key when its model has a price.
+    """
+
+    status: str
+    """
+    Always `unpriced`: it is not charged yet.
+    """
+    id: UUID
+    """
+    Id of the usage that waits.
+    """
+    organization_id: UUID
+    """
+    Id of the organization that will be charged.
+    """
+    provider: str
+    """
+    Name of the model's provider.
+    """
+    model: str
+    """
+    Name of the model that has no price.
+    """
+    service_tier: str
+    """
+    Service tier at the provider.
+    """
+    usage: dict[str, int]
+    """
+    Number of tokens by kind.
+    """
+    request_id: str | None
+    """
+    Id of the LLM call.
+    """
+    reference_id: str | None
+    """
+    Reference that the request gave.
+    """
+    idempotency_key: str
+    """
+    Key of the request.
+    """
+    created_at: AwareDatetime
+    """
+    Time at which it was kept.
+    """
+
+
+class UnpricedPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Unpriced]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class WebhookDelivery(BaseModel):
+    """
+    The delivery of an event to an endpoint; `error` is why the last attempt failed.
+    """
+
+    endpoint_id: UUID
+    """
+    Id of the endpoint.
+    """
+    status: str
+    """
+    State of the delivery. One of `pending`, `delivered`, `failed`, or one of a later version.
+    """
+    attempts: int
+    """
+    Number of attempts.
+    """
+    attempted_at: AwareDatetime | None
+    """
+    Time of the last attempt.
+    """
+    next_attempt_at: AwareDatetime | None
+    """
+    Time of the next attempt; null if there is none.
+    """
+    status_code: int | None
+    """
+    HTTP status that the endpoint answered last.
+    """
+    error: str | None
+    """
+    Why the last attempt failed.
+    """
+
+
+class WebhookEndpoint(BaseModel):
+    """
+    `failing_since` is the time of the first failure since the last success.
+    """
+
+    id: UUID
+    """
+    Id of the event, which the header `webhook-id` carries.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    url: str
+    """
+    The URL that webhooks are sent to.
+    """
+    types: list[str]
+    """
+    Types of events that are sent; every type if it is empty.
+    """
+    enabled: bool
+    """
+    Whether webhooks are sent.
+    """
+    failing_since: AwareDatetime | None
+    """
+    Time of the first failure since the last success.
+    """
+    disabled_at: AwareDatetime | None
+    """
+    Time at which it was disabled.
+    """
+    disabled_because: str | None
+    """
+    Why it was disabled.
+    """
+    created_at: AwareDatetime
+    """
+    Time of the change that caused the event.
+    """
+
+
+class WebhookEndpointWithSecret(BaseModel):
+    """
+    `secret` is shown once, here.
+    """
+
+    id: UUID
+    """
+    Id of the event, which the header `webhook-id` carries.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    url: str
+    """
+    The URL that webhooks are sent to.
+    """
+    types: list[str]
+    """
+    Types of events that are sent; every type if it is empty.
+    """
+    enabled: bool
+    """
+    Whether webhooks are sent.
+    """
+    failing_since: AwareDatetime | None
+    """
+    Time of the first failure since the last success.
+    """
+    disabled_at: AwareDatetime | None
+    """
+    Time at which it was disabled.
+    """
+    disabled_because: str | None
+    """
+    Why it was disabled.
+    """
+    created_at: AwareDatetime
+    """
+    Time of the change that caused the event.
+    """
+    secret: str
+    """
+    The secret that signs the webhooks, shown once, here.
+    """
+
+
+class WebhookEndpoints(BaseModel):
+    """
+    Oldest first.
+    """
+
+    items: list[WebhookEndpoint]
+    """
+    The endpoints, oldest first.
+    """
+
+
+class WebhookEvent(BaseModel):
+    """
+    An event and its deliveries.
+    """
+
+    id: UUID
+    """
+    Id of the event, which the header `webhook-id` carries.
+    """
+    type: str
+    """
+    Type of the event.
+    """
+    created_at: AwareDatetime
+    """
+    Time of the change that caused the event.
+    """
+    data: dict[str, Any]
+    """
+    What changed, as the webhook of this type carries it.
+    """
+    deliveries: list[WebhookDelivery]
+    """
+    One delivery per endpoint.
+    """
+
+
+class WebhookEventPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[WebhookEvent]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class WebhooksReplayed(BaseModel):
+    """
+    `replayed` is the number of deliveries that were queued.
+    """
+
+    replayed: int
+    """
+    Number of deliveries that were queued.
+    """
+
+
+class Charged(BaseModel):
+    """
+    An item of a batch: the status that the charge alone would have had.
+    """
+
+    status: int
+    """
+    The HTTP status that the charge alone would have had: 201.
+    """
+    transaction: Transaction
+    """
+    The charge.
+    """
+    replayed: bool
+    """
+    Whether this is an earlier answer to the same key, given again.
+    """
+
+
+class Invoice(BaseModel):
+    """
+    `exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are rounded half-up to the currency's minor units; the lines add up to the subtotal.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    invoice_number: str | None
+    """
+    Number, gap-free in its series and year; null until the invoice is issued.
+    """
+    status: str
+    """
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
+    """
+    period_start: AwareDatetime
+    """
+    Start of the period (inclusive).
+    """
+    period_end: AwareDatetime
+    """
+    End of the period (exclusive).
+    """
+    timezone: str
+    """
+    IANA time zone of the organization.
+    """
+    first_day: date
+    """
+    First day of the period, in the time zone of the organization.
+    """
+    last_day: date
+    """
+    Last day of the period (inclusive), in the time zone of the organization.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the billing currency.
+    """
+    minor_units: int
+    """
+    Number of decimals of the billing currency (ISO 4217).
+    """
+    exchange_rate: Decimal
+    """
+    Units of the billing currency per US dollar; fixed when the invoice is issued.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    line_count: int
+    """
+    Number of lines: of models and providers that were charged in the period.
+    """
+    subtotal_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    tax_usd: Decimal
+    """
+    Tax in US dollars.
+    """
+    total_amount_usd: Decimal
+    """
+    Net amount and tax in US dollars.
+    """
+    subtotal_billing_currency: Decimal
+    """
+    Net amount in the billing currency.
+    """
+    tax_billing_currency: Decimal
+    """
+    Tax in the billing currency.
+    """
+    total_amount_billing_currency: Decimal
+    """
+    Net amount and tax in the billing currency.
+    """
+    tax: Tax | None
+    """
+    How the invoice is taxed; null for no tax.
+    """
+    seller: Party
+    """
+    Who issues the invoice.
+    """
+    customer: Party
+    """
+    Who is billed.
+    """
+    locale: str
+    """
+    Language and region of the document.
+    """
+    payment_terms_days: int
+    """
+    Days from the issue to the due date.
+    """
+    issued_at: AwareDatetime | None
+    """
+    Time of issue; null until then.
+    """
+    issue_date: date | None
+    """
+    Day of issue, in the time zone of the organization; null until then.
+    """
+    due_date: date | None
+    """
+    Day until which to pay, in the time zone of the organization; null until the issue.
+    """
+    paid_at: AwareDatetime | None
+    """
+    Time of the payment; null until then.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+    """
+    Time of the last change.
+    """
+    line_items: list[LineItem]
+    """
+    What was charged in the period, by model and provider: the 500 largest amounts.
+    """
+    further_lines: FurtherLines | None
+    """
+    Sums of the lines after the first 500, which `/lines` lists; null if there are none.
+    """
+
+
+class InvoiceSummary(BaseModel):
+    """
+    An invoice without its lines. `exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are rounded half-up to the currency's minor units.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    invoice_number: str | None
+    """
+    Number, gap-free in its series and year; null until the invoice is issued.
+    """
+    status: str
+    """
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
+    """
+    period_start: AwareDatetime
+    """
+    Start of the period (inclusive).
+    """
+    period_end: AwareDatetime
+    """
+    End of the period (exclusive).
+    """
+    timezone: str
+    """
+    IANA time zone of the organization.
+    """
+    first_day: date
+    """
+    First day of the period, in the time zone of the organization.
+    """
+    last_day: date
+    """
+    Last day of the period (inclusive), in the time zone of the organization.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the billing currency.
+    """
+    minor_units: int
+    """
+    Number of decimals of the billing currency (ISO 4217).
+    """
+    exchange_rate: Decimal
+    """
+    Units of the billing currency per US dollar; fixed when the invoice is issued.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    line_count: int
+    """
+    Number of lines: of models and providers that were charged in the period.
+    """
+    subtotal_usd: Decimal
+    """
+    Net amount in US dollars.
+    """
+    tax_usd: Decimal
+    """
+    Tax in US dollars.
+    """
+    total_amount_usd: Decimal
+    """
+    Net amount and tax in US dollars.
+    """
+    subtotal_billing_currency: Decimal
+    """
+    Net amount in the billing currency.
+    """
+    tax_billing_currency: Decimal
+    """
+    Tax in the billing currency.
+    """
+    total_amount_billing_currency: Decimal
+    """
+    Net amount and tax in the billing currency.
+    """
+    tax: Tax | None
+    """
+    How the invoice is taxed; null for no tax.
+    """
+    seller: Party
+    """
+    Who issues the invoice.
+    """
+    customer: Party
+    """
+    Who is billed.
+    """
+    locale: str
+    """
+    Language and region of the document.
+    """
+    payment_terms_days: int
+    """
+    Days from the issue to the due date.
+    """
+    issued_at: AwareDatetime | None
+    """
+    Time of issue; null until then.
+    """
+    issue_date: date | None
+    """
+    Day of issue, in the time zone of the organization; null until then.
+    """
+    due_date: date | None
+    """
+    Day until which to pay, in the time zone of the organization; null until the issue.
+    """
+    paid_at: AwareDatetime | None
+    """
+    Time of the payment; null until then.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+    """
+    Time of the last change.
+    """
+
+
+class InvoiceSummaryPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[InvoiceSummary]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class Kept(BaseModel):
+    """
+    An item of a batch whose model has no price yet.
+    """
+
+    status: int
+    """
+    The HTTP status that the charge alone would have had: 202.
+    """
+    unpriced: Unpriced
+    """
+    The usage that waits for a price.
+    """
+
+
+class Organization(BaseModel):
+    """
+    The billing profile of an organization.
+    """
+
+    id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name that invoices print.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the currency of invoices.
+    """
+    timezone: str
+    """
+    IANA time zone, in which days, months and due dates are.
+    """
+    external_id: str | None
+    """
+    Your own id of the organization.
+    """
+    email: str | None
+    """
+    Address to which letters about invoices go.
+    """
+    status: str
+    """
+    Whether it may charge: a suspended or closed one is refused new charges and holds. One of `active`, `suspended`, `closed`, or one of a later version.
+    """
+    credit_limit_usd: Decimal
+    """
+    How far charges may take the balance below zero, in US dollars.
+    """
+    region: str | None
+    """
+    Region that holds the organization, if it was given.
+    """
+    low_balance_threshold_usd: Decimal | None
+    """
+    Balance in US dollars below which the event `balance.low` is sent.
+    """
+    tax: Tax | None
+    """
+    Tax of the invoices.
+    """
+    address: str | None
+    """
+    Address that invoices print.
+    """
+    locale: str
+    """
+    Language and region of invoices.
+    """
+    payment_terms_days: int
+    """
+    Days from the issue of an invoice to its due date.
+    """
+    price_multiplier: Decimal
+    """
+    Multiplies everyone's prices for this organization, not its own.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+
+
+class OrganizationWithBalance(BaseModel):
+    """
+    An organization in the platform's list, with its credit now.
+    """
+
+    id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name that invoices print.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the currency of invoices.
+    """
+    timezone: str
+    """
+    IANA time zone, in which days, months and due dates are.
+    """
+    external_id: str | None
+    """
+    Your own id of the organization.
+    """
+    email: str | None
+    """
+    Address to which letters about invoices go.
+    """
+    status: str
+    """
+    Whether it may charge: a suspended or closed one is refused new charges and holds. One of `active`, `suspended`, `closed`, or one of a later version.
+    """
+    credit_limit_usd: Decimal
+    """
+    How far charges may take the balance below zero, in US dollars.
+    """
+    region: str | None
+    """
+    Region that holds the organization, if it was given.
+    """
+    low_balance_threshold_usd: Decimal | None
+    """
+    Balance in US dollars below which the event `balance.low` is sent.
+    """
+    tax: Tax | None
+    """
+    Tax of the invoices.
+    """
+    address: str | None
+    """
+    Address that invoices print.
+    """
+    locale: str
+    """
+    Language and region of invoices.
+    """
+    payment_terms_days: int
+    """
+    Days from the issue of an invoice to its due date.
+    """
+    price_multiplier: Decimal
+    """
+    Multiplies everyone's prices for this organization, not its own.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    balance_usd: Decimal
+    """
+    Sum of all transactions in US dollars.
+    """
+    held_usd: Decimal
+    """
+    Credit in US dollars that unexpired holds reserve.
+    """
+    available_usd: Decimal
+    """
+    Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
+    """
+
+
+class OrganizationWithBalancePage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[OrganizationWithBalance]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class PersonalDataExport(BaseModel):
+    """
+    Kind by kind, each newest first. A page may be empty; the last one has no `next_cursor`.
+    """
+
+    items: list[PersonalDataRecord]
+    """
+    Rows of one kind, newest first.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class Price(BaseModel):
+    """
+    `recorded_at` is when the price became known: the newest recording counts.
+    """
+
+    id: UUID
+    """
+    Id of the price, which charges name.
+    """
+    organization_id: UUID | None
+    """
+    Id of the organization whose own price this is; null for the price of everyone.
+    """
+    provider: str
+    """
+    Name of the model's provider, such as openai.
+    """
+    model: str
+    """
+    Name of the model at the provider, such as gpt-4o.
+    """
+    effective_from: AwareDatetime
+    """
+    Time from which the price applies.
+    """
+    recorded_at: AwareDatetime
+    """
+    Time at which the price became known.
+    """
+    source: str
+    """
+    Where the price was taken from, such as the name of a list.
+    """
+    rates: list[PriceRate]
+    """
+    The rates, the standard ones first.
+    """
+
+
+class PriceChange(BaseModel):
+    """
+    What a client gets.
+    """
+
+    provider: str
+    """
+    Name of the model's provider, such as openai.
+    """
+    model: str
+    """
+    Name of the model at the provider, such as gpt-4o.
+    """
+    rates: list[RateChange]
+    """
+    The rates that differ.
+    """
+
+
+class PriceImported(BaseModel):
+    """
+    How many models were added, changed and left as they were, and which were refused.
+    """
+
+    added: int
+    """
+    Number of models that had no price.
+    """
+    changed: int
+    """
+    Number of models whose price differs.
+    """
+    unchanged: int
+    """
+    Number of models whose price is the same.
+    """
+    refused: list[RefusedModel]
+    """
+    The models that were not imported: the first of them, if they are very many.
+    """
+    changes: list[PriceChange]
+    """
+    The rates that changed: the first of them, if they are very many.
+    """
+
+
+class PricePage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Price]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class Quote(BaseModel):
+    """
+    The sum of the lines by the multiplier, rounded once, half-up, to eight decimals.
+    """
+
+    amount_usd: Decimal
+    """
+    Cost of the usage in US dollars.
+    """
+    lines: list[QuoteLine]
+    """
+    One line for each kind of token that was used.
+    """
+    tokens: int
+    """
+    Number of all tokens.
+    """
+    price_id: UUID
+    """
+    Id of the price that applies.
+    """
+    provider: str
+    """
+    Name of the model's provider, such as openai.
+    """
+    model: str
+    """
+    Name under which the price was found.
+    """
+    source: str
+    """
+    Where the price was taken from, such as the name of a list.
+    """
+    service_tier: str
+    """
+    Service tier of the request.
+    """
+    price_multiplier: Decimal
+    """
+    Multiplier that applied; 1 for an organization's own price.
+    """
+
+
+class BatchAnswer(BaseModel):
+    """
+    The results of a batch.
+    """
+
+    results: list[Charged | Kept | Refused]
+    """
+    One result per charge, in the order of the request.
+    """

@@ -1,0 +1,2005 @@
+# Generated from docs/openapi.json by clients/python/generate.py; do not edit.
+"""The routes of the API: what each is called by, and what it answers."""
+
+import abc
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Unpack
+from uuid import UUID
+
+from synaxis_billing_client import models, requests
+from synaxis_billing_client.calls import Call, document_of, new_call, path_of
+
+
+def get_health() -> Call[models.Health]:
+    return new_call("GET", path_of("/health"), {200: models.Health, 503: models.Health})
+
+
+def invalidate_cache(
+    **body: Unpack[requests.CacheInvalidationRequest],
+) -> Call[models.CacheInvalidation]:
+    return new_call(
+        "POST",
+        path_of("/v1/cache/invalidate"),
+        {200: models.CacheInvalidation},
+        body=body,
+        repeatable=True,
+    )
+
+
+def get_cache_statistics() -> Call[models.CacheStatistics]:
+    return new_call("GET", path_of("/v1/cache/statistics"), {200: models.CacheStatistics})
+
+
+def create_charges(**body: Unpack[requests.BatchRequest]) -> Call[models.BatchAnswer]:
+    return new_call(
+        "POST", path_of("/v1/charges/batch"), {200: models.BatchAnswer}, body=body, repeatable=True
+    )
+
+
+def list_exchange_rates() -> Call[models.ExchangeRates]:
+    return new_call("GET", path_of("/v1/exchange-rates"), {200: models.ExchangeRates})
+
+
+def get_exchange_rate(currency: str) -> Call[models.ExchangeRate]:
+    return new_call(
+        "GET", path_of("/v1/exchange-rates/{currency}", currency), {200: models.ExchangeRate}
+    )
+
+
+def get_month_end(month: str) -> Call[models.MonthEndProgress]:
+    return new_call("GET", path_of("/v1/month-end/{month}", month), {200: models.MonthEndProgress})
+
+
+def list_organizations(
+    *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+) -> Call[models.OrganizationWithBalancePage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations"),
+        {200: models.OrganizationWithBalancePage},
+        query={"external_id": external_id, "q": q, "limit": limit},
+    )
+
+
+def create_organization(**body: Unpack[requests.NewOrganization]) -> Call[models.Organization]:
+    return new_call("POST", path_of("/v1/organizations"), {201: models.Organization}, body=body)
+
+
+def get_organization(organization_id: UUID | str) -> Call[models.Organization]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}", organization_id),
+        {200: models.Organization},
+    )
+
+
+def update_organization(
+    organization_id: UUID | str, **body: Unpack[requests.OrganizationChange]
+) -> Call[models.Organization]:
+    return new_call(
+        "PATCH",
+        path_of("/v1/organizations/{organization_id}", organization_id),
+        {200: models.Organization},
+        body=body,
+    )
+
+
+def create_adjustment(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.AdjustmentRequest],
+) -> Call[models.Transaction]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/adjustments", organization_id),
+        {201: models.Transaction},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/balance", organization_id),
+        {200: models.Balance},
+    )
+
+
+def create_charge(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.ChargeRequest],
+) -> Call[models.Transaction | models.Unpriced]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/charges", organization_id),
+        {201: models.Transaction, 202: models.Unpriced},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def erase_personal_data(
+    organization_id: UUID | str,
+    *,
+    cursor: str | None = None,
+    **body: Unpack[requests.ErasureRequest],
+) -> Call[models.Erasure]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/erasures", organization_id),
+        {201: models.Erasure},
+        query={"cursor": cursor},
+        body=body,
+    )
+
+
+def list_holds(
+    organization_id: UUID | str,
+    *,
+    status: str | None = None,
+    request_id: str | None = None,
+    limit: int | None = None,
+) -> Call[models.HoldPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/holds", organization_id),
+        {200: models.HoldPage},
+        query={"status": status, "request_id": request_id, "limit": limit},
+    )
+
+
+def create_hold(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.HoldRequest],
+) -> Call[models.Hold]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/holds", organization_id),
+        {201: models.Hold},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def get_hold(organization_id: UUID | str, hold_id: UUID | str) -> Call[models.Hold]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/holds/{hold_id}", organization_id, hold_id),
+        {200: models.Hold},
+    )
+
+
+def update_hold(
+    organization_id: UUID | str, hold_id: UUID | str, **body: Unpack[requests.HoldChange]
+) -> Call[models.Hold]:
+    return new_call(
+        "PATCH",
+        path_of("/v1/organizations/{organization_id}/holds/{hold_id}", organization_id, hold_id),
+        {200: models.Hold},
+        body=body,
+    )
+
+
+def capture_hold(
+    organization_id: UUID | str,
+    hold_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.CaptureRequest],
+) -> Call[models.Transaction | models.Unpriced]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/holds/{hold_id}/capture", organization_id, hold_id
+        ),
+        {201: models.Transaction, 202: models.Unpriced},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def release_hold(
+    organization_id: UUID | str, hold_id: UUID | str, *, idempotency_key: str | None = None
+) -> Call[models.Hold]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/holds/{hold_id}/release", organization_id, hold_id
+        ),
+        {200: models.Hold},
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def set_organization_home(
+    organization_id: UUID | str, **body: Unpack[requests.NewOrganizationHome]
+) -> Call[models.OrganizationHome]:
+    return new_call(
+        "PUT",
+        path_of("/v1/organizations/{organization_id}/home", organization_id),
+        {200: models.OrganizationHome},
+        body=body,
+    )
+
+
+def list_invoices(
+    organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+) -> Call[models.InvoiceSummaryPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/invoices", organization_id),
+        {200: models.InvoiceSummaryPage},
+        query={"status": status, "limit": limit},
+    )
+
+
+def draft_invoice(
+    organization_id: UUID | str, **body: Unpack[requests.InvoicePeriod]
+) -> Call[models.Invoice]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/invoices", organization_id),
+        {200: models.Invoice, 201: models.Invoice},
+        body=body,
+        repeatable=True,
+    )
+
+
+def get_invoice(organization_id: UUID | str, invoice_id: UUID | str) -> Call[models.Invoice]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}", organization_id, invoice_id
+        ),
+        {200: models.Invoice},
+    )
+
+
+def cancel_invoice(organization_id: UUID | str, invoice_id: UUID | str) -> Call[models.Invoice]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/cancel",
+            organization_id,
+            invoice_id,
+        ),
+        {200: models.Invoice},
+        repeatable=True,
+    )
+
+
+def list_credit_notes(
+    organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+) -> Call[models.CreditNotePage]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/credit-notes",
+            organization_id,
+            invoice_id,
+        ),
+        {200: models.CreditNotePage},
+        query={"limit": limit},
+    )
+
+
+def create_credit_note(
+    organization_id: UUID | str,
+    invoice_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.CreditNoteRequest],
+) -> Call[models.CreditNote]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/credit-notes",
+            organization_id,
+            invoice_id,
+        ),
+        {201: models.CreditNote},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def get_credit_note(
+    organization_id: UUID | str, invoice_id: UUID | str, credit_note_id: UUID | str
+) -> Call[models.CreditNote]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/credit-notes/{credit_note_id}",
+            organization_id,
+            invoice_id,
+            credit_note_id,
+        ),
+        {200: models.CreditNote},
+    )
+
+
+def issue_invoice(organization_id: UUID | str, invoice_id: UUID | str) -> Call[models.Invoice]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/issue",
+            organization_id,
+            invoice_id,
+        ),
+        {200: models.Invoice},
+        repeatable=True,
+    )
+
+
+def list_invoice_lines(
+    organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+) -> Call[models.LineItemPage]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/lines",
+            organization_id,
+            invoice_id,
+        ),
+        {200: models.LineItemPage},
+        query={"limit": limit},
+    )
+
+
+def pay_invoice(
+    organization_id: UUID | str, invoice_id: UUID | str, **body: Unpack[requests.InvoicePayment]
+) -> Call[models.Invoice]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/pay",
+            organization_id,
+            invoice_id,
+        ),
+        {200: models.Invoice},
+        body=body,
+        repeatable=True,
+    )
+
+
+def export_personal_data(
+    organization_id: UUID | str, *, initiated_by: str | None = None, limit: int | None = None
+) -> Call[models.PersonalDataExport]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/personal-data", organization_id),
+        {200: models.PersonalDataExport},
+        query={"initiated_by": initiated_by, "limit": limit},
+    )
+
+
+def create_refund(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.RefundRequest],
+) -> Call[models.Transaction]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/refunds", organization_id),
+        {201: models.Transaction},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def list_spend_logs(
+    organization_id: UUID | str,
+    *,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    end_user: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    from_: datetime | str | None = None,
+    to: datetime | str | None = None,
+    limit: int | None = None,
+) -> Call[models.SpendLogPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/spend-logs", organization_id),
+        {200: models.SpendLogPage},
+        query={
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "end_user": end_user,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "limit": limit,
+        },
+    )
+
+
+def create_spend_log(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.SpendLogRequest],
+) -> Call[models.SpendLog]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/spend-logs", organization_id),
+        {201: models.SpendLog},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def get_spending(
+    organization_id: UUID | str,
+    *,
+    from_: datetime | str | None = None,
+    to: datetime | str | None = None,
+    group_by: str | None = None,
+) -> Call[models.Spending]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/spending", organization_id),
+        {200: models.Spending},
+        query={"from": from_, "to": to, "group_by": group_by},
+    )
+
+
+def create_topup(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.TopUpRequest],
+) -> Call[models.Transaction]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/topups", organization_id),
+        {201: models.Transaction},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def list_transactions(
+    organization_id: UUID | str,
+    *,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    end_user: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    type: str | None = None,
+    from_: datetime | str | None = None,
+    to: datetime | str | None = None,
+    limit: int | None = None,
+) -> Call[models.TransactionPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/transactions", organization_id),
+        {200: models.TransactionPage},
+        query={
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "end_user": end_user,
+            "model": model,
+            "provider": provider,
+            "type": type,
+            "from": from_,
+            "to": to,
+            "limit": limit,
+        },
+    )
+
+
+def get_transaction(
+    organization_id: UUID | str, transaction_id: UUID | str
+) -> Call[models.Transaction]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/transactions/{transaction_id}",
+            organization_id,
+            transaction_id,
+        ),
+        {200: models.Transaction},
+    )
+
+
+def list_webhook_endpoints(organization_id: UUID | str) -> Call[models.WebhookEndpoints]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/webhook-endpoints", organization_id),
+        {200: models.WebhookEndpoints},
+    )
+
+
+def create_webhook_endpoint(
+    organization_id: UUID | str, **body: Unpack[requests.NewWebhookEndpoint]
+) -> Call[models.WebhookEndpointWithSecret]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/webhook-endpoints", organization_id),
+        {201: models.WebhookEndpointWithSecret},
+        body=body,
+    )
+
+
+def delete_webhook_endpoint(
+    organization_id: UUID | str, endpoint_id: UUID | str
+) -> Call[models.WebhookEndpoint]:
+    return new_call(
+        "DELETE",
+        path_of(
+            "/v1/organizations/{organization_id}/webhook-endpoints/{endpoint_id}",
+            organization_id,
+            endpoint_id,
+        ),
+        {200: models.WebhookEndpoint},
+    )
+
+
+def update_webhook_endpoint(
+    organization_id: UUID | str,
+    endpoint_id: UUID | str,
+    **body: Unpack[requests.WebhookEndpointChange],
+) -> Call[models.WebhookEndpoint]:
+    return new_call(
+        "PATCH",
+        path_of(
+            "/v1/organizations/{organization_id}/webhook-endpoints/{endpoint_id}",
+            organization_id,
+            endpoint_id,
+        ),
+        {200: models.WebhookEndpoint},
+        body=body,
+    )
+
+
+def replay_webhook_events(
+    organization_id: UUID | str, endpoint_id: UUID | str, **body: Unpack[requests.WebhookReplay]
+) -> Call[models.WebhooksReplayed]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/webhook-endpoints/{endpoint_id}/replay",
+            organization_id,
+            endpoint_id,
+        ),
+        {200: models.WebhooksReplayed},
+        body=body,
+    )
+
+
+def rotate_webhook_secret(
+    organization_id: UUID | str, endpoint_id: UUID | str
+) -> Call[models.WebhookEndpointWithSecret]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/webhook-endpoints/{endpoint_id}/rotate-secret",
+            organization_id,
+            endpoint_id,
+        ),
+        {200: models.WebhookEndpointWithSecret},
+    )
+
+
+def list_webhook_events(
+    organization_id: UUID | str, *, type: str | None = None, limit: int | None = None
+) -> Call[models.WebhookEventPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/webhook-events", organization_id),
+        {200: models.WebhookEventPage},
+        query={"type": type, "limit": limit},
+    )
+
+
+def list_prices(
+    *,
+    organization_id: UUID | str | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+    at: datetime | str | None = None,
+    limit: int | None = None,
+) -> Call[models.PricePage]:
+    return new_call(
+        "GET",
+        path_of("/v1/prices"),
+        {200: models.PricePage},
+        query={
+            "organization_id": organization_id,
+            "provider": provider,
+            "model": model,
+            "at": at,
+            "limit": limit,
+        },
+    )
+
+
+def create_price(**body: Unpack[requests.NewPrice]) -> Call[models.Price]:
+    return new_call("POST", path_of("/v1/prices"), {201: models.Price}, body=body)
+
+
+def import_prices(**body: Unpack[requests.PriceImport]) -> Call[models.PriceImported]:
+    return new_call(
+        "POST",
+        path_of("/v1/prices/import"),
+        {200: models.PriceImported},
+        body=body,
+        repeatable=True,
+    )
+
+
+def get_price(price_id: UUID | str) -> Call[models.Price]:
+    return new_call("GET", path_of("/v1/prices/{price_id}", price_id), {200: models.Price})
+
+
+def create_quote(**body: Unpack[requests.QuoteRequest]) -> Call[models.Quote]:
+    return new_call("POST", path_of("/v1/quotes"), {200: models.Quote}, body=body, repeatable=True)
+
+
+def create_rerating(**body: Unpack[requests.NewRerating]) -> Call[models.Rerating]:
+    return new_call("POST", path_of("/v1/reratings"), {200: models.Rerating}, body=body)
+
+
+def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage]:
+    return new_call(
+        "GET", path_of("/v1/unpriced-usage"), {200: models.UnpricedPage}, query={"limit": limit}
+    )
+
+
+class Operations(abc.ABC):
+    """A method for each route; the client inherits them."""
+
+    @abc.abstractmethod
+    def call[T](self, call: Call[T]) -> T:
+        """Send a call, again where the contract says so, and return its answer."""
+
+    @abc.abstractmethod
+    def pages[T](self, call: Call[object], item: type[T]) -> Iterator[T]:
+        """Yield the items of a list, page after page."""
+
+    def get_health(self) -> models.Health:
+        """Get the state of the database, the cache and the rates.
+
+        Needs no token. 200 while charges can be taken, 503 otherwise. It may be two seconds old.
+        """
+        return self.call(get_health())
+
+    def invalidate_cache(
+        self, **body: Unpack[requests.CacheInvalidationRequest]
+    ) -> models.CacheInvalidation:
+        """Invalidate cached values of an organization.
+
+        All of them, unless the request names keys, a pattern or tags.
+        """
+        return self.call(invalidate_cache(**body))
+
+    def get_cache_statistics(self) -> models.CacheStatistics:
+        """Get the cache statistics of one container.
+
+        Each container counts for itself, and any of them may answer.
+        """
+        return self.call(get_cache_statistics())
+
+    def create_charges(self, **body: Unpack[requests.BatchRequest]) -> models.BatchAnswer:
+        """Charge up to 1,000 calls at once.
+
+        Answers one result per charge, in order. A failed charge does not affect the others. Each
+        has the `idempotency_key` that it would have had alone.
+        """
+        return self.call(create_charges(**body))
+
+    def list_exchange_rates(self) -> models.ExchangeRates:
+        """List the exchange rates of all billing currencies.
+
+        The last known rates; `stale` tells that they are old or the static fallback.
+        """
+        return self.call(list_exchange_rates())
+
+    def get_exchange_rate(self, currency: str) -> models.ExchangeRate:
+        """Get the exchange rate of one currency.
+
+        The last known rate; `stale` tells that it is old or the static fallback.
+        """
+        return self.call(get_exchange_rate(currency))
+
+    def get_month_end(self, month: str) -> models.MonthEndProgress:
+        """Get the progress of a month end.
+
+        Needs `billing:platform` too. Counts the organizations that were billed, and lists
+        failures.
+        """
+        return self.call(get_month_end(month))
+
+    def list_organizations(
+        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+    ) -> Iterator[models.OrganizationWithBalance]:
+        """List the organizations of the platform, each with its credit now.
+
+        Newest first. Only a token with `billing:platform` may.
+        """
+        return self.pages(
+            list_organizations(external_id=external_id, q=q, limit=limit),
+            models.OrganizationWithBalance,
+        )
+
+    def create_organization(self, **body: Unpack[requests.NewOrganization]) -> models.Organization:
+        """Create an organization.
+
+        An `id` of your own makes the creation safe to retry.
+        """
+        return self.call(create_organization(**body))
+
+    def get_organization(self, organization_id: UUID | str) -> models.Organization:
+        """Get the billing profile of an organization.
+
+        It may be a few seconds old.
+        """
+        return self.call(get_organization(organization_id))
+
+    def update_organization(
+        self, organization_id: UUID | str, **body: Unpack[requests.OrganizationChange]
+    ) -> models.Organization:
+        """Change the billing profile of an organization.
+
+        Changes only the fields that the request names. A new currency affects future invoices
+        only.
+        """
+        return self.call(update_organization(organization_id, **body))
+
+    def create_adjustment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.AdjustmentRequest],
+    ) -> models.Transaction:
+        """Adjust a balance by a signed amount.
+
+        Takes more credit than is available only with `allow_negative_balance`; charges and holds
+        then wait for credit.
+        """
+        return self.call(
+            create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    def get_balance(self, organization_id: UUID | str) -> models.Balance:
+        """Get the balance of an organization.
+
+        The credit now, also in the billing currency at the current exchange rate.
+        """
+        return self.call(get_balance(organization_id))
+
+    def create_charge(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.ChargeRequest],
+    ) -> models.Transaction | models.Unpriced:
+        """Charge an organization for a call.
+
+        Takes the amount from the balance and counts the spend in one transaction. Give
+        `request_id`, the id of the LLM call, and the call is charged once, whichever key or route
+        it comes by. The amount is `amount_usd`, or the price of the tokens in `usage`; usage whose
+        model has no price yet is kept, answered by 202, and charged when the price comes.
+        """
+        return self.call(create_charge(organization_id, idempotency_key=idempotency_key, **body))
+
+    def erase_personal_data(
+        self,
+        organization_id: UUID | str,
+        *,
+        cursor: str | None = None,
+        **body: Unpack[requests.ErasureRequest],
+    ) -> models.Erasure:
+        """Erase the personal data of an organization or a person.
+
+        Empties descriptions and initiators, and with `profile` the name, address and tax id.
+        Amounts, times and issued invoices stay. Repeat with `cursor` until `next_cursor` is null.
+        """
+        return self.call(erase_personal_data(organization_id, cursor=cursor, **body))
+
+    def list_holds(
+        self,
+        organization_id: UUID | str,
+        *,
+        status: str | None = None,
+        request_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[models.Hold]:
+        """List the holds of an organization.
+
+        Newest first, with their states now.
+        """
+        return self.pages(
+            list_holds(organization_id, status=status, request_id=request_id, limit=limit),
+            models.Hold,
+        )
+
+    def create_hold(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.HoldRequest],
+    ) -> models.Hold:
+        """Hold credit for a call whose cost is not known yet.
+
+        The balance stays and the available credit shrinks, until the hold is captured or released,
+        or expires by itself.
+        """
+        return self.call(create_hold(organization_id, idempotency_key=idempotency_key, **body))
+
+    def get_hold(self, organization_id: UUID | str, hold_id: UUID | str) -> models.Hold:
+        """Get a hold.
+
+        Its state is that of now: it is expired once its time has passed.
+        """
+        return self.call(get_hold(organization_id, hold_id))
+
+    def update_hold(
+        self, organization_id: UUID | str, hold_id: UUID | str, **body: Unpack[requests.HoldChange]
+    ) -> models.Hold:
+        """Change how much a hold reserves, and for how long from now.
+
+        A larger amount needs the credit. A hold that has ended is not changed.
+        """
+        return self.call(update_hold(organization_id, hold_id, **body))
+
+    def capture_hold(
+        self,
+        organization_id: UUID | str,
+        hold_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.CaptureRequest],
+    ) -> models.Transaction | models.Unpriced:
+        """Capture a hold: charge what the call did cost.
+
+        Charges at most the held amount and frees the rest at once. A hold that has expired can
+        still be captured if the credit is still available. Usage that is left out is that of the
+        hold. Tokens of a model without a price are kept as those of a charge are, and the hold
+        stays.
+        """
+        return self.call(
+            capture_hold(organization_id, hold_id, idempotency_key=idempotency_key, **body)
+        )
+
+    def release_hold(
+        self,
+        organization_id: UUID | str,
+        hold_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.Hold:
+        """Release a hold.
+
+        Frees all of the held amount. Nothing is charged.
+        """
+        return self.call(release_hold(organization_id, hold_id, idempotency_key=idempotency_key))
+
+    def set_organization_home(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewOrganizationHome]
+    ) -> models.OrganizationHome:
+        """Record which other region holds an organization.
+
+        Needs `billing:platform` too. Requests for the organization are then answered 421, with the
+        URL of that region.
+        """
+        return self.call(set_organization_home(organization_id, **body))
+
+    def list_invoices(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> Iterator[models.InvoiceSummary]:
+        """List the invoices of an organization.
+
+        Newest first, optionally of one status, each without its lines.
+        """
+        return self.pages(
+            list_invoices(organization_id, status=status, limit=limit), models.InvoiceSummary
+        )
+
+    def draft_invoice(
+        self, organization_id: UUID | str, **body: Unpack[requests.InvoicePeriod]
+    ) -> models.Invoice:
+        """Draft the invoice of a period.
+
+        Answers 200 with the same draft, computed again, if it exists.
+        """
+        return self.call(draft_invoice(organization_id, **body))
+
+    def get_invoice(self, organization_id: UUID | str, invoice_id: UUID | str) -> models.Invoice:
+        """Get an invoice as JSON, PDF or CSV.
+
+        The header `Accept` chooses; JSON unless it names another. Each shows the 500 largest
+        lines, and the sums of the others, which `/lines` lists.
+        """
+        return self.call(get_invoice(organization_id, invoice_id))
+
+    def get_invoice_document(
+        self, organization_id: UUID | str, invoice_id: UUID | str, media_type: str
+    ) -> bytes:
+        """Return the document itself, as `application/pdf` or `text/csv`."""
+        return self.call(document_of(get_invoice(organization_id, invoice_id), media_type))
+
+    def cancel_invoice(self, organization_id: UUID | str, invoice_id: UUID | str) -> models.Invoice:
+        """Cancel a draft.
+
+        Or an invoice whose total is zero; any other is reversed by a credit note.
+        """
+        return self.call(cancel_invoice(organization_id, invoice_id))
+
+    def list_credit_notes(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> Iterator[models.CreditNote]:
+        """List the credit notes of an invoice.
+
+        Oldest first.
+        """
+        return self.pages(
+            list_credit_notes(organization_id, invoice_id, limit=limit), models.CreditNote
+        )
+
+    def create_credit_note(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.CreditNoteRequest],
+    ) -> models.CreditNote:
+        """Credit an issued invoice, whole or in part.
+
+        An invoice that is credited in full is cancelled.
+        """
+        return self.call(
+            create_credit_note(organization_id, invoice_id, idempotency_key=idempotency_key, **body)
+        )
+
+    def get_credit_note(
+        self, organization_id: UUID | str, invoice_id: UUID | str, credit_note_id: UUID | str
+    ) -> models.CreditNote:
+        """Get a credit note as JSON, PDF or CSV.
+
+        The header `Accept` chooses; JSON unless it names another.
+        """
+        return self.call(get_credit_note(organization_id, invoice_id, credit_note_id))
+
+    def get_credit_note_document(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        credit_note_id: UUID | str,
+        media_type: str,
+    ) -> bytes:
+        """Return the document itself, as `application/pdf` or `text/csv`."""
+        return self.call(
+            document_of(get_credit_note(organization_id, invoice_id, credit_note_id), media_type)
+        )
+
+    def issue_invoice(self, organization_id: UUID | str, invoice_id: UUID | str) -> models.Invoice:
+        """Issue an invoice.
+
+        Computes the draft a last time and gives it its number. Issuing again changes nothing.
+        """
+        return self.call(issue_invoice(organization_id, invoice_id))
+
+    def list_invoice_lines(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> Iterator[models.LineItem]:
+        """List the lines of an invoice, as JSON or CSV.
+
+        The largest amount first. Lines of a draft that is computed again meanwhile may change
+        their places.
+        """
+        return self.pages(
+            list_invoice_lines(organization_id, invoice_id, limit=limit), models.LineItem
+        )
+
+    def pay_invoice(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.InvoicePayment],
+    ) -> models.Invoice:
+        """Mark an invoice as paid.
+
+        Takes an issued or overdue invoice. Paying again changes nothing.
+        """
+        return self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def export_personal_data(
+        self,
+        organization_id: UUID | str,
+        *,
+        initiated_by: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[models.PersonalDataRecord]:
+        """Export the personal data of an organization or a person.
+
+        Kind by kind, each newest first. A page may be empty: go on until `next_cursor` is null.
+        """
+        return self.pages(
+            export_personal_data(organization_id, initiated_by=initiated_by, limit=limit),
+            models.PersonalDataRecord,
+        )
+
+    def create_refund(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.RefundRequest],
+    ) -> models.Transaction:
+        """Refund a charge, whole or in part.
+
+        Gives credit back to the balance, never more than the charge took.
+        """
+        return self.call(create_refund(organization_id, idempotency_key=idempotency_key, **body))
+
+    def list_spend_logs(
+        self,
+        organization_id: UUID | str,
+        *,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        end_user: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[models.SpendLog]:
+        """List the spend logs of an organization, as JSON or CSV.
+
+        Newest first, those that have every field that the filters name, optionally of a period. A
+        page of rare ones may have few, or none, and still a cursor.
+        """
+        return self.pages(
+            list_spend_logs(
+                organization_id,
+                request_id=request_id,
+                reference_id=reference_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                end_user=end_user,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                limit=limit,
+            ),
+            models.SpendLog,
+        )
+
+    def create_spend_log(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.SpendLogRequest],
+    ) -> models.SpendLog:
+        """Log the spend of a call without charging it.
+
+        The key is optional; without a key and without a `request_id`, a retry counts twice.
+        """
+        return self.call(create_spend_log(organization_id, idempotency_key=idempotency_key, **body))
+
+    def get_spending(
+        self,
+        organization_id: UUID | str,
+        *,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        group_by: str | None = None,
+    ) -> models.Spending:
+        """Sum the spend of an organization.
+
+        Exact sums of a period by any mix of dimensions; without a period, of the current month in
+        the time zone of the organization. An answer has at most 10,000 groups.
+        """
+        return self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+
+    def create_topup(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.TopUpRequest],
+    ) -> models.Transaction:
+        """Top up credit that was paid for.
+
+        A `reference_id` names the payment, which is credited once.
+        """
+        return self.call(create_topup(organization_id, idempotency_key=idempotency_key, **body))
+
+    def list_transactions(
+        self,
+        organization_id: UUID | str,
+        *,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        end_user: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        type: str | None = None,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[models.Transaction]:
+        """List the transactions of an organization, as JSON or CSV.
+
+        Newest first, those that have every field that the filters name, optionally of a period. A
+        page of rare ones may have few, or none, and still a cursor.
+        """
+        return self.pages(
+            list_transactions(
+                organization_id,
+                request_id=request_id,
+                reference_id=reference_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                end_user=end_user,
+                model=model,
+                provider=provider,
+                type=type,
+                from_=from_,
+                to=to,
+                limit=limit,
+            ),
+            models.Transaction,
+        )
+
+    def get_transaction(
+        self, organization_id: UUID | str, transaction_id: UUID | str
+    ) -> models.Transaction:
+        """Get a transaction.
+
+        It never changes, but for an erasure of its personal fields.
+        """
+        return self.call(get_transaction(organization_id, transaction_id))
+
+    def list_webhook_endpoints(self, organization_id: UUID | str) -> models.WebhookEndpoints:
+        """List the webhook endpoints of an organization.
+
+        Oldest first.
+        """
+        return self.call(list_webhook_endpoints(organization_id))
+
+    def create_webhook_endpoint(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewWebhookEndpoint]
+    ) -> models.WebhookEndpointWithSecret:
+        """Create a webhook endpoint.
+
+        The answer shows the secret that signs its webhooks, this once.
+        """
+        return self.call(create_webhook_endpoint(organization_id, **body))
+
+    def delete_webhook_endpoint(
+        self, organization_id: UUID | str, endpoint_id: UUID | str
+    ) -> models.WebhookEndpoint:
+        """Delete a webhook endpoint.
+
+        And what was still to be sent to it. Answers the endpoint as it was.
+        """
+        return self.call(delete_webhook_endpoint(organization_id, endpoint_id))
+
+    def update_webhook_endpoint(
+        self,
+        organization_id: UUID | str,
+        endpoint_id: UUID | str,
+        **body: Unpack[requests.WebhookEndpointChange],
+    ) -> models.WebhookEndpoint:
+        """Change a webhook endpoint.
+
+        Changes only the fields that the request names. `enabled` turns a disabled endpoint on
+        again.
+        """
+        return self.call(update_webhook_endpoint(organization_id, endpoint_id, **body))
+
+    def replay_webhook_events(
+        self,
+        organization_id: UUID | str,
+        endpoint_id: UUID | str,
+        **body: Unpack[requests.WebhookReplay],
+    ) -> models.WebhooksReplayed:
+        """Send webhook events again.
+
+        Either one event, or all since an instant that the endpoint wants and has not got.
+        """
+        return self.call(replay_webhook_events(organization_id, endpoint_id, **body))
+
+    def rotate_webhook_secret(
+        self, organization_id: UUID | str, endpoint_id: UUID | str
+    ) -> models.WebhookEndpointWithSecret:
+        """Give a webhook endpoint a new secret.
+
+        The old secret signs too, for 24 hours.
+        """
+        return self.call(rotate_webhook_secret(organization_id, endpoint_id))
+
+    def list_webhook_events(
+        self, organization_id: UUID | str, *, type: str | None = None, limit: int | None = None
+    ) -> Iterator[models.WebhookEvent]:
+        """List the webhook events of an organization.
+
+        Newest first, each with its deliveries.
+        """
+        return self.pages(
+            list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
+        )
+
+    def list_prices(
+        self,
+        *,
+        organization_id: UUID | str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        at: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[models.Price]:
+        """List prices.
+
+        The newest come first. A price that was replaced is listed too, unless `at` is given.
+        """
+        return self.pages(
+            list_prices(
+                organization_id=organization_id, provider=provider, model=model, at=at, limit=limit
+            ),
+            models.Price,
+        )
+
+    def create_price(self, **body: Unpack[requests.NewPrice]) -> models.Price:
+        """Add the price of a model.
+
+        It replaces the price in force from `effective_from` on; what it replaces stays stored.
+        Usage that waited for this price is charged.
+        """
+        return self.call(create_price(**body))
+
+    def import_prices(self, **body: Unpack[requests.PriceImport]) -> models.PriceImported:
+        """Import a price list.
+
+        Adds each price that differs from the one in force; the same list again adds none. A model
+        that is not understood is refused by name and does not affect the others. Usage that waited
+        for these prices is charged.
+        """
+        return self.call(import_prices(**body))
+
+    def get_price(self, price_id: UUID | str) -> models.Price:
+        """Read one price.
+
+        A price that was replaced can be read too.
+        """
+        return self.call(get_price(price_id))
+
+    def create_quote(self, **body: Unpack[requests.QuoteRequest]) -> models.Quote:
+        """Price usage.
+
+        Tells what the usage would cost now, and by which rates; nothing is charged.
+        """
+        return self.call(create_quote(**body))
+
+    def create_rerating(self, **body: Unpack[requests.NewRerating]) -> models.Rerating:
+        """Correct what the usage of a model was charged in a period.
+
+        Rates the charges again by the price as it is known now, and adjusts each organization once
+        by the difference. A second run finds nothing left. Refunded charges are left alone. By
+        default it is a dry run, which changes nothing.
+        """
+        return self.call(create_rerating(**body))
+
+    def list_unpriced_usage(self, *, limit: int | None = None) -> Iterator[models.Unpriced]:
+        """List usage that waits for a price.
+
+        Or for the credit that its price needs. The newest comes first.
+        """
+        return self.pages(list_unpriced_usage(limit=limit), models.Unpriced)
+
+
+class AsyncOperations(abc.ABC):
+    """A method for each route; the client inherits them."""
+
+    @abc.abstractmethod
+    async def call[T](self, call: Call[T]) -> T:
+        """Send a call, again where the contract says so, and return its answer."""
+
+    @abc.abstractmethod
+    def pages[T](self, call: Call[object], item: type[T]) -> AsyncIterator[T]:
+        """Yield the items of a list, page after page."""
+
+    async def get_health(self) -> models.Health:
+        """Get the state of the database, the cache and the rates.
+
+        Needs no token. 200 while charges can be taken, 503 otherwise. It may be two seconds old.
+        """
+        return await self.call(get_health())
+
+    async def invalidate_cache(
+        self, **body: Unpack[requests.CacheInvalidationRequest]
+    ) -> models.CacheInvalidation:
+        """Invalidate cached values of an organization.
+
+        All of them, unless the request names keys, a pattern or tags.
+        """
+        return await self.call(invalidate_cache(**body))
+
+    async def get_cache_statistics(self) -> models.CacheStatistics:
+        """Get the cache statistics of one container.
+
+        Each container counts for itself, and any of them may answer.
+        """
+        return await self.call(get_cache_statistics())
+
+    async def create_charges(self, **body: Unpack[requests.BatchRequest]) -> models.BatchAnswer:
+        """Charge up to 1,000 calls at once.
+
+        Answers one result per charge, in order. A failed charge does not affect the others. Each
+        has the `idempotency_key` that it would have had alone.
+        """
+        return await self.call(create_charges(**body))
+
+    async def list_exchange_rates(self) -> models.ExchangeRates:
+        """List the exchange rates of all billing currencies.
+
+        The last known rates; `stale` tells that they are old or the static fallback.
+        """
+        return await self.call(list_exchange_rates())
+
+    async def get_exchange_rate(self, currency: str) -> models.ExchangeRate:
+        """Get the exchange rate of one currency.
+
+        The last known rate; `stale` tells that it is old or the static fallback.
+        """
+        return await self.call(get_exchange_rate(currency))
+
+    async def get_month_end(self, month: str) -> models.MonthEndProgress:
+        """Get the progress of a month end.
+
+        Needs `billing:platform` too. Counts the organizations that were billed, and lists
+        failures.
+        """
+        return await self.call(get_month_end(month))
+
+    def list_organizations(
+        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.OrganizationWithBalance]:
+        """List the organizations of the platform, each with its credit now.
+
+        Newest first. Only a token with `billing:platform` may.
+        """
+        return self.pages(
+            list_organizations(external_id=external_id, q=q, limit=limit),
+            models.OrganizationWithBalance,
+        )
+
+    async def create_organization(
+        self, **body: Unpack[requests.NewOrganization]
+    ) -> models.Organization:
+        """Create an organization.
+
+        An `id` of your own makes the creation safe to retry.
+        """
+        return await self.call(create_organization(**body))
+
+    async def get_organization(self, organization_id: UUID | str) -> models.Organization:
+        """Get the billing profile of an organization.
+
+        It may be a few seconds old.
+        """
+        return await self.call(get_organization(organization_id))
+
+    async def update_organization(
+        self, organization_id: UUID | str, **body: Unpack[requests.OrganizationChange]
+    ) -> models.Organization:
+        """Change the billing profile of an organization.
+
+        Changes only the fields that the request names. A new currency affects future invoices
+        only.
+        """
+        return await self.call(update_organization(organization_id, **body))
+
+    async def create_adjustment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.AdjustmentRequest],
+    ) -> models.Transaction:
+        """Adjust a balance by a signed amount.
+
+        Takes more credit than is available only with `allow_negative_balance`; charges and holds
+        then wait for credit.
+        """
+        return await self.call(
+            create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def get_balance(self, organization_id: UUID | str) -> models.Balance:
+        """Get the balance of an organization.
+
+        The credit now, also in the billing currency at the current exchange rate.
+        """
+        return await self.call(get_balance(organization_id))
+
+    async def create_charge(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.ChargeRequest],
+    ) -> models.Transaction | models.Unpriced:
+        """Charge an organization for a call.
+
+        Takes the amount from the balance and counts the spend in one transaction. Give
+        `request_id`, the id of the LLM call, and the call is charged once, whichever key or route
+        it comes by. The amount is `amount_usd`, or the price of the tokens in `usage`; usage whose
+        model has no price yet is kept, answered by 202, and charged when the price comes.
+        """
+        return await self.call(
+            create_charge(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def erase_personal_data(
+        self,
+        organization_id: UUID | str,
+        *,
+        cursor: str | None = None,
+        **body: Unpack[requests.ErasureRequest],
+    ) -> models.Erasure:
+        """Erase the personal data of an organization or a person.
+
+        Empties descriptions and initiators, and with `profile` the name, address and tax id.
+        Amounts, times and issued invoices stay. Repeat with `cursor` until `next_cursor` is null.
+        """
+        return await self.call(erase_personal_data(organization_id, cursor=cursor, **body))
+
+    def list_holds(
+        self,
+        organization_id: UUID | str,
+        *,
+        status: str | None = None,
+        request_id: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[models.Hold]:
+        """List the holds of an organization.
+
+        Newest first, with their states now.
+        """
+        return self.pages(
+            list_holds(organization_id, status=status, request_id=request_id, limit=limit),
+            models.Hold,
+        )
+
+    async def create_hold(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.HoldRequest],
+    ) -> models.Hold:
+        """Hold credit for a call whose cost is not known yet.
+
+        The balance stays and the available credit shrinks, until the hold is captured or released,
+        or expires by itself.
+        """
+        return await self.call(
+            create_hold(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def get_hold(self, organization_id: UUID | str, hold_id: UUID | str) -> models.Hold:
+        """Get a hold.
+
+        Its state is that of now: it is expired once its time has passed.
+        """
+        return await self.call(get_hold(organization_id, hold_id))
+
+    async def update_hold(
+        self, organization_id: UUID | str, hold_id: UUID | str, **body: Unpack[requests.HoldChange]
+    ) -> models.Hold:
+        """Change how much a hold reserves, and for how long from now.
+
+        A larger amount needs the credit. A hold that has ended is not changed.
+        """
+        return await self.call(update_hold(organization_id, hold_id, **body))
+
+    async def capture_hold(
+        self,
+        organization_id: UUID | str,
+        hold_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.CaptureRequest],
+    ) -> models.Transaction | models.Unpriced:
+        """Capture a hold: charge what the call did cost.
+
+        Charges at most the held amount and frees the rest at once. A hold that has expired can
+        still be captured if the credit is still available. Usage that is left out is that of the
+        hold. Tokens of a model without a price are kept as those of a charge are, and the hold
+        stays.
+        """
+        return await self.call(
+            capture_hold(organization_id, hold_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def release_hold(
+        self,
+        organization_id: UUID | str,
+        hold_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.Hold:
+        """Release a hold.
+
+        Frees all of the held amount. Nothing is charged.
+        """
+        return await self.call(
+            release_hold(organization_id, hold_id, idempotency_key=idempotency_key)
+        )
+
+    async def set_organization_home(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewOrganizationHome]
+    ) -> models.OrganizationHome:
+        """Record which other region holds an organization.
+
+        Needs `billing:platform` too. Requests for the organization are then answered 421, with the
+        URL of that region.
+        """
+        return await self.call(set_organization_home(organization_id, **body))
+
+    def list_invoices(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.InvoiceSummary]:
+        """List the invoices of an organization.
+
+        Newest first, optionally of one status, each without its lines.
+        """
+        return self.pages(
+            list_invoices(organization_id, status=status, limit=limit), models.InvoiceSummary
+        )
+
+    async def draft_invoice(
+        self, organization_id: UUID | str, **body: Unpack[requests.InvoicePeriod]
+    ) -> models.Invoice:
+        """Draft the invoice of a period.
+
+        Answers 200 with the same draft, computed again, if it exists.
+        """
+        return await self.call(draft_invoice(organization_id, **body))
+
+    async def get_invoice(
+        self, organization_id: UUID | str, invoice_id: UUID | str
+    ) -> models.Invoice:
+        """Get an invoice as JSON, PDF or CSV.
+
+        The header `Accept` chooses; JSON unless it names another. Each shows the 500 largest
+        lines, and the sums of the others, which `/lines` lists.
+        """
+        return await self.call(get_invoice(organization_id, invoice_id))
+
+    async def get_invoice_document(
+        self, organization_id: UUID | str, invoice_id: UUID | str, media_type: str
+    ) -> bytes:
+        """Return the document itself, as `application/pdf` or `text/csv`."""
+        return await self.call(document_of(get_invoice(organization_id, invoice_id), media_type))
+
+    async def cancel_invoice(
+        self, organization_id: UUID | str, invoice_id: UUID | str
+    ) -> models.Invoice:
+        """Cancel a draft.
+
+        Or an invoice whose total is zero; any other is reversed by a credit note.
+        """
+        return await self.call(cancel_invoice(organization_id, invoice_id))
+
+    def list_credit_notes(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> AsyncIterator[models.CreditNote]:
+        """List the credit notes of an invoice.
+
+        Oldest first.
+        """
+        return self.pages(
+            list_credit_notes(organization_id, invoice_id, limit=limit), models.CreditNote
+        )
+
+    async def create_credit_note(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.CreditNoteRequest],
+    ) -> models.CreditNote:
+        """Credit an issued invoice, whole or in part.
+
+        An invoice that is credited in full is cancelled.
+        """
+        return await self.call(
+            create_credit_note(organization_id, invoice_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def get_credit_note(
+        self, organization_id: UUID | str, invoice_id: UUID | str, credit_note_id: UUID | str
+    ) -> models.CreditNote:
+        """Get a credit note as JSON, PDF or CSV.
+
+        The header `Accept` chooses; JSON unless it names another.
+        """
+        return await self.call(get_credit_note(organization_id, invoice_id, credit_note_id))
+
+    async def get_credit_note_document(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        credit_note_id: UUID | str,
+        media_type: str,
+    ) -> bytes:
+        """Return the document itself, as `application/pdf` or `text/csv`."""
+        return await self.call(
+            document_of(get_credit_note(organization_id, invoice_id, credit_note_id), media_type)
+        )
+
+    async def issue_invoice(
+        self, organization_id: UUID | str, invoice_id: UUID | str
+    ) -> models.Invoice:
+        """Issue an invoice.
+
+        Computes the draft a last time and gives it its number. Issuing again changes nothing.
+        """
+        return await self.call(issue_invoice(organization_id, invoice_id))
+
+    def list_invoice_lines(
+        self, organization_id: UUID | str, invoice_id: UUID | str, *, limit: int | None = None
+    ) -> AsyncIterator[models.LineItem]:
+        """List the lines of an invoice, as JSON or CSV.
+
+        The largest amount first. Lines of a draft that is computed again meanwhile may change
+        their places.
+        """
+        return self.pages(
+            list_invoice_lines(organization_id, invoice_id, limit=limit), models.LineItem
+        )
+
+    async def pay_invoice(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.InvoicePayment],
+    ) -> models.Invoice:
+        """Mark an invoice as paid.
+
+        Takes an issued or overdue invoice. Paying again changes nothing.
+        """
+        return await self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def export_personal_data(
+        self,
+        organization_id: UUID | str,
+        *,
+        initiated_by: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[models.PersonalDataRecord]:
+        """Export the personal data of an organization or a person.
+
+        Kind by kind, each newest first. A page may be empty: go on until `next_cursor` is null.
+        """
+        return self.pages(
+            export_personal_data(organization_id, initiated_by=initiated_by, limit=limit),
+            models.PersonalDataRecord,
+        )
+
+    async def create_refund(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.RefundRequest],
+    ) -> models.Transaction:
+        """Refund a charge, whole or in part.
+
+        Gives credit back to the balance, never more than the charge took.
+        """
+        return await self.call(
+            create_refund(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    def list_spend_logs(
+        self,
+        organization_id: UUID | str,
+        *,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        end_user: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[models.SpendLog]:
+        """List the spend logs of an organization, as JSON or CSV.
+
+        Newest first, those that have every field that the filters name, optionally of a period. A
+        page of rare ones may have few, or none, and still a cursor.
+        """
+        return self.pages(
+            list_spend_logs(
+                organization_id,
+                request_id=request_id,
+                reference_id=reference_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                end_user=end_user,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                limit=limit,
+            ),
+            models.SpendLog,
+        )
+
+    async def create_spend_log(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.SpendLogRequest],
+    ) -> models.SpendLog:
+        """Log the spend of a call without charging it.
+
+        The key is optional; without a key and without a `request_id`, a retry counts twice.
+        """
+        return await self.call(
+            create_spend_log(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def get_spending(
+        self,
+        organization_id: UUID | str,
+        *,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        group_by: str | None = None,
+    ) -> models.Spending:
+        """Sum the spend of an organization.
+
+        Exact sums of a period by any mix of dimensions; without a period, of the current month in
+        the time zone of the organization. An answer has at most 10,000 groups.
+        """
+        return await self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+
+    async def create_topup(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.TopUpRequest],
+    ) -> models.Transaction:
+        """Top up credit that was paid for.
+
+        A `reference_id` names the payment, which is credited once.
+        """
+        return await self.call(
+            create_topup(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    def list_transactions(
+        self,
+        organization_id: UUID | str,
+        *,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        end_user: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        type: str | None = None,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[models.Transaction]:
+        """List the transactions of an organization, as JSON or CSV.
+
+        Newest first, those that have every field that the filters name, optionally of a period. A
+        page of rare ones may have few, or none, and still a cursor.
+        """
+        return self.pages(
+            list_transactions(
+                organization_id,
+                request_id=request_id,
+                reference_id=reference_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                end_user=end_user,
+                model=model,
+                provider=provider,
+                type=type,
+                from_=from_,
+                to=to,
+                limit=limit,
+            ),
+            models.Transaction,
+        )
+
+    async def get_transaction(
+        self, organization_id: UUID | str, transaction_id: UUID | str
+    ) -> models.Transaction:
+        """Get a transaction.
+
+        It never changes, but for an erasure of its personal fields.
+        """
+        return await self.call(get_transaction(organization_id, transaction_id))
+
+    async def list_webhook_endpoints(self, organization_id: UUID | str) -> models.WebhookEndpoints:
+        """List the webhook endpoints of an organization.
+
+        Oldest first.
+        """
+        return await self.call(list_webhook_endpoints(organization_id))
+
+    async def create_webhook_endpoint(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewWebhookEndpoint]
+    ) -> models.WebhookEndpointWithSecret:
+        """Create a webhook endpoint.
+
+        The answer shows the secret that signs its webhooks, this once.
+        """
+        return await self.call(create_webhook_endpoint(organization_id, **body))
+
+    async def delete_webhook_endpoint(
+        self, organization_id: UUID | str, endpoint_id: UUID | str
+    ) -> models.WebhookEndpoint:
+        """Delete a webhook endpoint.
+
+        And what was still to be sent to it. Answers the endpoint as it was.
+        """
+        return await self.call(delete_webhook_endpoint(organization_id, endpoint_id))
+
+    async def update_webhook_endpoint(
+        self,
+        organization_id: UUID | str,
+        endpoint_id: UUID | str,
+        **body: Unpack[requests.WebhookEndpointChange],
+    ) -> models.WebhookEndpoint:
+        """Change a webhook endpoint.
+
+        Changes only the fields that the request names. `enabled` turns a disabled endpoint on
+        again.
+        """
+        return await self.call(update_webhook_endpoint(organization_id, endpoint_id, **body))
+
+    async def replay_webhook_events(
+        self,
+        organization_id: UUID | str,
+        endpoint_id: UUID | str,
+        **body: Unpack[requests.WebhookReplay],
+    ) -> models.WebhooksReplayed:
+        """Send webhook events again.
+
+        Either one event, or all since an instant that the endpoint wants and has not got.
+        """
+        return await self.call(replay_webhook_events(organization_id, endpoint_id, **body))
+
+    async def rotate_webhook_secret(
+        self, organization_id: UUID | str, endpoint_id: UUID | str
+    ) -> models.WebhookEndpointWithSecret:
+        """Give a webhook endpoint a new secret.
+
+        The old secret signs too, for 24 hours.
+        """
+        return await self.call(rotate_webhook_secret(organization_id, endpoint_id))
+
+    def list_webhook_events(
+        self, organization_id: UUID | str, *, type: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.WebhookEvent]:
+        """List the webhook events of an organization.
+
+        Newest first, each with its deliveries.
+        """
+        return self.pages(
+            list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
+        )
+
+    def list_prices(
+        self,
+        *,
+        organization_id: UUID | str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        at: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[models.Price]:
+        """List prices.
+
+        The newest come first. A price that was replaced is listed too, unless `at` is given.
+        """
+        return self.pages(
+            list_prices(
+                organization_id=organization_id, provider=provider, model=model, at=at, limit=limit
+            ),
+            models.Price,
+        )
+
+    async def create_price(self, **body: Unpack[requests.NewPrice]) -> models.Price:
+        """Add the price of a model.
+
+        It replaces the price in force from `effective_from` on; what it replaces stays stored.
+        Usage that waited for this price is charged.
+        """
+        return await self.call(create_price(**body))
+
+    async def import_prices(self, **body: Unpack[requests.PriceImport]) -> models.PriceImported:
+        """Import a price list.
+
+        Adds each price that differs from the one in force; the same list again adds none. A model
+        that is not understood is refused by name and does not affect the others. Usage that waited
+        for these prices is charged.
+        """
+        return await self.call(import_prices(**body))
+
+    async def get_price(self, price_id: UUID | str) -> models.Price:
+        """Read one price.
+
+        A price that was replaced can be read too.
+        """
+        return await self.call(get_price(price_id))
+
+    async def create_quote(self, **body: Unpack[requests.QuoteRequest]) -> models.Quote:
+        """Price usage.
+
+        Tells what the usage would cost now, and by which rates; nothing is charged.
+        """
+        return await self.call(create_quote(**body))
+
+    async def create_rerating(self, **body: Unpack[requests.NewRerating]) -> models.Rerating:
+        """Correct what the usage of a model was charged in a period.
+
+        Rates the charges again by the price as it is known now, and adjusts each organization once
+        by the difference. A second run finds nothing left. Refunded charges are left alone. By
+        default it is a dry run, which changes nothing.
+        """
+        return await self.call(create_rerating(**body))
+
+    def list_unpriced_usage(self, *, limit: int | None = None) -> AsyncIterator[models.Unpriced]:
+        """List usage that waits for a price.
+
+        Or for the credit that its price needs. The newest comes first.
+        """
+        return self.pages(list_unpriced_usage(limit=limit), models.Unpriced)

@@ -1,0 +1,860 @@
+# Generated from docs/openapi.json by clients/python/generate.py; do not edit.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class AdjustmentRequest(TypedDict):
+    """
+    `allow_negative_balance` lets an adjustment take more credit than is available.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Signed amount in US dollars that is added to the balance.
+    """
+    description: str
+    """
+    Why the balance is adjusted.
+    """
+    allow_negative_balance: NotRequired[bool]
+    """
+    Whether the adjustment may take more credit than is available.
+    """
+
+
+class Charge(TypedDict):
+    """
+    A charge of a batch.
+    """
+
+    reference_id: NotRequired[str | None]
+    """
+    Your own reference, of up to 255 characters, stored and returned as it is.
+    """
+    request_id: NotRequired[str | None]
+    """
+    Id of the LLM call at the provider or the gateway. It is counted once per organization.
+    """
+    team_id: NotRequired[str | None]
+    """
+    Your id of the team that made the call.
+    """
+    virtual_key_id: NotRequired[str | None]
+    """
+    Your id of the virtual key that made the call.
+    """
+    end_user: NotRequired[str | None]
+    """
+    Your id of the person who made the call.
+    """
+    model: NotRequired[str | None]
+    """
+    Name of the model, such as gpt-4o.
+    """
+    provider: NotRequired[str | None]
+    """
+    Name of the model's provider, such as openai.
+    """
+    tokens: NotRequired[int | None]
+    """
+    Number of tokens that the call used, input and output together.
+    """
+    region: NotRequired[str | None]
+    """
+    Region in which the call was made.
+    """
+    metadata: NotRequired[dict[str, str] | None]
+    """
+    Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Cost of the call in US dollars; "0" counts a call that is free.
+    """
+    usage: NotRequired[dict[str, Any] | None]
+    """
+    Tokens of the call, which the price book prices, in place of `amount_usd`.
+    """
+    service_tier: NotRequired[str | None]
+    """
+    The provider's service tier, whose rates apply; standard if it is left out.
+    """
+    description: str
+    """
+    What is charged, as it is to be read in the list of transactions.
+    """
+    organization_id: str
+    """
+    Id of the organization to charge.
+    """
+    idempotency_key: str
+    """
+    The key of this charge, in place of the header `Idempotency-Key`.
+    """
+
+
+class BatchRequest(TypedDict):
+    """
+    Up to 1,000 charges. A failed item does not affect the others.
+    """
+
+    charges: list[Charge]
+    """
+    The charges, at most 1,000.
+    """
+
+
+CacheInvalidationRequest = TypedDict(
+    "CacheInvalidationRequest",
+    {
+        "organization_id": NotRequired[str | None],
+        "keys": NotRequired[list[str]],
+        "pattern": NotRequired[str | None],
+        "tags": NotRequired[list[str]],
+        "global": NotRequired[bool],
+    },
+)
+
+
+class ChargeRequest(TypedDict):
+    """
+    The cost of an LLM call.
+    """
+
+    reference_id: NotRequired[str | None]
+    """
+    Your own reference, of up to 255 characters, stored and returned as it is.
+    """
+    request_id: NotRequired[str | None]
+    """
+    Id of the LLM call at the provider or the gateway. It is counted once per organization.
+    """
+    team_id: NotRequired[str | None]
+    """
+    Your id of the team that made the call.
+    """
+    virtual_key_id: NotRequired[str | None]
+    """
+    Your id of the virtual key that made the call.
+    """
+    end_user: NotRequired[str | None]
+    """
+    Your id of the person who made the call.
+    """
+    model: NotRequired[str | None]
+    """
+    Name of the model, such as gpt-4o.
+    """
+    provider: NotRequired[str | None]
+    """
+    Name of the model's provider, such as openai.
+    """
+    tokens: NotRequired[int | None]
+    """
+    Number of tokens that the call used, input and output together.
+    """
+    region: NotRequired[str | None]
+    """
+    Region in which the call was made.
+    """
+    metadata: NotRequired[dict[str, str] | None]
+    """
+    Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Cost of the call in US dollars; "0" counts a call that is free.
+    """
+    usage: NotRequired[dict[str, Any] | None]
+    """
+    Tokens of the call, which the price book prices, in place of `amount_usd`.
+    """
+    service_tier: NotRequired[str | None]
+    """
+    The provider's service tier, whose rates apply; standard if it is left out.
+    """
+    description: str
+    """
+    What is charged, as it is to be read in the list of transactions.
+    """
+
+
+class CreditNoteRequest(TypedDict):
+    """
+    Without `amount_usd` (net), all that is left of the invoice is credited. `refund_credit` also gives the net amount back to the organization's balance.
+    """
+
+    reason: str
+    """
+    Why the invoice is credited, as the credit note prints it.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Net amount in US dollars; all that is left of the invoice if it is left out.
+    """
+    refund_credit: NotRequired[bool]
+    """
+    Whether the net amount is also added to the balance of the organization.
+    """
+
+
+class ErasureRequest(TypedDict):
+    """
+    Of one initiator, or of everybody; `reason` is kept, and should name nobody.
+    """
+
+    reason: str
+    """
+    Why the data is erased. It is kept, and should name nobody.
+    """
+    initiated_by: NotRequired[str | None]
+    """
+    Whose data is erased; that of everybody if it is left out.
+    """
+    profile: NotRequired[bool]
+    """
+    Whether the name, the address and the tax id of the organization are erased too.
+    """
+
+
+class HoldChange(TypedDict):
+    """
+    Changes the fields that it names.
+    """
+
+    amount_usd: NotRequired[Decimal | int | str]
+    """
+    The most that the call can cost, in US dollars; more than before needs the credit.
+    """
+    expires_in_seconds: NotRequired[int]
+    """
+    Seconds from now after which the hold expires by itself.
+    """
+
+
+class HoldRequest(TypedDict):
+    """
+    A capture takes over the usage that it does not state itself.
+    """
+
+    reference_id: NotRequired[str | None]
+    """
+    Your own reference, of up to 255 characters, stored and returned as it is.
+    """
+    request_id: NotRequired[str | None]
+    """
+    Id of the LLM call at the provider or the gateway. It is counted once per organization.
+    """
+    team_id: NotRequired[str | None]
+    """
+    Your id of the team that made the call.
+    """
+    virtual_key_id: NotRequired[str | None]
+    """
+    Your id of the virtual key that made the call.
+    """
+    end_user: NotRequired[str | None]
+    """
+    Your id of the person who made the call.
+    """
+    model: NotRequired[str | None]
+    """
+    Name of the model, such as gpt-4o.
+    """
+    provider: NotRequired[str | None]
+    """
+    Name of the model's provider, such as openai.
+    """
+    tokens: NotRequired[int | None]
+    """
+    Number of tokens that the call used, input and output together.
+    """
+    region: NotRequired[str | None]
+    """
+    Region in which the call was made.
+    """
+    metadata: NotRequired[dict[str, str] | None]
+    """
+    Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    The most that the call can cost, in US dollars, unless `usage` has the most of its tokens.
+    """
+    usage: NotRequired[dict[str, Any] | None]
+    """
+    Tokens of the call, which the price book prices, in place of `amount_usd`.
+    """
+    service_tier: NotRequired[str | None]
+    """
+    The provider's service tier, whose rates apply; standard if it is left out.
+    """
+    description: NotRequired[str | None]
+    """
+    What the hold is for; a capture takes it over.
+    """
+    expires_in_seconds: NotRequired[int]
+    """
+    Seconds after which the hold expires by itself.
+    """
+
+
+class InvoicePayment(TypedDict):
+    """
+    Without `paid_at`, the invoice was paid now.
+    """
+
+    paid_at: NotRequired[str | None]
+    """
+    Time of the payment; now if it is left out.
+    """
+
+
+class InvoicePeriod(TypedDict):
+    """
+    Half-open: [period_start, period_end).
+    """
+
+    period_start: str
+    """
+    Start of the period (inclusive).
+    """
+    period_end: str
+    """
+    End of the period (exclusive).
+    """
+
+
+class NewOrganizationHome(TypedDict):
+    """
+    The region that holds an organization.
+    """
+
+    region: str
+    """
+    Name of another region of this deployment.
+    """
+
+
+class NewRate(TypedDict):
+    """
+    A rate of a bucket; one that is absent is that of its parent, never zero.
+    """
+
+    bucket: Literal[
+        "input",
+        "cache_read",
+        "cache_write",
+        "cache_write_1h",
+        "cache_write_12h",
+        "audio_input",
+        "audio_cache_read",
+        "image_input",
+        "citation",
+        "output",
+        "reasoning",
+        "audio_output",
+        "image_output",
+    ]
+    """
+    Kind of the tokens.
+    """
+    usd_per_million: Decimal | int | str
+    """
+    US dollars per million tokens.
+    """
+    service_tier: NotRequired[str]
+    """
+    Service tier at the provider.
+    """
+    above_input_tokens: NotRequired[int]
+    """
+    The rate applies to calls of more input tokens than this.
+    """
+
+
+NewRerating = TypedDict(
+    "NewRerating",
+    {
+        "provider": str,
+        "model": str,
+        "from": str,
+        "to": str,
+        "dry_run": NotRequired[bool],
+    },
+)
+
+
+type OrganizationStatus = Literal["active", "suspended", "closed"]
+
+
+type Overrun = Literal["refuse", "charge"]
+
+
+class PriceImport(TypedDict):
+    """
+    A price list of everyone, in force from an instant on.
+    """
+
+    format: Literal["litellm"]
+    """
+    Format of the list: LiteLLM's price map.
+    """
+    effective_from: str
+    """
+    Time from which the prices apply.
+    """
+    prices: dict[str, Any]
+    """
+    The map: a model's name to its fields, prices as strings.
+    """
+    dry_run: NotRequired[bool]
+    """
+    Whether to answer the changes without making them.
+    """
+    source: NotRequired[str]
+    """
+    Where the list was taken from.
+    """
+
+
+class QuoteRequest(TypedDict):
+    """
+    What is to be priced. Without an organization, everyone's price applies.
+    """
+
+    provider: str
+    """
+    Name of the model's provider, such as openai.
+    """
+    model: str
+    """
+    Name of the model at the provider, such as gpt-4o.
+    """
+    usage: dict[str, Any]
+    """
+    The provider's usage object, unchanged, with `format`: how it counts tokens.
+    """
+    service_tier: NotRequired[str]
+    """
+    Service tier at the provider.
+    """
+    organization_id: NotRequired[str | None]
+    """
+    Id of the organization whose own prices and multiplier apply.
+    """
+
+
+class RefundRequest(TypedDict):
+    """
+    Without `amount_usd`, all that is left of the charge is refunded.
+    """
+
+    transaction_id: str
+    """
+    Id of the charge to refund.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Amount in US dollars; all that is left of the charge if it is left out.
+    """
+    description: NotRequired[str | None]
+    """
+    Why the charge is refunded.
+    """
+
+
+class SpendLogRequest(TypedDict):
+    """
+    Spend to count without charging it: give `amount_usd`, or `usage` with `provider` and `model`.
+    """
+
+    reference_id: NotRequired[str | None]
+    """
+    Your own reference, of up to 255 characters, stored and returned as it is.
+    """
+    request_id: NotRequired[str | None]
+    """
+    Id of the LLM call at the provider or the gateway. It is counted once per organization.
+    """
+    team_id: NotRequired[str | None]
+    """
+    Your id of the team that made the call.
+    """
+    virtual_key_id: NotRequired[str | None]
+    """
+    Your id of the virtual key that made the call.
+    """
+    end_user: NotRequired[str | None]
+    """
+    Your id of the person who made the call.
+    """
+    model: NotRequired[str | None]
+    """
+    Name of the model, such as gpt-4o.
+    """
+    provider: NotRequired[str | None]
+    """
+    Name of the model's provider, such as openai.
+    """
+    tokens: NotRequired[int | None]
+    """
+    Number of tokens that the call used, input and output together.
+    """
+    region: NotRequired[str | None]
+    """
+    Region in which the call was made.
+    """
+    metadata: NotRequired[dict[str, str] | None]
+    """
+    Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Cost of the call in US dollars; "0" counts a call that is free.
+    """
+    usage: NotRequired[dict[str, Any] | None]
+    """
+    Tokens of the call, which the price book prices, in place of `amount_usd`.
+    """
+    service_tier: NotRequired[str | None]
+    """
+    The provider's service tier, whose rates apply; standard if it is left out.
+    """
+
+
+class Tax(TypedDict):
+    """
+    How the organization's invoices are taxed, such as VAT at "20" percent.
+    """
+
+    label: str
+    """
+    Name of the tax as invoices print it, such as VAT.
+    """
+    rate_percent: Decimal | int | str
+    """
+    Tax rate in percent, a decimal from "0" to "100".
+    """
+    tax_id: NotRequired[str | None]
+    """
+    Tax id of the organization, such as its VAT id.
+    """
+    reverse_charge: NotRequired[bool]
+    """
+    Whether the organization owes the tax itself, so that invoices add none.
+    """
+
+
+class TopUpRequest(TypedDict):
+    """
+    `reference_id` names the payment, which is credited once.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Amount in US dollars that is added to the balance.
+    """
+    description: NotRequired[str | None]
+    """
+    What the credit is for.
+    """
+    reference_id: NotRequired[str | None]
+    """
+    Id of the payment, which is credited once.
+    """
+    initiated_by: NotRequired[str | None]
+    """
+    Who paid; the `sub` of the token if it is left out.
+    """
+
+
+type WebhookEventType = Literal[
+    "invoice.issued",
+    "invoice.paid",
+    "invoice.overdue",
+    "invoice.cancelled",
+    "credit_note.issued",
+    "balance.low",
+]
+
+
+class WebhookReplay(TypedDict):
+    """
+    One event, delivered or not; or all since an instant that the endpoint has not got.
+    """
+
+
+class CaptureRequest(TypedDict):
+    """
+    `amount_usd`, or the price of `usage`, is the call's real cost: at most the held amount, unless `overrun` is "charge", which charges the whole cost whatever credit there is, since the call was made.
+    """
+
+    reference_id: NotRequired[str | None]
+    """
+    Your own reference, of up to 255 characters, stored and returned as it is.
+    """
+    request_id: NotRequired[str | None]
+    """
+    Id of the LLM call at the provider or the gateway. It is counted once per organization.
+    """
+    team_id: NotRequired[str | None]
+    """
+    Your id of the team that made the call.
+    """
+    virtual_key_id: NotRequired[str | None]
+    """
+    Your id of the virtual key that made the call.
+    """
+    end_user: NotRequired[str | None]
+    """
+    Your id of the person who made the call.
+    """
+    model: NotRequired[str | None]
+    """
+    Name of the model, such as gpt-4o.
+    """
+    provider: NotRequired[str | None]
+    """
+    Name of the model's provider, such as openai.
+    """
+    tokens: NotRequired[int | None]
+    """
+    Number of tokens that the call used, input and output together.
+    """
+    region: NotRequired[str | None]
+    """
+    Region in which the call was made.
+    """
+    metadata: NotRequired[dict[str, str] | None]
+    """
+    Your own facts: up to 20 texts, 2 KB in all, which an erasure empties.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Cost of the call in US dollars; "0" counts a call that is free.
+    """
+    usage: NotRequired[dict[str, Any] | None]
+    """
+    Tokens of the call, which the price book prices, in place of `amount_usd`.
+    """
+    service_tier: NotRequired[str | None]
+    """
+    The provider's service tier, whose rates apply; standard if it is left out.
+    """
+    description: NotRequired[str | None]
+    """
+    What the charge is for; that of the hold if it is left out.
+    """
+    overrun: NotRequired[Overrun]
+    """
+    Whether a cost above the held amount is refused, or charged whole: the call was made.
+    """
+
+
+class NewOrganization(TypedDict):
+    """
+    An `id` chosen by the client makes the creation safe to retry.
+    """
+
+    name: str
+    """
+    Name that invoices print.
+    """
+    external_id: NotRequired[str | None]
+    """
+    Your own id of the organization, which no other organization has.
+    """
+    email: NotRequired[str | None]
+    """
+    Address to which letters about invoices go.
+    """
+    credit_limit_usd: NotRequired[Decimal | int | str]
+    """
+    How far charges may take the balance below zero, in US dollars.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the currency of invoices, in any case.
+    """
+    id: NotRequired[str | None]
+    """
+    Id of your choosing; the server makes one if it is left out.
+    """
+    timezone: NotRequired[str]
+    """
+    IANA time zone, in which days, months and due dates are.
+    """
+    region: NotRequired[str | None]
+    """
+    Region that is to hold the organization; the one that is asked if it is left out.
+    """
+    low_balance_threshold_usd: NotRequired[Decimal | int | str | None]
+    """
+    Balance in US dollars below which the event `balance.low` is sent; none if it is null.
+    """
+    tax: NotRequired[Tax | None]
+    """
+    Tax of the invoices; none if it is null.
+    """
+    address: NotRequired[str | None]
+    """
+    Address that invoices print.
+    """
+    locale: NotRequired[str]
+    """
+    Language and region of invoices, such as pt-BR.
+    """
+    payment_terms_days: NotRequired[int]
+    """
+    Days from the issue of an invoice to its due date.
+    """
+    price_multiplier: NotRequired[Decimal | int | str]
+    """
+    Multiplies everyone's prices for this organization, not its own: a markup or a discount.
+    """
+
+
+class NewPrice(TypedDict):
+    """
+    The price of a model from an instant on, for everyone or for one organization.
+    """
+
+    provider: str
+    """
+    Name of the model's provider, such as openai.
+    """
+    model: str
+    """
+    Name of the model at the provider, such as gpt-4o.
+    """
+    effective_from: str
+    """
+    Time from which the price applies.
+    """
+    rates: list[NewRate]
+    """
+    The rates: at least the standard ones of input and output.
+    """
+    organization_id: NotRequired[str | None]
+    """
+    Id of the organization whose own price this is; left out for the price of everyone.
+    """
+    source: NotRequired[str]
+    """
+    Where the price was taken from, such as the name of a list.
+    """
+
+
+class NewWebhookEndpoint(TypedDict):
+    """
+    Without `types`, every type of event is sent.
+    """
+
+    url: str
+    """
+    The https URL that webhooks are sent to.
+    """
+    types: NotRequired[list[WebhookEventType]]
+    """
+    Types of events to send; every type if it is empty.
+    """
+
+
+class OrganizationChange(TypedDict):
+    """
+    Changes the fields that it names, and no others; null clears a field that may be absent.
+    """
+
+    name: NotRequired[str]
+    """
+    Name that invoices print.
+    """
+    external_id: NotRequired[str | None]
+    """
+    Your own id of the organization, which no other organization has.
+    """
+    email: NotRequired[str | None]
+    """
+    Address to which letters about invoices go.
+    """
+    status: NotRequired[OrganizationStatus]
+    """
+    Whether it may charge: a suspended or closed one is refused new charges and holds.
+    """
+    credit_limit_usd: NotRequired[Decimal | int | str]
+    """
+    How far charges may take the balance below zero, in US dollars.
+    """
+    billing_currency: NotRequired[str]
+    """
+    ISO 4217 code of the currency of invoices, in any case.
+    """
+    timezone: NotRequired[str]
+    """
+    IANA time zone, in which days, months and due dates are.
+    """
+    region: NotRequired[str | None]
+    """
+    Region that is to hold the organization; the one that is asked if it is left out.
+    """
+    low_balance_threshold_usd: NotRequired[Decimal | int | str | None]
+    """
+    Balance in US dollars below which the event `balance.low` is sent; none if it is null.
+    """
+    tax: NotRequired[Tax | None]
+    """
+    Tax of the invoices; none if it is null.
+    """
+    address: NotRequired[str | None]
+    """
+    Address that invoices print.
+    """
+    locale: NotRequired[str]
+    """
+    Language and region of invoices, such as pt-BR.
+    """
+    payment_terms_days: NotRequired[int]
+    """
+    Days from the issue of an invoice to its due date.
+    """
+    price_multiplier: NotRequired[Decimal | int | str]
+    """
+    Multiplies everyone's prices for this organization, not its own: a markup or a discount.
+    """
+
+
+class WebhookEndpointChange(TypedDict):
+    """
+    Changes the fields that it names, and no others.
+    """
+
+    url: NotRequired[str]
+    """
+    The https URL that webhooks are sent to.
+    """
+    types: NotRequired[list[WebhookEventType]]
+    """
+    Types of events to send; every type if it is empty.
+    """
+    enabled: NotRequired[bool]
+    """
+    Whether webhooks are sent.
+    """
+
+
+# The fields that hold a decimal.
+DECIMAL_FIELDS = frozenset(
+    [
+        "amount_usd",
+        "credit_limit_usd",
+        "low_balance_threshold_usd",
+        "price_multiplier",
+        "rate_percent",
+        "usd_per_million",
+    ]
+)

@@ -1,0 +1,74 @@
+-- Receipts: how a transaction came to be, which grants paid for it, and the proof that it is the one in the
+-- chain.
+
+-- api
+CREATE OR REPLACE FUNCTION billing.receipt(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o billing.organizations;
+    t billing.credit_transactions;
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('organization_not_found');
+    END IF;
+    t := billing.transaction_by_id(o.id, p_transaction_id);
+    IF t.id IS NULL THEN
+        RETURN billing.outcome('transaction_not_found');
+    END IF;
+    RETURN billing.outcome('found', (jsonb_build_object(
+        'transaction', billing.transaction_json(t),
+        'price', billing.applied_price(t),
+        'hold', (SELECT billing.hold_json(ROW(h.*)::billing.holds) FROM billing.holds AS h
+            WHERE h.organization_id = o.id AND h.id = t.hold_id),
+        'proof', json_build_object(
+            'previous_hash', encode(t.previous_hash, 'hex'),
+            'hash', encode(t.hash, 'hex'),
+            'text', billing.hashed_text(t),
+            'personal_text', CASE WHEN t.personal_salt IS NOT NULL THEN billing.personal_text(
+                t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata) END)
+    ) || billing.paid_by(o, t))::json);
+END $$;
+
+-- The price of a charge by tokens, computed again from its usage; NULL when its amount was given.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.applied_price(t billing.credit_transactions) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    p billing.prices;
+    r billing.rating;
+BEGIN
+    SELECT * INTO p FROM billing.prices WHERE id = t.price_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    r := billing.rate_usage(p.id, t.service_tier, t.usage, t.price_multiplier);
+    r.provider := p.provider;
+    r.model := p.model;
+    r.source := p.source;
+    RETURN billing.rating_json(r);
+END $$;
+
+-- What settles the part of the odometer that a transaction drew, and the refunds that gave some of it back.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.paid_by(o billing.organizations, t billing.credit_transactions) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        WITH parts AS (
+            SELECT * FROM billing.allocations_between(o, t.drawn_usd, t.drawn_usd + billing.drawn_by(t))
+        )
+        SELECT jsonb_build_object(
+            'grants', (SELECT coalesce(json_agg(json_build_object('grant_id', u.grant_id, 'kind', g.kind,
+                    'amount_usd', u.usd::text) ORDER BY u.first_usd), '[]')
+                FROM (
+                    SELECT grant_id, sum(to_usd - from_usd) AS usd, min(from_usd) AS first_usd FROM parts
+                    WHERE grant_id IS NOT NULL GROUP BY grant_id
+                ) AS u JOIN billing.credit_grants AS g ON g.organization_id = o.id AND g.id = u.grant_id),
+            'debt_usd', (SELECT coalesce(sum(to_usd - from_usd), 0)::text FROM parts
+                WHERE grant_id IS NULL AND refund_id IS NULL),
+            'refunds', (SELECT coalesce(json_agg(billing.transaction_json(
+                    billing.transaction_by_id(o.id, r.refund_id)) ORDER BY r.refund_id), '[]')
+                FROM (SELECT DISTINCT refund_id FROM parts WHERE refund_id IS NOT NULL) AS r)));
+END $$;
