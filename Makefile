@@ -25,6 +25,9 @@ openapi: .venv  ## write docs/openapi.json, the API's document, from the routes
 fuzz: .venv  ## ask the API for what its document says and more, over 10,000 times
 	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
+chaos: .venv  ## break the network under load for ten seeds (CHAOS_SEED=... CHAOS=1 repeats one)
+	CHAOS=$(or $(CHAOS),10) $(PYTHON) -m pytest tests/chaos -s
+
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@$(needs_docker)
 	@$(MAKE) --no-print-directory build ARGS=
@@ -104,4 +107,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm
+.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm

@@ -32,6 +32,8 @@ RESULTS = ROOT / "bench" / "results"
 TRACE = ROOT / "local" / "demo_data" / "llm_requests.csv"
 CACHE_BUDGETS = {"L1 hit": 3.0, "L2 hit": 1.1, "get_many(100)": 0.8}
 FLUSH_SECONDS = 0.001
+MOST_LOGS = 1_000_000
+MOST_FORECAST_SECONDS = 0.005
 
 
 class Row(NamedTuple):
@@ -147,6 +149,7 @@ def _at_most(
 
 
 def _call_rows(stand: rates.Stand) -> list[Row]:
+    amount, tokens, budgets, both = stand.kinds()
     return [
         _at_most(
             what,
@@ -157,7 +160,9 @@ def _call_rows(stand: rates.Stand) -> list[Row]:
         )
         for what, against, (other, seconds), budget in (
             ("charge through the whole handler", "bare psycopg call", stand.handler(), 1.2),
-            ("charge by tokens", "charge by amount", stand.by_tokens(), 1.15),
+            ("charge by tokens", "charge by amount", (amount, tokens), 1.15),
+            ("charge with 3 budgets", "charge by amount", (amount, budgets), 1.15),
+            ("charge by tokens with 3 budgets", "charge by amount", (amount, both), 1.20),
         )
     ]
 
@@ -198,7 +203,7 @@ def _wal_rows(stand: rates.Stand, grown: bool) -> list[Row]:
 
 
 def _grant_rows(stand: rates.Stand) -> list[Row]:
-    found = granting.charges(stand.app_url, stand.seconds)
+    found = granting.charges(stand.app_url, stand.rounds)
     rows = []
     for count in granting.COUNTS[1:]:
         ratio = found[count] / found[0]
@@ -215,18 +220,28 @@ def _grant_rows(stand: rates.Stand) -> list[Row]:
 
 def _billing_rows(app_url: str, admin_url: str) -> list[Row]:
     rows = []
-    for logs, budget in ((1_000, None), (10_000, 0.6), (1_000_000, 0.025)):
+    for logs, budget in ((1_000, None), (10_000, 0.6), (MOST_LOGS, 0.025)):
         found = billing.drafts(app_url, admin_url, logs)
-        ratio = found.draft / found.grouped
-        rows.append(
-            _at_most(
-                f"draft invoice of {logs:,} logs",
-                _duration(found.draft),
-                f"GROUP BY over the logs: {_duration(found.grouped)}",
-                ratio,
-                budget,
-            )
+        beside = f"GROUP BY over the logs: {_duration(found.grouped)}"
+        for what, seconds, most in (
+            (f"draft invoice of {logs:,} logs", found.draft, budget),
+            (
+                f"spending over {logs:,} logs, by model and day",
+                found.spending,
+                0.03 if logs == MOST_LOGS else None,
+            ),
+        ):
+            rows.append(_at_most(what, _duration(seconds), beside, seconds / found.grouped, most))
+    computed, answered = billing.forecast(app_url, admin_url)
+    rows.append(
+        _at_most(
+            "forecast of an organization, of 455 days",
+            _duration(computed),
+            f"5 ms; with the reading of 1,820 rollups: {_duration(answered)}",
+            computed / MOST_FORECAST_SECONDS,
+            1,
         )
+    )
     small, large = (billing.month_ends(app_url, admin_url, many) for many in (1_000, 10_000))
     ends = [
         _rate(

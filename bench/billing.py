@@ -1,4 +1,4 @@
-"""Invoices beside the bare GROUP BY over the logs, and month ends of more organizations."""
+"""Invoices and spending beside the bare GROUP BY over the logs, forecasts, and month ends."""
 
 import resource
 import statistics
@@ -7,19 +7,24 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 
 from synaxis_billing import currencies
+from synaxis_billing.cache import Cache
 from synaxis_billing.caller import Caller
 from synaxis_billing.invoices import invoices, month_end
 from synaxis_billing.invoices.invoices import InvoicePeriod, Issuer, Party
 from synaxis_billing.organizations import profile
 from synaxis_billing.rates import rates
+from synaxis_billing.usage import forecasts, spending
+from synaxis_billing.usage.forecast import HISTORY_DAYS, HORIZON, make_forecast
 
 CALLER = Caller(tenant="*", subject="bench")
+NO_CACHE = Cache(None)
 ISSUER = Issuer(Party(name="Bench"))
 NOW = datetime.now(UTC)
 RATES = [
@@ -58,6 +63,17 @@ SELECT organization_id, bucket_start,
     sum(-amount_usd), sum(tokens), count(*)
 FROM logs GROUP BY organization_id, bucket_start, model, provider, team_id, virtual_key_id, region
 """
+_HISTORY = """
+INSERT INTO billing.spend_rollups (organization_id, bucket_start, dimensions, bucket_end, model,
+    charged, amount_usd, tokens, requests)
+SELECT %s, day, billing.dimensions(model, NULL, NULL, NULL, NULL, true), day + interval '1 day',
+    model, true, n %% 7 * 3 + n %% 5, 100, 3
+FROM generate_series(1, %s) AS n
+CROSS JOIN LATERAL (
+    SELECT date_trunc('day', billing.now(), 'UTC') - n * interval '1 day' AS day
+) AS of
+CROSS JOIN unnest(ARRAY['a', 'b', 'c', 'd']) AS model
+"""
 _GROUPED = """
 SELECT model, provider, count(*), sum(tokens), sum(amount_usd) FROM billing.spend_logs
 WHERE organization_id = %s AND transaction_id IS NOT NULL
@@ -67,10 +83,11 @@ GROUP BY 1, 2
 
 
 class Draft(NamedTuple):
-    """Seconds of a draft, and of the bare query over as many logs."""
+    """Seconds of a draft, of a spending report, and of the bare query over as many logs."""
 
     logs: int
     draft: float
+    spending: float
     grouped: float
 
 
@@ -101,8 +118,39 @@ def drafts(app_url: str, admin_url: str, logs: int) -> Draft:
             rows = admin.execute(_GROUPED, [organization_id]).fetchall()
             assert sum(row[2] for row in rows) == logs
 
-        times = [(_timed(draft), _timed(grouped)) for _ in range(ROUNDS)]
+        def spend() -> None:
+            period = (PERIOD.period_start, PERIOD.period_end)
+            found = spending.get_spending(
+                lambda: db, NO_CACHE, CALLER, organization_id, *period, ["model", "day"]
+            )
+            assert found.total.requests == logs
+
+        times = [(_timed(draft), _timed(spend), _timed(grouped)) for _ in range(ROUNDS)]
     return Draft(logs, *(statistics.median(of) for of in zip(*times, strict=True)))
+
+
+def forecast(app_url: str, admin_url: str) -> tuple[float, float]:
+    """The median seconds of computing a forecast of the longest history, and of answering with it:
+    read from 1,820 rollups, and computed."""
+    with (
+        psycopg.connect(app_url, autocommit=True, prepare_threshold=None) as db,
+        psycopg.connect(admin_url, autocommit=True) as admin,
+    ):
+        organization_id = _organization(db)
+        admin.execute(_HISTORY, [organization_id, HISTORY_DAYS])
+        admin.execute("VACUUM ANALYZE billing.spend_rollups")
+        history = [Decimal(day % 7 * 3 + day % 5) for day in range(HISTORY_DAYS)]
+        rates = make_forecast(history).miss_rates
+
+        def compute() -> None:
+            make_forecast(history, rates, 1)
+
+        def answer() -> None:
+            forecasts.get_forecast(db, CALLER, organization_id, HORIZON)
+
+        times = [(_timed(compute), _timed(answer)) for _ in range(ROUNDS)]
+    computed, answered = (statistics.median(of) for of in zip(*times, strict=True))
+    return computed, answered
 
 
 def month_ends(app_url: str, admin_url: str, organizations_count: int) -> MonthEnd:

@@ -27,6 +27,7 @@ from local.database import ship_prices
 from local.servers import postgres_binaries
 from local.template import ROOT, read
 from synaxis_billing import procedures
+from synaxis_billing.budgets import budgets
 from synaxis_billing.caller import Caller
 from synaxis_billing.ledger import credit
 from synaxis_billing.organizations import profile
@@ -162,16 +163,21 @@ class Stand:
         assert after
         return float(after[0] - before[0]) / count
 
-    def by_tokens(self) -> tuple[float, float]:
-        """The median seconds of a charge by its amount and of one by its tokens, in turns."""
+    def kinds(self) -> tuple[float, float, float, float]:
+        """The median seconds of a charge by its amount, of one by its tokens, and of both with
+        three budgets, in turns."""
         ship_prices(self.app_url)
-        amount, tokens = [], []
-        ends = time.monotonic() + 2 * self.rounds * SLICE_SECONDS
+        free, budgeted = self.ids[1], self.ids[3]
+        kinds = ((USAGE, free), (TOKENS, free), (USAGE, budgeted), (TOKENS, budgeted))
+        times: tuple[list[float], ...] = ([], [], [], [])
+        ends = time.monotonic() + 4 * self.rounds * SLICE_SECONDS
         with self._connect() as db:
+            self._budgets(db, budgeted)
             while time.monotonic() < ends:
-                amount.append(_timed(self._charge, db))
-                tokens.append(_timed(self._charge, db, TOKENS))
-        return statistics.median(amount), statistics.median(tokens)
+                for kind, taken in zip(kinds, times, strict=True):
+                    taken.append(_timed(self._charge, db, *kind))
+        amount, tokens, budgets, both = map(statistics.median, times)
+        return amount, tokens, budgets, both
 
     def handler(self) -> tuple[float, float]:
         """The median seconds of a bare call and of the whole handler, taken in turns."""
@@ -197,7 +203,22 @@ class Stand:
         credit.top_up(db, CALLER, organization_id, "first", topup)
         return organization_id
 
-    def _charge(self, db: psycopg.Connection, usage: dict[str, Any] = USAGE) -> None:
+    def _budgets(self, db: psycopg.Connection, organization_id: UUID) -> None:
+        for subject, subject_id, window in (
+            ("organization", None, "month"),
+            ("team", USAGE["team_id"], "week"),
+            ("virtual_key", USAGE["virtual_key_id"], "day"),
+        ):
+            budget = {"subject": subject, "subject_id": subject_id, "window": window}
+            request = budgets.NewBudget.model_validate({**budget, "limit_usd": "1000000"})
+            budgets.create_budget(db, CALLER, organization_id, request)
+
+    def _charge(
+        self,
+        db: psycopg.Connection,
+        usage: dict[str, Any] = USAGE,
+        organization_id: UUID | None = None,
+    ) -> None:
         number = next(self._numbers)
         arguments = {
             **usage,
@@ -211,7 +232,7 @@ class Stand:
             "spend",
             operation="charge",
             tenant="*",
-            organization_id=self.ids[1],
+            organization_id=organization_id or self.ids[1],
             request=Jsonb(arguments),
         )
         assert outcome["outcome"] == "created"

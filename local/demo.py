@@ -1,49 +1,52 @@
-"""`make demo`: real LLM traffic, charged through the HTTP API and then checked to the last cent."""
+"""`make demo`: real LLM traffic, charged by its tokens through the HTTP API and then checked to the
+last cent.
+
+A product that the demo starts for itself gets the traffic as that of eight weeks, by moving its
+clock, so that there is something to forecast. A product that runs already gets it now.
+"""
 
 import argparse
 import contextlib
 import csv
 import json
 import os
-import random
-import secrets
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import psycopg
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from local.chart import print_forecast
 from local.template import ROOT
+from local.traffic import Call, Tally, calls_of, post, replay, set_clock_back
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 
 STATE = Path(os.environ.get("STATE", ROOT / ".local"))
 DATA = Path(__file__).parent / "demo_data"
 SCOPES = "billing:platform billing:admin billing:topup billing:charge billing:read"
-CLIENTS = 8
-BATCH = 20
-RETRY_SECONDS = (0.2, 1, 2, 4)
-CENT_FRACTION = Decimal("0.00000001")
 INVOICED = "Benteler Chat"
+FORECAST = "Aurora Labs"
+HISTORY_DAYS = 56
+# A model that the price book does not know yet, and what it costs per million tokens.
+NEW_MODEL, NEW_PRICE = "gpt-next-preview", Decimal("3.5")
+MODEL = {"provider": "openai", "model": NEW_MODEL}
 BUYER = {
     "address": "Domstraße 5\n50668 Köln\nGermany",
     "tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE811234567"},
 }
 CUSTOMERS = [
-    ("Aurora Labs", "USD", "America/New_York", "100"),
+    (FORECAST, "USD", "America/New_York", "5"),
     ("Benteler Chat", "EUR", "Europe/Berlin", "60"),
     ("Cerrado IA", "BRL", "America/Sao_Paulo", "60"),
     ("Dover Legal", "GBP", "Europe/London", "60"),
@@ -52,52 +55,34 @@ CUSTOMERS = [
 console = Console()
 
 
-class Call(NamedTuple):
-    """One LLM call and its caller."""
-
-    path: str
-    body: dict[str, Any]
-    key: str
-    how: str
-
-    @property
-    def amount_usd(self) -> Decimal:
-        return Decimal(self.body["amount_usd"])
-
-
-class Tally:
-    """The sums that the API reported as charged and as refused."""
-
-    def __init__(self) -> None:
-        self.charged: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-        self.counts: Counter[str] = Counter()
-
-    def add(self, call: Call, status: int) -> None:
-        if status == httpx.codes.CREATED:
-            self.charged[call.path, call.body["model"]] += call.amount_usd
-            self.counts["charged"] += 1
-        elif status == httpx.codes.PAYMENT_REQUIRED:
-            self.counts["refused"] += 1
-        else:
-            raise SystemExit(f"The API answered {status} to {call}.")
-
-
 def main() -> None:
     options = _options()
     prices = json.loads(options.prices.read_text())
     with options.trace.open() as file:
         trace = list(csv.DictReader(file))[: options.requests]
-    with _product() as running, _client(running["url"]) as http:
+    with (
+        _product() as running,
+        _client(running["url"]) as http,
+        psycopg.connect(running["database_url"], autocommit=True) as database,
+    ):
+        days = HISTORY_DAYS if running.get("own") else 0
+        if days:
+            set_clock_back(database, days)
         organizations = {_organization(http, *of): of for of in CUSTOMERS}
-        calls = list(_calls(trace, prices, list(organizations)))
+        calls = list(calls_of(trace, prices, list(organizations), days))
         tally = Tally()
         began = time.perf_counter()
-        _replay(http, calls, tally)
+        replay(console, http, database if days else None, calls, tally)
         seconds = time.perf_counter() - began
+        paths = {of[0]: path for path, of in organizations.items()}
+        _charge_without_price(http, paths[INVOICED], tally)
+        charge_id = _exceed_budget(http, paths[INVOICED], tally)
         _report_models(http, organizations, tally)
         _report_balances(http, organizations, tally)
-        _report_whole(running["database_url"], calls, tally, seconds)
-        _invoice(http, next(path for path, of in organizations.items() if of[0] == INVOICED))
+        _report_whole(database, calls, tally, seconds)
+        print_forecast(console, http, paths[FORECAST], FORECAST)
+        _print_receipt(http, paths[INVOICED], charge_id)
+        _keep_statement(http, paths[INVOICED])
 
 
 def _options() -> argparse.Namespace:
@@ -128,7 +113,7 @@ def _product() -> Iterator[dict[str, str]]:
                 if process.poll() is not None:
                     raise SystemExit(process.returncode)
                 time.sleep(0.05)
-            yield json.loads(file.read_text())
+            yield json.loads(file.read_text()) | {"own": "yes"}
         finally:
             process.terminate()
             process.wait()
@@ -148,110 +133,71 @@ def _organization(
     created = http.post("/v1/organizations", json=body).raise_for_status().json()
     path = f"/v1/organizations/{created['id']}"
     payment = {"amount_usd": credit_usd, "reference_id": "first payment"}
-    _post(http, f"{path}/topups", payment, "first").raise_for_status()
+    post(http, f"{path}/topups", payment, "first").raise_for_status()
     return path
 
 
-def _calls(trace: list[dict[str, str]], prices: dict[str, Any], paths: list[str]) -> Iterator[Call]:
-    """Return each request of the trace, assigned to a customer, a team, a key and a model."""
-    chance = random.Random(2023)
-    teams = {path: [str(uuid.uuid4()) for _ in range(3)] for path in paths}
-    keys = {team: [str(uuid.uuid4()) for _ in range(2)] for of in teams.values() for team in of}
-    for row in trace:
-        path = chance.choices(paths, weights=[8, 5, 4, 3, 1])[0]
-        model, price = chance.choice(list(prices.items()))
-        team = chance.choice(teams[path])
-        prompt, generated = int(row["ContextTokens"]), int(row["GeneratedTokens"])
-        cost = prompt * Decimal(price["input_cost_per_token"])
-        cost += generated * Decimal(price["output_cost_per_token"])
-        amount = max(cost.quantize(CENT_FRACTION, ROUND_HALF_UP), CENT_FRACTION)
-        key = _time_ordered_id()
-        body = {
-            "amount_usd": f"{amount:f}",
-            "description": f"{prompt} + {generated} tokens",
-            "request_id": key,
-            "team_id": team,
-            "virtual_key_id": chance.choice(keys[team]),
-            "model": model,
-            "provider": price["provider"],
-            "tokens": prompt + generated,
-            "region": chance.choice(["us-east-1", "eu-central-1", "sa-east-1"]),
-        }
-        how = chance.choices(["charge", "retried", "hold", "batch"], weights=[5, 1, 2, 4])[0]
-        yield Call(path, body, key, how)
+def _charge_without_price(http: httpx.Client, path: str, tally: Tally) -> None:
+    """Charge a call of a model that has no price: it is kept, and charged when its price comes."""
+    call = _new_model_call(path, "call of a new model")
+    kept = post(http, f"{path}/charges", call.body, call.key)
+    rates = [{"bucket": name, "usd_per_million": f"{NEW_PRICE}"} for name in ("input", "output")]
+    price = {**MODEL, "organization_id": path.rpartition("/")[2], "rates": rates}
+    price |= {"effective_from": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
+    post(http, "/v1/prices", price).raise_for_status()
+    # The retry gets the charge, which the price has made of it.
+    charged = _charge(http, call, tally)
+    if kept.status_code != httpx.codes.ACCEPTED:
+        raise SystemExit(f"{NEW_MODEL} was answered {kept.text}, then {charged}")
+    console.print(
+        f"A call of {NEW_MODEL}, which had no price, was kept; its price came,"
+        f" and it was charged {call.amount_usd:f} USD."
+    )
 
 
-def _time_ordered_id() -> str:
-    """Return a UUIDv7 (RFC 9562, 5.7), as `uuid.uuid7()` of Python 3.14: the ledger keeps keys in
-    their order, so those of one time lie side by side."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62
-    return str(uuid.UUID(int=value | secrets.randbits(62)))
+def _exceed_budget(http: httpx.Client, path: str, tally: Tally) -> str:
+    """Charge a call that the budget of its key refuses at first; return its transaction's id."""
+    call = _new_model_call(path, "call above a budget", virtual_key_id="key of an intern")
+    budget = {"subject": "virtual_key", "subject_id": call.body["virtual_key_id"], "window": "day"}
+    created = post(http, f"{path}/budgets", budget | {"limit_usd": "0.005"}).raise_for_status()
+    refused = post(http, f"{path}/charges", call.body, call.key)
+    if refused.json().get("code") != "budget_exceeded":
+        raise SystemExit(f"A call above its budget was answered {refused.text}")
+    answer = refused.json()
+    limit = {"limit_usd": "0.01"}
+    http.patch(f"{path}/budgets/{created.json()['id']}", json=limit).raise_for_status()
+    charged = _charge(http, call, tally)
+    console.print(
+        f"A call of {answer['required_usd']} USD was refused, {refused.status_code}"
+        f" {answer['code']}: its key may spend {answer['limit_usd']} USD a day."
+        f" The limit was raised to {limit['limit_usd']} USD, and the call was charged."
+    )
+    return str(charged["id"])
 
 
-def _replay(http: httpx.Client, calls: list[Call], tally: Tally) -> None:
-    batched = [call for call in calls if call.how == "batch"]
-    jobs = [[call] for call in calls if call.how != "batch"]
-    jobs += [batched[i : i + BATCH] for i in range(0, len(batched), BATCH)]
-    random.Random(2024).shuffle(jobs)
-    columns = (TextColumn("charging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(CLIENTS) as pool:
-        bar = progress.add_task("calls", total=len(calls))
-        for job, statuses in pool.map(lambda job: (job, _send(http, job)), jobs):
-            for call, status in zip(job, statuses, strict=True):
-                tally.add(call, status)
-            progress.advance(bar, len(job))
+def _new_model_call(path: str, key: str, **more: str) -> Call:
+    usage = {"format": "openai", "prompt_tokens": 1200, "completion_tokens": 300}
+    body = {**MODEL, "usage": usage, "description": "chat completion", **more}
+    return Call(path, body, key, "charge", NEW_PRICE * 1500 / 10**6, 0)
 
 
-def _send(http: httpx.Client, job: list[Call]) -> list[int]:
-    if job[0].how == "batch":
-        items = [
-            {
-                **call.body,
-                "organization_id": call.path.rsplit("/", 1)[1],
-                "idempotency_key": call.key,
-            }
-            for call in job
-        ]
-        answer = _post(http, "/v1/charges/batch", {"charges": items}).raise_for_status()
-        return [result["status"] for result in answer.json()["results"]]
-    [call] = job
-    if call.how == "hold":
-        return [_hold_and_capture(http, call)]
-    statuses = [_post(http, f"{call.path}/charges", call.body, call.key).status_code]
-    if call.how == "retried":
-        # The answer was lost: the retry must charge nothing more.
-        statuses.append(_post(http, f"{call.path}/charges", call.body, call.key).status_code)
-    return statuses[-1:]
-
-
-def _hold_and_capture(http: httpx.Client, call: Call) -> int:
-    reserved = {"amount_usd": f"{call.amount_usd * 2:f}", "model": call.body["model"]}
-    held = _post(http, f"{call.path}/holds", reserved, f"{call.key} hold")
-    if held.status_code != httpx.codes.CREATED:
-        return held.status_code
-    capture = f"{call.path}/holds/{held.json()['id']}/capture"
-    return _post(http, capture, call.body, call.key).status_code
-
-
-def _post(http: httpx.Client, path: str, body: Any, key: str | None = None) -> httpx.Response:
-    """Send until the answer is no 5xx; the idempotency key, the batch's own too, stays the same."""
-    headers = {} if key is None else {"idempotency-key": key}
-    for delay_seconds in RETRY_SECONDS:
-        with contextlib.suppress(httpx.TransportError):
-            answer = http.post(path, json=body, headers=headers)
-            if not answer.is_server_error:
-                return answer
-        time.sleep(delay_seconds)
-    return http.post(path, json=body, headers=headers)
+def _charge(http: httpx.Client, call: Call, tally: Tally) -> dict[str, Any]:
+    charged = post(http, f"{call.path}/charges", call.body, call.key)
+    found: dict[str, Any] = charged.json()
+    if found.get("amount_usd") != f"-{call.amount_usd:f}":
+        raise SystemExit(f"{call} was answered {charged.text}")
+    tally.add(call, charged.status_code)
+    return found
 
 
 def _report_models(http: httpx.Client, organizations: dict[str, Any], tally: Tally) -> None:
     spend: dict[str, Decimal] = defaultdict(Decimal)
     tokens: Counter[str] = Counter()
     requests: Counter[str] = Counter()
+    asked = {"group_by": "model", "from": _start().isoformat()}
+    asked["to"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     for path in organizations:
-        answer = http.get(f"{path}/spending", params={"group_by": "model"}).raise_for_status()
+        answer = http.get(f"{path}/spending", params=asked).raise_for_status()
         for item in answer.json()["items"]:
             spend[item["model"]] += Decimal(item["amount_usd"])
             tokens[item["model"]] += item["tokens"]
@@ -276,9 +222,15 @@ def _report_balances(http: httpx.Client, organizations: dict[str, Any], tally: T
     console.print(table)
 
 
-def _report_whole(database_url: str, calls: list[Call], tally: Tally, seconds: float) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        found = audit(connection)
+def _start() -> datetime:
+    """An instant before the demo's first call."""
+    return datetime.now(UTC) - timedelta(days=HISTORY_DAYS + 1)
+
+
+def _report_whole(
+    database: psycopg.Connection, calls: list[Call], tally: Tally, seconds: float
+) -> None:
+    found = audit(database)
     drift = sum((one.drift_usd for one in found.organizations), Decimal(0))
     console.print(
         f"{len(calls):,} LLM calls in {seconds:.1f} s, {len(calls) / seconds:,.0f} a second:"
@@ -290,10 +242,28 @@ def _report_whole(database_url: str, calls: list[Call], tally: Tally, seconds: f
         raise SystemExit(1)
 
 
-def _invoice(http: httpx.Client, organization: str) -> None:
-    """Invoice what the organization was charged until now, and keep the PDF."""
+def _print_receipt(http: httpx.Client, path: str, charge_id: str) -> None:
+    """Print what a call cost and why, what paid for it, and the proof of it."""
+    answer = http.get(f"{path}/transactions/{charge_id}/receipt").raise_for_status()
+    receipt = answer.json()
+    charge = receipt["transaction"]
+    table = Table(title=f"Receipt of a call of {charge['model']}", show_header=False)
+    table.add_row("transaction", charge["id"])
+    for line in receipt["price"]["lines"]:
+        rate = f"{line['tokens']:,} tokens at {line['usd_per_million']} USD a million"
+        table.add_row(line["bucket"], f"{rate}: {line['amount_usd']} USD")
+    table.add_row("charged", f"{-Decimal(charge['amount_usd']):f} USD")
+    for grant in receipt["grants"]:
+        table.add_row("paid by", f"{grant['amount_usd']} USD of {grant['kind']} credit")
+    table.add_row("hash", charge["hash"])
+    console.print(table)
+
+
+def _keep_statement(http: httpx.Client, organization: str) -> None:
+    """Issue the statement of what the organization was charged until now, and keep its PDF. Its
+    credit was bought before: the statement asks for nothing."""
     period = {
-        "period_start": (datetime.now(UTC) - timedelta(days=1)).isoformat(),
+        "period_start": _start().isoformat(),
         "period_end": datetime.now(UTC).isoformat(),
     }
     draft = http.post(f"{organization}/invoices", json=period).raise_for_status().json()
@@ -303,8 +273,14 @@ def _invoice(http: httpx.Client, organization: str) -> None:
     file = STATE / "invoices" / f"{issued['invoice_number']}.pdf"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(document.content)
-    total = f"{issued['total_amount_billing_currency']} {issued['billing_currency']}"
-    console.print(f"Invoice {issued['invoice_number']} of {INVOICED}, {total}:")
+    currency = issued["billing_currency"]
+    settled = sum(Decimal(part["amount_billing_currency"]) for part in issued["settled"])
+    console.print(
+        f"Statement {issued['invoice_number']} of {INVOICED}:"
+        f" {issued['subtotal_billing_currency']} {currency} of usage,"
+        f" {settled} {currency} of it settled by credit,"
+        f" {issued['amount_due_billing_currency']} {currency} to be paid:"
+    )
     # A path in one piece can be opened from the terminal.
     console.print(str(file.resolve()), soft_wrap=True, highlight=False)
 

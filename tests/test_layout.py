@@ -33,14 +33,15 @@ GROUND_ROOTS = {*sys.stdlib_module_names, PACKAGE, "pydantic", "pydantic_core"}
 BASE = {"procedures", "cache", "web"}
 # The nouns that each noun may use.
 NOUNS: dict[str, set[str]] = {
+    "budgets": set(),
     "usage": {"organizations", "prices"},
     "ledger": {"prices", "rates", "usage"},
-    "grants": {"ledger", "prices"},
+    "grants": {"budgets", "invoices", "ledger", "prices"},
     "organizations": {"rates"},
     "rates": set(),
     "prices": set(),
     "invoices": {"organizations", "rates"},
-    "webhooks": set(),
+    "webhooks": {"budgets"},
     "invalidations": set(),
     "schema": set(),
 }

@@ -16,7 +16,7 @@ from synaxis_billing.fields import Name
 from synaxis_billing.grants import receipts
 from synaxis_billing.ledger import holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.usage import spend_logs, spending
+from synaxis_billing.usage import forecasts, spend_logs, spending
 from synaxis_billing.usage.dimensions import UsageFilter
 
 handler = api = Api()
@@ -76,8 +76,9 @@ def get_receipt(
 ) -> Reply[receipts.Receipt]:
     """Get the receipt of a transaction.
 
-    How its amount came to be, which grants paid for it, what of it was refunded, and the proof of
-    its hash, which anybody can compute again by SHA-256 alone.
+    How its amount came to be, which grants paid for it, which budgets counted it, what of it was
+    refunded, the invoice that it is on, and the proof of its hash, which anybody can compute again
+    by SHA-256 alone.
     """
     return Reply(receipts.get_receipt(connection(), caller, organization_id, transaction_id))
 
@@ -150,9 +151,47 @@ def get_spending(
     """Sum the spend of an organization.
 
     Exact sums of a period by any mix of dimensions; without a period, of the current month in the
-    time zone of the organization. An answer has at most 10,000 groups.
+    time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of the
+    platform gets the cost and the margin too.
     """
     by = spending.parse_group_by(group_by)
     return Reply(
         spending.get_spending(connection, cache(), caller, organization_id, start, end, by)
     )
+
+
+@api.endpoint(f"GET {ORGANIZATION}/forecast", "billing:read")
+def get_forecast(
+    caller: Caller,
+    organization_id: UUID,
+    days: Annotated[
+        forecasts.Days, Query(), Field(description="Number of days to forecast, today included.")
+    ] = forecasts.DEFAULT_DAYS,
+) -> Reply[forecasts.SpendForecast]:
+    """Forecast the spend of an organization.
+
+    What is expected to be charged by day, with bounds between which four of five are, and when that
+    exceeds the credit that is available now. It is made once per day, in the night.
+    """
+    return Reply(forecasts.get_forecast(connection(), caller, organization_id, days))
+
+
+@api.endpoint("GET /v1/spending", "billing:read")
+def get_platform_spending(
+    caller: Caller,
+    start: From = None,
+    end: To = None,
+    group_by: Annotated[
+        spending.PlatformGroupBy | None,
+        Query(),
+        Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
+    ] = None,
+) -> Reply[spending.PlatformSpending]:
+    """Sum the spend of all organizations.
+
+    Needs `billing:platform` too. Exact sums of a period by any mix of dimensions, days and months
+    being those of each organization; without a period, of the current month in UTC. An answer has
+    at most 10,000 groups and 6 MB.
+    """
+    by = spending.parse_group_by(group_by, spending.PLATFORM_DIMENSIONS)
+    return Reply(spending.get_platform_spending(connection(), caller, start, end, by))

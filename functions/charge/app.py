@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from synaxis_billing.budgets.budgets import BudgetExceeded
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.charging import reply_to_batch, reply_to_charge
 from synaxis_billing.edge.database import connection
@@ -29,7 +30,7 @@ HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
     "billing:charge",
     status=201,
     other=202,
-    refuses=(InsufficientCredits, OrganizationSuspended, Conflict),
+    refuses=(InsufficientCredits, BudgetExceeded, OrganizationSuspended, Conflict),
 )
 def create_charge(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: charges.ChargeRequest
@@ -58,7 +59,7 @@ def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.
     f"POST {ORGANIZATION}/holds",
     "billing:charge",
     status=201,
-    refuses=(InsufficientCredits, OrganizationSuspended, PriceUnknown),
+    refuses=(InsufficientCredits, BudgetExceeded, OrganizationSuspended, PriceUnknown),
 )
 def create_hold(
     caller: Caller, organization_id: UUID, key: IdempotencyKey, body: holds.HoldRequest
@@ -74,14 +75,20 @@ def create_hold(
 @api.endpoint(
     f"PATCH {HOLD}",
     "billing:charge",
-    refuses=(holds.HoldNotFound, InsufficientCredits, OrganizationSuspended, Conflict),
+    refuses=(
+        holds.HoldNotFound,
+        InsufficientCredits,
+        BudgetExceeded,
+        OrganizationSuspended,
+        Conflict,
+    ),
 )
 def update_hold(
     caller: Caller, organization_id: UUID, hold_id: UUID, body: holds.HoldChange
 ) -> Reply[holds.Hold]:
     """Change how much a hold reserves, and for how long from now.
 
-    A larger amount needs the credit. A hold that has ended is not changed.
+    A larger amount needs the credit, and the budgets. A hold that has ended is not changed.
     """
     return Reply(holds.change(connection(), caller, organization_id, hold_id, body))
 

@@ -4,9 +4,12 @@ import hashlib
 
 from local.openapi.story import (
     ADJUSTMENT,
+    BUDGET_ID,
     CHARGE,
     CHARGE_ID,
     GRANT_ID,
+    INVOICE_ID,
+    KEY_ID,
     ORGANIZATION_ID,
     REFUND,
 )
@@ -78,7 +81,22 @@ RECEIPT = {
         }
     ],
     "debt_usd": "0.00",
+    "budgets": [
+        {
+            "id": BUDGET_ID,
+            "subject": "virtual_key",
+            "subject_id": KEY_ID,
+            "window": "month",
+            "limit_usd": "50.00",
+        }
+    ],
     "refunds": [REFUND],
+    "invoice": {
+        "id": INVOICE_ID,
+        "number": "INV-2026-000001",
+        "kind": "usage",
+        "status": "issued",
+    },
     "proof": {
         "previous_hash": PREVIOUS_HASH,
         "hash": HASH,

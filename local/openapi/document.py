@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from local.openapi import examples
+from local.openapi import examples, webhook_examples
 from local.openapi.examples import Example
 from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
@@ -51,6 +51,7 @@ _TAGS = {
         {"invoices", "invoice", "month-end", "revenue"},
     ),
     "Credit notes": ("Credit notes, which reverse invoices.", {"credit-notes"}),
+    "Budgets": ("How much a subject may spend in a window.", {"budgets"}),
     "Exchange rates": (
         "Units of each billing currency per US dollar.",
         {"exchange-rates"},
@@ -66,8 +67,8 @@ _TAGS = {
 _SCOPES = {
     "billing:charge": "Charges, batches, holds, spend logs.",
     "billing:topup": "Top-ups and refunds.",
-    "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, webhook"
-    " endpoints, personal data, the cache.",
+    "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, budgets,"
+    " webhook endpoints, personal data, the cache.",
     "billing:read": "Everything that is only read, but personal data and the cache's statistics.",
     "billing:platform": "All organizations; without it, a token names the one that it may touch.",
 }
@@ -252,7 +253,7 @@ def _parameter(parameter: Parameter, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _webhook(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    data = examples.WEBHOOKS[name]
+    data = webhook_examples.WEBHOOKS[name]
     body = {"type": name, "timestamp": "2026-03-01T13:00:00Z", "data": data}
     return {
         "operationId": f"on{events.BODIES[name].__name__}",

@@ -13,6 +13,7 @@ PARAMETERS = {
     "invoice_id": story.INVOICE_ID,
     "credit_note_id": story.NOTE_ID,
     "price_id": story.PRICE_ID,
+    "budget_id": story.BUDGET_ID,
     "endpoint_id": story.ENDPOINT_ID,
     "currency": "EUR",
     "month": "2026-02",
@@ -28,6 +29,12 @@ MEMBERS = {
     "requested_usd": "9.00",
     "invoice_id": story.INVOICE_ID,
     "creditable_usd": "6.25",
+    "budget_id": story.BUDGET_ID,
+    "subject": "virtual_key",
+    "subject_id": story.KEY_ID,
+    "limit_usd": "50.00",
+    "spent_usd": "49.99",
+    "resets_at": "2026-02-28T23:00:00Z",
     "provider": "openai",
     "model": "gpt-4o",
     "home_region": "eu-central-1",
@@ -181,6 +188,15 @@ OPERATIONS = {
             "total": story.SPEND,
         }
     ),
+    "getForecast": Example(story.FORECAST),
+    "getPlatformSpending": Example(
+        {
+            "from": "2026-02-01T00:00:00Z",
+            "to": "2026-03-01T00:00:00Z",
+            "items": [{"organization_id": story.ORGANIZATION_ID, **story.SPEND}],
+            "total": story.SPEND,
+        }
+    ),
     "createPrice": Example(
         story.PRICE,
         {
@@ -306,6 +322,22 @@ OPERATIONS = {
         }
     ),
     "getExchangeRate": Example({"base": "USD", "currency": "EUR", **story.RATE}),
+    "createBudget": Example(
+        story.BUDGET,
+        {
+            "subject": "virtual_key",
+            "subject_id": story.KEY_ID,
+            "window": "month",
+            "limit_usd": "50.00",
+        },
+    ),
+    "listBudgets": _page(story.BUDGET),
+    "getBudget": Example(story.BUDGET),
+    "updateBudget": Example(
+        {**story.BUDGET, "limit_usd": "75.00", "remaining_usd": "74.9575"},
+        {"limit_usd": "75.00"},
+    ),
+    "deleteBudget": Example(story.BUDGET),
     "createWebhookEndpoint": Example(
         {**story.ENDPOINT, **story.SECRET},
         {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},
@@ -358,33 +390,3 @@ OPERATIONS = {
 }
 
 # The `data` of each webhook.
-WEBHOOKS: dict[str, dict[str, Any]] = {
-    "invoice.issued": invoice_story.INVOICE_DATA,
-    "invoice.paid": {
-        **invoice_story.INVOICE_DATA,
-        "status": "paid",
-        "paid_at": invoice_story.PAID["paid_at"],
-    },
-    "invoice.overdue": {**invoice_story.INVOICE_DATA, "status": "overdue"},
-    "invoice.cancelled": {**invoice_story.INVOICE_DATA, "status": "cancelled"},
-    "credit_note.issued": {
-        "organization_id": story.ORGANIZATION_ID,
-        "credit_note_id": story.NOTE_ID,
-        "credit_note_number": invoice_story.NOTE["credit_note_number"],
-        "invoice_id": story.INVOICE_ID,
-        "invoice_number": invoice_story.INVOICE["invoice_number"],
-        "total_amount_usd": invoice_story.NOTE["total_amount_usd"],
-        "billing_currency": "EUR",
-        "total_amount_billing_currency": invoice_story.NOTE["total_amount_billing_currency"],
-        "transaction_id": None,
-    },
-    "balance.low": story.LOW_BALANCE,
-    "balance.exhausted": credit_story.EXHAUSTED_BALANCE,
-    "grant.created": credit_story.GRANT_DATA,
-    "grant.expiring": credit_story.GRANT_DATA,
-    "grant.expired": {
-        **credit_story.GRANT_DATA,
-        "expired_usd": "5.00",
-        "transaction_id": credit_story.VOID["id"],
-    },
-}

@@ -189,11 +189,15 @@ def _schema(name: str, kinds: Sequence[Kind], description: str, code: Schemas) -
     return found
 
 
+# Of a budget: the organization has no id of its own here, and a lifetime no end.
+_NULLABLE = {"subject_id", "resets_at"}
+
+
 def _members(kinds: Iterable[Kind]) -> Schemas:
     found: Schemas = {}
     for kind in kinds:
         for name, description in kind.members.items():
-            shape: Schemas = {"type": "string"}
+            shape: Schemas = {"type": ["string", "null"] if name in _NULLABLE else "string"}
             if name == "errors":
                 shape = {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}}
             found.setdefault(name, {**shape, "description": description})

@@ -9,6 +9,7 @@ REFUND_ID = "c91d4b60-2f8a-4e17-a3c6-58e7b0d1f954"
 HOLD_ID = "7e4c2d91-b5a3-4f08-9c16-e3d8a2f7b065"
 INVOICE_ID = "d27f9e35-8c41-4a6b-b9e0-14f5c3a8d776"
 NOTE_ID = "e58b1a70-6d93-4c2f-8f74-a0b9d6e2c187"
+BUDGET_ID = "2b9f5c84-6e1d-4a73-8c05-d3e7f1a8b6c9"
 ENDPOINT_ID = "19c8e6d4-7b2f-4a50-9e83-f6d1c0a5b298"
 EVENT_ID = "48a7d3f2-c5e1-4b96-8d0a-b7e4f9c2a3a9"
 SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
@@ -106,6 +107,7 @@ PROFILE = {
     "timezone": "Europe/Berlin",
     "region": "eu-central-1",
     "low_balance_threshold_usd": "10.00",
+    "runs_out_alert_days": 14,
     "tax": TAX,
     "address": "Musterstraße 1, 10115 Berlin, Germany",
     "locale": "de-DE",
@@ -271,4 +273,58 @@ FAMILY = {
     "stale": 0,
     "unreachable": 0,
 }
-SPEND = {"amount_usd": "12.50", "tokens": 941000, "requests": 512}
+SPEND = {
+    "amount_usd": "12.50",
+    "tokens": 941000,
+    "requests": 512,
+    "input_tokens": 702000,
+    "cached_tokens": 96000,
+    "output_tokens": 143000,
+    "cost_usd": "11.25",
+    "margin_usd": "1.25",
+}
+RUNS_OUT = {"expected": "2026-03-16", "earliest": "2026-03-09", "latest": None}
+RUNS_OUT_DATA = {
+    "organization_id": ORGANIZATION_ID,
+    **RUNS_OUT,
+    "available_usd": "99.96",
+    "runs_out_alert_days": 14,
+}
+BAND = {"expected_usd": "5.93", "low_usd": "3.10", "high_usd": "9.84"}
+FORECAST = {
+    "made_at": "2026-02-27T23:05:11Z",
+    "method": "weekday index x exponential smoothing, adaptive conformal band",
+    "daily": [{**BAND, "day": "2026-02-28"}],
+    "total": BAND,
+    "runs_out": RUNS_OUT,
+    "money_at_risk": [],
+    "record": {"days": 90, "mase": 0.81, "coverage": 0.7889},
+    "confidence": "normal",
+}
+BUDGET = {
+    "id": BUDGET_ID,
+    "organization_id": ORGANIZATION_ID,
+    "subject": "virtual_key",
+    "subject_id": KEY_ID,
+    "window": "month",
+    "limit_usd": "50.00",
+    "burst_usd": None,
+    "mode": "hard",
+    "alert_percents": [80, 100],
+    "spent_usd": "0.0225",
+    "held_usd": "0.02",
+    "remaining_usd": "49.9575",
+    "window_start": "2026-01-31T23:00:00Z",
+    "resets_at": "2026-02-28T23:00:00Z",
+    "created_at": "2026-02-01T08:00:00Z",
+}
+BUDGET_DATA = {
+    "organization_id": ORGANIZATION_ID,
+    "budget_id": BUDGET_ID,
+    "subject": "virtual_key",
+    "window": "month",
+    "mode": "hard",
+    "limit_usd": "50.00",
+    "held_usd": "0.00",
+    "resets_at": "2026-02-28T23:00:00Z",
+}

@@ -82,4 +82,13 @@ def test_charges_that_differ_in_one_dimension_are_counted_apart(
     assert product[1].audit().whole
 
 
-_SUMS = {"amount_usd": "1.00", "tokens": 0, "requests": 1}
+_SUMS = {
+    "amount_usd": "1.00",
+    "tokens": 0,
+    "requests": 1,
+    "input_tokens": 0,
+    "cached_tokens": 0,
+    "output_tokens": 0,
+    "cost_usd": "0.00",
+    "margin_usd": "0.00",
+}

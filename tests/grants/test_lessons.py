@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from synaxis_billing.invoices.credit_notes import CreditExceedsInvoice
 from synaxis_billing.ledger.transactions import InsufficientCredits
 from tests.conftest import Database
 from tests.grants.test_grants import DAY, balance, expiring, grants, now, types
@@ -176,6 +177,31 @@ def test_months_without_a_call_neither_keep_credit_nor_end_it_early(database: Da
         assert steps.charge(db, organization_id, "1").balance_after_usd == 0
         with pytest.raises(InsufficientCredits):
             steps.charge(db, organization_id, "0.01")
+    assert database.audit().whole
+
+
+def test_a_credit_note_is_not_above_what_is_left_of_the_purchased_credit(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db)
+        paid = {"amount": "10", "currency": "USD"}
+        sale = billing.invoice_topup(db, steps.top_up(db, organization_id, "100", paid=paid))
+        spent = steps.charge(db, organization_id, "40")
+        for amount in ("6.00000001", "10"):
+            with pytest.raises(CreditExceedsInvoice) as refused:
+                billing.credit(db, sale, amount_usd=amount)
+            assert refused.value.problem()["creditable_usd"] == "6.00"
+        billing.credit(db, sale, amount_usd="2")
+        with pytest.raises(CreditExceedsInvoice):
+            billing.credit(db, sale, amount_usd="4.5")
+        # What a refund gives back is left again; what is used is not.
+        steps.refund(db, spent, "5")
+        billing.credit(db, sale, amount_usd="4.5")
+        steps.charge(db, organization_id, "65")
+        with pytest.raises(CreditExceedsInvoice) as refused:
+            billing.credit(db, sale)
+        assert refused.value.problem()["creditable_usd"] == "0.00"
     assert database.audit().whole
 
 

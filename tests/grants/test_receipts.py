@@ -9,14 +9,15 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from synaxis_billing.budgets import budgets
 from synaxis_billing.grants.receipts import Receipt, get_receipt
 from synaxis_billing.ledger import charges
 from synaxis_billing.ledger.transactions import Transaction, TransactionNotFound
 from tests.conftest import Database
 from tests.grants.test_grants import DAY, expiring
 from tests.prices.test_book import add, rate
-from tests.support import steps
-from tests.support.clock import move_clock
+from tests.support import billing, steps
+from tests.support.clock import move_clock, set_clock
 
 
 def receipt(db: psycopg.Connection, transaction: Transaction) -> Receipt:
@@ -117,6 +118,74 @@ def test_an_erasure_leaves_the_proof(database: Database) -> None:
         steps.erase(db, organization_id)
         after = receipt(db, charged).proof
         assert (after.text, after.hash, after.personal_text) == (before.text, before.hash, None)
+
+
+def test_a_receipt_tells_which_budgets_counted_the_charge(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        set_clock(admin, datetime(2031, 1, 10, 12, tzinfo=UTC))
+        acme = steps.new_organization(db, "10")
+        key = steps.budget(db, acme, "5", "month", virtual_key="vk-1")
+        steps.budget(db, acme, "5", "month", virtual_key="vk-2")
+        gone = steps.budget(db, acme, "3", "week")
+        hourly = steps.budget(db, acme, "1", "rate", burst_usd="4")
+        charged = steps.charge(db, acme, "2", virtual_key_id="vk-1")
+        budgets.delete_budget(db, steps.PLATFORM, acme, gone.id)
+        # Later: of a day and of all time, which contain the charge, and a rate, which does not.
+        day = steps.budget(db, acme, "9", "day")
+        life = steps.budget(db, acme, "9")
+        steps.budget(db, acme, "9", "rate", burst_usd="9", mode="soft")
+        move_clock(admin, DAY)
+        steps.budget(db, acme, "9", "day", mode="soft")
+        found = receipt(db, charged).budgets
+        assert [one.id for one in found] == [key.id, hourly.id, day.id, life.id]
+        assert found[0].model_dump() == {
+            "id": key.id,
+            "subject": "virtual_key",
+            "subject_id": "vk-1",
+            "window": "month",
+            "limit_usd": "5.00",
+        }
+        # They are those whose figures contain the charge, and no others.
+        assert {steps.budget_now(db, one).spent_usd for one in (key, life)} == {Decimal(2)}
+        assert receipt(db, steps.refund(db, charged)).budgets == []
+
+
+def test_a_receipt_names_the_document_that_the_charge_is_on(database: Database) -> None:
+    with database.connect() as db:
+        acme = steps.new_organization(db, credit_limit_usd="10")
+        bought = steps.top_up(db, acme, "1")
+        first = steps.charge(db, acme, "3")
+        down = steps.adjust(db, acme, "-1")
+        drafted = billing.draft(db, acme)
+        assert receipt(db, first).invoice is None
+        asked = billing.issue(db, drafted)
+        later = steps.charge(db, acme, "1")
+        for one in (first, down):
+            invoice = receipt(db, one).invoice
+            assert invoice is not None
+            assert invoice.model_dump() == {
+                "id": asked.id,
+                "number": asked.invoice_number,
+                "kind": "usage",
+                "status": "issued",
+            }
+        assert receipt(db, later).invoice is None
+        assert receipt(db, bought).invoice is None
+        sale = billing.invoice_topup(db, bought)
+        invoice = receipt(db, bought).invoice
+        assert invoice is not None
+        assert (invoice.id, invoice.kind, invoice.status) == (sale.id, "topup", "paid")
+        billing.pay(db, asked)
+        paid = receipt(db, first).invoice
+        assert paid is not None
+        assert (paid.id, paid.status) == (asked.id, "paid")
+        # What is credited whole is on no document until its period is invoiced again.
+        billing.credit(db, asked)
+        assert receipt(db, first).invoice is None
+        again = billing.issue(db, billing.draft(db, acme, asked.period_start, asked.period_end))
+        invoice = receipt(db, first).invoice
+        assert invoice is not None
+        assert (invoice.id, invoice.status) == (again.id, "paid")
 
 
 def test_a_receipt_of_another_organization_does_not_exist(database: Database) -> None:

@@ -13,6 +13,7 @@ from synaxis_billing.grants import revenue
 from synaxis_billing.ledger import credit
 from synaxis_billing.rates.rates import Rate
 from tests.conftest import Database
+from tests.support.billing import credit as invoice_credit
 from tests.support.billing import draft, issue, pay
 from tests.support.clock import set_clock
 from tests.support.steps import (
@@ -160,6 +161,59 @@ def test_a_grant_that_is_voided_is_breakage_of_its_own_cost(database: Database) 
         assert figures(db, "2031-01") == {"sold": "10", "breakage": "10"}
 
 
+def test_whatever_comes_later_the_revenue_of_a_closed_month_stays(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        set_clock(admin, datetime(2031, 1, 10, tzinfo=UTC))
+        acme = new_organization(db, "10", credit_limit_usd="100")
+        given = grant(db, acme, "3", expires_at="2031-02-10T00:00:00Z")
+        first, second = charge(db, acme, "4"), charge(db, acme, "20")
+        set_clock(admin, datetime(2031, 2, 1, 1, tzinfo=UTC))
+        before = figures(db, "2031-01")
+        assert before == {
+            "sold": "10",
+            "recognized": "10",
+            "promotional_used": "3",
+            "debt": "11",
+        }
+        # Given and bought credit covers the debt of January, and what January used comes back.
+        grant(db, acme, "2", expires_at="2031-02-20T00:00:00Z")
+        top_up(db, acme, "1")
+        refund(db, first, "4")
+        asked = issue(db, draft(db, acme, datetime(2031, 1, 1, tzinfo=UTC), second.created_at))
+        assert asked.amount_due_usd == 0
+        start = second.created_at
+        owed = issue(db, draft(db, acme, start, datetime(2031, 2, 1, tzinfo=UTC)))
+        assert figures(db, "2031-01") == before
+        invoice_credit(db, owed, amount_usd="1", refund_credit=True)
+        invoice_credit(db, owed, amount_usd="1")
+        pay(db, owed)
+        refund(db, second, "2")
+        set_clock(admin, datetime(2031, 3, 1, tzinfo=UTC))
+        february = figures(db, "2031-02")
+        refund(db, second, "3")
+        top_up(db, acme, "50")
+        charge(db, acme, "20")
+        assert list_grants(db, acme)[-1].id != given.id
+        assert (figures(db, "2031-01"), figures(db, "2031-02")) == (before, february)
+        assert reconciles(revenue.get_revenue(lambda: db, PLATFORM, "2031-02").total)
+
+
+def test_the_audit_compares_revenue_with_the_credit_that_remains(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db)
+        request = credit.TopUpRequest.model_validate(
+            {"amount_usd": "7", "paid": {"amount": "5", "currency": "USD"}}
+        )
+        credit.top_up(db, PLATFORM, acme, new_key(), request)
+        spent = charge(db, acme, "3.1")
+        refund(db, spent, "0.3")
+        assert database.audit().whole
+        admin.execute("UPDATE billing.credit_grants SET remaining_usd = remaining_usd - 0.7")
+        [wrong] = [line for line in database.audit().all_broken if "revenue reconciles" in line]
+    # Of 4.2 that remain, three are paid for; the grant says that 3.5 remain.
+    assert wrong.endswith("deferred 3.00000000, cost basis of what remains 2.50000000")
+
+
 def test_only_the_platform_sees_revenue(database: Database) -> None:
     with database.connect() as db:
         tenant = Caller(tenant=str(new_organization(db)), subject="x")
@@ -179,3 +233,18 @@ def test_no_figure_depends_on_when_it_is_asked_for(database: Database) -> None:
         set_clock(admin, datetime(2031, 4, 1, tzinfo=UTC))
         grant(db, acme, "1")
         assert revenue.get_revenue(lambda: db, PLATFORM, "2031-01").total == before
+
+
+def test_given_credit_that_starts_in_a_month_is_used_in_it_by_older_debt(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        set_clock(admin, datetime(2031, 1, 10, tzinfo=UTC))
+        acme = new_organization(db, credit_limit_usd="9")
+        charge(db, acme, "5")
+        grant(db, acme, "3", effective_at="2031-02-10T00:00:00Z")
+        set_clock(admin, datetime(2031, 3, 10, tzinfo=UTC))
+        months = [figures(db, month) for month in ("2031-01", "2031-02", "2031-03")]
+        assert months == [{"debt": "5"}, {"promotional_used": "3", "debt": "2"}, {"debt": "2"}]
+        charge(db, acme, "1")
+        assert [figures(db, month) for month in ("2031-01", "2031-02")] == months[:2]

@@ -25,9 +25,11 @@ from pypdf import PdfReader
 
 from synaxis_billing.invoices.documents.labels import LABELS
 from synaxis_billing.invoices.documents.model import InvoiceDocument
+from synaxis_billing.invoices.documents.page import page
 from synaxis_billing.invoices.documents.pdf import pdf
 from synaxis_billing.invoices.documents.table import csv
 from synaxis_billing.invoices.invoices import FurtherLines, LineItem, Party
+from synaxis_billing.invoices.settled import CreditStatement, Settled
 
 CORE = Path(__file__).parents[2] / "shared"
 A4_POINTS = (595, 842)
@@ -319,10 +321,107 @@ def test_a_credit_note_names_the_invoice_that_it_corrects_and_asks_for_nothing()
     assert "Due date" not in text
 
 
-def test_a_credit_note_counts_no_requests() -> None:
+@pytest.mark.parametrize("kind", ["credit_note", "topup"])
+def test_a_credit_note_and_sold_credit_have_no_columns_of_requests(kind: str) -> None:
     line = line_item("wrong price", "10.00", "9.20", requests=0, tokens=0)
-    note = invoice(kind="credit_note", line_items=(line,))
-    assert "wrong price 10.00 9.20" in only_page(note)
+    text = only_page(invoice(kind=kind, line_items=(line,)))
+    assert "Description Amount (USD) Amount (EUR) wrong price 10.00 9.20" in text
+
+
+def test_only_lines_of_usage_have_counts() -> None:
+    refunds = line_item("Refunds", "-10.00", "-9.20", requests=0, tokens=0)
+    usage = line_item("gpt-4o", "20.00", "18.40")
+    text = only_page(invoice(line_items=(usage, refunds)))
+    assert "Requests Tokens Amount (USD) Amount (EUR) gpt-4o 1,204 3,402,118 20.00" in text
+    assert "Refunds -10.00 -9.20" in text
+    # A month in which there was nothing but a refund.
+    assert "Description Amount (USD)" in only_page(invoice(line_items=(refunds,)))
+
+
+SETTLED = (
+    Settled(kind="promotional", amount_usd=Decimal(50), amount_billing_currency=Decimal(46)),
+    Settled(
+        kind="prepaid",
+        amount_usd=Decimal("1250.50012300"),
+        amount_billing_currency=Decimal("1150.46"),
+    ),
+)
+CREDIT = CreditStatement(
+    opening_balance_usd=Decimal("120.5"),
+    purchased_usd=Decimal(2000),
+    granted_usd=Decimal(50),
+    refunded_usd=Decimal(0),
+    used_usd=Decimal("1300.500123"),
+    expired_usd=Decimal("12.5"),
+    paid_out_usd=Decimal(0),
+    closing_balance_usd=Decimal("857.499877"),
+)
+STATEMENT: dict[str, Any] = {
+    **NO_TAX,
+    "kind": "statement",
+    "status": "paid",
+    "settled": SETTLED,
+    "credit": CREDIT,
+    "amount_due_usd": Decimal(0),
+    "amount_due_billing_currency": Decimal(0),
+    "due_date": None,
+}
+
+
+def test_a_statement_says_what_settled_the_usage_and_how_the_balance_moved() -> None:
+    text = only_page(invoice(**STATEMENT))
+    assert text.startswith("Statement")
+    for said in (
+        "Subtotal €1,196.46 Settled by promotional credit -€46.00"
+        " Settled by prepaid credit -€1,150.46 Amount due €0.00",
+        "Credit in US dollars Opening balance 120.50 Purchased 2,000.00 Granted 50.00"
+        " Used -1,300.500123 Expired -12.50 Closing balance 857.499877",
+    ):
+        assert said in text
+    # It asks for nothing, and the tax was on the sale of the credit.
+    for asked in ("VAT 19%", "PAID", "Payment", "IBAN", "Due date", "Refunded"):
+        assert asked not in text
+
+
+def test_the_rate_of_a_statement_is_on_one_line() -> None:
+    at = {
+        "rate_source": "an agreed reference rate",
+        "rate_as_of": datetime(2026, 2, 27, 17, tzinfo=UTC),
+    }
+    reader = PdfReader(BytesIO(pdf(invoice(**STATEMENT | at))))
+    said = "1 USD = 0.92 EUR, an agreed reference rate, Feb 27, 2026, 5:00 PM UTC"
+    lines = [" ".join(line.split()) for line in reader.pages[0].extract_text().splitlines()]
+    assert said in lines
+
+
+def test_the_points_of_the_credit_stand_in_one_line() -> None:
+    amounts = [amount for _, amount in page(invoice(**STATEMENT), any_script=False)["credit"]]
+    assert {"text": "2,000.00", "after": "0000"} in amounts
+    assert {len((of["text"] + of["after"]).partition(".")[2]) for of in amounts} == {6}
+
+
+@pytest.mark.parametrize("language", sorted(LABELS))
+def test_what_settled_an_invoice_fits_beside_its_amount(language: str) -> None:
+    fonts = (japanese_fonts(),) if language == "ja" else ()
+    large = {
+        "locale": language,
+        "amount_due_usd": Decimal("1191.19012300"),
+        "amount_due_billing_currency": Decimal("1095.89"),
+    }
+    reader = PdfReader(BytesIO(pdf(invoice(**STATEMENT | large), fonts)))
+    text = reader.pages[0].extract_text()
+    for part in SETTLED:
+        assert LABELS[language][f"settled_{part.kind}"] in text
+
+
+@pytest.mark.parametrize("count", range(14, 30, 3))
+def test_the_credit_is_never_torn_apart(count: int) -> None:
+    items = tuple(line_item(f"model {n}", "1.00", "0.92") for n in range(count))
+    (at,) = [
+        text for text in pages(invoice(**STATEMENT | {"line_items": items})) if "Opening" in text
+    ]
+    assert "Credit in US dollars Opening balance" in at
+    assert "Closing balance 857.499877" in at
 
 
 def test_usage_of_no_model_is_in_the_page_s_language() -> None:

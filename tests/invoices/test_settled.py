@@ -10,15 +10,25 @@ import psycopg
 import pytest
 
 from synaxis_billing.errors import Conflict, Unprocessable
+from synaxis_billing.grants import revenue
 from synaxis_billing.invoices import invoices, topups
 from synaxis_billing.invoices.documents.conversion import of_invoice
 from synaxis_billing.invoices.documents.table import csv
 from synaxis_billing.invoices.invoices import Invoice, Issuer, Party
 from synaxis_billing.ledger import credit as ledger_credit
-from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.organizations import balance
 from tests.conftest import Database
-from tests.support.billing import DAY, ISSUER, cancel, credit, draft, issue, pay, rates
+from tests.support.billing import (
+    DAY,
+    ISSUER,
+    cancel,
+    credit,
+    draft,
+    invoice_topup,
+    issue,
+    pay,
+    rates,
+)
 from tests.support.clock import move_clock
 from tests.support.steps import (
     NO_CACHE,
@@ -48,13 +58,6 @@ def settled(invoice: Invoice) -> dict[str, Decimal]:
 
 def balance_of(db: psycopg.Connection, organization_id: UUID) -> balance.Balance:
     return balance.get_balance(lambda: db, NO_CACHE, PLATFORM, organization_id)
-
-
-def topup_invoice(
-    db: psycopg.Connection, topped_up: Transaction, issuer: Issuer = ISSUER
-) -> Invoice:
-    ids = (topped_up.organization_id, topped_up.id)
-    return topups.invoice_topup(db, PLATFORM, *ids, rates(), issuer)
 
 
 def test_what_was_bought_before_is_not_asked_for_again(database: Database) -> None:
@@ -174,7 +177,7 @@ def test_tax_is_on_the_sale_of_credit_or_on_usage_and_never_on_both(database: Da
         bought = top_up(db, acme, "100")
         grant(db, acme, "10")
         charge(db, acme, "30")
-        sale, used = topup_invoice(db, bought), statement(db, acme)
+        sale, used = invoice_topup(db, bought), statement(db, acme)
     assert (sale.kind, sale.status, sale.transaction_id) == ("topup", "paid", bought.id)
     assert (sale.subtotal_usd, sale.tax_usd, sale.paid_at) == (
         Decimal(100),
@@ -197,7 +200,7 @@ def test_a_top_up_in_another_currency_is_invoiced_as_it_was_paid(database: Datab
             {"amount_usd": "100", "paid": {"amount": "500.01", "currency": "BRL"}}
         )
         bought, _ = ledger_credit.top_up(db, PLATFORM, acme, new_key(), request, real)
-        sale = topup_invoice(db, bought)
+        sale = invoice_topup(db, bought)
     assert (sale.billing_currency, sale.subtotal_billing_currency) == ("BRL", Decimal("500.01"))
     assert sale.exchange_rate == real.rate
     assert sale.subtotal_usd == Decimal("92.04608840")
@@ -212,7 +215,7 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
 
     def ask() -> None:
         with database.connect() as db:
-            found.append(topup_invoice(db, bought))
+            found.append(invoice_topup(db, bought))
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
@@ -223,7 +226,7 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     with database.connect() as db:
         assert list(topups.claim_topups(lambda: db)) == []
         with pytest.raises(Conflict, match="is not a top-up"):
-            topup_invoice(db, spent)
+            invoice_topup(db, spent)
     assert database.audit().whole
 
 
@@ -391,6 +394,31 @@ def test_refunds_and_adjustments_are_lines_of_their_own(database: Database) -> N
     assert database.audit().whole
 
 
+def test_promotional_credit_is_never_paid_out_as_money(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db, "2", credit_limit_usd="10", tax=TAX)
+        given = grant(db, acme, "3", expires_at=(datetime.now(UTC) + DAY).isoformat())
+        spent = charge(db, acme, "6")
+        asked = pay(db, statement(db, acme))
+        # The invoice asked for one dollar: no more of it is money that a credit note returns.
+        with pytest.raises(Unprocessable) as refused:
+            credit(db, asked, amount_usd="1.00000001")
+        assert refused.value.code == "credit_exceeds_invoice"
+        refund(db, spent, "3")
+        move_clock(admin, DAY)
+        # Credit that was given comes back as credit that nobody paid for, also when it had ended.
+        refund(db, spent)
+        back = list_grants(db, acme)[0]
+        assert (back.kind, back.origin_id, back.amount_usd) == ("refund", given.id, Decimal(3))
+        assert (back.cost_basis_usd, back.paid) == (Decimal(0), None)
+        assert back.transaction_id is not None
+        with pytest.raises(Conflict, match="is not a top-up"):
+            topups.invoice_topup(db, PLATFORM, acme, back.transaction_id, rates(), ISSUER)
+        found = revenue.get_revenue(lambda: db, PLATFORM, f"{back.effective_at:%Y-%m}").total
+        assert (found.paid_out_usd, found.closing_deferred_usd) == (Decimal(0), Decimal(3))
+    assert database.audit().whole
+
+
 def test_a_statement_is_cancelled_without_a_credit_note(database: Database) -> None:
     with database.connect() as db:
         acme = new_organization(db, "10")
@@ -400,7 +428,7 @@ def test_a_statement_is_cancelled_without_a_credit_note(database: Database) -> N
             credit(db, found)
         assert cancel(db, found).status == "cancelled"
         with pytest.raises(Conflict, match="only a credit note"):
-            cancel(db, topup_invoice(db, top_up(db, acme, "5")))
+            cancel(db, invoice_topup(db, top_up(db, acme, "5")))
 
 
 def test_a_top_up_races_the_issue_of_an_invoice(database: Database) -> None:

@@ -33,7 +33,7 @@ def used(database: Database) -> UUID:
     """An organization that has a row in every table."""
     with database.connect() as db:
         organization_id = steps.new_organization(db)
-        steps.top_up(db, organization_id, "100", reference_id="pi_1")
+        bought = steps.top_up(db, organization_id, "100", reference_id="pi_1")
         charged = steps.charge(
             db,
             organization_id,
@@ -47,8 +47,8 @@ def used(database: Database) -> UUID:
         steps.hold(db, organization_id, "2")
         steps.log_spend(db, organization_id, "0.5")
         steps.adjust(db, organization_id, "-1")
-        invoice = billing.issue(db, billing.draft(db, organization_id))
-        billing.credit(db, invoice, amount_usd="1")
+        billing.issue(db, billing.draft(db, organization_id))
+        billing.credit(db, billing.invoice_topup(db, bought), amount_usd="1")
     return organization_id
 
 
@@ -201,8 +201,18 @@ TAMPERING = {
     "a transaction has one key": "DELETE FROM idempotency",
     "the application cannot rewrite the ledger": "GRANT UPDATE ON organizations TO synaxis_app",
     "a tenant sees its own rows alone": "ALTER TABLE holds DISABLE ROW LEVEL SECURITY",
-    "an invoice is its lines": "UPDATE invoices SET subtotal_usd = 1, total_amount_usd = 1",
-    "an issued invoice is what was charged in its period": (
+    "an invoice is its lines": (
+        "UPDATE invoices SET subtotal_usd = 9, total_amount_usd = 9, settled_usd = 9"
+        " WHERE kind = 'usage'"
+    ),
+    "what an unpaid invoice asks for is its debt": (
+        "UPDATE allocations SET grant_id = NULL, covered_at = NULL, refund_id = NULL,"
+        " restored_to = NULL, invoice_id = (SELECT id FROM invoices WHERE kind = 'usage')"
+    ),
+    "a top-up has an invoice or waits for one": (
+        "UPDATE invoices SET transaction_id = uuidv7() WHERE kind = 'topup'"
+    ),
+    "an issued invoice is what was drawn in its period": (
         "UPDATE invoices SET period_start = period_start - interval '9 days',"
         " period_end = period_end - interval '9 days'"
     ),
@@ -222,6 +232,7 @@ TAMPERING = {
     "credit is used between its start and its end": (
         "UPDATE credit_grants SET effective_at = billing.now(), expires_at = 'infinity'"
     ),
+    "revenue reconciles": "UPDATE credit_grants SET remaining_usd = 1 WHERE kind = 'paid'",
     "what was written is never changed": (
         "ALTER TABLE logged_spend DISABLE TRIGGER immutable_update"
     ),

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from pydantic import TypeAdapter
 
-from local.openapi import document, examples
+from local.openapi import document, examples, webhook_examples
 from local.openapi.problems import kinds_of
 from local.template import ROOT, read
 from synaxis_billing.edge.http.api import Route
@@ -119,7 +119,7 @@ def matches(schema: dict[str, Any], value: Any) -> None:
 
 def test_nothing_has_an_example_that_no_operation_has() -> None:
     assert examples.OPERATIONS.keys() == OPERATIONS.keys()
-    assert examples.WEBHOOKS.keys() == DOCUMENT["webhooks"].keys()
+    assert webhook_examples.WEBHOOKS.keys() == DOCUMENT["webhooks"].keys()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -59,23 +61,67 @@ def tiers(fields: dict[str, str]) -> list[str]:
     return ["", *(tier for tier in TIERS[1:] if any(name.endswith(tier) for name in fields))]
 
 
+def combinations() -> list[tuple[str, str, int, str]]:
+    """Every model in each of its tiers, in the context of each of its steps, with each cache."""
+    return [
+        (model, tier, step, cache)
+        for model, fields in LIST.items()
+        for tier in tiers(fields)
+        for step in (0, *steps(fields))
+        for cache in CACHES
+    ]
+
+
+# How a prompt of the trace, which says nothing of caches, is split.
+CACHES: dict[str, Callable[[int], dict[str, int]]] = {
+    "none": lambda _: {},
+    "read": lambda prompt: {"cache_read": prompt // 2},
+    "written": lambda prompt: {"cache_write": prompt // 4, "cache_write_1h": prompt // 8},
+}
+
+
+def usage(prompt: int, generated: int, step: int, cache: str) -> dict[str, int]:
+    parts = CACHES[cache](prompt)
+    # The longest prompt of the trace is shorter than any step: they follow an earlier conversation.
+    fresh = prompt + step * 1000 - sum(parts.values())
+    return {"input": fresh, "output": generated, **parts}
+
+
 def test_the_real_trace_costs_the_same_as_an_independent_computation(
     book: psycopg.Connection, trace: list[tuple[int, int]]
 ) -> None:
-    """Each request of the trace once, with each model and tier in turn."""
-    pairs = [(model, tier) for model, fields in LIST.items() for tier in tiers(fields)]
-    assert len(pairs) > 500
+    """Each request of the trace, with one model, tier, step and cache after the other.
+
+    With PRICED=all, each request with all of them: 35 million amounts, which takes an hour.
+    """
+    mixes = combinations()
+    whole = os.environ.get("PRICED") == "all"
     total, expected_total = Decimal(0), Decimal(0)
-    for position, (model, tier) in enumerate(pairs):
-        usages = [
-            {"input": prompt, "output": generated}
-            for prompt, generated in trace[position :: len(pairs)]
-        ]
-        expected = [cost(LIST[model], tier, usage) for usage in usages]
-        assert rated(book, model, tier, usages) == expected, (model, tier)
-        total += sum(expected)
-        expected_total += sum(cost(LIST[model], tier, usage) for usage in usages)
+    for position, (model, tier, step, cache) in enumerate(mixes):
+        requests = trace if whole else trace[position % len(mixes) :: len(mixes)]
+        # Equal requests cost the same.
+        counts = Counter(requests)
+        usages = [usage(*request, step, cache) for request in counts]
+        expected = [cost(LIST[model], tier, of) for of in usages]
+        amounts = rated(book, model, tier, usages)
+        assert amounts == expected, (model, tier, step, cache)
+        total += sum_of(book, amounts, [*counts.values()])
+        expected_total += sum(
+            of * count for of, count in zip(expected, counts.values(), strict=True)
+        )
+    assert len(mixes) > 1500
     assert total == expected_total > 0
+
+
+def sum_of(db: psycopg.Connection, amounts: list[Decimal], counts: list[int]) -> Decimal:
+    """The sum as the database computes those of reports."""
+    row = db.execute(
+        "SELECT coalesce(sum(amount::numeric(18, 8) * count), 0)"
+        " FROM unnest(%s::numeric[], %s::int[]) AS of (amount, count)",
+        [amounts, counts],
+    ).fetchone()
+    assert row
+    return Decimal(row[0])
 
 
 def test_every_bucket_step_and_tier_of_every_model_costs_the_same(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import psycopg
 
-from synaxis_billing.invoices import credit_notes, invoices
+from synaxis_billing.invoices import credit_notes, invoices, topups
 from synaxis_billing.invoices.credit_notes import CreditNoteRequest
 from synaxis_billing.invoices.invoices import (
     InvoicePayment,
@@ -14,6 +14,7 @@ from synaxis_billing.invoices.invoices import (
     Issuer,
     Party,
 )
+from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.rates.rates import Rate
 from tests.support.steps import PLATFORM, new_key
 
@@ -59,6 +60,13 @@ def issue(
     return invoices.issue_invoice(
         db, PLATFORM, invoice.organization_id, invoice.id, at or rates(), ISSUER
     )
+
+
+def invoice_topup(
+    db: psycopg.Connection, bought: Transaction, issuer: Issuer = ISSUER
+) -> invoices.Invoice:
+    ids = (bought.organization_id, bought.id)
+    return topups.invoice_topup(db, PLATFORM, *ids, rates(), issuer)
 
 
 def pay(db: psycopg.Connection, invoice: invoices.Invoice) -> invoices.Invoice:

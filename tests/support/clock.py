@@ -1,6 +1,6 @@
 """Move the clock of one test's database, so that no test sleeps through an expiry."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
 import psycopg
@@ -30,3 +30,17 @@ def _set_offset(admin: psycopg.Connection, offset: LiteralString, of: datetime |
             " RETURN clock_timestamp() + make_interval(secs => {})"
         ).format(sql.Literal(seconds))
     )
+
+
+def set_clock_to_noon(admin: psycopg.Connection) -> None:
+    """Move billing.now() of this database to the next noon, UTC, so that a test's day does not
+    end while it runs."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    set_clock_to(admin, noon + timedelta(days=1))
+
+
+def set_clock_to(admin: psycopg.Connection, instant: datetime) -> None:
+    """Move billing.now() of this database to an instant, from which it goes on."""
+    row = admin.execute("SELECT %s - billing.now()", [instant]).fetchone()
+    assert row
+    move_clock(admin, row[0])

@@ -19,7 +19,11 @@ FUNCTIONS = {
     route.key: name for name, function in TEMPLATE.functions.items() for route in function.routes
 }
 CONTEXT = SimpleNamespace(
-    function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r"
+    function_name="test",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn",
+    aws_request_id="r",
+    get_remaining_time_in_millis=lambda: 900_000,
 )
 
 Invoke = Callable[[str, Any], Any]
@@ -49,6 +53,8 @@ STATUSES = {
     "get_receipt": 404,
     "list_spend_logs": 200,
     "spending": 200,
+    "platform_spending": 200,
+    "get_forecast": 200,
     "personal_data": 200,
     "erase_personal_data": 201,
     "draft_invoice": 201,
@@ -64,6 +70,11 @@ STATUSES = {
     "get_credit_note": 404,
     "month_end_progress": 200,
     "revenue": 200,
+    "create_budget": 201,
+    "list_budgets": 200,
+    "get_budget": 404,
+    "update_budget": 404,
+    "delete_budget": 404,
     "create_webhook_endpoint": 201,
     "list_webhook_endpoints": 200,
     "update_webhook_endpoint": 404,
@@ -88,6 +99,7 @@ STATUSES = {
 # Those of a schedule or a queue, and their functions.
 OTHERS = {
     "upkeep": "UpkeepFunction",
+    "forecast": "ForecastFunction",
     "invoice_overdue": "InvoiceOverdueFunction",
     "topup_invoices": "TopupInvoicesFunction",
     "settlement": "SettlementFunction",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 
+from synaxis_billing.budgets import budgets
 from synaxis_billing.cache import Cache
 from synaxis_billing.caller import Caller
 from synaxis_billing.grants import grants
@@ -159,3 +160,38 @@ def erase(
 
 def available(db: psycopg.Connection, organization_id: UUID) -> Decimal:
     return balance.get_balance(lambda: db, NO_CACHE, PLATFORM, organization_id).available_usd
+
+
+def budget(
+    db: psycopg.Connection,
+    organization_id: UUID,
+    limit_usd: str,
+    window: str = "lifetime",
+    **more: Any,
+) -> budgets.Budget:
+    """A budget of the organization itself, or by its name in `more`: team="team-7"."""
+    subjects = ("team", "virtual_key", "end_user", "model", "provider")
+    named = {"subject": "organization"} | {
+        key: of
+        for name in subjects
+        if name in more
+        for key, of in (("subject", name), ("subject_id", more.pop(name)))
+    }
+    request = budgets.NewBudget.model_validate(
+        {"limit_usd": limit_usd, "window": window, **named, **more}
+    )
+    return budgets.create_budget(db, PLATFORM, organization_id, request)
+
+
+def budget_now(db: psycopg.Connection, budget: budgets.Budget) -> budgets.Budget:
+    return budgets.get_budget(db, PLATFORM, budget.organization_id, budget.id)
+
+
+def change_budget(db: psycopg.Connection, budget: budgets.Budget, **change: Any) -> budgets.Budget:
+    request = budgets.BudgetChange.model_validate(change)
+    return budgets.update_budget(db, PLATFORM, budget.organization_id, budget.id, request)
+
+
+def change_hold(db: psycopg.Connection, held: holds.Hold, **change: Any) -> holds.Hold:
+    request = holds.HoldChange.model_validate(change)
+    return holds.change(db, PLATFORM, held.organization_id, held.id, request)

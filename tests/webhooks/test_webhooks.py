@@ -133,7 +133,7 @@ def make_due(admin: psycopg.Connection) -> None:
 
 
 def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Connection) -> None:
-    acme = new_organization(db, "10", billing_currency="EUR")
+    acme = new_organization(db, credit_limit_usd="10", billing_currency="EUR")
     endpoint(db, acme)
     charge(db, acme, "4")
     invoice = issue(db, draft(db, acme))
@@ -157,12 +157,15 @@ def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Co
         "organization_id": str(acme),
         "invoice_id": str(invoice.id),
         "invoice_number": invoice.invoice_number,
+        "kind": "usage",
         "status": "issued",
         "period_start": issued.data["period_start"],
         "period_end": issued.data["period_end"],
         "total_amount_usd": "4.00",
         "billing_currency": "EUR",
         "total_amount_billing_currency": "3.68",
+        "amount_due_usd": "4.00",
+        "amount_due_billing_currency": "3.68",
         "due_date": str(invoice.due_date),
         "paid_at": None,
     }
@@ -267,13 +270,13 @@ def test_what_is_rolled_back_was_never_an_event(database: Database, db: psycopg.
 
 
 def test_an_endpoint_is_told_what_it_wants(db: psycopg.Connection) -> None:
-    acme, other = low(db), low(db)
+    acme, other = low(db, credit_limit_usd="10"), low(db)
     everything = endpoint(db, acme)
     paid = endpoint(db, acme, f"{URL}/paid", ["invoice.paid"])
     off = endpoint(db, acme, f"{URL}/off")
     update(db, off, enabled=False)
     endpoint(db, other)
-    charge(db, acme, "6")
+    charge(db, acme, "16")
     assert [one.endpoint_id for one in claim(db)] == [everything.id]
     invoice = issue(db, draft(db, acme))
     pay(db, invoice)

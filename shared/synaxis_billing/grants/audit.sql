@@ -96,3 +96,28 @@ BEGIN
             OR t.created_at >= least(g.expires_at, g.voided_at)
             AND t.transaction_type = 'charge' AND t.hold_id IS NULL);
 END $$;
+
+-- Revenue reconciles: what is still deferred is the cost basis of the credit that remains. Of settled organizations,
+-- whose grants show what remains.
+CREATE OR REPLACE FUNCTION billing.audit_revenue()
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT s.id, 'revenue reconciles', format('deferred %s, cost basis of what remains %s', s.deferred_usd, s.remaining_usd)
+    FROM (
+        SELECT o.id, billing.deferred_usd(ROW(o.*)::billing.organizations) AS deferred_usd, (
+            SELECT coalesce(sum(g.cost_basis_usd
+                - round(g.cost_basis_usd * (g.amount_usd - g.remaining_usd) / g.amount_usd, 8)), 0)
+            FROM billing.credit_grants AS g WHERE g.organization_id = o.id) AS remaining_usd
+        FROM billing.organizations AS o
+        WHERE o.drawn_usd = billing.settled_usd(o.id) AND coalesce(cardinality(
+            (billing.settled_credit(ROW(o.*)::billing.organizations, billing.now())).steps), 0) = 0
+    ) AS s WHERE s.deferred_usd <> s.remaining_usd;
+END $$;
+
+-- What is deferred of an organization's grants when all is told.
+CREATE OR REPLACE FUNCTION billing.deferred_usd(o billing.organizations) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(sum(basis_usd - gone_basis_usd), 0) FROM billing.gone_at(o, 'infinity'));
+END $$;

@@ -5,9 +5,11 @@ from uuid import UUID
 import psycopg
 
 from synaxis_billing import procedures
+from synaxis_billing.budgets.budgets import BudgetSubject, BudgetWindow
 from synaxis_billing.caller import Caller
 from synaxis_billing.fields import Answer, Money
 from synaxis_billing.grants.grants import GrantKind
+from synaxis_billing.invoices.invoices import InvoiceKind, InvoiceStatus
 from synaxis_billing.ledger.holds import Hold
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.prices.book import Quote
@@ -22,6 +24,34 @@ class UsedGrant(Answer):
     """Where the credit comes from."""
     amount_usd: Money
     """Amount in US dollars."""
+
+
+class CountingBudget(Answer):
+    """A budget that counted a charge, with its limit of today."""
+
+    id: UUID
+    """Id of the budget."""
+    subject: BudgetSubject
+    """What the budget is of."""
+    subject_id: str | None
+    """Id of the team, key or person, or name of the model or provider."""
+    window: BudgetWindow
+    """How long it counts."""
+    limit_usd: Money
+    """The most that may be spent in a window; of a rate, in an hour."""
+
+
+class ReceiptInvoice(Answer):
+    """The invoice or statement that a transaction is on."""
+
+    id: UUID
+    """Id of the invoice."""
+    number: str
+    """Number, gap-free in its series and year."""
+    kind: InvoiceKind
+    """Whether it is of a period's usage, or of a top-up."""
+    status: InvoiceStatus
+    """State of the invoice."""
 
 
 class Proof(Answer):
@@ -52,8 +82,13 @@ class Receipt(Answer):
     """The grants that paid, in the order in which they were used, with what was refunded since."""
     debt_usd: Money
     """What no grant covers yet, in US dollars."""
+    budgets: list[CountingBudget]
+    """The budgets that counted the charge, oldest first, without those deleted since."""
     refunds: list[Transaction]
     """The refunds of the transaction."""
+    invoice: ReceiptInvoice | None
+    """The issued document of the period that contains the charge, or of the top-up; null while
+    there is none. A credit note over all of an invoice takes its charges off it."""
     proof: Proof
     """The proof of the transaction's hash."""
 

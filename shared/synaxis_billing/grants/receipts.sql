@@ -22,6 +22,8 @@ BEGIN
         'price', billing.applied_price(t),
         'hold', (SELECT billing.hold_json(ROW(h.*)::billing.holds) FROM billing.holds AS h
             WHERE h.organization_id = o.id AND h.id = t.hold_id),
+        'budgets', billing.counted_by(o, t),
+        'invoice', billing.invoiced_by(t),
         'proof', json_build_object(
             'previous_hash', encode(t.previous_hash, 'hex'),
             'hash', encode(t.hash, 'hex'),
@@ -48,6 +50,38 @@ BEGIN
     r.model := p.model;
     r.source := p.source;
     RETURN billing.rating_json(r);
+END $$;
+
+-- The budgets that counted a charge: those that were there, and those that found it in their calendar window when they
+-- were created.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.counted_by(o billing.organizations, t billing.credit_transactions) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(json_agg(json_build_object('id', b.id, 'subject', split_part(b.subject, ' ', 1),
+            'subject_id', billing.subject_id(b.subject), 'window', b.window_length, 'limit_usd', b.limit_usd::text)
+            ORDER BY b.created_at), '[]')
+        FROM billing.budgets AS b
+        WHERE b.organization_id = o.id AND t.transaction_type = 'charge'
+            AND b.subject = ANY (billing.subjects(t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider))
+            AND (b.created_at < t.created_at OR b.burst_usd IS NULL
+                AND t.created_at >= billing.window_start(b.window_length, o.timezone, b.created_at)));
+END $$;
+
+-- The issued document that a charge, a negative adjustment or a top-up is on; NULL when there is none. The periods of
+-- documents do not overlap, and each contains exactly what was drawn in its range.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.invoiced_by(t billing.credit_transactions) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT json_build_object('id', i.id, 'number', i.invoice_number, 'kind', i.kind, 'status', i.status)
+        FROM billing.invoices AS i
+        WHERE i.organization_id = t.organization_id AND i.status NOT IN ('draft', 'cancelled')
+            AND CASE i.kind WHEN 'topup' THEN i.transaction_id = t.id
+                ELSE t.transaction_type IN ('charge', 'adjustment') AND t.amount_usd <= 0
+                    AND t.created_at >= i.period_start AND t.created_at < i.period_end END);
 END $$;
 
 -- What settles the part of the odometer that a transaction drew, and the refunds that gave some of it back.

@@ -22,7 +22,7 @@ type Account = Literal["cash", "deferred_revenue", "revenue", "breakage_revenue"
 
 
 class RevenueFigures(Answer):
-    """Opening + sold − recognized − breakage − paid out = closing."""  # noqa: RUF002
+    """Opening and sold, less recognized, breakage and paid out, are closing."""
 
     opening_deferred_usd: Money
     """What was paid for credit that was left at the start of the month."""

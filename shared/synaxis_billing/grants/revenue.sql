@@ -2,6 +2,45 @@
 -- credit is used, and the rest as breakage when it expires: by rounding what is gone so far, so that the pieces add
 -- up to what was paid. All is found at its time, so the figures of a month that has ended never change.
 
+-- What was used of each grant of an organization before an instant.
+CREATE OR REPLACE FUNCTION billing.used_at(o billing.organizations, p_instant timestamptz)
+RETURNS TABLE (grant_id uuid, usd numeric) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    v_steps billing.settlement_step[] := (billing.settled_credit(o, billing.now())).steps;
+    v_drawn_usd numeric := billing.drawn_at(o, p_instant);
+BEGIN
+    RETURN QUERY
+    SELECT u.grant_id, sum(u.usd) FROM (
+        -- What was covered before the instant was drawn before it.
+        SELECT a.grant_id, a.to_usd - a.from_usd AS usd
+        FROM billing.allocations_between(o, 0, v_drawn_usd) AS a
+        WHERE a.grant_id IS NOT NULL AND (a.covered_at IS NULL OR a.covered_at < p_instant)
+            -- The id of a refund has its time.
+            AND (a.restored_to IS DISTINCT FROM a.grant_id OR uuid_extract_timestamp(a.refund_id) >= p_instant)
+        UNION ALL
+        -- Debt that grants cover as they start, which no settlement has written yet.
+        SELECT s.grant_id, s.covered_usd
+        FROM unnest(v_steps) AS s
+        WHERE s.covered_usd > 0 AND s.at < p_instant
+    ) AS u GROUP BY u.grant_id;
+END $$;
+
+-- The credit that was given and used before an instant. Credit that a refund gave back in place of an ended grant is
+-- not used until the new grant is.
+CREATE OR REPLACE FUNCTION billing.promotional_used_at(o billing.organizations, p_instant timestamptz)
+RETURNS numeric LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce((
+            SELECT sum(u.usd) FROM billing.used_at(o, p_instant) AS u
+            JOIN billing.credit_grants AS g ON g.organization_id = o.id AND g.id = u.grant_id
+            WHERE g.cost_basis_usd = 0), 0) - coalesce((
+            SELECT sum(g.amount_usd) FROM billing.credit_grants AS g
+            WHERE g.organization_id = o.id AND g.kind = 'refund' AND g.cost_basis_usd = 0
+                AND g.created_at < p_instant), 0));
+END $$;
+
 -- What is gone of each paid grant of an organization at an instant, and what of that was used. Credit that a refund
 -- gave to a grant in its place is still counted as used: that grant has its cost basis.
 CREATE OR REPLACE FUNCTION billing.gone_at(o billing.organizations, p_instant timestamptz)
@@ -14,13 +53,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH used AS (
-        -- What was covered before the instant was drawn before it.
-        SELECT a.grant_id, sum(a.to_usd - a.from_usd) AS usd
-        FROM billing.allocations_between(o, 0, billing.drawn_at(o, p_instant)) AS a
-        WHERE a.grant_id IS NOT NULL AND (a.covered_at IS NULL OR a.covered_at < p_instant)
-            -- The id of a refund has its time.
-            AND (a.restored_to IS DISTINCT FROM a.grant_id OR uuid_extract_timestamp(a.refund_id) >= p_instant)
-        GROUP BY a.grant_id
+        SELECT * FROM billing.used_at(o, p_instant)
     ), left_again AS (
         SELECT t.grant_id, -t.amount_usd AS usd, t.transaction_type
         FROM billing.credit_transactions AS t
@@ -102,12 +135,12 @@ BEGIN
             'paid_out_usd', (closing.gone_usd - closing.used_usd - closing.expired_usd
                 - (opening.gone_usd - opening.used_usd - opening.expired_usd))::numeric(28, 8)::text,
             'closing_deferred_usd', (closing.basis_usd - closing.gone_usd)::numeric(28, 8)::text,
-            'promotional_used_usd', (settled).promotional_usd::numeric(28, 8)::text,
+            'promotional_used_usd', (billing.promotional_used_at(o, p_end)
+                - billing.promotional_used_at(o, p_start))::numeric(28, 8)::text,
             'debt_usd', (receivable).debt_usd::numeric(28, 8)::text,
             'invoiced_usd', (receivable).invoiced_usd::numeric(28, 8)::text,
             'overdue_usd', (receivable).overdue_usd::numeric(28, 8)::text)
-        FROM grants, opening, closing, billing.settlement_of(o, p_start, p_end) AS settled,
-            billing.receivable_at(o, p_end) AS receivable);
+        FROM grants, opening, closing, billing.receivable_at(o, p_end) AS receivable);
 END $$;
 
 -- The revenue of organizations with an id above p_after, in the order of their ids.

@@ -66,7 +66,8 @@ class CreditNoteNotFound(NotFound):
 
 
 class CreditExceedsInvoice(Unprocessable):
-    """The credit note exceeds what is left of the invoice, less what was refunded of it."""
+    """The credit note exceeds what is left of the invoice, less what was refunded of it; of a
+    top-up's invoice, what was paid for the credit that is left."""
 
     code = "credit_exceeds_invoice"
     members: ClassVar = {

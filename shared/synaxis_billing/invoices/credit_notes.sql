@@ -53,8 +53,7 @@ BEGIN
     o := billing.settle(o, o.changed_at);
     rest := billing.uncredited(i);
     n := rest;
-    v_creditable_usd := CASE i.kind WHEN 'topup' THEN rest.subtotal_usd ELSE least(rest.subtotal_usd,
-        billing.refundable_usd(o.id, i.drawn_from_usd, i.drawn_to_usd, i.id)) END;
+    v_creditable_usd := billing.creditable_usd(i, rest);
     v_refusal := billing.credit_refused(i, coalesce(p_amount_usd, v_creditable_usd), v_creditable_usd,
         p_refund_credit);
     IF v_refusal IS NOT NULL THEN
@@ -101,6 +100,21 @@ CREATE OR REPLACE FUNCTION billing.credit_refused(
             billing.invalid_state('The invoice is of a top-up, whose credit is returned by a payout.')
     END
 $$;
+
+-- What credit notes may still take of an invoice: of usage, what was not refunded; of a top-up, what was paid for the
+-- credit that is left, since what was used is not returned.
+CREATE OR REPLACE FUNCTION billing.creditable_usd(i billing.invoices, rest billing.credit_notes) RETURNS numeric
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT greatest(0, least(rest.subtotal_usd, CASE i.kind
+            WHEN 'topup' THEN (
+                SELECT cost_basis_usd - round(cost_basis_usd * (amount_usd - remaining_usd) / amount_usd, 8)
+                FROM billing.credit_grants
+                WHERE organization_id = i.organization_id AND transaction_id = i.transaction_id AND kind = 'paid'
+            ) - (i.subtotal_usd - rest.subtotal_usd)
+            ELSE billing.refundable_usd(i.organization_id, i.drawn_from_usd, i.drawn_to_usd, i.id) END))::numeric(28, 8));
+END $$;
 
 -- The amounts of a credit note over p_amount_usd of an invoice's net amount, which is less than the rest. All
 -- that is credited so far is rounded, not each note: sixty notes of half a cent are thirty cents.

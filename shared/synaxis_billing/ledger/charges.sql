@@ -3,8 +3,8 @@
 
 -- Charge for usage. Nearly every charge is new and paid for: one UPDATE locks the organization, sees that the
 -- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
--- find, the batch of one decides. The clock is read before the lock, so each writer of the organization's row
--- moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
+-- find, the batch of one decides, also when a budget may refuse or is to alert. The clock is read before the lock,
+-- so each writer of the organization's row moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
 -- a unique violation. After the clock was set back, the id takes its time from changed_at, in the batch of one.
 -- Tokens are priced before the lock; without a price there is no amount, and no credit that covers it. The
 -- answer has what the caller does not know.
@@ -16,29 +16,25 @@ DECLARE
         CASE p_tenant WHEN '*' THEN p_organization_id::text ELSE p_tenant END, true);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     v_now timestamptz := billing.now();
-    v_latest timestamptz := v_now + interval '10 seconds';
     v_id uuid := billing.new_id(v_now);
     v_salt uuid := gen_random_uuid();
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
-    v_reference text := coalesce(to_json(u.reference_id)::text, 'null');
-    v_priced text;
     t record;
 BEGIN
-    IF u.usage IS NOT NULL THEN
-        u := billing.price_request(p_organization_id, u);
-        v_priced := billing.priced_members(u);
-    END IF;
+    u := CASE WHEN u.usage IS NULL THEN u ELSE billing.price_request(p_organization_id, u) END;
     UPDATE billing.organizations AS o SET
-        balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd,
-        version = o.version + 1, floor_usd = 0, changed_at = billing.next_instant(v_now, o.changed_at),
+        balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd, version = o.version + 1,
+        floor_usd = 0, changed_at = billing.next_instant(o.changed_at, v_now),
         head_hash = billing.charge_hash(o.head_hash, v_id, o.id, o.version + 1, u.amount_usd, o.balance_usd,
-            v_reference, v_digest, billing.next_instant(v_now, o.changed_at), o.drawn_usd)
+            u.reference_id, v_digest, billing.next_instant(o.changed_at, v_now), o.drawn_usd)
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
-        AND billing.next_instant(v_now, o.changed_at) < o.fast_until AND o.changed_at < v_latest
+        AND billing.next_instant(o.changed_at, v_now) < o.fast_until AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
-    RETURNING old.balance_usd AS before, new.balance_usd AS after, old.drawn_usd AS drawn, new.version, old.head_hash AS previous_hash,
-        new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.low_balance_threshold_usd AS low INTO t;
+        AND (NOT o.budgeted OR billing.budgets_fit(o.id, u, billing.next_instant(o.changed_at, v_now)))
+    RETURNING old.balance_usd AS before, new.balance_usd AS after, old.drawn_usd AS drawn, new.version,
+        old.head_hash AS previous_hash, new.head_hash AS hash, new.changed_at, new.day_start, new.day_end,
+        new.budgeted, new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
@@ -46,8 +42,14 @@ BEGIN
     IF t.after < t.low AND t.before >= t.low THEN
         PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
     END IF;
-    UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd,
-        tokens = r.tokens + coalesce(u.tokens, 0), requests = r.requests + 1
+    IF t.budgeted THEN
+        PERFORM billing.count_spent(p_organization_id, u, t.changed_at);
+    END IF;
+    UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd, requests = r.requests + 1,
+        tokens = r.tokens + coalesce(u.tokens, 0), input_tokens = r.input_tokens + coalesce(u.input_tokens, 0),
+        cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0),
+        output_tokens = r.output_tokens + coalesce(u.output_tokens, 0),
+        cost_usd = r.cost_usd + coalesce(u.cost_usd, 0), margin_usd = r.margin_usd + coalesce(u.amount_usd - u.cost_usd, 0)
     WHERE organization_id = p_organization_id AND bucket_start = t.day_start AND dimensions =
         billing.dimensions(u.model, u.provider, u.team_id, u.virtual_key_id, u.region, true);
     IF NOT FOUND THEN
@@ -58,14 +60,38 @@ BEGIN
     INSERT INTO billing.credit_transactions (id, organization_id, version, transaction_type, amount_usd,
         balance_before_usd, balance_after_usd, drawn_usd, description, reference_id, initiated_by, request_id, team_id,
         virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
-        price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
+        price_multiplier, cost_usd, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, t.drawn, u.description,
-        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model,
-        u.provider, u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier,
+        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider,
+        u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, u.cost_usd,
         t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
-    RETURN concat('{"outcome": "created", "value": {"id": "', v_id, '", "balance_before_usd": "', t.before,
-        '", "balance_after_usd": "', t.after, '", "drawn_usd": "', t.drawn, '", "version": ', t.version, ', "hash": "', encode(t.hash, 'hex'),
-        '", "created_at": ', to_json(t.changed_at), v_priced, '}}')::json;
+    RETURN billing.created_charge(v_id, t.before, t.after, t.drawn, t.version, t.hash, t.changed_at,
+        CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
+END $$;
+
+-- The answer to a new charge: what its caller does not know.
+CREATE OR REPLACE FUNCTION billing.created_charge(
+    p_id uuid, p_before_usd numeric, p_after_usd numeric, p_drawn_usd numeric, p_version bigint, p_hash bytea,
+    p_created_at timestamptz, p_priced text
+) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT concat('{"outcome": "created", "value": {"id": "', p_id, '", "balance_before_usd": "', p_before_usd,
+        '", "balance_after_usd": "', p_after_usd, '", "drawn_usd": "', p_drawn_usd, '", "version": ', p_version, ', "hash": "',
+        encode(p_hash, 'hex'), '", "created_at": ', to_json(p_created_at), p_priced, '}}')::json
+$$;
+
+-- The hash of a charge that no hold precedes, as transaction_hash() makes it. A cluster takes only IMMUTABLE
+-- functions of a row in an UPDATE: this one and next_instant() do not depend on settings.
+CREATE OR REPLACE FUNCTION billing.charge_hash(
+    p_previous_hash bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric,
+    p_balance_before_usd numeric, p_reference_id text, p_digest bytea, p_created_at timestamptz,
+    p_drawn_usd numeric
+) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN sha256(p_previous_hash || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
+        '", "charge", "', -p_amount_usd, '", "', p_balance_before_usd, '", "',
+        p_balance_before_usd - p_amount_usd, '", ', coalesce(to_json(p_reference_id)::text, 'null'),
+        ', null, null, "', encode(p_digest, 'hex'), '", "', (date_part('epoch', p_created_at) * 1000000)::bigint, '", "', p_drawn_usd, '", null, null]'),
+        'UTF8'));
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
@@ -90,7 +116,7 @@ BEGIN
     IF b.transactions IS NOT NULL THEN
         PERFORM billing.store_transactions(b.transactions);
         PERFORM billing.store_keys(b.transactions, b.usages);
-        PERFORM billing.add_to_rollups(b.transactions, b.day_ends);
+        PERFORM billing.add_to_rollups(b.transactions, b.usages, b.day_ends);
     END IF;
     RETURN b.results;
 END $$;
@@ -132,19 +158,16 @@ BEGIN
         END IF;
         IF v_result IS NULL THEN
             o := billing.advance_clock(o);
+            v_dirty := v_dirty OR o.budgeted OR o.held_usd > 0;
+            IF o.held_usd > 0 AND billing.exceeds(o, u) THEN
+                o := billing.expire_holds(o);
+            END IF;
+            v_result := billing.not_covered(o, u);
         END IF;
-        IF v_result IS NULL AND o.held_usd > 0 AND billing.exceeds_credit(o, u.amount_usd) THEN
-            o := billing.expire_holds(o);
-            v_dirty := true;
-        END IF;
-        IF v_result IS NULL AND billing.exceeds_credit(o, u.amount_usd) THEN
-            v_result := billing.insufficient_credits(o, u.amount_usd);
-        ELSIF v_result IS NULL THEN
+        IF v_result IS NULL THEN
             t := billing.charge_of(o, u);
-            o.balance_usd := t.balance_after_usd;
-            o.drawn_usd := o.drawn_usd + u.amount_usd;
-            o.version := t.version;
-            o.head_hash := t.hash;
+            o := billing.after(o, t);
+            PERFORM billing.count_transaction(o, t, false);
             v_dirty := true;
             transactions := transactions || t;
             usages := usages || u;

@@ -92,6 +92,7 @@ BEGIN
         p_initiated_by, p_charge_id => c.id, p_grants => billing.grant_terms(v_replacing));
     o := billing.restore_grants(o, t, v_parts, v_replacing);
     PERFORM billing.store_transaction(o, t, p_key, p_fingerprint);
+    PERFORM billing.refund_in_budgets(o, c, v_amount_usd);
     RETURN billing.outcome('created', billing.transaction_json(t));
 END $$;
 

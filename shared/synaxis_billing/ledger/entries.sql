@@ -67,23 +67,6 @@ LANGUAGE sql STABLE AS $$
     )::text
 $$;
 
--- The hash of a charge, as transaction_hash() makes it. A cluster takes only IMMUTABLE functions of a row in an
--- UPDATE; this one and next_instant() do not depend on settings.
-CREATE OR REPLACE FUNCTION billing.charge_hash(
-    p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric,
-    p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamptz, p_drawn_usd numeric
-) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    RETURN sha256(p_previous || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
-        '", "charge", "', -p_amount_usd, '", "', p_balance_usd, '", "', p_balance_usd - p_amount_usd, '", ',
-        p_reference, ', null, null, "', encode(p_digest, 'hex'), '", "',
-        (date_part('epoch', p_instant) * 1000000)::bigint, '", "', p_drawn_usd, '", null, null]'), 'UTF8'));
-END $$;
-
--- The instant of an organization's next change: now, and after the last one.
-CREATE OR REPLACE FUNCTION billing.next_instant(p_now timestamptz, p_last timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN greatest(p_now, p_last + interval '1 microsecond'); END $$;
-
 -- The transaction, which says what it is for, as the one that follows the organization's newest: numbered,
 -- chained, not yet stored.
 CREATE OR REPLACE FUNCTION billing.chained(o billing.organizations, t billing.credit_transactions)
@@ -150,6 +133,7 @@ BEGIN
     t.service_tier := u.service_tier;
     t.price_id := u.price_id;
     t.price_multiplier := u.price_multiplier;
+    t.cost_usd := u.cost_usd;
     t.bucket_start := o.day_start;
     RETURN billing.chained(o, t);
 END $$;
@@ -160,13 +144,14 @@ LANGUAGE sql AS $$
     INSERT INTO billing.credit_transactions
         (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
         balance_after_usd, drawn_usd, description, reference_id, initiated_by, hold_id, charge_id, grant_id,
-        grants, request_id, team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
-        price_multiplier, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
+        grants, request_id, team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, usage,
+        service_tier, price_id, price_multiplier, cost_usd, bucket_start, personal_salt, personal_digest,
+        previous_hash, hash, created_at)
     SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
         t.balance_after_usd, t.drawn_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
-        t.grant_id, t.grants, t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region,
-        t.metadata, t.usage, t.service_tier, t.price_id, t.price_multiplier, t.bucket_start, t.personal_salt,
-        t.personal_digest, t.previous_hash, t.hash, t.created_at
+        t.grant_id, t.grants, t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider,
+        t.tokens, t.region, t.metadata, t.usage, t.service_tier, t.price_id, t.price_multiplier, t.cost_usd,
+        t.bucket_start, t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
     FROM unnest(p_transactions) AS t
 $$;
 
@@ -259,6 +244,20 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT o.balance_usd + o.credit_limit_usd - o.held_
 -- Whether the credit does not cover an amount. What costs nothing needs no credit.
 CREATE OR REPLACE FUNCTION billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT p_amount_usd > greatest(billing.available(o), 0) $$;
+
+-- Whether credit or a budget may not cover a request, as long as expired holds count.
+CREATE OR REPLACE FUNCTION billing.exceeds(o billing.organizations, u billing.usage_request) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$
+    SELECT billing.exceeds_credit(o, u.amount_usd) OR billing.exceeds_budget(o, u)
+$$;
+
+-- The refusal of a request that credit or a budget does not cover, once expired holds are cleared; NULL when
+-- both do.
+CREATE OR REPLACE FUNCTION billing.not_covered(o billing.organizations, u billing.usage_request) RETURNS json
+LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN billing.exceeds_credit(o, u.amount_usd) THEN billing.insufficient_credits(o, u.amount_usd)
+        ELSE billing.budget_exceeded(o, u) END
+$$;
 
 -- The refusal of what the credit does not cover. The first one since credit came is an event.
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)

@@ -34,15 +34,19 @@ CREATE OR REPLACE FUNCTION billing.expire_holds(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
-    v_freed_usd numeric;
+    v_freed record;
 BEGIN
-    WITH expired AS (
-        UPDATE billing.holds SET status = 'expired'
-        WHERE organization_id = o.id AND status = 'held' AND expires_at <= v_now
-        RETURNING amount_usd
-    )
-    SELECT coalesce(sum(amount_usd), 0) INTO v_freed_usd FROM expired;
-    o.held_usd := o.held_usd - v_freed_usd;
+    FOR v_freed IN
+        WITH expired AS (
+            UPDATE billing.holds SET status = 'expired'
+            WHERE organization_id = o.id AND status = 'held' AND expires_at <= v_now
+            RETURNING amount_usd, budget_ids
+        )
+        SELECT budget_ids, sum(amount_usd) AS amount_usd FROM expired GROUP BY budget_ids
+    LOOP
+        o.held_usd := o.held_usd - v_freed.amount_usd;
+        PERFORM billing.change_held(o.id, v_freed.budget_ids, -v_freed.amount_usd);
+    END LOOP;
     RETURN o;
 END $$;
 
@@ -68,21 +72,22 @@ BEGIN
             RETURN billing.price_unknown(u.provider, u.model);
         END IF;
     END IF;
-    IF billing.exceeds_credit(o, u.amount_usd) THEN
+    IF billing.exceeds(o, u) THEN
         o := billing.expire_holds(o);
     END IF;
-    IF billing.exceeds_credit(o, u.amount_usd) THEN
+    v_settled := billing.not_covered(o, u);
+    IF v_settled IS NOT NULL THEN
         PERFORM billing.save_organization(o);
-        RETURN billing.insufficient_credits(o, u.amount_usd);
+        RETURN v_settled;
     END IF;
     INSERT INTO billing.holds (
         id, organization_id, amount_usd, expires_at, description, reference_id, initiated_by, request_id,
-        team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, created_at
+        team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, budget_ids, created_at
     ) VALUES (
         billing.new_id(o.changed_at), o.id, u.amount_usd,
         billing.now() + make_interval(secs => u.expires_in_seconds), u.description, u.reference_id,
         u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens,
-        u.region, u.metadata, o.changed_at
+        u.region, u.metadata, billing.hold_in_budgets(o, u), o.changed_at
     ) RETURNING * INTO h;
     o.held_usd := o.held_usd + h.amount_usd;
     PERFORM billing.save_organization(o);
@@ -149,8 +154,10 @@ BEGIN
         END IF;
         o.floor_usd := least(o.floor_usd, o.balance_usd - o.held_usd - u.amount_usd);
     END IF;
+    PERFORM billing.change_held(o.id, h.budget_ids, -h.amount_usd) WHERE h.status = 'held';
     t := billing.charge_of(o, u, h.id);
     PERFORM billing.store_transaction(o, t, u.idempotency_key, u.fingerprint);
+    PERFORM billing.count_transaction(o, t, true);
     PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, true);
     UPDATE billing.holds SET status = 'captured', captured_usd = u.amount_usd, transaction_id = t.id
     WHERE organization_id = o.id AND id = h.id AND status IN ('held', 'expired');
@@ -200,6 +207,7 @@ BEGIN
     END IF;
     IF v_was = 'held' THEN
         o.held_usd := o.held_usd - h.amount_usd;
+        PERFORM billing.change_held(o.id, h.budget_ids, -h.amount_usd);
     END IF;
     PERFORM billing.save_organization(o);
     INSERT INTO billing.idempotency
@@ -217,6 +225,8 @@ DECLARE
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
     v_expires_at timestamptz := billing.now() + make_interval(secs => u.expires_in_seconds);
+    v_more billing.usage_request;
+    v_refusal json;
 BEGIN
     IF o.id IS NULL THEN
         RETURN billing.outcome('organization_not_found');
@@ -229,11 +239,16 @@ BEGIN
             ELSE billing.invalid_state(format('hold %s is already %s', h.id, h.status)) END;
     ELSIF u.amount_usd > h.amount_usd AND o.status <> 'active' THEN
         RETURN billing.outcome('organization_suspended');
-    ELSIF billing.exceeds_credit(o, u.amount_usd - h.amount_usd) THEN
-        PERFORM billing.save_organization(o);
-        RETURN billing.insufficient_credits(o, u.amount_usd - h.amount_usd);
     END IF;
-    o.held_usd := o.held_usd + coalesce(u.amount_usd - h.amount_usd, 0);
+    v_more := billing.with_hold_defaults(NULL, h);
+    v_more.amount_usd := coalesce(u.amount_usd - h.amount_usd, 0);
+    v_refusal := billing.not_covered(o, v_more);
+    IF v_refusal IS NOT NULL THEN
+        PERFORM billing.save_organization(o);
+        RETURN v_refusal;
+    END IF;
+    o.held_usd := o.held_usd + v_more.amount_usd;
+    PERFORM billing.change_held(o.id, h.budget_ids, v_more.amount_usd);
     UPDATE billing.holds SET
         first_amount_usd = coalesce(first_amount_usd, amount_usd),
         first_expires_at = coalesce(first_expires_at, expires_at),

@@ -35,16 +35,20 @@ BEGIN
     RETURN o;
 END $$;
 
+-- The next instant of an organization's clock.
+CREATE OR REPLACE FUNCTION billing.next_instant(p_changed_at timestamptz, p_now timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN greatest(p_now, p_changed_at + interval '1 microsecond'); END $$;
+
 -- The organization with changed_at at the next instant, and the day that the instant is in; its grants that start
 -- or end until then are settled.
 CREATE OR REPLACE FUNCTION billing.advance_clock(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
-    v_now timestamptz := billing.next_instant(billing.now(), o.changed_at);
+    v_now timestamptz := billing.next_instant(o.changed_at, billing.now());
 BEGIN
     WHILE o.settle_at <= v_now LOOP
         o := billing.settle(o, v_now);
-        v_now := billing.next_instant(v_now, o.changed_at);
+        v_now := billing.next_instant(o.changed_at, v_now);
         -- What waits for holds is settled as far as it can be.
         EXIT WHEN o.settle_at = '-infinity';
     END LOOP;
@@ -73,6 +77,7 @@ BEGIN
         timezone = o.timezone,
         region = o.region,
         low_balance_threshold_usd = o.low_balance_threshold_usd,
+        runs_out_alert_days = o.runs_out_alert_days,
         tax = o.tax,
         address = o.address,
         locale = o.locale,
@@ -92,6 +97,7 @@ BEGIN
         day_start = o.day_start,
         day_end = o.day_end,
         settle_at = o.settle_at,
+        budgeted = o.budgeted,
         fast_until = o.fast_until
     WHERE id = o.id
     RETURNING new.balance_usd < new.low_balance_threshold_usd

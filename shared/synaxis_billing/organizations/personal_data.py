@@ -37,6 +37,7 @@ type RecordKind = Literal[
     "transaction",
     "hold",
     "credit_grant",
+    "budget",
     "spend_log",
     "invoice",
     "credit_note",
@@ -45,8 +46,8 @@ type RecordKind = Literal[
     "erasure",
 ]
 _KINDS: tuple[str, ...] = get_args(RecordKind.__value__)
-# What carries an initiator.
-_KINDS_OF_A_PERSON = ("transaction", "hold", "credit_grant", "erasure")
+# What carries an initiator, or is about a person of this id.
+_KINDS_OF_A_PERSON = ("transaction", "hold", "credit_grant", "budget", "erasure")
 
 
 class PersonalDataRecord(Answer):
@@ -176,6 +177,8 @@ def erase_personal_data(
         "organization_id": organization_id,
         "initiated_by": request.initiated_by,
     }
+    if cursor is None:
+        procedures.accepted(procedures.call(db, "erase_persons", **whose))
     transactions, held, following = _erase_rows(db, before, {**whose, **reason})
     return Erasure(
         organization_id=organization_id,

@@ -114,6 +114,19 @@ BEGIN
     RETURN billing.outcome('found');
 END $$;
 
+-- Delete the budgets of persons, of all or of the one whose id is the initiator's. It waits for the organization's
+-- changes only when there are some.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL THEN
+        PERFORM billing.erase_budgets(billing.lock_organization(p_tenant, p_organization_id), p_initiated_by);
+    END IF;
+    RETURN billing.outcome('found');
+END $$;
+
 CREATE OR REPLACE FUNCTION billing.erasure_json(e billing.erasures) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
@@ -179,17 +192,17 @@ BEGIN
                 AND created_at >= coalesce(v_from, '-infinity')
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'credit_grant', 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
+    WHEN 'credit_grant', 'budget', 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
         EXECUTE format(
             'SELECT json_agg(billing.%s(ROW(r.*)::billing.%s)), count(*), min(created_at) FROM (
                 SELECT * FROM billing.%s WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
                 ORDER BY created_at DESC FETCH FIRST ($3) ROWS WITH TIES) AS r',
             p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
-            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4' ELSE 'false' END)
+            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4'
+                WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;
-    RETURN billing.outcome('found', json_build_object(
-        'rows', coalesce(v_rows, '[]'),
+    RETURN billing.outcome('found', json_build_object('rows', coalesce(v_rows, '[]'),
         'reached', CASE WHEN v_found >= p_limit THEN v_last ELSE v_from END));
 END $$;

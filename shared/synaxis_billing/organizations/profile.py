@@ -46,6 +46,7 @@ Locale = Annotated[
     str, matching(_LOCALE, "must be a locale such as pt-BR"), json_schema(_LOCALE, "pt-BR")
 ]
 Days = Annotated[int, Field(strict=True, ge=0, le=365)]
+AlertDays = Annotated[int, Field(strict=True, ge=1, le=90)]
 Percentage = Annotated[
     str,
     AfterValidator(_percentage),
@@ -84,7 +85,7 @@ def _unambiguous(timezone: str) -> str:
 
 Timezone = Annotated[Name, AfterValidator(_unambiguous)]
 # Only a message that arrives tells more.
-_EMAIL = r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}$"
+_EMAIL = r"^[^@\s\x00-\x20\x7f-\xa0]{1,64}@[^@\s\x00-\x20\x7f-\xa0]{1,189}$"
 Email = Annotated[
     str, matching(_EMAIL, "must be an e-mail address"), json_schema(_EMAIL, "billing@example.com")
 ]
@@ -112,6 +113,9 @@ class NewOrganization(Request):
     """Region that is to hold the organization; the one that is asked if it is left out."""
     low_balance_threshold_usd: UsdOrZero | None = None
     """Balance in US dollars below which the event `balance.low` is sent; none if it is null."""
+    runs_out_alert_days: AlertDays | None = None
+    """Days before the earliest run-out of the forecast at which the event `balance.runs_out` is
+    sent; none if it is null."""
     tax: Tax | None = None
     """Tax of the invoices; none if it is null."""
     address: Text | None = None
@@ -136,6 +140,7 @@ class OrganizationChange(Request):
     timezone: Timezone = UNNAMED
     region: Name | None = UNNAMED
     low_balance_threshold_usd: UsdOrZero | None = UNNAMED
+    runs_out_alert_days: AlertDays | None = UNNAMED
     tax: Tax | None = UNNAMED
     address: Text | None = UNNAMED
     locale: Locale = UNNAMED
@@ -166,6 +171,8 @@ class Organization(Answer):
     """Region that holds the organization, if it was given."""
     low_balance_threshold_usd: Money | None
     """Balance in US dollars below which the event `balance.low` is sent."""
+    runs_out_alert_days: int | None
+    """Days before the earliest run-out at which the event `balance.runs_out` is sent."""
     tax: Tax | None
     """Tax of the invoices."""
     address: str | None

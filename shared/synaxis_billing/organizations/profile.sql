@@ -15,6 +15,7 @@ LANGUAGE sql STABLE AS $$
         'region', o.region,
         'credit_limit_usd', o.credit_limit_usd::text,
         'low_balance_threshold_usd', o.low_balance_threshold_usd::text,
+        'runs_out_alert_days', o.runs_out_alert_days,
         'tax', o.tax,
         'address', o.address,
         'locale', o.locale,
@@ -40,10 +41,10 @@ BEGIN
     END IF;
     BEGIN
         INSERT INTO billing.organizations
-            (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd, tax,
-            address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
+            (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd,
+            runs_out_alert_days, tax, address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
         VALUES (p_organization_id, p.external_id, p.name, p.email, p.billing_currency, p.timezone,
-            p.region, p.low_balance_threshold_usd, p.tax, p.address, p.locale, p.payment_terms_days,
+            p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address, p.locale, p.payment_terms_days,
             p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
         IF o.external_id IS NOT NULL THEN
@@ -97,6 +98,7 @@ BEGIN
         WHERE organization_id = o.id AND bucket_start = o.day_start AND bucket_end > p.changed_at;
         p.day_start := p.changed_at;
         p.day_end := billing.day_start((p.changed_at AT TIME ZONE p.timezone)::date + 1, p.timezone);
+        PERFORM billing.recount_budgets(p);
     END IF;
     IF NOT billing.claim_external_id(o.id, o.external_id, p.external_id) THEN
         RETURN billing.outcome('external_id_exists');

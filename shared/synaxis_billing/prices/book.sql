@@ -38,7 +38,8 @@ BEGIN
 END $$;
 
 -- What usage costs an organization (NULL: anyone) at an instant, by the price that was known at another.
--- The multiplier applies to everyone's prices alone.
+-- The multiplier applies to everyone's prices alone. The platform pays everyone's price, also for usage that an
+-- organization's own price sells; without one, the cost is not known.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.rate(
     p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text,
@@ -53,6 +54,9 @@ BEGIN
     END IF;
     r := billing.rate_usage(p.id, p_service_tier, p_usage,
         CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END);
+    IF p.organization_id IS NOT NULL THEN
+        r.cost_usd := (billing.rate(NULL, 1, p_provider, p_model, p_service_tier, p_usage, p_at, p_known_at)).cost_usd;
+    END IF;
     r.provider := p.provider;
     r.model := p.model;
     r.source := p.source;
@@ -75,6 +79,10 @@ BEGIN
     u.tokens := r.tokens;
     u.price_id := r.price_id;
     u.price_multiplier := r.price_multiplier;
+    u.cost_usd := r.cost_usd;
+    u.input_tokens := r.input_tokens;
+    u.cached_tokens := r.cached_tokens;
+    u.output_tokens := r.output_tokens;
     RETURN u;
 END $$;
 

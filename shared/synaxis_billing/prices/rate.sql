@@ -16,8 +16,18 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE ARRAY[p_bucket, 'input'] END
 $$;
 
+-- The sum of a report that counts a bucket.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.token_kind(p_bucket text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN p_bucket IN ('output', 'reasoning', 'audio_output', 'image_output') THEN 'output'
+        WHEN p_bucket IN ('cache_read', 'audio_cache_read') THEN 'cached'
+        ELSE 'input' END
+$$;
+
 -- Each bucket of a request with its rate, and the amount: exact, and rounded once, half-up, to eight decimals;
--- NULL when a bucket has no rate. A step counts all input of the request, what was cached too.
+-- NULL when a bucket has no rate. The cost is the amount without the multiplier. A step counts all input of the request, what was cached too.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.rate_usage(
     p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric
@@ -33,14 +43,15 @@ BEGIN
     SELECT coalesce(array_agg(ROW(u.bucket, u.tokens, t.bucket, t.service_tier, t.above_input_tokens,
             t.usd_per_million)::billing.rating_line), '{}'),
         coalesce(sum(u.tokens), 0),
-        CASE WHEN count(*) = count(t.usd_per_million) THEN round(
-            coalesce(sum(u.tokens * t.usd_per_million), 0) * p_price_multiplier * 0.000001, 8) END
-    INTO r.lines, r.tokens, r.amount_usd
+        coalesce(sum(u.tokens) FILTER (WHERE u.kind = 'cached'), 0),
+        coalesce(sum(u.tokens) FILTER (WHERE u.kind = 'output'), 0),
+        CASE WHEN count(*) = count(t.usd_per_million) THEN
+            coalesce(sum(u.tokens * t.usd_per_million), 0) * 0.000001 END
+    INTO r.lines, r.tokens, r.cached_tokens, r.output_tokens, r.cost_usd
     FROM (
         SELECT key AS bucket, value::bigint AS tokens, billing.rate_buckets(key) AS buckets,
-            sum(value::bigint) FILTER (
-                WHERE key NOT IN ('output', 'reasoning', 'audio_output', 'image_output')
-            ) OVER () AS input_tokens
+            billing.token_kind(key) AS kind,
+            sum(value::bigint) FILTER (WHERE billing.token_kind(key) <> 'output') OVER () AS input_tokens
         FROM jsonb_each_text(p_usage)
     ) AS u
     LEFT JOIN LATERAL (
@@ -52,5 +63,8 @@ BEGIN
             service_tier = p_service_tier DESC
         LIMIT 1
     ) AS t ON true;
+    r.input_tokens := r.tokens - r.cached_tokens - r.output_tokens;
+    r.amount_usd := round(r.cost_usd * p_price_multiplier, 8);
+    r.cost_usd := round(r.cost_usd, 8);
     RETURN r;
 END $$;

@@ -97,6 +97,7 @@ BEGIN
         t := billing.charge_of(o, u);
         PERFORM billing.store_transaction(o, t, billing.own_key('unpriced', n.id), u.fingerprint);
         PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, true);
+        PERFORM billing.count_transaction(o, t, true);
         -- The charge has the personal fields now.
         n.request.description := NULL;
         n.request.initiated_by := NULL;

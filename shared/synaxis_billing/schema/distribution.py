@@ -58,6 +58,19 @@ _FUNCTIONS: LiteralString = """
     ) AS f WHERE NOT known OR delegated <> known_delegated ORDER BY 1
 """
 
+# An UPDATE takes no function that looks into another table: in a cluster, the charges of an
+# organization that has budgets are decided one after the other.
+_NEVER_AT_ONCE = """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'billing'::regnamespace
+            AND proname = 'budgets_fit' AND provolatile <> 'i')
+        THEN
+            CREATE OR REPLACE FUNCTION billing.budgets_fit(
+                p_organization_id uuid, u billing.usage_request, p_at timestamptz
+            ) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false';
+        END IF;
+    END $$
+"""
 _GENERIC: LiteralString = """
     SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'billing'::regnamespace
         AND 'plan_cache_mode=force_generic_plan' = ANY (proconfig)
@@ -153,6 +166,7 @@ def distribute_functions(connection: psycopg.Connection) -> list[str]:
             )
         else:
             connection.execute("SELECT create_distributed_function(%s)", [signature])
+    connection.execute(_NEVER_AT_ONCE)
     # Such a plan has no value by which a node is chosen.
     for (signature,) in connection.execute(_GENERIC).fetchall():
         connection.execute(

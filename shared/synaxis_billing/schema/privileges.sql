@@ -58,8 +58,9 @@ GRANT USAGE ON SCHEMA billing TO synaxis_app, synaxis_ledger, synaxis_eraser;
 GRANT SELECT ON billing.organizations, billing.organization_homes, billing.external_ids,
     billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
     billing.spend_logs, billing.logged_spend,
-    billing.spend_rollups, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
-    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates TO synaxis_app;
+    billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
+    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets
+    TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
 GRANT SELECT ON billing.spend_logs TO synaxis_ledger;
@@ -69,7 +70,7 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
     billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
-    billing.charge_refunds, billing.spend_rollups, billing.invoices, billing.document_counters,
+    billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 -- The terms of a grant do not change.
 GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at, warned_days)
@@ -79,7 +80,8 @@ GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.topups_to_invoice TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.topups_to_invoice,
+    billing.budgets TO synaxis_ledger;
 GRANT UPDATE (attempts, next_attempt_at, error) ON billing.invalidations TO synaxis_ledger;
 
 -- An erasure empties personal fields and records that it did.
@@ -110,9 +112,10 @@ BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
         FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
-            'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds', 'logged_spend', 'spend_rollups',
-            'erasures', 'invoices', 'topups_to_invoice', 'credit_notes', 'month_end_items', 'webhook_endpoints', 'webhook_events',
-            'webhook_deliveries', 'unpriced_usage', 'rerating_adjustments', 'rerated_charges']) AS t (name)
+            'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds',
+            'logged_spend', 'spend_rollups', 'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
+            'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',
+            'rerating_adjustments', 'rerated_charges', 'budgets']) AS t (name)
         -- One comparison for a function of one organization, which sees nothing else.
         CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)
             OR current_setting('billing.tenant', true) = '*'$sql$,
@@ -159,5 +162,8 @@ BEGIN
         CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE
             FOR INSERT TO synaxis_ledger
             WITH CHECK (balance_after_usd = balance_before_usd + amount_usd);
+        CREATE POLICY within_limit ON billing.budgets AS RESTRICTIVE FOR UPDATE TO synaxis_ledger
+            USING (true) WITH CHECK (mode = 'soft'
+                OR spent_usd + held_usd <= greatest(coalesce(burst_usd, limit_usd), ceiling_usd));
     END IF;
 END $$;

@@ -4,6 +4,19 @@
 
 CREATE SCHEMA billing;
 
+CREATE TYPE billing.budget_mode AS ENUM (
+    'hard',
+    'soft'
+);
+
+CREATE TYPE billing.budget_window AS ENUM (
+    'day',
+    'week',
+    'month',
+    'lifetime',
+    'rate'
+);
+
 CREATE TYPE billing.grant_kind AS ENUM (
     'paid',
     'promotional',
@@ -69,8 +82,12 @@ CREATE TYPE billing.rating AS (
 	service_tier text,
 	price_multiplier numeric,
 	tokens bigint,
+	input_tokens bigint,
+	cached_tokens bigint,
+	output_tokens bigint,
 	lines billing.rating_line[],
-	amount_usd numeric
+	amount_usd numeric,
+	cost_usd numeric
 );
 
 CREATE TYPE billing.result_type AS ENUM (
@@ -164,7 +181,11 @@ CREATE TYPE billing.usage_request AS (
 	usage jsonb,
 	service_tier text,
 	price_id uuid,
-	price_multiplier numeric(18,8)
+	price_multiplier numeric(18,8),
+	cost_usd numeric(18,8),
+	input_tokens bigint,
+	cached_tokens bigint,
+	output_tokens bigint
 );
 
 CREATE TABLE billing.credit_transactions (
@@ -196,6 +217,7 @@ CREATE TABLE billing.credit_transactions (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea NOT NULL,
@@ -215,6 +237,7 @@ CREATE TABLE billing.organizations (
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
     low_balance_threshold_usd numeric(18,8),
+    runs_out_alert_days integer,
     tax jsonb,
     address text,
     locale text DEFAULT 'en'::text NOT NULL,
@@ -233,9 +256,11 @@ CREATE TABLE billing.organizations (
     day_end timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     settle_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    budgeted boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
-    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric))
+    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric)),
+    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90)))
 )
 WITH (fillfactor='50');
 
@@ -261,6 +286,7 @@ CREATE TABLE billing.holds (
     transaction_id uuid,
     first_amount_usd numeric(18,8),
     first_expires_at timestamp with time zone,
+    budget_ids uuid[],
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT captured_by_charge CHECK (((status = 'captured'::billing.hold_status) = ((transaction_id IS NOT NULL) AND (captured_usd IS NOT NULL)))),
     CONSTRAINT holds_amount_usd_check CHECK ((amount_usd >= (0)::numeric)),
@@ -278,6 +304,27 @@ CREATE TABLE billing.idempotency (
 );
 
 ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
+
+CREATE TABLE billing.budgets (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject text NOT NULL,
+    window_length billing.budget_window NOT NULL,
+    mode billing.budget_mode NOT NULL,
+    limit_usd numeric(18,8) NOT NULL,
+    burst_usd numeric(18,8),
+    alert_percents integer[] NOT NULL,
+    next_percent integer,
+    exceeded boolean DEFAULT false NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    window_end timestamp with time zone NOT NULL,
+    spent_usd numeric(28,8) NOT NULL,
+    held_usd numeric(28,8) NOT NULL,
+    ceiling_usd numeric(28,8) NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
 
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
@@ -414,6 +461,7 @@ CREATE TABLE billing.logged_spend (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL
 )
@@ -438,6 +486,7 @@ CREATE VIEW billing.spend_logs WITH (security_invoker='true') AS
     credit_transactions.service_tier,
     credit_transactions.price_id,
     credit_transactions.price_multiplier,
+    credit_transactions.cost_usd,
     credit_transactions.bucket_start,
     credit_transactions.created_at
    FROM billing.credit_transactions
@@ -461,6 +510,7 @@ UNION ALL
     logged_spend.service_tier,
     logged_spend.price_id,
     logged_spend.price_multiplier,
+    logged_spend.cost_usd,
     logged_spend.bucket_start,
     logged_spend.created_at
    FROM billing.logged_spend;
@@ -605,6 +655,7 @@ CREATE TABLE billing.credit_transactions_default (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
@@ -629,6 +680,20 @@ CREATE TABLE billing.document_counters (
 CREATE TABLE billing.external_ids (
     external_id text NOT NULL,
     organization_id uuid NOT NULL
+);
+
+CREATE TABLE billing.forecasts (
+    organization_id uuid NOT NULL,
+    first_day date NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    history_days integer NOT NULL,
+    daily jsonb NOT NULL,
+    totals jsonb NOT NULL,
+    naive_error_usd numeric(28,8) NOT NULL,
+    miss_rates numeric[] NOT NULL,
+    scaled_errors numeric[] NOT NULL,
+    covered boolean[] NOT NULL,
+    is_near boolean NOT NULL
 );
 
 CREATE TABLE billing.invalidations (
@@ -664,6 +729,7 @@ CREATE TABLE billing.logged_spend_default (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18,8),
+    cost_usd numeric(18,8),
     bucket_start timestamp with time zone CONSTRAINT logged_spend_bucket_start_not_null NOT NULL,
     created_at timestamp with time zone CONSTRAINT logged_spend_created_at_not_null NOT NULL
 );
@@ -747,7 +813,12 @@ CREATE TABLE billing.spend_rollups (
     charged boolean NOT NULL,
     amount_usd numeric(28,8) NOT NULL,
     tokens bigint NOT NULL,
-    requests bigint NOT NULL
+    requests bigint NOT NULL,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    cached_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric(28,8) DEFAULT 0 NOT NULL,
+    margin_usd numeric(28,8) DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -780,6 +851,12 @@ ALTER TABLE ONLY billing.logged_spend ATTACH PARTITION billing.logged_spend_defa
 
 ALTER TABLE ONLY billing.allocations
     ADD CONSTRAINT allocations_pkey PRIMARY KEY (organization_id, from_usd);
+
+ALTER TABLE ONLY billing.budgets
+    ADD CONSTRAINT budgets_organization_id_subject_window_length_mode_key UNIQUE (organization_id, subject, window_length, mode);
+
+ALTER TABLE ONLY billing.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
@@ -816,6 +893,9 @@ ALTER TABLE ONLY billing.exchange_rates
 
 ALTER TABLE ONLY billing.external_ids
     ADD CONSTRAINT external_ids_pkey PRIMARY KEY (external_id);
+
+ALTER TABLE ONLY billing.forecasts
+    ADD CONSTRAINT forecasts_pkey PRIMARY KEY (organization_id);
 
 ALTER TABLE ONLY billing.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (organization_id, id);
@@ -893,6 +973,8 @@ CREATE INDEX allocations_of_grant ON billing.allocations USING btree (organizati
 CREATE INDEX allocations_of_invoice ON billing.allocations USING btree (organization_id, invoice_id) WHERE (invoice_id IS NOT NULL);
 
 CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organization_id, refund_id) WHERE (refund_id IS NOT NULL);
+
+CREATE INDEX budgets_newest ON billing.budgets USING btree (organization_id, created_at);
 
 CREATE INDEX credit_grants_expiring ON billing.credit_grants USING btree (expires_at) WHERE ((remaining_usd > (0)::numeric) AND (expires_at < 'infinity'::timestamp with time zone));
 
@@ -1035,6 +1117,9 @@ ALTER TABLE ONLY billing.allocations
 ALTER TABLE ONLY billing.allocations
     ADD CONSTRAINT allocations_organization_id_restored_to_fkey FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants(organization_id, id);
 
+ALTER TABLE ONLY billing.budgets
+    ADD CONSTRAINT budgets_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1049,6 +1134,9 @@ ALTER TABLE ONLY billing.credit_notes
 
 ALTER TABLE ONLY billing.erasures
     ADD CONSTRAINT erasures_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.forecasts
+    ADD CONSTRAINT forecasts_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
 ALTER TABLE ONLY billing.holds
     ADD CONSTRAINT holds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
@@ -1102,6 +1190,8 @@ ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE FOR INSERT TO synaxis_ledger WITH CHECK ((balance_after_usd = (balance_before_usd + amount_usd)));
 
+ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
@@ -1133,6 +1223,8 @@ CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.holds ENABLE ROW LEVEL SECURITY;
 
@@ -1166,6 +1258,8 @@ ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant ON billing.budgets TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credit_grants TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
@@ -1179,6 +1273,8 @@ CREATE POLICY tenant ON billing.credited_payments TO synaxis_ledger, synaxis_app
 CREATE POLICY tenant ON billing.erasures TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.external_ids TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.forecasts TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1223,6 +1319,8 @@ ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY within_limit ON billing.budgets AS RESTRICTIVE FOR UPDATE TO synaxis_ledger USING (true) WITH CHECK (((mode = 'soft'::billing.budget_mode) OR ((spent_usd + held_usd) <= GREATEST(COALESCE(burst_usd, limit_usd), ceiling_usd))));
 
 GRANT USAGE ON SCHEMA billing TO synaxis_app;
 GRANT USAGE ON SCHEMA billing TO synaxis_ledger;
@@ -1277,6 +1375,9 @@ GRANT UPDATE(end_user) ON TABLE billing.holds TO synaxis_eraser;
 GRANT UPDATE(metadata) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
@@ -1356,6 +1457,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.external_ids TO synaxis_app;
 GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.forecasts TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.forecasts TO synaxis_ledger;
+
 GRANT SELECT,INSERT,DELETE ON TABLE billing.invalidations TO synaxis_ledger;
 
 GRANT UPDATE(attempts) ON TABLE billing.invalidations TO synaxis_ledger;
@@ -1391,7 +1495,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.add_to_rollup(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, u billing.usage_request, p_charged boolean)
 --     RETURNS void, for synaxis_ledger
--- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_day_ends timestamp with time zone[])
+-- billing.add_to_rollups(p_transactions billing.credit_transactions[], p_usages billing.usage_request[], p_day_ends timestamp with time zone[])
 --     RETURNS void, for synaxis_ledger
 -- billing.adjoining(p_instant timestamp with time zone, p_instants timestamp with time zone[])
 --     RETURNS timestamp with time zone, for synaxis_ledger
@@ -1403,6 +1507,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.after(o billing.organizations, t billing.credit_transactions)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.alert_budgets(p_organization_id uuid, p_at timestamp with time zone)
+--     RETURNS void, for synaxis_ledger
 -- billing.allocate(p_amounts_usd numeric[], p_units numeric)
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.allocations_between(o billing.organizations, p_from_usd numeric, p_to_usd numeric)
@@ -1413,6 +1519,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text)
+-- billing.audit_budgets()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_entries()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_grants()
@@ -1431,6 +1539,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_revenue()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_usage()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.available(o billing.organizations)
@@ -1447,6 +1557,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.brought(p_grants billing.credit_grants[], t billing.credit_transactions)
 --     RETURNS billing.credit_grants[], for synaxis_ledger
+-- billing.budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.budget_exceeded(o billing.organizations, u billing.usage_request)
+--     RETURNS json, for synaxis_ledger
+-- billing.budget_facts(b billing.budgets, p_at timestamp with time zone)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.budget_json(b billing.budgets)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.budgets(p_tenant text, p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.budgets_fit(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.burn_down(p_grants billing.credit_grants[], p_from_usd numeric, p_to_usd numeric)
 --     RETURNS TABLE(ordinal integer, grant_id uuid, from_usd numeric, to_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.cancel_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid)
@@ -1457,13 +1579,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.chained(o billing.organizations, t billing.credit_transactions)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.change_held(p_organization_id uuid, p_budget_ids uuid[], p_change_usd numeric)
+--     RETURNS void, for synaxis_ledger
 -- billing.change_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charge_batch(p_tenant text, p_charges jsonb)
 --     RETURNS json[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charge_hash(p_previous bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric, p_balance_usd numeric, p_reference text, p_digest bytea, p_instant timestamp with time zone, p_drawn_usd numeric)
+-- billing.charge_hash(p_previous_hash bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric, p_balance_before_usd numeric, p_reference_id text, p_digest bytea, p_created_at timestamp with time zone, p_drawn_usd numeric)
 --     RETURNS bytea, for synaxis_ledger
 -- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
@@ -1471,6 +1595,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
+-- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.charges_to_correct(p_organization_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
@@ -1481,12 +1607,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.count_spent(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
+--     RETURNS void, for synaxis_ledger
+-- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
+--     RETURNS void, for synaxis_ledger
+-- billing.counted_by(o billing.organizations, t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.cover_by_all(o billing.organizations, p_at timestamp with time zone)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.cover_debt(p_organization_id uuid, p_grant_id uuid, p_credit_usd numeric, p_at timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.cover_invoice(o billing.organizations, i billing.invoices, p_initiated_by text)
 --     RETURNS void, for synaxis_ledger
+-- billing.create_budget(p_tenant text, p_organization_id uuid, p_budget jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
@@ -1497,6 +1631,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.created_charge(p_id uuid, p_before_usd numeric, p_after_usd numeric, p_drawn_usd numeric, p_version bigint, p_hash bytea, p_created_at timestamp with time zone, p_priced text)
+--     RETURNS json, for synaxis_ledger
 -- billing.credit_grant_json(g billing.credit_grants)
 --     RETURNS json, for synaxis_ledger
 -- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
@@ -1515,18 +1651,26 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.credit_statement(o billing.organizations, s billing.period_settlement, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.creditable_usd(i billing.invoices, rest billing.credit_notes)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.cut_allocation(p_organization_id uuid, p_at_usd numeric)
 --     RETURNS void, for synaxis_ledger
 -- billing.cut_back(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_amount_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.cut_buckets(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS tstzrange[], for synaxis_app, synaxis_ledger
+-- billing.daily_spend(o billing.organizations, p_today date, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.decide_batch(p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
 --     RETURNS record, for synaxis_ledger
+-- billing.deferred_usd(o billing.organizations)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.delete_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delivered_invalidations(p_tenant text, p_ids uuid[])
@@ -1551,10 +1695,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
 --     RETURNS text[], as administrator, for synaxis_app, synaxis_ledger
+-- billing.erase_budgets(o billing.organizations, p_end_user text)
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
+-- billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.erase_unpriced(p_organization_id uuid, p_initiated_by text)
@@ -1563,7 +1711,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
 --     RETURNS json, for synaxis_ledger
+-- billing.exceeds(o billing.organizations, u billing.usage_request)
+--     RETURNS boolean, for synaxis_ledger
+-- billing.exceeds_budget(o billing.organizations, u billing.usage_request)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.exceeds_credit(o billing.organizations, p_amount_usd numeric)
+--     RETURNS boolean, for synaxis_ledger
+-- billing.exceeds_limit(b billing.budgets, p_amount_usd numeric, p_at timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.exchange_rates(p_tenant text, p_currencies text[])
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -1575,6 +1729,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
+-- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
@@ -1589,6 +1745,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.grants_ahead(o billing.organizations, p_now timestamp with time zone, p_until timestamp with time zone)
+--     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hashed_text(t billing.credit_transactions)
@@ -1599,6 +1757,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.held_credit[], for synaxis_app, synaxis_ledger
 -- billing.hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.hold_in_budgets(o billing.organizations, u billing.usage_request)
+--     RETURNS uuid[], for synaxis_ledger
 -- billing.hold_json(h billing.holds)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.hold_of(p_tenant text, p_organization_id uuid, p_hold_id uuid)
@@ -1635,6 +1795,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.invoice_topup(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.invoiced_by(t billing.credit_transactions)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.invoiced_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
@@ -1683,7 +1845,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS SETOF billing.spend_logs, for synaxis_app, synaxis_ledger
 -- billing.next_grant(g billing.credit_grants, p_timezone text)
 --     RETURNS billing.credit_grants, for synaxis_app, synaxis_ledger
--- billing.next_instant(p_now timestamp with time zone, p_last timestamp with time zone)
+-- billing.next_instant(p_changed_at timestamp with time zone, p_now timestamp with time zone)
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.next_month(p_month text)
 --     RETURNS text, for synaxis_app, synaxis_ledger
@@ -1693,9 +1855,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.next_transaction(o billing.organizations, p_type billing.transaction_type, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_charge_id uuid DEFAULT NULL::uuid, p_grant_id uuid DEFAULT NULL::uuid, p_grants jsonb DEFAULT NULL::jsonb)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.no_budget(o billing.organizations)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.no_webhook_endpoint(o billing.organizations)
+--     RETURNS json, for synaxis_ledger
+-- billing.not_covered(o billing.organizations, u billing.usage_request)
 --     RETURNS json, for synaxis_ledger
 -- billing.now()
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_eraser, synaxis_ledger
@@ -1729,14 +1895,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.personal_budgets(p_organization_id uuid, p_end_user text)
+--     RETURNS uuid[], for synaxis_ledger
 -- billing.personal_data(p_tenant text, p_organization_id uuid, p_kind text, p_initiated_by text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
 -- billing.personal_text(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.plan_forecasts(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
+--     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1753,6 +1927,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.promotional_used_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
@@ -1771,14 +1947,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.rating_json(r billing.rating)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.reaches_percent(b billing.budgets, p_spent_usd numeric)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.receipt(p_tenant text, p_organization_id uuid, p_transaction_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.receivable_at(o billing.organizations, p_instant timestamp with time zone, OUT debt_usd numeric, OUT invoiced_usd numeric, OUT overdue_usd numeric)
 --     RETURNS record, for synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
+-- billing.recount_budgets(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.recounted(o billing.organizations, b billing.budgets)
+--     RETURNS billing.budgets, for synaxis_ledger
 -- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.refund_in_budgets(o billing.organizations, c billing.credit_transactions, p_amount_usd numeric)
+--     RETURNS void, for synaxis_ledger
 -- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.refundable_usd(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
@@ -1805,14 +1989,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rerate(p_tenant text, p_organization_id uuid, p_rerating_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.resets_at(b billing.budgets, p_at timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.restore_grants(o billing.organizations, t billing.credit_transactions, p_parts numeric[], p_replacing billing.credit_grants[])
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.revenue(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.roll_budgets(o billing.organizations, p_subjects text[])
+--     RETURNS void, for synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.save_budget(b billing.budgets)
+--     RETURNS void, for synaxis_ledger
 -- billing.save_organization(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
 -- billing.seen_item(u billing.usage_request, p_ordinal integer)
@@ -1839,6 +2029,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.settlement_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS billing.period_settlement, for synaxis_ledger
+-- billing.spans_days(p_start timestamp with time zone, p_end timestamp with time zone, p_timezone text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
@@ -1846,18 +2038,24 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
---     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint), for synaxis_app, synaxis_ledger
+--     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.spend_log_json(s billing.spend_logs)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.spend_of(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
+--     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.spent_at(b billing.budgets, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.start_grant(s billing.settlement, p_ordinal integer, p_at timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.store_adjustment(o billing.organizations, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_expires_at timestamp with time zone, p_key text, p_fingerprint bytea)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.store_forecast(p_tenant text, p_organization_id uuid, p_forecast jsonb, p_runs_out jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_grant(o billing.organizations, g billing.credit_grants, p_type billing.transaction_type, p_reference_id text, p_key text, p_fingerprint bytea)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
@@ -1871,6 +2069,16 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])
 --     RETURNS void, for synaxis_ledger
+-- billing.subject_id(p_subject text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.subjects(p_team_id text, p_virtual_key_id text, p_end_user text, p_model text, p_provider text)
+--     RETURNS text[], for synaxis_app, synaxis_ledger
+-- billing.subjects_of(u billing.usage_request)
+--     RETURNS text[], for synaxis_ledger
+-- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.take_off_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
@@ -1879,6 +2087,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.tax_rate(p_tax jsonb)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.token_kind(p_bucket text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.tokens_of(p_usage jsonb, p_kind text)
+--     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric, p_paid jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.topup_failed(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_error text)
@@ -1901,12 +2113,16 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)
 --     RETURNS json, for synaxis_ledger
+-- billing.update_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid, p_change jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_change jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.usage_lines(i billing.invoices, s billing.period_settlement, p_units numeric, OUT lines jsonb, OUT line_count integer, OUT usd numeric, OUT billing_currency numeric)
 --     RETURNS record, for synaxis_ledger
+-- billing.used_at(o billing.organizations, p_instant timestamp with time zone)
+--     RETURNS TABLE(grant_id uuid, usd numeric), for synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)
@@ -1933,6 +2149,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhooks_unsent(p_tenant text, p_organization_id uuid, p_unsent jsonb)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.window_end(p_window billing.budget_window, p_timezone text, p_at timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.window_ended(b billing.budgets, p_at timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
+-- billing.window_start(p_window billing.budget_window, p_timezone text, p_at timestamp with time zone)
+--     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger
 -- billing.with_tax_on(i billing.invoices, p_taxed_usd numeric)

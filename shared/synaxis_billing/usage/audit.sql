@@ -9,11 +9,17 @@ BEGIN
     WITH logged AS (
         SELECT s.organization_id, s.bucket_start, s.model, s.provider, s.team_id, s.virtual_key_id,
             s.region, s.transaction_id IS NOT NULL AS charged, sum(s.amount_usd)::numeric(28, 8) AS amount_usd,
-            sum(coalesce(s.tokens, 0))::bigint AS tokens, count(*) AS requests
+            sum(coalesce(s.tokens, 0))::bigint AS tokens, count(*) AS requests,
+            coalesce(sum(billing.tokens_of(s.usage, 'input')), 0)::bigint AS input_tokens,
+            coalesce(sum(billing.tokens_of(s.usage, 'cached')), 0)::bigint AS cached_tokens,
+            coalesce(sum(billing.tokens_of(s.usage, 'output')), 0)::bigint AS output_tokens,
+            sum(coalesce(s.cost_usd, 0))::numeric(28, 8) AS cost_usd,
+            sum(coalesce(s.amount_usd - s.cost_usd, 0))::numeric(28, 8) AS margin_usd
         FROM billing.spend_logs AS s GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
     ), rolled AS (
         SELECT r.organization_id, r.bucket_start, r.model, r.provider, r.team_id, r.virtual_key_id,
-            r.region, r.charged, r.amount_usd, r.tokens, r.requests
+            r.region, r.charged, r.amount_usd, r.tokens, r.requests, r.input_tokens, r.cached_tokens,
+            r.output_tokens, r.cost_usd, r.margin_usd
         FROM billing.spend_rollups AS r
     )
     SELECT d.organization_id, 'rollups are the sums of the spend logs',

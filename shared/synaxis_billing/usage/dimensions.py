@@ -165,6 +165,13 @@ class Group(Answer):
     """Month in the time zone of the organization, such as 2026-02."""
 
 
+class PlatformGroup(Group):
+    """The dimensions of a sum of the spend of all organizations."""
+
+    organization_id: UUID | None = None
+    """Id of the organization that made the calls."""
+
+
 def usage_arguments(
     operation: str, caller: Caller, request: Request, **more: Any
 ) -> dict[str, Any]:

@@ -58,11 +58,11 @@ BEGIN
     PERFORM billing.save_organization(o);
     INSERT INTO billing.logged_spend
         (id, organization_id, amount_usd, reference_id, request_id, team_id, virtual_key_id, end_user, model,
-        provider, tokens, region, metadata, usage, service_tier, price_id, price_multiplier, bucket_start,
-        created_at)
+        provider, tokens, region, metadata, usage, service_tier, price_id, price_multiplier, cost_usd,
+        bucket_start, created_at)
     VALUES (billing.new_id(o.changed_at), o.id, u.amount_usd, u.reference_id, u.request_id, u.team_id,
         u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens, u.region, u.metadata, u.usage,
-        u.service_tier, u.price_id, u.price_multiplier, o.day_start, o.changed_at);
+        u.service_tier, u.price_id, u.price_multiplier, u.cost_usd, o.day_start, o.changed_at);
     SELECT * INTO s FROM billing.spend_logs WHERE organization_id = o.id AND created_at = o.changed_at;
     IF coalesce(u.idempotency_key, u.request_id) IS NOT NULL THEN
         INSERT INTO billing.idempotency
@@ -79,7 +79,7 @@ CREATE OR REPLACE FUNCTION billing.log_of_charge(t billing.credit_transactions) 
 LANGUAGE sql IMMUTABLE AS $$
     SELECT ROW(t.id, t.organization_id, t.id, -t.amount_usd, t.reference_id, t.request_id, t.team_id,
         t.virtual_key_id, t.end_user, t.model, t.provider, t.tokens, t.region, t.metadata, t.usage,
-        t.service_tier, t.price_id, t.price_multiplier, t.bucket_start, t.created_at)::billing.spend_logs
+        t.service_tier, t.price_id, t.price_multiplier, t.cost_usd, t.bucket_start, t.created_at)::billing.spend_logs
 $$;
 
 -- The newest spend logs of a half-open period: what the view would sort, read from its tables in order.
@@ -99,7 +99,8 @@ BEGIN
         UNION ALL
         SELECT ROW(l.id, l.organization_id, NULL::uuid, l.amount_usd, l.reference_id, l.request_id, l.team_id,
             l.virtual_key_id, l.end_user, l.model, l.provider, l.tokens, l.region, l.metadata, l.usage,
-            l.service_tier, l.price_id, l.price_multiplier, l.bucket_start, l.created_at)::billing.spend_logs, created_at
+            l.service_tier, l.price_id, l.price_multiplier, l.cost_usd, l.bucket_start,
+            l.created_at)::billing.spend_logs, created_at
         FROM (
             SELECT * FROM billing.logged_spend
             WHERE organization_id = p_organization_id AND created_at >= p_start AND created_at < p_end

@@ -15,17 +15,29 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, json_schema
 from synaxis_billing.organizations.profile import PROFILE_TAG
-from synaxis_billing.usage.dimensions import Group
+from synaxis_billing.usage.dimensions import Group, PlatformGroup
 
+# The list of all organizations has one dimension more.
+PLATFORM_DIMENSIONS = tuple(PlatformGroup.model_fields)
 DIMENSIONS = tuple(Group.model_fields)
-_ANY = "|".join(DIMENSIONS)
-GroupBy = Annotated[str, json_schema(f"^({_ANY}|)(,({_ANY}|))*$", "model,day")]
-# An answer of this many groups still fits the 6 MB that a function may answer.
+
+
+def _pattern(dimensions: tuple[str, ...]) -> str:
+    return f"^({'|'.join(dimensions)}|)(,({'|'.join(dimensions)}|))*$"
+
+
+GroupBy = Annotated[str, json_schema(_pattern(DIMENSIONS), "model,day")]
+PlatformGroupBy = Annotated[str, json_schema(_pattern(PLATFORM_DIMENSIONS), "organization_id")]
+# More are refused before they are listed; the names of fewer can still exceed an answer's 6 MB.
 MOST_GROUPS = 10_000
 
 
-class Spend(Group):
-    """The dimensions that were asked for, and what was spent on them."""
+class Sums(Answer):
+    """What was spent; of usage by bucket also its tokens, and for the platform its cost.
+
+    `amount_usd` - `cost_usd` - `margin_usd` is the spend whose cost is not known, because the
+    request gave the amount, or because everyone has no price for the model.
+    """
 
     amount_usd: Money
     """Sum of the spend in US dollars."""
@@ -33,10 +45,28 @@ class Spend(Group):
     """Sum of the tokens."""
     requests: int
     """Number of spend logs."""
+    input_tokens: int
+    """Of the tokens, those of the input that were not read from a cache."""
+    cached_tokens: int
+    """Of the tokens, those of the input that were read from a cache."""
+    output_tokens: int
+    """Of the tokens, those of the output."""
+    cost_usd: Money | None = None
+    """Sum of everyone's prices without the multiplier; only for a token of the platform."""
+    margin_usd: Money | None = None
+    """Sum of the amounts above that cost; only for a token of the platform."""
+
+
+class Spend(Sums, Group):
+    """The dimensions that were asked for, and what was spent on them."""
 
     @model_serializer(mode="wrap")
     def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: of for name, of in serialize(self).items() if name in self.model_fields_set}
+
+
+class PlatformSpend(Spend, PlatformGroup):
+    """The dimensions that were asked for, and what was spent on them."""
 
 
 class Spending(Answer):
@@ -54,18 +84,32 @@ class Spending(Answer):
     """The sum of all groups."""
 
 
+class PlatformSpending(Answer):
+    """Spend of all organizations in the half-open period; days and months are in the time zone of
+    each organization."""
+
+    start: Time = Field(serialization_alias="from")
+    """Start of the period (inclusive)."""
+    end: Time = Field(serialization_alias="to")
+    """End of the period (exclusive)."""
+    items: tuple[PlatformSpend, ...]
+    """One sum per group, of the dimensions that `group_by` names."""
+    total: PlatformSpend
+    """The sum of all groups."""
+
+
 # Logs are written at their own time: what ended this long ago gets no more of them.
 CLOSED_AFTER = timedelta(minutes=1)
 # The tag: another time zone has other days.
 _SPENDING = Family("spending", Spending)
 
 
-def parse_group_by(text: str | None) -> list[str]:
+def parse_group_by(text: str | None, dimensions: Sequence[str] = DIMENSIONS) -> list[str]:
     """Return the dimensions that a comma-separated `group_by` names. Raises InvalidRequest."""
     names = [name for name in (text or "").split(",") if name]
     for name in names:
-        if name not in DIMENSIONS:
-            rule = f"must be any of {', '.join(DIMENSIONS)}, comma-separated"
+        if name not in dimensions:
+            rule = f"must be any of {', '.join(dimensions)}, comma-separated"
             raise invalid_field("query", "/group_by", rule)
     return names
 
@@ -86,62 +130,76 @@ def get_spending(
     """
 
     def load() -> Loaded[Spending]:
-        return _spending(connect(), caller, organization_id, start, end, group_by)
+        arguments = {"organization_id": organization_id, "start": start, "end": end}
+        value = _sums(connect(), "spending", caller, group_by, arguments)
+        return Loaded(Spending(timezone=value["timezone"], **_answer(value)), value["version"])
 
     closed = start is not None and end is not None and end < datetime.now(UTC) - CLOSED_AFTER
     if not closed or caller.tenant not in ("*", str(organization_id)):
         return load().value
-    question = hashlib.sha256(f"{start} {end} {sorted(group_by)}".encode()).hexdigest()
+    # The platform's answer has the cost, which a tenant's has not.
+    asked = f"{start} {end} {sorted(group_by)} {caller.tenant == '*'}"
+    question = hashlib.sha256(asked.encode()).hexdigest()
     key = _SPENDING.key(organization_id, question, tags=(PROFILE_TAG,))
     found = cache.get_or_load(key, load)
     assert found  # `load` has an answer, or raises
     return found
 
 
-def _spending(
+def get_platform_spending(
     db: psycopg.Connection,
     caller: Caller,
-    organization_id: UUID,
     start: datetime | None,
     end: datetime | None,
     group_by: Sequence[str],
-) -> Loaded[Spending]:
-    outcome = procedures.call(
-        db,
-        "spending",
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        start=start,
-        end=end,
-        group_by=list(group_by),
-        limit=MOST_GROUPS,
-    )
+) -> PlatformSpending:
+    """Spend of all organizations by any mix of dimensions, exact; by default of the current month.
+
+    Raises Forbidden (a tenant's token), InvalidRequest (no period, too many groups for one answer,
+    or more than can be summed in the time of a statement).
+    """
+    arguments = {"start": start, "end": end}
+    return PlatformSpending(**_answer(_sums(db, "platform_spending", caller, group_by, arguments)))
+
+
+def _sums(
+    db: psycopg.Connection,
+    function: str,
+    caller: Caller,
+    group_by: Sequence[str],
+    arguments: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a report of the database: its period, and its sums with the fields to show."""
+    asked: dict[str, Any] = {"group_by": list(group_by), "limit": MOST_GROUPS}
+    try:
+        outcome = procedures.call(db, function, tenant=caller.tenant, **arguments, **asked)
+    except psycopg.errors.QueryCanceled as error:
+        rule = "must name a shorter period: the sums of this one take too long"
+        raise invalid_field("query", "/from", rule) from error
     value, _ = procedures.accepted(outcome)
-    if value["groups"] > MOST_GROUPS:
-        raise InvalidRequest(
-            f"The answer would have {value['groups']} groups, more than {MOST_GROUPS}.",
-            errors=[
-                {
-                    "in": "query",
-                    "pointer": "/group_by",
-                    "detail": "must name fewer dimensions, or a shorter period",
-                }
-            ],
+    if datetime.fromisoformat(value["from"]) >= datetime.fromisoformat(value["to"]):
+        errors = [{"in": "query", "pointer": "/from", "detail": "must be before `to`"}]
+        raise InvalidRequest("The period is empty.", errors=errors)
+    groups = value["sums"]["groups"]
+    if groups > MOST_GROUPS:
+        rule = (
+            f"must name fewer dimensions, or a shorter period: the answer would have {groups}"
+            f" groups, more than {MOST_GROUPS}"
         )
-    asked = {*group_by, "amount_usd", "tokens", "requests"}
-    answer = Spending(
-        start=value["from"],
-        end=value["to"],
-        timezone=value["timezone"],
-        items=tuple(
-            Spend.model_validate({name: item[name] for name in item if name in asked})
-            for item in value["items"]
-        ),
-        total=value["total"],
-    )
-    if answer.start >= answer.end:
-        raise InvalidRequest(
-            "The period is empty.",
-            errors=[{"in": "query", "pointer": "/from", "detail": "must be before `to`"}],
-        )
-    return Loaded(answer, value["version"])
+        raise invalid_field("query", "/group_by", rule)
+    secret = set() if caller.tenant == "*" else {"cost_usd", "margin_usd"}
+    shown = {*group_by, *Sums.model_fields} - secret
+    for sums in (*value["sums"]["items"], value["sums"]["total"]):
+        for name in sums.keys() - shown:
+            del sums[name]
+    return dict(value)
+
+
+def _answer(value: dict[str, Any]) -> dict[str, Any]:
+    sums = value["sums"]
+    return {
+        "start": value["from"],
+        "end": value["to"],
+        "items": sums["items"],
+        "total": sums["total"],
+    }

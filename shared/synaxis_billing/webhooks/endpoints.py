@@ -36,10 +36,13 @@ type WebhookEventType = Literal[
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",
+    "balance.runs_out",
     "balance.exhausted",
     "grant.created",
     "grant.expiring",
     "grant.expired",
+    "budget.alert",
+    "budget.exceeded",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]

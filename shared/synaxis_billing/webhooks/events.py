@@ -4,6 +4,7 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
+from synaxis_billing.budgets.budgets import BudgetMode, BudgetSubject, BudgetWindow
 from synaxis_billing.fields import Answer, Money, Time
 
 
@@ -81,6 +82,22 @@ class LowBalanceData(Answer):
     """Number of the transaction that took the balance below the threshold."""
 
 
+class RunsOutData(Answer):
+    """Credit that the forecast of today's spend may exceed soon."""
+
+    organization_id: UUID
+    earliest: date
+    """Day of the run-out by the upper bound of the spend, in the time zone of the organization."""
+    expected: date | None
+    """Day of the run-out by the expected spend; null if it is not within 90 days."""
+    latest: date | None
+    """Day of the run-out by the lower bound of the spend; null if it is not within 90 days."""
+    available_usd: Money
+    """Credit in US dollars that could be charged when the forecast was made."""
+    runs_out_alert_days: int
+    """The days of the profile, which are more than are left until `earliest`."""
+
+
 class GrantData(Answer):
     """A credit grant."""
 
@@ -116,6 +133,42 @@ class ExhaustedBalanceData(Answer):
     """Credit in US dollars that was available."""
     required_usd: Money
     """Credit in US dollars that the request needed."""
+
+
+class BudgetData(Answer):
+    """A budget, and what it contained. It names no person; get the budget for its subject."""
+
+    organization_id: UUID
+    budget_id: UUID
+    """Id of the budget."""
+    subject: BudgetSubject
+    """What the budget is of."""
+    window: BudgetWindow
+    """How long it counts."""
+    mode: BudgetMode
+    """Whether it refuses what exceeds it, or only alerts."""
+    limit_usd: Money
+    """The most that may be spent and held: the limit, or the burst of a rate."""
+    spent_usd: Money
+    """What was spent in the window."""
+    held_usd: Money
+    """What open holds reserved."""
+    resets_at: Time | None
+    """The time at which nothing counts as spent any more; null if there is none."""
+
+
+class BudgetAlertData(BudgetData):
+    """A budget of which a percentage was spent."""
+
+    percent: int
+    """The percentage of the limit."""
+
+
+class BudgetExceededData(BudgetData):
+    """A budget that refused a request."""
+
+    required_usd: Money
+    """What the request needed."""
 
 
 class InvoiceIssued(WebhookBody):
@@ -161,6 +214,13 @@ class BalanceLow(WebhookBody):
     data: LowBalanceData
 
 
+class BalanceRunsOut(WebhookBody):
+    """The forecast's earliest run-out came near; sent once per approach."""
+
+    type: Literal["balance.runs_out"]
+    data: RunsOutData
+
+
 class BalanceExhausted(WebhookBody):
     """Credit did not cover a request; sent once until credit comes."""
 
@@ -189,6 +249,20 @@ class GrantExpired(WebhookBody):
     data: ExpiredGrantData
 
 
+class BudgetAlert(WebhookBody):
+    """A budget has spent a percentage of its limit; sent once per percentage and window."""
+
+    type: Literal["budget.alert"]
+    data: BudgetAlertData
+
+
+class BudgetExceeded(WebhookBody):
+    """A budget refused a charge or a hold; sent for the first refusal of a window."""
+
+    type: Literal["budget.exceeded"]
+    data: BudgetExceededData
+
+
 BODIES: dict[str, type[WebhookBody]] = {
     "invoice.issued": InvoiceIssued,
     "invoice.paid": InvoicePaid,
@@ -196,8 +270,11 @@ BODIES: dict[str, type[WebhookBody]] = {
     "invoice.cancelled": InvoiceCancelled,
     "credit_note.issued": CreditNoteIssued,
     "balance.low": BalanceLow,
+    "balance.runs_out": BalanceRunsOut,
     "balance.exhausted": BalanceExhausted,
     "grant.created": GrantCreated,
     "grant.expiring": GrantExpiring,
     "grant.expired": GrantExpired,
+    "budget.alert": BudgetAlert,
+    "budget.exceeded": BudgetExceeded,
 }

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date as date_aliased
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -31,54 +31,85 @@ class AppliedRate(BaseModel):
     """
 
 
-class Balance(BaseModel):
+class Budget(BaseModel):
     """
-    available_usd = balance_usd + credit_limit_usd - held_usd; `balance` is balance_usd in the billing currency.
+    A budget, and what its window contains now.
     """
 
-    balance_usd: Decimal
+    id: UUID
     """
-    Sum of all transactions in US dollars.
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    subject: str
+    """
+    What the budget is of. One of `organization`, `team`, `virtual_key`, `end_user`, `model`, `provider`, or one of a later version.
+    """
+    subject_id: str | None
+    """
+    Id of the team, key or person, or name of the model or provider.
+    """
+    window: str
+    """
+    How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
+    """
+    limit_usd: Decimal
+    """
+    The most that may be spent in a window; of a rate, in an hour.
+    """
+    burst_usd: Decimal | None
+    """
+    Of a rate: the most that may be spent at once.
+    """
+    mode: str
+    """
+    Whether it refuses what exceeds it, or only alerts. One of `hard`, `soft`, or one of a later version.
+    """
+    alert_percents: list[int]
+    """
+    Percentages at which `budget.alert` is sent.
+    """
+    spent_usd: Decimal
+    """
+    What the subject was charged in this window, less refunds; of a rate, what has not been forgotten.
     """
     held_usd: Decimal
     """
-    Credit in US dollars that unexpired holds reserve.
+    What its open holds reserve.
     """
-    available_usd: Decimal
+    remaining_usd: Decimal
     """
-    Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
+    What may still be spent: limit_usd, or burst_usd of a rate, less what is spent and held.
     """
-    credit_limit_usd: Decimal
+    window_start: AwareDatetime | None
     """
-    How far charges may take the balance below zero, in US dollars.
+    Start of this window; null for a lifetime and a rate.
     """
-    debt_usd: Decimal
+    resets_at: AwareDatetime | None
     """
-    How far the balance is below zero, in US dollars.
+    End of this window; of a rate, the time at which nothing is left of what was spent. Null for a lifetime.
     """
-    billing_currency: str
+    created_at: AwareDatetime
     """
-    ISO 4217 code of the billing currency.
+    Time of creation.
     """
-    balance: Decimal
+
+
+class BudgetPage(BaseModel):
     """
-    balance_usd in the billing currency, rounded half-up to its minor unit.
+    A page of a list, newest first.
     """
-    exchange_rate: Decimal
+
+    items: list[Budget]
     """
-    Units of the billing currency per US dollar.
+    The items of this page.
     """
-    rate_as_of: AwareDatetime
+    next_cursor: str | None
     """
-    Time of the exchange rate at its source.
-    """
-    rate_source: str
-    """
-    Source of the exchange rate.
-    """
-    rate_stale: bool
-    """
-    Whether the exchange rate is old or the static fallback.
+    The cursor of the next page; null on the last one.
     """
 
 
@@ -222,6 +253,33 @@ class Correction(BaseModel):
     """
 
 
+class CountingBudget(BaseModel):
+    """
+    A budget that counted a charge, with its limit of today.
+    """
+
+    id: UUID
+    """
+    Id of the budget.
+    """
+    subject: str
+    """
+    What the budget is of. One of `organization`, `team`, `virtual_key`, `end_user`, `model`, `provider`, or one of a later version.
+    """
+    subject_id: str | None
+    """
+    Id of the team, key or person, or name of the model or provider.
+    """
+    window: str
+    """
+    How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
+    """
+    limit_usd: Decimal
+    """
+    The most that may be spent in a window; of a rate, in an hour.
+    """
+
+
 class CreditNote(BaseModel):
     """
     A credit note, which reverses an invoice, whole or in part.
@@ -243,7 +301,7 @@ class CreditNote(BaseModel):
     """
     Number, gap-free in its series and year.
     """
-    issue_date: date
+    issue_date: date_aliased
     """
     Day of issue, in the time zone of the invoice.
     """
@@ -297,6 +355,45 @@ class CreditNotePage(BaseModel):
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
+    """
+
+
+class CreditStatement(BaseModel):
+    """
+    How the balance moved in the period, in US dollars.
+    """
+
+    opening_balance_usd: Decimal
+    """
+    Balance at the start of the period.
+    """
+    purchased_usd: Decimal
+    """
+    Credit of top-ups, and payments of invoices.
+    """
+    granted_usd: Decimal
+    """
+    Credit that was given: promotional grants and positive adjustments.
+    """
+    refunded_usd: Decimal
+    """
+    Refunds of charges.
+    """
+    used_usd: Decimal
+    """
+    Charges and negative adjustments.
+    """
+    expired_usd: Decimal
+    """
+    Credit that expired or was voided.
+    """
+    paid_out_usd: Decimal
+    """
+    Credit that was refunded to the payer.
+    """
+    closing_balance_usd: Decimal
+    """
+    Balance at the end of the period.
     """
 
 
@@ -385,6 +482,25 @@ class ExchangeRates(BaseModel):
     """
 
 
+class ExpiringCredit(BaseModel):
+    """
+    Credit of a grant that expires soon.
+    """
+
+    grant_id: UUID
+    """
+    Id of the grant.
+    """
+    amount_usd: Decimal
+    """
+    What is left of the grant, in US dollars.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the credit is gone.
+    """
+
+
 class In(StrEnum):
     """
     The field's place.
@@ -415,6 +531,48 @@ class FieldError(BaseModel):
     """
 
 
+class ForecastDay(BaseModel):
+    """
+    A day of the forecast; the first is today, whole.
+    """
+
+    expected_usd: Decimal
+    """
+    Expected spend in US dollars.
+    """
+    low_usd: Decimal
+    """
+    Lower bound: one of ten is less.
+    """
+    high_usd: Decimal
+    """
+    Upper bound: one of ten is more.
+    """
+    day: date_aliased
+    """
+    Day in the time zone of the organization.
+    """
+
+
+class ForecastRecord(BaseModel):
+    """
+    How the last forecasts of one day came true, 90 of them at most.
+    """
+
+    days: int
+    """
+    Number of days that were forecast and are over.
+    """
+    mase: float | None
+    """
+    Mean error, as a multiple of that of taking the same weekday of the week before.
+    """
+    coverage: float | None
+    """
+    Share of the days whose spend was within its bounds, which should be 0.8.
+    """
+
+
 class FurtherLines(BaseModel):
     """
     The sums of the lines that an invoice does not show.
@@ -439,6 +597,21 @@ class FurtherLines(BaseModel):
     amount_billing_currency: Decimal
     """
     Net amount in the billing currency.
+    """
+
+
+class GrantPayment(BaseModel):
+    """
+    What was paid for a grant, net of tax.
+    """
+
+    amount: Decimal
+    """
+    Amount in the currency of the payment.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency.
     """
 
 
@@ -563,6 +736,44 @@ class HoldPage(BaseModel):
     """
 
 
+class Source(StrEnum):
+    """
+    The figure that the entry books.
+    """
+
+    sold = "sold"
+    recognized = "recognized"
+    breakage = "breakage"
+    paid_out = "paid_out"
+
+
+class JournalEntry(BaseModel):
+    """
+    An amount that moves from one account to another.
+    """
+
+    date: date_aliased
+    """
+    Last day of the month.
+    """
+    debit: str
+    """
+    Account that is debited. One of `cash`, `deferred_revenue`, `revenue`, `breakage_revenue`, or one of a later version.
+    """
+    credit: str
+    """
+    Account that is credited. One of `cash`, `deferred_revenue`, `revenue`, `breakage_revenue`, or one of a later version.
+    """
+    amount_usd: Decimal
+    """
+    Amount in US dollars.
+    """
+    source: Source
+    """
+    The figure that the entry books.
+    """
+
+
 class LineItem(BaseModel):
     """
     What was charged for one model of one provider.
@@ -610,6 +821,25 @@ class LineItemPage(BaseModel):
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
+    """
+
+
+class MoneyAtRisk(BaseModel):
+    """
+    Credit of a grant that is expected to expire before it is spent.
+    """
+
+    grant_id: UUID
+    """
+    Id of the grant.
+    """
+    amount_usd: Decimal
+    """
+    Credit in US dollars that the expected spend leaves.
+    """
+    expires_at: AwareDatetime
+    """
+    Time at which the grant expires.
     """
 
 
@@ -682,6 +912,57 @@ class OrganizationHome(BaseModel):
     """
 
 
+class OrganizationRevenue(BaseModel):
+    """
+    The revenue of one organization.
+    """
+
+    opening_deferred_usd: Decimal
+    """
+    What was paid for credit that was left at the start of the month.
+    """
+    sold_usd: Decimal
+    """
+    What was paid for credit in the month.
+    """
+    recognized_usd: Decimal
+    """
+    Cost basis of paid credit that was used, less that of credit that was refunded.
+    """
+    breakage_usd: Decimal
+    """
+    Cost basis of paid credit that expired or was voided.
+    """
+    paid_out_usd: Decimal
+    """
+    Cost basis of credit that was refunded to the payer.
+    """
+    closing_deferred_usd: Decimal
+    """
+    What was paid for credit that is left at the end of the month.
+    """
+    promotional_used_usd: Decimal
+    """
+    Credit that was given and used in the month.
+    """
+    debt_usd: Decimal
+    """
+    Usage at the end of the month that nothing has paid for.
+    """
+    invoiced_usd: Decimal
+    """
+    Of the debt, what issued invoices asked for, net of tax.
+    """
+    overdue_usd: Decimal
+    """
+    Of the debt, what overdue invoices asked for, net of tax.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+
+
 class Party(BaseModel):
     """
     The seller or the buyer of an invoice; `payment_details` tell how to pay the seller.
@@ -716,7 +997,7 @@ class PersonalDataRecord(BaseModel):
 
     kind: str
     """
-    Kind of the row. One of `organization`, `transaction`, `hold`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `erasure`, or one of a later version.
+    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `erasure`, or one of a later version.
     """
     created_at: AwareDatetime
     """
@@ -725,6 +1006,100 @@ class PersonalDataRecord(BaseModel):
     data: dict[str, Any]
     """
     The row as it is held, by the names of its kind.
+    """
+
+
+class PlatformSpend(BaseModel):
+    """
+    The dimensions that were asked for, and what was spent on them.
+    """
+
+    model: str | None = None
+    """
+    Name of the model.
+    """
+    provider: str | None = None
+    """
+    Name of the provider.
+    """
+    team_id: str | None = None
+    """
+    Id of the team that made the calls.
+    """
+    virtual_key_id: str | None = None
+    """
+    Id of the virtual key that made the calls.
+    """
+    region: str | None = None
+    """
+    Region in which the calls were made.
+    """
+    day: str | None = None
+    """
+    Day in the time zone of the organization, such as 2026-02-28.
+    """
+    month: str | None = None
+    """
+    Month in the time zone of the organization, such as 2026-02.
+    """
+    organization_id: UUID | None = None
+    """
+    Id of the organization that made the calls.
+    """
+    amount_usd: Decimal
+    """
+    Sum of the spend in US dollars.
+    """
+    tokens: int
+    """
+    Sum of the tokens.
+    """
+    requests: int
+    """
+    Number of spend logs.
+    """
+    input_tokens: int
+    """
+    Of the tokens, those of the input that were not read from a cache.
+    """
+    cached_tokens: int
+    """
+    Of the tokens, those of the input that were read from a cache.
+    """
+    output_tokens: int
+    """
+    Of the tokens, those of the output.
+    """
+    cost_usd: Decimal | None = None
+    """
+    Sum of everyone's prices without the multiplier; only for a token of the platform.
+    """
+    margin_usd: Decimal | None = None
+    """
+    Sum of the amounts above that cost; only for a token of the platform.
+    """
+
+
+class PlatformSpending(BaseModel):
+    """
+    Spend of all organizations in the half-open period; days and months are in the time zone of each organization.
+    """
+
+    from_: Annotated[AwareDatetime, Field(alias="from")]
+    """
+    Start of the period (inclusive).
+    """
+    to: AwareDatetime
+    """
+    End of the period (exclusive).
+    """
+    items: list[PlatformSpend]
+    """
+    One sum per group, of the dimensions that `group_by` names.
+    """
+    total: PlatformSpend
+    """
+    The sum of all groups.
     """
 
 
@@ -781,17 +1156,49 @@ class Problem(BaseModel):
     """
     The fields that break a rule, each with the rule.
     """
+    budget_id: str | None = None
+    """
+    Id of the budget.
+    """
+    subject: str | None = None
+    """
+    What the budget is of.
+    """
+    subject_id: str | None = None
+    """
+    Id of the team, key or person, or name of the model or provider.
+    """
+    limit_usd: Decimal | None = None
+    """
+    The most that may be spent and held: the limit, or the burst of a rate.
+    """
+    spent_usd: Decimal | None = None
+    """
+    What is spent in this window.
+    """
+    held_usd: Decimal | None = None
+    """
+    What open holds reserve.
+    """
+    required_usd: Decimal | None = None
+    """
+    What the request needs.
+    """
+    resets_at: str | None = None
+    """
+    The time at which nothing counts as spent any more; null if there is none.
+    """
     available_usd: Decimal | None = None
     """
     The credit that is available.
     """
-    required_usd: Decimal | None = None
-    """
-    The credit that the request needs.
-    """
     deficit_usd: Decimal | None = None
     """
     The credit that is missing: required_usd - available_usd.
+    """
+    invoice_id: str | None = None
+    """
+    Id of the invoice.
     """
     home_region: str | None = None
     """
@@ -800,10 +1207,6 @@ class Problem(BaseModel):
     home_endpoint: str | None = None
     """
     The URL of that region's API.
-    """
-    held_usd: Decimal | None = None
-    """
-    The amount that is held.
     """
     requested_usd: Decimal | None = None
     """
@@ -828,6 +1231,29 @@ class Problem(BaseModel):
     message: str | None = None
     """
     The only member of a body that API Gateway itself answers.
+    """
+
+
+class Proof(BaseModel):
+    """
+    Why the hash is what it is: `hash` is SHA-256 of the bytes of `previous_hash` and of `text` in UTF-8.
+    """
+
+    previous_hash: str
+    """
+    Hash of the transaction before, in hexadecimal; that of no bytes for the first.
+    """
+    hash: str
+    """
+    Hash of this transaction, in hexadecimal.
+    """
+    text: str
+    """
+    The content of the transaction as the chain contains it: a JSON array. Its eleventh item is SHA-256 of `personal_text`, in hexadecimal.
+    """
+    personal_text: str | None
+    """
+    The personal fields behind a random salt, as a JSON array; null when they are erased.
     """
 
 
@@ -882,6 +1308,29 @@ class RateChange(BaseModel):
     usd_per_million: Decimal | None
     """
     Rate now, in US dollars per million tokens; null for a rate that is gone.
+    """
+
+
+class ReceiptInvoice(BaseModel):
+    """
+    The invoice or statement that a transaction is on.
+    """
+
+    id: UUID
+    """
+    Id of the invoice.
+    """
+    number: str
+    """
+    Number, gap-free in its series and year.
+    """
+    kind: str
+    """
+    Whether it is of a period's usage, or of a top-up. One of `usage`, `topup`, or one of a later version.
+    """
+    status: str
+    """
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
     """
 
 
@@ -950,6 +1399,100 @@ class Rerating(BaseModel):
     """
 
 
+class RevenueFigures(BaseModel):
+    """
+    Opening and sold, less recognized, breakage and paid out, are closing.
+    """
+
+    opening_deferred_usd: Decimal
+    """
+    What was paid for credit that was left at the start of the month.
+    """
+    sold_usd: Decimal
+    """
+    What was paid for credit in the month.
+    """
+    recognized_usd: Decimal
+    """
+    Cost basis of paid credit that was used, less that of credit that was refunded.
+    """
+    breakage_usd: Decimal
+    """
+    Cost basis of paid credit that expired or was voided.
+    """
+    paid_out_usd: Decimal
+    """
+    Cost basis of credit that was refunded to the payer.
+    """
+    closing_deferred_usd: Decimal
+    """
+    What was paid for credit that is left at the end of the month.
+    """
+    promotional_used_usd: Decimal
+    """
+    Credit that was given and used in the month.
+    """
+    debt_usd: Decimal
+    """
+    Usage at the end of the month that nothing has paid for.
+    """
+    invoiced_usd: Decimal
+    """
+    Of the debt, what issued invoices asked for, net of tax.
+    """
+    overdue_usd: Decimal
+    """
+    Of the debt, what overdue invoices asked for, net of tax.
+    """
+
+
+class RunsOut(BaseModel):
+    """
+    The day on which the spend from today on exceeds the credit; null if that is not within 90 days.
+    """
+
+    expected: date_aliased | None
+    """
+    By the expected spend.
+    """
+    earliest: date_aliased | None
+    """
+    By the upper bound of the spend.
+    """
+    latest: date_aliased | None
+    """
+    By the lower bound of the spend.
+    """
+
+
+class Kind(StrEnum):
+    """
+    Credit that was given, or credit that was bought.
+    """
+
+    promotional = "promotional"
+    prepaid = "prepaid"
+
+
+class Settled(BaseModel):
+    """
+    What credit of one kind settled, less what refunds gave back to it.
+    """
+
+    kind: Kind
+    """
+    Credit that was given, or credit that was bought.
+    """
+    amount_usd: Decimal
+    """
+    Amount in US dollars.
+    """
+    amount_billing_currency: Decimal
+    """
+    Amount in the billing currency.
+    """
+
+
 class Spend(BaseModel):
     """
     The dimensions that were asked for, and what was spent on them.
@@ -994,6 +1537,87 @@ class Spend(BaseModel):
     requests: int
     """
     Number of spend logs.
+    """
+    input_tokens: int
+    """
+    Of the tokens, those of the input that were not read from a cache.
+    """
+    cached_tokens: int
+    """
+    Of the tokens, those of the input that were read from a cache.
+    """
+    output_tokens: int
+    """
+    Of the tokens, those of the output.
+    """
+    cost_usd: Decimal | None = None
+    """
+    Sum of everyone's prices without the multiplier; only for a token of the platform.
+    """
+    margin_usd: Decimal | None = None
+    """
+    Sum of the amounts above that cost; only for a token of the platform.
+    """
+
+
+class SpendBand(BaseModel):
+    """
+    Expected spend, and bounds between which four of five are.
+    """
+
+    expected_usd: Decimal
+    """
+    Expected spend in US dollars.
+    """
+    low_usd: Decimal
+    """
+    Lower bound: one of ten is less.
+    """
+    high_usd: Decimal
+    """
+    Upper bound: one of ten is more.
+    """
+
+
+class Confidence(StrEnum):
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+    low = "low"
+    normal = "normal"
+
+
+class SpendForecast(BaseModel):
+    """
+    The charged spend that is expected of the coming days, and when it exceeds the credit.
+    """
+
+    made_at: AwareDatetime
+    """
+    Time at which the forecast was made.
+    """
+    method: str
+    """
+    How it was made.
+    """
+    daily: list[ForecastDay]
+    """
+    Each day, beginning today.
+    """
+    total: SpendBand
+    """
+    All of the days together.
+    """
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """
+    Credit that expires within 90 days and is not expected to be spent by then.
+    """
+    record: ForecastRecord
+    confidence: Confidence
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
     """
 
 
@@ -1160,7 +1784,7 @@ class Transaction(BaseModel):
     """
     transaction_type: str
     """
-    What changed the credit. One of `topup`, `charge`, `refund`, `adjustment`, or one of a later version.
+    What changed the credit. One of `topup`, `charge`, `refund`, `adjustment`, `grant`, `expiry`, `void`, `payout`, or one of a later version.
     """
     amount_usd: Decimal
     """
@@ -1178,6 +1802,10 @@ class Transaction(BaseModel):
     """
     Number of this transaction in the chain of the organization, from 1.
     """
+    drawn_usd: Decimal
+    """
+    All credit that charges and negative adjustments drew before this transaction, in US dollars.
+    """
     description: str | None
     """
     What the transaction is for.
@@ -1193,6 +1821,10 @@ class Transaction(BaseModel):
     refunded_transaction_id: UUID | None
     """
     Id of the charge that a refund gives back.
+    """
+    grant_id: UUID | None
+    """
+    Id of the grant that an expiry or a void takes credit from.
     """
     reference_id: str | None
     """
@@ -1338,6 +1970,25 @@ class UnpricedPage(BaseModel):
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
+    """
+
+
+class UsedGrant(BaseModel):
+    """
+    The part of a transaction that a grant paid for.
+    """
+
+    grant_id: UUID
+    """
+    Id of the grant.
+    """
+    kind: str
+    """
+    Where the credit comes from. One of `paid`, `promotional`, `adjustment`, `refund`, or one of a later version.
+    """
+    amount_usd: Decimal
+    """
+    Amount in US dollars.
     """
 
 
@@ -1530,6 +2181,61 @@ class WebhooksReplayed(BaseModel):
     """
 
 
+class Balance(BaseModel):
+    """
+    available_usd = balance_usd + credit_limit_usd - held_usd; `balance` is balance_usd in the billing currency.
+    """
+
+    balance_usd: Decimal
+    """
+    Sum of all transactions in US dollars.
+    """
+    held_usd: Decimal
+    """
+    Credit in US dollars that unexpired holds reserve.
+    """
+    available_usd: Decimal
+    """
+    Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
+    """
+    credit_limit_usd: Decimal
+    """
+    How far charges may take the balance below zero, in US dollars.
+    """
+    debt_usd: Decimal
+    """
+    Credit in US dollars that was drawn and that no grant covers.
+    """
+    expiring: list[ExpiringCredit]
+    """
+    Credit that expires within 30 days, soonest first.
+    """
+    billing_currency: str
+    """
+    ISO 4217 code of the billing currency.
+    """
+    balance: Decimal
+    """
+    balance_usd in the billing currency, rounded half-up to its minor unit.
+    """
+    exchange_rate: Decimal
+    """
+    Units of the billing currency per US dollar.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_stale: bool
+    """
+    Whether the exchange rate is old or the static fallback.
+    """
+
+
 class Charged(BaseModel):
     """
     An item of a batch: the status that the charge alone would have had.
@@ -1549,6 +2255,88 @@ class Charged(BaseModel):
     """
 
 
+class Grant(BaseModel):
+    """
+    Credit of one origin, as it is now.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    kind: str
+    """
+    Where the credit comes from. One of `paid`, `promotional`, `adjustment`, `refund`, or one of a later version.
+    """
+    status: str
+    """
+    Whether the credit can be used. One of `scheduled`, `active`, `depleted`, `expired`, `voided`, or one of a later version.
+    """
+    amount_usd: Decimal
+    """
+    Amount in US dollars.
+    """
+    remaining_usd: Decimal
+    """
+    What is left, in US dollars. Of an ended grant: what unexpired holds still reserve.
+    """
+    priority: int
+    """
+    Credit of a lower priority is used first.
+    """
+    effective_at: AwareDatetime
+    """
+    Instant from which the credit can be used.
+    """
+    expires_at: AwareDatetime | None
+    """
+    Instant from which what is left is gone; null for never.
+    """
+    cost_basis_usd: Decimal
+    """
+    What was paid for it, net of tax, in US dollars; 0 for credit that was given.
+    """
+    paid: GrantPayment | None
+    """
+    The payment, when it was named in its own currency.
+    """
+    origin_id: UUID | None
+    """
+    Id of the ended grant whose refunded credit this grant gives back.
+    """
+    schedule_id: UUID | None
+    """
+    Id of the first grant of a recurring one.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the transaction that brought the credit; null until `effective_at`.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+
+
+class GrantPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Grant]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class Invoice(BaseModel):
     """
     `exchange_rate` is in units of the billing currency per US dollar. Subtotal and tax are rounded half-up to the currency's minor units; the lines add up to the subtotal.
@@ -1561,6 +2349,14 @@ class Invoice(BaseModel):
     organization_id: UUID
     """
     Id of the organization.
+    """
+    kind: str
+    """
+    Usage of a period, or the sale of credit. One of `usage`, `topup`, or one of a later version.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the top-up that is invoiced; null for usage.
     """
     invoice_number: str | None
     """
@@ -1582,11 +2378,11 @@ class Invoice(BaseModel):
     """
     IANA time zone of the organization.
     """
-    first_day: date
+    first_day: date_aliased
     """
     First day of the period, in the time zone of the organization.
     """
-    last_day: date
+    last_day: date_aliased
     """
     Last day of the period (inclusive), in the time zone of the organization.
     """
@@ -1612,7 +2408,7 @@ class Invoice(BaseModel):
     """
     line_count: int
     """
-    Number of lines: of models and providers that were charged in the period.
+    Number of lines: of models and providers that were charged in the period, and of adjustments and refunds.
     """
     subtotal_usd: Decimal
     """
@@ -1638,6 +2434,22 @@ class Invoice(BaseModel):
     """
     Net amount and tax in the billing currency.
     """
+    settled: list[Settled]
+    """
+    What credit settled of the net amount; the rest is due.
+    """
+    amount_due_usd: Decimal
+    """
+    What the invoice asks for, in US dollars: what no credit settled, and its tax.
+    """
+    amount_due_billing_currency: Decimal
+    """
+    What the invoice asks for in the billing currency.
+    """
+    credit: CreditStatement | None
+    """
+    How the balance moved in the period; null for a top-up.
+    """
     tax: Tax | None
     """
     How the invoice is taxed; null for no tax.
@@ -1662,13 +2474,13 @@ class Invoice(BaseModel):
     """
     Time of issue; null until then.
     """
-    issue_date: date | None
+    issue_date: date_aliased | None
     """
     Day of issue, in the time zone of the organization; null until then.
     """
-    due_date: date | None
+    due_date: date_aliased | None
     """
-    Day until which to pay, in the time zone of the organization; null until the issue.
+    Day until which to pay, in the time zone of the organization; null until the issue, and when nothing is left to pay then.
     """
     paid_at: AwareDatetime | None
     """
@@ -1705,6 +2517,14 @@ class InvoiceSummary(BaseModel):
     """
     Id of the organization.
     """
+    kind: str
+    """
+    Usage of a period, or the sale of credit. One of `usage`, `topup`, or one of a later version.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the top-up that is invoiced; null for usage.
+    """
     invoice_number: str | None
     """
     Number, gap-free in its series and year; null until the invoice is issued.
@@ -1725,11 +2545,11 @@ class InvoiceSummary(BaseModel):
     """
     IANA time zone of the organization.
     """
-    first_day: date
+    first_day: date_aliased
     """
     First day of the period, in the time zone of the organization.
     """
-    last_day: date
+    last_day: date_aliased
     """
     Last day of the period (inclusive), in the time zone of the organization.
     """
@@ -1755,7 +2575,7 @@ class InvoiceSummary(BaseModel):
     """
     line_count: int
     """
-    Number of lines: of models and providers that were charged in the period.
+    Number of lines: of models and providers that were charged in the period, and of adjustments and refunds.
     """
     subtotal_usd: Decimal
     """
@@ -1781,6 +2601,22 @@ class InvoiceSummary(BaseModel):
     """
     Net amount and tax in the billing currency.
     """
+    settled: list[Settled]
+    """
+    What credit settled of the net amount; the rest is due.
+    """
+    amount_due_usd: Decimal
+    """
+    What the invoice asks for, in US dollars: what no credit settled, and its tax.
+    """
+    amount_due_billing_currency: Decimal
+    """
+    What the invoice asks for in the billing currency.
+    """
+    credit: CreditStatement | None
+    """
+    How the balance moved in the period; null for a top-up.
+    """
     tax: Tax | None
     """
     How the invoice is taxed; null for no tax.
@@ -1805,13 +2641,13 @@ class InvoiceSummary(BaseModel):
     """
     Time of issue; null until then.
     """
-    issue_date: date | None
+    issue_date: date_aliased | None
     """
     Day of issue, in the time zone of the organization; null until then.
     """
-    due_date: date | None
+    due_date: date_aliased | None
     """
-    Day until which to pay, in the time zone of the organization; null until the issue.
+    Day until which to pay, in the time zone of the organization; null until the issue, and when nothing is left to pay then.
     """
     paid_at: AwareDatetime | None
     """
@@ -1902,6 +2738,10 @@ class Organization(BaseModel):
     """
     Balance in US dollars below which the event `balance.low` is sent.
     """
+    runs_out_alert_days: int | None
+    """
+    Days before the earliest run-out at which the event `balance.runs_out` is sent.
+    """
     tax: Tax | None
     """
     Tax of the invoices.
@@ -1972,6 +2812,10 @@ class OrganizationWithBalance(BaseModel):
     low_balance_threshold_usd: Decimal | None
     """
     Balance in US dollars below which the event `balance.low` is sent.
+    """
+    runs_out_alert_days: int | None
+    """
+    Days before the earliest run-out at which the event `balance.runs_out` is sent.
     """
     tax: Tax | None
     """
@@ -2181,6 +3025,76 @@ class Quote(BaseModel):
     price_multiplier: Decimal
     """
     Multiplier that applied; 1 for an organization's own price.
+    """
+
+
+class Receipt(BaseModel):
+    """
+    A transaction, and what settles it.
+    """
+
+    transaction: Transaction
+    """
+    The transaction, with the usage that it was charged for.
+    """
+    price: Quote | None
+    """
+    The price, computed again from the usage; null when the amount was given.
+    """
+    hold: Hold | None
+    """
+    The hold that the transaction captured.
+    """
+    grants: list[UsedGrant]
+    """
+    The grants that paid, in the order in which they were used, with what was refunded since.
+    """
+    debt_usd: Decimal
+    """
+    What no grant covers yet, in US dollars.
+    """
+    budgets: list[CountingBudget]
+    """
+    The budgets that counted the charge, oldest first, without those deleted since.
+    """
+    refunds: list[Transaction]
+    """
+    The refunds of the transaction.
+    """
+    invoice: ReceiptInvoice | None
+    """
+    The issued document of the period that contains the charge, or of the top-up; null while there is none. A credit note over all of an invoice takes its charges off it.
+    """
+    proof: Proof
+    """
+    The proof of the transaction's hash.
+    """
+
+
+class Revenue(BaseModel):
+    """
+    The revenue of all organizations in a month.
+    """
+
+    month: str
+    """
+    The month, such as 2026-02, in UTC.
+    """
+    closed: bool
+    """
+    Whether the month has ended, so that its figures never change again.
+    """
+    total: RevenueFigures
+    """
+    The sums over all organizations.
+    """
+    journal: list[JournalEntry]
+    """
+    The total as bookings, which carry the opening to the closing deferred revenue.
+    """
+    items: list[OrganizationRevenue]
+    """
+    The organizations with any revenue, credit or debt, in the order of their ids.
     """
 
 

@@ -109,6 +109,61 @@ def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
     )
 
 
+def list_budgets(
+    organization_id: UUID | str, *, limit: int | None = None
+) -> Call[models.BudgetPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/budgets", organization_id),
+        {200: models.BudgetPage},
+        query={"limit": limit},
+    )
+
+
+def create_budget(
+    organization_id: UUID | str, **body: Unpack[requests.NewBudget]
+) -> Call[models.Budget]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/budgets", organization_id),
+        {201: models.Budget},
+        body=body,
+    )
+
+
+def delete_budget(organization_id: UUID | str, budget_id: UUID | str) -> Call[models.Budget]:
+    return new_call(
+        "DELETE",
+        path_of(
+            "/v1/organizations/{organization_id}/budgets/{budget_id}", organization_id, budget_id
+        ),
+        {200: models.Budget},
+    )
+
+
+def get_budget(organization_id: UUID | str, budget_id: UUID | str) -> Call[models.Budget]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/budgets/{budget_id}", organization_id, budget_id
+        ),
+        {200: models.Budget},
+    )
+
+
+def update_budget(
+    organization_id: UUID | str, budget_id: UUID | str, **body: Unpack[requests.BudgetChange]
+) -> Call[models.Budget]:
+    return new_call(
+        "PATCH",
+        path_of(
+            "/v1/organizations/{organization_id}/budgets/{budget_id}", organization_id, budget_id
+        ),
+        {200: models.Budget},
+        body=body,
+    )
+
+
 def create_charge(
     organization_id: UUID | str,
     *,
@@ -137,6 +192,58 @@ def erase_personal_data(
         {201: models.Erasure},
         query={"cursor": cursor},
         body=body,
+    )
+
+
+def get_forecast(
+    organization_id: UUID | str, *, days: int | None = None
+) -> Call[models.SpendForecast]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/forecast", organization_id),
+        {200: models.SpendForecast},
+        query={"days": days},
+    )
+
+
+def list_grants(
+    organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+) -> Call[models.GrantPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/grants", organization_id),
+        {200: models.GrantPage},
+        query={"status": status, "limit": limit},
+    )
+
+
+def create_grant(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.GrantRequest],
+) -> Call[models.Grant]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/grants", organization_id),
+        {201: models.Grant},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def void_grant(
+    organization_id: UUID | str, grant_id: UUID | str, *, idempotency_key: str | None = None
+) -> Call[models.Transaction]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/grants/{grant_id}/void", organization_id, grant_id
+        ),
+        {201: models.Transaction},
+        keyed=True,
+        key=idempotency_key,
     )
 
 
@@ -482,6 +589,20 @@ def create_topup(
     )
 
 
+def get_topup_invoice(
+    organization_id: UUID | str, transaction_id: UUID | str
+) -> Call[models.Invoice]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/topups/{transaction_id}/invoice",
+            organization_id,
+            transaction_id,
+        ),
+        {200: models.Invoice},
+    )
+
+
 def list_transactions(
     organization_id: UUID | str,
     *,
@@ -528,6 +649,18 @@ def get_transaction(
             transaction_id,
         ),
         {200: models.Transaction},
+    )
+
+
+def get_receipt(organization_id: UUID | str, transaction_id: UUID | str) -> Call[models.Receipt]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/transactions/{transaction_id}/receipt",
+            organization_id,
+            transaction_id,
+        ),
+        {200: models.Receipt},
     )
 
 
@@ -669,6 +802,24 @@ def create_rerating(**body: Unpack[requests.NewRerating]) -> Call[models.Reratin
     return new_call("POST", path_of("/v1/reratings"), {200: models.Rerating}, body=body)
 
 
+def get_revenue(*, month: str | None = None) -> Call[models.Revenue]:
+    return new_call("GET", path_of("/v1/revenue"), {200: models.Revenue}, query={"month": month})
+
+
+def get_platform_spending(
+    *,
+    from_: datetime | str | None = None,
+    to: datetime | str | None = None,
+    group_by: str | None = None,
+) -> Call[models.PlatformSpending]:
+    return new_call(
+        "GET",
+        path_of("/v1/spending"),
+        {200: models.PlatformSpending},
+        query={"from": from_, "to": to, "group_by": group_by},
+    )
+
+
 def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage]:
     return new_call(
         "GET", path_of("/v1/unpriced-usage"), {200: models.UnpricedPage}, query={"limit": limit}
@@ -784,8 +935,8 @@ class Operations(abc.ABC):
     ) -> models.Transaction:
         """Adjust a balance by a signed amount.
 
-        Takes more credit than is available only with `allow_negative_balance`; charges and holds
-        then wait for credit.
+        A positive amount is a grant. A negative one takes credit as a charge does, and more than
+        is available only with `allow_negative_balance`; charges and holds then wait for credit.
         """
         return self.call(
             create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
@@ -797,6 +948,53 @@ class Operations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return self.call(get_balance(organization_id))
+
+    def list_budgets(
+        self, organization_id: UUID | str, *, limit: int | None = None
+    ) -> Iterator[models.Budget]:
+        """List the budgets of an organization.
+
+        Newest first, each with what it contains now.
+        """
+        return self.pages(list_budgets(organization_id, limit=limit), models.Budget)
+
+    def create_budget(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewBudget]
+    ) -> models.Budget:
+        """Create a budget of an organization, a team, a key, a person, a model or a provider.
+
+        It counts what its present window contains already. A hard budget refuses charges and holds
+        that would exceed it, with 402 `budget_exceeded`; a soft one only alerts. A rate lets
+        through `burst_usd` at once and `limit_usd` per hour in the long run.
+        """
+        return self.call(create_budget(organization_id, **body))
+
+    def delete_budget(self, organization_id: UUID | str, budget_id: UUID | str) -> models.Budget:
+        """Delete a budget.
+
+        Answers the budget as it was.
+        """
+        return self.call(delete_budget(organization_id, budget_id))
+
+    def get_budget(self, organization_id: UUID | str, budget_id: UUID | str) -> models.Budget:
+        """Get a budget.
+
+        With what its window contains now.
+        """
+        return self.call(get_budget(organization_id, budget_id))
+
+    def update_budget(
+        self,
+        organization_id: UUID | str,
+        budget_id: UUID | str,
+        **body: Unpack[requests.BudgetChange],
+    ) -> models.Budget:
+        """Change the limit, the mode or the alerts of a budget.
+
+        Changes only the fields that the request names. What is spent stays: a limit below it
+        refuses from now on.
+        """
+        return self.call(update_budget(organization_id, budget_id, **body))
 
     def create_charge(
         self,
@@ -827,6 +1025,54 @@ class Operations(abc.ABC):
         Amounts, times and issued invoices stay. Repeat with `cursor` until `next_cursor` is null.
         """
         return self.call(erase_personal_data(organization_id, cursor=cursor, **body))
+
+    def get_forecast(
+        self, organization_id: UUID | str, *, days: int | None = None
+    ) -> models.SpendForecast:
+        """Forecast the spend of an organization.
+
+        What is expected to be charged by day, with bounds between which four of five are, and when
+        that exceeds the credit that is available now. It is made once per day, in the night.
+        """
+        return self.call(get_forecast(organization_id, days=days))
+
+    def list_grants(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Grant]:
+        """List the credit grants of an organization, newest first.
+
+        Each as it is now: what is left of it, and whether it can be used.
+        """
+        return self.pages(list_grants(organization_id, status=status, limit=limit), models.Grant)
+
+    def create_grant(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.GrantRequest],
+    ) -> models.Grant:
+        """Grant promotional credit, at once or from a later time on.
+
+        With `every`, the credit is granted again at the beginning of each month in the
+        organization's time zone, and each grant expires with its month. To stop that, void the
+        scheduled grant.
+        """
+        return self.call(create_grant(organization_id, idempotency_key=idempotency_key, **body))
+
+    def void_grant(
+        self,
+        organization_id: UUID | str,
+        grant_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.Transaction:
+        """Void a credit grant.
+
+        Takes back what is left of it. Credit that unexpired holds need stays until they end. A
+        scheduled grant does not start, and no later one of its schedule follows it.
+        """
+        return self.call(void_grant(organization_id, grant_id, idempotency_key=idempotency_key))
 
     def list_holds(
         self,
@@ -871,7 +1117,7 @@ class Operations(abc.ABC):
     ) -> models.Hold:
         """Change how much a hold reserves, and for how long from now.
 
-        A larger amount needs the credit. A hold that has ended is not changed.
+        A larger amount needs the credit, and the budgets. A hold that has ended is not changed.
         """
         return self.call(update_hold(organization_id, hold_id, **body))
 
@@ -954,7 +1200,7 @@ class Operations(abc.ABC):
     def cancel_invoice(self, organization_id: UUID | str, invoice_id: UUID | str) -> models.Invoice:
         """Cancel a draft.
 
-        Or an invoice whose total is zero; any other is reversed by a credit note.
+        Or a statement, which asks for nothing; any other is reversed by a credit note.
         """
         return self.call(cancel_invoice(organization_id, invoice_id))
 
@@ -1033,7 +1279,8 @@ class Operations(abc.ABC):
     ) -> models.Invoice:
         """Mark an invoice as paid.
 
-        Takes an issued or overdue invoice. Paying again changes nothing.
+        Takes an issued or overdue invoice, whose debt a top-up of the net amount covers. Paying
+        again changes nothing.
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
 
@@ -1062,7 +1309,9 @@ class Operations(abc.ABC):
     ) -> models.Transaction:
         """Refund a charge, whole or in part.
 
-        Gives credit back to the balance, never more than the charge took.
+        Gives credit back to the grants that the charge took it from, last taken first, never more
+        than it took. Credit of a grant that has ended comes back as a new grant, which lives for
+        30 days.
         """
         return self.call(create_refund(organization_id, idempotency_key=idempotency_key, **body))
 
@@ -1127,7 +1376,8 @@ class Operations(abc.ABC):
         """Sum the spend of an organization.
 
         Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups.
+        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
+        the platform gets the cost and the margin too.
         """
         return self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
 
@@ -1140,9 +1390,28 @@ class Operations(abc.ABC):
     ) -> models.Transaction:
         """Top up credit that was paid for.
 
-        A `reference_id` names the payment, which is credited once.
+        A `reference_id` names the payment, which is credited once. The credit is a grant, which
+        covers debt first; `paid` says what was paid for it in another currency.
         """
         return self.call(create_topup(organization_id, idempotency_key=idempotency_key, **body))
+
+    def get_topup_invoice(
+        self, organization_id: UUID | str, transaction_id: UUID | str
+    ) -> models.Invoice:
+        """Get the invoice of a top-up as JSON, PDF or CSV.
+
+        It is issued within a minute of the top-up, or now. The header `Accept` chooses; JSON
+        unless it names another.
+        """
+        return self.call(get_topup_invoice(organization_id, transaction_id))
+
+    def get_topup_invoice_document(
+        self, organization_id: UUID | str, transaction_id: UUID | str, media_type: str
+    ) -> bytes:
+        """Return the document itself, as `application/pdf` or `text/csv`."""
+        return self.call(
+            document_of(get_topup_invoice(organization_id, transaction_id), media_type)
+        )
 
     def list_transactions(
         self,
@@ -1191,6 +1460,17 @@ class Operations(abc.ABC):
         It never changes, but for an erasure of its personal fields.
         """
         return self.call(get_transaction(organization_id, transaction_id))
+
+    def get_receipt(
+        self, organization_id: UUID | str, transaction_id: UUID | str
+    ) -> models.Receipt:
+        """Get the receipt of a transaction.
+
+        How its amount came to be, which grants paid for it, which budgets counted it, what of it
+        was refunded, the invoice that it is on, and the proof of its hash, which anybody can
+        compute again by SHA-256 alone.
+        """
+        return self.call(get_receipt(organization_id, transaction_id))
 
     def list_webhook_endpoints(self, organization_id: UUID | str) -> models.WebhookEndpoints:
         """List the webhook endpoints of an organization.
@@ -1322,6 +1602,34 @@ class Operations(abc.ABC):
         """
         return self.call(create_rerating(**body))
 
+    def get_revenue(self, *, month: str | None = None) -> models.Revenue:
+        """Get the revenue of a month, as JSON or CSV.
+
+        Needs `billing:platform` too. Deferred revenue, what was sold, recognized, lost by expiry
+        and paid out, per organization and in total, with a journal. CSV has a row per
+        organization. The figures of a month that has ended never change.
+        """
+        return self.call(get_revenue(month=month))
+
+    def get_revenue_document(self, media_type: str, *, month: str | None = None) -> bytes:
+        """Return the document itself, as `text/csv`."""
+        return self.call(document_of(get_revenue(month=month), media_type))
+
+    def get_platform_spending(
+        self,
+        *,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        group_by: str | None = None,
+    ) -> models.PlatformSpending:
+        """Sum the spend of all organizations.
+
+        Needs `billing:platform` too. Exact sums of a period by any mix of dimensions, days and
+        months being those of each organization; without a period, of the current month in UTC. An
+        answer has at most 10,000 groups and 6 MB.
+        """
+        return self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+
     def list_unpriced_usage(self, *, limit: int | None = None) -> Iterator[models.Unpriced]:
         """List usage that waits for a price.
 
@@ -1441,8 +1749,8 @@ class AsyncOperations(abc.ABC):
     ) -> models.Transaction:
         """Adjust a balance by a signed amount.
 
-        Takes more credit than is available only with `allow_negative_balance`; charges and holds
-        then wait for credit.
+        A positive amount is a grant. A negative one takes credit as a charge does, and more than
+        is available only with `allow_negative_balance`; charges and holds then wait for credit.
         """
         return await self.call(
             create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
@@ -1454,6 +1762,55 @@ class AsyncOperations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return await self.call(get_balance(organization_id))
+
+    def list_budgets(
+        self, organization_id: UUID | str, *, limit: int | None = None
+    ) -> AsyncIterator[models.Budget]:
+        """List the budgets of an organization.
+
+        Newest first, each with what it contains now.
+        """
+        return self.pages(list_budgets(organization_id, limit=limit), models.Budget)
+
+    async def create_budget(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewBudget]
+    ) -> models.Budget:
+        """Create a budget of an organization, a team, a key, a person, a model or a provider.
+
+        It counts what its present window contains already. A hard budget refuses charges and holds
+        that would exceed it, with 402 `budget_exceeded`; a soft one only alerts. A rate lets
+        through `burst_usd` at once and `limit_usd` per hour in the long run.
+        """
+        return await self.call(create_budget(organization_id, **body))
+
+    async def delete_budget(
+        self, organization_id: UUID | str, budget_id: UUID | str
+    ) -> models.Budget:
+        """Delete a budget.
+
+        Answers the budget as it was.
+        """
+        return await self.call(delete_budget(organization_id, budget_id))
+
+    async def get_budget(self, organization_id: UUID | str, budget_id: UUID | str) -> models.Budget:
+        """Get a budget.
+
+        With what its window contains now.
+        """
+        return await self.call(get_budget(organization_id, budget_id))
+
+    async def update_budget(
+        self,
+        organization_id: UUID | str,
+        budget_id: UUID | str,
+        **body: Unpack[requests.BudgetChange],
+    ) -> models.Budget:
+        """Change the limit, the mode or the alerts of a budget.
+
+        Changes only the fields that the request names. What is spent stays: a limit below it
+        refuses from now on.
+        """
+        return await self.call(update_budget(organization_id, budget_id, **body))
 
     async def create_charge(
         self,
@@ -1486,6 +1843,58 @@ class AsyncOperations(abc.ABC):
         Amounts, times and issued invoices stay. Repeat with `cursor` until `next_cursor` is null.
         """
         return await self.call(erase_personal_data(organization_id, cursor=cursor, **body))
+
+    async def get_forecast(
+        self, organization_id: UUID | str, *, days: int | None = None
+    ) -> models.SpendForecast:
+        """Forecast the spend of an organization.
+
+        What is expected to be charged by day, with bounds between which four of five are, and when
+        that exceeds the credit that is available now. It is made once per day, in the night.
+        """
+        return await self.call(get_forecast(organization_id, days=days))
+
+    def list_grants(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Grant]:
+        """List the credit grants of an organization, newest first.
+
+        Each as it is now: what is left of it, and whether it can be used.
+        """
+        return self.pages(list_grants(organization_id, status=status, limit=limit), models.Grant)
+
+    async def create_grant(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.GrantRequest],
+    ) -> models.Grant:
+        """Grant promotional credit, at once or from a later time on.
+
+        With `every`, the credit is granted again at the beginning of each month in the
+        organization's time zone, and each grant expires with its month. To stop that, void the
+        scheduled grant.
+        """
+        return await self.call(
+            create_grant(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def void_grant(
+        self,
+        organization_id: UUID | str,
+        grant_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.Transaction:
+        """Void a credit grant.
+
+        Takes back what is left of it. Credit that unexpired holds need stays until they end. A
+        scheduled grant does not start, and no later one of its schedule follows it.
+        """
+        return await self.call(
+            void_grant(organization_id, grant_id, idempotency_key=idempotency_key)
+        )
 
     def list_holds(
         self,
@@ -1532,7 +1941,7 @@ class AsyncOperations(abc.ABC):
     ) -> models.Hold:
         """Change how much a hold reserves, and for how long from now.
 
-        A larger amount needs the credit. A hold that has ended is not changed.
+        A larger amount needs the credit, and the budgets. A hold that has ended is not changed.
         """
         return await self.call(update_hold(organization_id, hold_id, **body))
 
@@ -1621,7 +2030,7 @@ class AsyncOperations(abc.ABC):
     ) -> models.Invoice:
         """Cancel a draft.
 
-        Or an invoice whose total is zero; any other is reversed by a credit note.
+        Or a statement, which asks for nothing; any other is reversed by a credit note.
         """
         return await self.call(cancel_invoice(organization_id, invoice_id))
 
@@ -1702,7 +2111,8 @@ class AsyncOperations(abc.ABC):
     ) -> models.Invoice:
         """Mark an invoice as paid.
 
-        Takes an issued or overdue invoice. Paying again changes nothing.
+        Takes an issued or overdue invoice, whose debt a top-up of the net amount covers. Paying
+        again changes nothing.
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
 
@@ -1731,7 +2141,9 @@ class AsyncOperations(abc.ABC):
     ) -> models.Transaction:
         """Refund a charge, whole or in part.
 
-        Gives credit back to the balance, never more than the charge took.
+        Gives credit back to the grants that the charge took it from, last taken first, never more
+        than it took. Credit of a grant that has ended comes back as a new grant, which lives for
+        30 days.
         """
         return await self.call(
             create_refund(organization_id, idempotency_key=idempotency_key, **body)
@@ -1800,7 +2212,8 @@ class AsyncOperations(abc.ABC):
         """Sum the spend of an organization.
 
         Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups.
+        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
+        the platform gets the cost and the margin too.
         """
         return await self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
 
@@ -1813,10 +2226,29 @@ class AsyncOperations(abc.ABC):
     ) -> models.Transaction:
         """Top up credit that was paid for.
 
-        A `reference_id` names the payment, which is credited once.
+        A `reference_id` names the payment, which is credited once. The credit is a grant, which
+        covers debt first; `paid` says what was paid for it in another currency.
         """
         return await self.call(
             create_topup(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def get_topup_invoice(
+        self, organization_id: UUID | str, transaction_id: UUID | str
+    ) -> models.Invoice:
+        """Get the invoice of a top-up as JSON, PDF or CSV.
+
+        It is issued within a minute of the top-up, or now. The header `Accept` chooses; JSON
+        unless it names another.
+        """
+        return await self.call(get_topup_invoice(organization_id, transaction_id))
+
+    async def get_topup_invoice_document(
+        self, organization_id: UUID | str, transaction_id: UUID | str, media_type: str
+    ) -> bytes:
+        """Return the document itself, as `application/pdf` or `text/csv`."""
+        return await self.call(
+            document_of(get_topup_invoice(organization_id, transaction_id), media_type)
         )
 
     def list_transactions(
@@ -1866,6 +2298,17 @@ class AsyncOperations(abc.ABC):
         It never changes, but for an erasure of its personal fields.
         """
         return await self.call(get_transaction(organization_id, transaction_id))
+
+    async def get_receipt(
+        self, organization_id: UUID | str, transaction_id: UUID | str
+    ) -> models.Receipt:
+        """Get the receipt of a transaction.
+
+        How its amount came to be, which grants paid for it, which budgets counted it, what of it
+        was refunded, the invoice that it is on, and the proof of its hash, which anybody can
+        compute again by SHA-256 alone.
+        """
+        return await self.call(get_receipt(organization_id, transaction_id))
 
     async def list_webhook_endpoints(self, organization_id: UUID | str) -> models.WebhookEndpoints:
         """List the webhook endpoints of an organization.
@@ -1996,6 +2439,34 @@ class AsyncOperations(abc.ABC):
         default it is a dry run, which changes nothing.
         """
         return await self.call(create_rerating(**body))
+
+    async def get_revenue(self, *, month: str | None = None) -> models.Revenue:
+        """Get the revenue of a month, as JSON or CSV.
+
+        Needs `billing:platform` too. Deferred revenue, what was sold, recognized, lost by expiry
+        and paid out, per organization and in total, with a journal. CSV has a row per
+        organization. The figures of a month that has ended never change.
+        """
+        return await self.call(get_revenue(month=month))
+
+    async def get_revenue_document(self, media_type: str, *, month: str | None = None) -> bytes:
+        """Return the document itself, as `text/csv`."""
+        return await self.call(document_of(get_revenue(month=month), media_type))
+
+    async def get_platform_spending(
+        self,
+        *,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        group_by: str | None = None,
+    ) -> models.PlatformSpending:
+        """Sum the spend of all organizations.
+
+        Needs `billing:platform` too. Exact sums of a period by any mix of dimensions, days and
+        months being those of each organization; without a period, of the current month in UTC. An
+        answer has at most 10,000 groups and 6 MB.
+        """
+        return await self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> AsyncIterator[models.Unpriced]:
         """List usage that waits for a price.

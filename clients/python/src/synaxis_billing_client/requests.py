@@ -24,6 +24,10 @@ class AdjustmentRequest(TypedDict):
     """
     Whether the adjustment may take more credit than is available.
     """
+    expires_at: NotRequired[str | None]
+    """
+    Instant from which what is left of a positive adjustment is gone; never if it is left out.
+    """
 
 
 class Charge(TypedDict):
@@ -108,6 +112,15 @@ class BatchRequest(TypedDict):
     """
 
 
+type BudgetMode = Literal["hard", "soft"]
+
+
+type BudgetSubject = Literal["organization", "team", "virtual_key", "end_user", "model", "provider"]
+
+
+type BudgetWindow = Literal["day", "week", "month", "lifetime", "rate"]
+
+
 CacheInvalidationRequest = TypedDict(
     "CacheInvalidationRequest",
     {
@@ -185,7 +198,7 @@ class ChargeRequest(TypedDict):
 
 class CreditNoteRequest(TypedDict):
     """
-    Without `amount_usd` (net), all that is left of the invoice is credited. `refund_credit` also gives the net amount back to the organization's balance.
+    Without `amount_usd` (net), all that is left of what the invoice asked for is credited. `refund_credit` also gives the net amount back, as a refund of the usage; without it, what was not paid is owed, but on no invoice.
     """
 
     reason: str
@@ -198,7 +211,7 @@ class CreditNoteRequest(TypedDict):
     """
     refund_credit: NotRequired[bool]
     """
-    Whether the net amount is also added to the balance of the organization.
+    Whether the net amount is also refunded to the balance of the organization.
     """
 
 
@@ -218,6 +231,41 @@ class ErasureRequest(TypedDict):
     profile: NotRequired[bool]
     """
     Whether the name, the address and the tax id of the organization are erased too.
+    """
+
+
+class GrantRequest(TypedDict):
+    """
+    Credit that is given. Without `effective_at` it can be used at once.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Amount in US dollars, of each grant if it recurs.
+    """
+    kind: Literal["promotional"]
+    """
+    Credit that nobody pays for.
+    """
+    priority: NotRequired[int]
+    """
+    Credit of a lower priority is used first.
+    """
+    effective_at: NotRequired[str | None]
+    """
+    Instant from which the credit can be used; now if it is left out or past.
+    """
+    expires_at: NotRequired[str | None]
+    """
+    Instant from which what is left is gone; never if it is left out.
+    """
+    description: str
+    """
+    What the credit is for.
+    """
+    every: NotRequired[Literal["month"] | None]
+    """
+    Give it again at the beginning of each local month; each grant expires with its month.
     """
 
 
@@ -329,6 +377,41 @@ class InvoicePeriod(TypedDict):
     """
 
 
+class NewBudget(TypedDict):
+    """
+    At most `limit_usd` in each window; of a rate, `limit_usd` per hour in the long run, and never more than `burst_usd` at once.
+    """
+
+    subject: BudgetSubject
+    """
+    What the budget is of.
+    """
+    subject_id: NotRequired[str | None]
+    """
+    Your id of the team, key or person, or the name of the model or provider; none for the organization itself.
+    """
+    window: BudgetWindow
+    """
+    A day, a week from Monday or a month in the organization's time zone, its lifetime, or a rate.
+    """
+    limit_usd: Decimal | int | str
+    """
+    The most that may be spent in a window; of a rate, in an hour.
+    """
+    burst_usd: NotRequired[Decimal | int | str | None]
+    """
+    Of a rate: the most that may be spent at once; `limit_usd` if it is left out.
+    """
+    mode: NotRequired[BudgetMode]
+    """
+    Whether it refuses what exceeds it, or only alerts.
+    """
+    alert_percents: NotRequired[list[int]]
+    """
+    Percentages of the limit at which `budget.alert` is sent, each once in a window.
+    """
+
+
 class NewOrganizationHome(TypedDict):
     """
     The region that holds an organization.
@@ -393,6 +476,21 @@ type OrganizationStatus = Literal["active", "suspended", "closed"]
 
 
 type Overrun = Literal["refuse", "charge"]
+
+
+class Payment(TypedDict):
+    """
+    What was paid, net of tax.
+    """
+
+    amount: Decimal | int | str
+    """
+    Amount in the currency.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency, in any case.
+    """
 
 
 class PriceImport(TypedDict):
@@ -571,6 +669,18 @@ class TopUpRequest(TypedDict):
     """
     Who paid; the `sub` of the token if it is left out.
     """
+    priority: NotRequired[int]
+    """
+    Credit of a lower priority is used first.
+    """
+    expires_at: NotRequired[str | None]
+    """
+    Instant from which what is left is gone; never if it is left out.
+    """
+    paid: NotRequired[Payment | None]
+    """
+    What was paid for the credit; `amount_usd` if it is left out.
+    """
 
 
 type WebhookEventType = Literal[
@@ -580,12 +690,42 @@ type WebhookEventType = Literal[
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",
+    "balance.runs_out",
+    "balance.exhausted",
+    "grant.created",
+    "grant.expiring",
+    "grant.expired",
+    "budget.alert",
+    "budget.exceeded",
 ]
 
 
 class WebhookReplay(TypedDict):
     """
     One event, delivered or not; or all since an instant that the endpoint has not got.
+    """
+
+
+class BudgetChange(TypedDict):
+    """
+    Changes the fields that it names. What is spent already stays.
+    """
+
+    limit_usd: NotRequired[Decimal | int | str]
+    """
+    The most that may be spent in a window; less than what is spent refuses from now on.
+    """
+    burst_usd: NotRequired[Decimal | int | str]
+    """
+    Of a rate: the most that may be spent at once.
+    """
+    mode: NotRequired[BudgetMode]
+    """
+    Whether it refuses what exceeds it, or only alerts.
+    """
+    alert_percents: NotRequired[list[int]]
+    """
+    Percentages of the limit at which `budget.alert` is sent, each once in a window.
     """
 
 
@@ -697,6 +837,10 @@ class NewOrganization(TypedDict):
     """
     Balance in US dollars below which the event `balance.low` is sent; none if it is null.
     """
+    runs_out_alert_days: NotRequired[int | None]
+    """
+    Days before the earliest run-out of the forecast at which the event `balance.runs_out` is sent; none if it is null.
+    """
     tax: NotRequired[Tax | None]
     """
     Tax of the invoices; none if it is null.
@@ -806,6 +950,10 @@ class OrganizationChange(TypedDict):
     """
     Balance in US dollars below which the event `balance.low` is sent; none if it is null.
     """
+    runs_out_alert_days: NotRequired[int | None]
+    """
+    Days before the earliest run-out of the forecast at which the event `balance.runs_out` is sent; none if it is null.
+    """
     tax: NotRequired[Tax | None]
     """
     Tax of the invoices; none if it is null.
@@ -850,8 +998,11 @@ class WebhookEndpointChange(TypedDict):
 # The fields that hold a decimal.
 DECIMAL_FIELDS = frozenset(
     [
+        "amount",
         "amount_usd",
+        "burst_usd",
         "credit_limit_usd",
+        "limit_usd",
         "low_balance_threshold_usd",
         "price_multiplier",
         "rate_percent",

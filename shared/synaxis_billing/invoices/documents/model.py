@@ -55,7 +55,8 @@ class InvoiceDocument(Answer):
 
     @property
     def shows_tax(self) -> bool:
-        """Whether there is a tax to show, if only one of zero."""
+        """Whether there is a tax to show, if only one of zero. A statement has none: the tax was on
+        the sale of the credit."""
         if self.tax_billing_currency:
             return True
-        return self.tax_label is not None and not self.reverse_charge
+        return self.tax_label is not None and not self.reverse_charge and self.kind != "statement"

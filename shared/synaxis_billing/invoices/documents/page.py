@@ -93,29 +93,26 @@ def _head(invoice: InvoiceDocument, labels: Labels) -> list[str]:
     currencies = dict.fromkeys(("USD", invoice.billing_currency))
     return [
         labels["description"],
-        labels["requests"],
-        labels["tokens"],
+        *((labels["requests"], labels["tokens"]) if _counts_usage(invoice) else ()),
         *(f"{labels['amount']} ({currency})" for currency in currencies),
     ]
 
 
 def _lines(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[dict[str, Any]]:
     items = [*invoice.line_items, *_further_lines(invoice, where, labels)]
-    decimals = max((_decimals(item.amount_usd) for item in items), default=2)
+    dollars = _aligned([item.amount_usd for item in items], where)
     units = invoice.minor_units
     lines = []
-    for item in items:
+    for item, usd in zip(items, dollars, strict=True):
         billed = writing.number(item.amount_billing_currency, units, units, where)
         amounts = [{"text": billed, "after": ""}]
         if not _in_dollars(invoice):
-            # As wide as the digits that a longer amount has here: the points stand in one line.
-            after = "0" * (decimals - _decimals(item.amount_usd))
-            amounts.insert(0, {"text": writing.usd(item.amount_usd, where), "after": after})
+            amounts.insert(0, usd)
         lines.append(
             {
                 "description": writing.line(_description(invoice, item, labels)),
                 "more": _more(item),
-                "counts": _counts(invoice, item, where),
+                "counts": _counts(item, where) if _counts_usage(invoice) else [],
                 "amounts": amounts,
             }
         )
@@ -141,9 +138,21 @@ def _description(invoice: InvoiceDocument, item: LineItem, labels: Labels) -> st
     return f"{labels[known[0]]}{comma}{provider}"
 
 
-def _counts(invoice: InvoiceDocument, item: LineItem, where: Locale) -> list[str]:
-    # A credit note reverses an amount, not requests; nor are an adjustment and credit any.
-    if invoice.kind in ("credit_note", "topup") or not (item.requests or item.model):
+def _counts_usage(invoice: InvoiceDocument) -> bool:
+    """Return whether there are columns of requests and tokens: a credit note reverses an amount,
+    not requests; nor are adjustments, refunds and credit any."""
+    if invoice.kind in ("credit_note", "topup"):
+        return False
+    items = invoice.line_items
+    return not items or any(map(_is_usage, items)) or invoice.further_lines is not None
+
+
+def _is_usage(item: LineItem) -> bool:
+    return bool(item.requests or item.model)
+
+
+def _counts(item: LineItem, where: Locale) -> list[str]:
+    if not _is_usage(item):
         return ["", ""]
     return [writing.number(count, 0, 0, where) for count in (item.requests, item.tokens)]
 
@@ -152,6 +161,15 @@ def _more(item: LineItem) -> str:
     """Return the model and its provider, unless the description names them."""
     names = [name for name in (item.model, item.provider) if name]
     return " · ".join(writing.line(name) for name in names if name not in item.description)
+
+
+def _aligned(amounts: list[Decimal], where: Locale) -> list[dict[str, str]]:
+    """Return the dollars of a column, each with as many digits after it as a longer amount has
+    there: the points stand in one line."""
+    most = max(map(_decimals, amounts), default=2)
+    return [
+        {"text": writing.usd(usd, where), "after": "0" * (most - _decimals(usd))} for usd in amounts
+    ]
 
 
 def _decimals(amount: Decimal) -> int:
@@ -182,7 +200,7 @@ def _total_usd(invoice: InvoiceDocument, where: Locale) -> str | None:
     return f"{writing.usd(invoice.amount_due_usd, where)} USD"
 
 
-def _credit(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
+def _credit(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[Any]]:
     """Return how the balance moved, without the movements that there were none of."""
     if (credit := invoice.credit) is None:
         return []
@@ -199,7 +217,8 @@ def _credit(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[lis
         *((name, usd) for name, usd in moved if usd),
         ("closing", credit.closing_balance_usd),
     ]
-    return [[labels[name], writing.usd(usd, where)] for name, usd in rows]
+    amounts = _aligned([usd for _, usd in rows], where)
+    return [[labels[name], usd] for (name, _), usd in zip(rows, amounts, strict=True)]
 
 
 def _payment(invoice: InvoiceDocument, labels: Labels) -> list[Note]:

@@ -25,6 +25,8 @@ CREATE TABLE billing.organizations (
     timezone text NOT NULL DEFAULT 'UTC',
     region text,
     low_balance_threshold_usd numeric(18, 8),
+    -- How near a run-out must be for an event.
+    runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
     tax jsonb,
     address text,
     -- BCP 47: the language and format of documents.
@@ -56,6 +58,8 @@ CREATE TABLE billing.organizations (
     settle_at timestamptz NOT NULL DEFAULT 'infinity',
     -- Until then a charge needs nothing but the credit: no new day, no settlement, no other rule.
     fast_until timestamptz NOT NULL DEFAULT '-infinity',
+    -- Whether it has budgets.
+    budgeted boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT billing.now()
 ) WITH (fillfactor = 50);
 CREATE INDEX organizations_due ON billing.organizations (settle_at) WHERE settle_at < 'infinity';
@@ -113,6 +117,8 @@ CREATE TABLE billing.credit_transactions (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18, 8),
+    -- What the usage costs the platform; NULL where nobody knows.
+    cost_usd numeric(18, 8),
     bucket_start timestamptz,
     -- Personal fields enter the hash chain as this digest: erasing them leaves the chain valid.
     personal_salt uuid,
@@ -184,6 +190,8 @@ CREATE TABLE billing.holds (
     -- As the hold was made, when it was changed after that.
     first_amount_usd numeric(18, 8),
     first_expires_at timestamptz,
+    -- The budgets that count it while it is open.
+    budget_ids uuid[],
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     CONSTRAINT captured_by_charge CHECK (
@@ -329,7 +337,11 @@ CREATE TYPE billing.usage_request AS (
     usage jsonb,
     service_tier text,
     price_id uuid,
-    price_multiplier numeric(18, 8)
+    price_multiplier numeric(18, 8),
+    cost_usd numeric(18, 8),
+    input_tokens bigint,
+    cached_tokens bigint,
+    output_tokens bigint
 );
 
 -- Spend that was logged for analytics and not charged.
@@ -351,6 +363,7 @@ CREATE TABLE billing.logged_spend (
     service_tier text,
     price_id uuid,
     price_multiplier numeric(18, 8),
+    cost_usd numeric(18, 8),
     -- The rollup bucket that contains it.
     bucket_start timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
@@ -364,12 +377,12 @@ CREATE TABLE billing.logged_spend_default PARTITION OF billing.logged_spend DEFA
 CREATE VIEW billing.spend_logs WITH (security_invoker = true) AS
 SELECT id, organization_id, id AS transaction_id, -amount_usd AS amount_usd, reference_id, request_id, team_id,
     virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
-    price_multiplier, bucket_start, created_at
+    price_multiplier, cost_usd, bucket_start, created_at
 FROM billing.credit_transactions WHERE transaction_type = 'charge'
 UNION ALL
 SELECT id, organization_id, NULL::uuid, amount_usd::numeric, reference_id, request_id, team_id,
     virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
-    price_multiplier, bucket_start, created_at
+    price_multiplier, cost_usd, bucket_start, created_at
 FROM billing.logged_spend;
 
 -- Spend per local day of the organization and mix of dimensions, which are found by their digest. Buckets of
@@ -388,8 +401,74 @@ CREATE TABLE billing.spend_rollups (
     amount_usd numeric(28, 8) NOT NULL,
     tokens bigint NOT NULL,
     requests bigint NOT NULL,
+    -- Of the tokens, those that were counted by bucket.
+    input_tokens bigint NOT NULL DEFAULT 0,
+    cached_tokens bigint NOT NULL DEFAULT 0,
+    output_tokens bigint NOT NULL DEFAULT 0,
+    -- Of the spend, that whose cost is known: the cost, and the rest.
+    cost_usd numeric(28, 8) NOT NULL DEFAULT 0,
+    margin_usd numeric(28, 8) NOT NULL DEFAULT 0,
     PRIMARY KEY (organization_id, bucket_start, dimensions)
 ) WITH (fillfactor = 70);
+
+-- Budgets
+
+CREATE TYPE billing.budget_window AS ENUM ('day', 'week', 'month', 'lifetime', 'rate');
+
+-- A hard budget refuses, a soft one alerts.
+CREATE TYPE billing.budget_mode AS ENUM ('hard', 'soft');
+
+-- How much a subject may spend in a window, and what it has spent and holds.
+CREATE TABLE billing.budgets (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL,
+    -- 'organization', or the kind and the id: 'team team-7'.
+    subject text NOT NULL,
+    window_length billing.budget_window NOT NULL,
+    mode billing.budget_mode NOT NULL,
+    -- Of a rate: how much it forgets in an hour.
+    limit_usd numeric(18, 8) NOT NULL,
+    -- Of a rate alone: it refuses what is above.
+    burst_usd numeric(18, 8),
+    -- Ascending; the next one to alert of in this window, NULL when there is none left.
+    alert_percents int[] NOT NULL,
+    next_percent int,
+    -- Whether this window's first refusal was told.
+    exceeded boolean NOT NULL DEFAULT false,
+    window_start timestamptz NOT NULL,
+    window_end timestamptz NOT NULL,
+    spent_usd numeric(28, 8) NOT NULL,
+    -- Counts expired holds until a statement that needs the room clears them.
+    held_usd numeric(28, 8) NOT NULL,
+    -- How far an explicit rule has let what is spent and held rise, where that is above the limit.
+    ceiling_usd numeric(28, 8) NOT NULL,
+    -- When spent_usd was as it is; the level of a rate falls from there.
+    counted_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, subject, window_length, mode)
+) WITH (fillfactor = 50);
+CREATE INDEX budgets_newest ON billing.budgets (organization_id, created_at);
+
+-- The newest forecast of each organization, and how its forecasts of one day came true.
+CREATE TABLE billing.forecasts (
+    organization_id uuid PRIMARY KEY REFERENCES billing.organizations,
+    first_day date NOT NULL,
+    made_at timestamptz NOT NULL,
+    history_days int NOT NULL,
+    -- Of each day, and of the days up to it: expected, lower and upper bound in US dollars, as text.
+    daily jsonb NOT NULL,
+    totals jsonb NOT NULL,
+    -- The error that the same weekday of the week before has as a forecast.
+    naive_error_usd numeric(28, 8) NOT NULL,
+    -- The rates of misses that its bands aimed at (forecast.py).
+    miss_rates numeric[] NOT NULL,
+    -- Of the newest days that are over: the error as a multiple of the naive one, and whether it was in its band.
+    scaled_errors numeric[] NOT NULL,
+    covered boolean[] NOT NULL,
+    -- Whether the run-out is near; the event is sent when it becomes so.
+    is_near boolean NOT NULL
+);
 
 -- Personal data
 
@@ -475,8 +554,13 @@ CREATE TYPE billing.rating AS (
     service_tier text,
     price_multiplier numeric,
     tokens bigint,
+    input_tokens bigint,
+    cached_tokens bigint,
+    output_tokens bigint,
     lines billing.rating_line[],
-    amount_usd numeric
+    amount_usd numeric,
+    -- What the platform pays: everyone's price, without the multiplier.
+    cost_usd numeric
 );
 
 -- Charges of usage whose model has no price yet, as they were asked for. Each is charged when its price comes.
@@ -788,6 +872,8 @@ ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
