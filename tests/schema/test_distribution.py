@@ -110,8 +110,8 @@ def test_a_function_of_the_api_takes_its_organization_by_itself(path: Path) -> N
 
 def _statements() -> list[tuple[str, str]]:
     """Return the statements of every function's body, each with its file."""
-    texts = {path.name: re.sub(r"--[^\n]*", "", path.read_text()) for path in function_files()}
-    return [(name, part) for name, text in texts.items() for part in text.split(";")]
+    texts = [(path.name, re.sub(r"--[^\n]*", "", path.read_text())) for path in function_files()]
+    return [(name, part) for name, text in texts for part in text.split(";")]
 
 
 def test_what_is_asked_of_all_organizations_sets_its_tenant_on_every_node() -> None:
@@ -147,6 +147,16 @@ def test_a_row_is_given_to_a_function_by_its_columns() -> None:
             table = rf"(FROM|JOIN) (billing\.\w+|\([^;]*FROM billing[^;]*\)) AS {row}\b"
             assert row not in ("NEW", "OLD"), (name, function)
             assert not re.search(table, statement), (name, function, row)
+
+
+def test_an_audit_calls_no_function_in_a_join() -> None:
+    """A cluster joins tables on the organization, and nothing else to them."""
+    checked = 0
+    for name, statement in _statements():
+        if name == "audit.sql":
+            checked += 1
+            assert not re.search(r"LATERAL billing\.", statement), statement
+    assert checked
 
 
 def test_a_function_that_reads_an_organization_is_planned_with_its_id(database: Database) -> None:

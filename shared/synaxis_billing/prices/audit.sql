@@ -16,11 +16,13 @@ BEGIN
     WHERE (s.rated).amount_usd IS DISTINCT FROM s.amount_usd OR (s.rated).tokens IS DISTINCT FROM s.tokens
     UNION ALL
     SELECT s.organization_id, 'the cost of usage is everyone''s price',
-        format('spend log %s: cost %s, by price %s it is %s', s.id, s.cost_usd, s.price_id, r.cost_usd)
-    FROM billing.spend_logs AS s
-    JOIN billing.prices AS p ON p.id = s.price_id AND p.organization_id IS NULL
-    CROSS JOIN LATERAL billing.rate_usage(s.price_id, s.service_tier, s.usage, s.price_multiplier) AS r
-    WHERE r.cost_usd IS DISTINCT FROM s.cost_usd
+        format('spend log %s: cost %s, by price %s it is %s', s.id, s.cost_usd, s.price_id, (s.rated).cost_usd)
+    FROM (
+        SELECT l.*, billing.rate_usage(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
+        FROM billing.spend_logs AS l
+        WHERE l.price_id IN (SELECT p.id FROM billing.prices AS p WHERE p.organization_id IS NULL)
+    ) AS s
+    WHERE (s.rated).cost_usd IS DISTINCT FROM s.cost_usd
     UNION ALL
     SELECT n.organization_id, 'usage without a price is charged once, by its own key',
         format('usage %s, transaction %s, key %s', n.id, n.transaction_id, k.key)
