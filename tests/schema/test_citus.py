@@ -106,6 +106,43 @@ def test_a_ledger_that_was_in_use_on_one_server_is_distributed_with_its_rows() -
         assert moved.audit().whole
 
 
+def test_no_node_has_other_policies_than_those_of_tenants(database: Database) -> None:
+    for url in citus.nodes(database.admin_url):
+        with psycopg.connect(url) as node:
+            node.execute("SET citus.override_table_visibility TO off")
+            found = node.execute(
+                "SELECT DISTINCT policyname, permissive FROM pg_policies"
+                " WHERE schemaname = 'billing' AND qual !~ 'billing.tenant' ORDER BY 1"
+            ).fetchall()
+        assert found == [("erasure", "PERMISSIVE"), ("everybody", "PERMISSIVE")]
+
+
+def test_money_is_guarded_on_every_node(database: Database, admin: psycopg.Connection) -> None:
+    admin.execute(
+        "CREATE FUNCTION billing.forge(p_tenant text, p_organization_id uuid) RETURNS void"
+        " LANGUAGE plpgsql SECURITY DEFINER AS $$ DECLARE t billing.credit_transactions; BEGIN"
+        " PERFORM set_config('billing.tenant', p_organization_id::text, true);"
+        " SELECT * INTO t FROM billing.credit_transactions"
+        " WHERE organization_id = p_organization_id LIMIT 1;"
+        " t.created_at := t.created_at + interval '1 second'; t.version := t.version + 1;"
+        " t.balance_after_usd := t.balance_after_usd + 1;"
+        " PERFORM billing.store_transactions(ARRAY[t]); END $$"
+    )
+    try:
+        admin.execute("GRANT EXECUTE ON FUNCTION billing.forge TO synaxis_app")
+        admin.execute("GRANT CREATE ON SCHEMA billing TO synaxis_ledger")
+        admin.execute("ALTER FUNCTION billing.forge OWNER TO synaxis_ledger")
+        assert migrate(admin) == ["billing.forge(text,uuid)"]
+        with database.connect() as db:
+            organization_id = steps.new_organization(db, "10")
+            steps.charge(db, organization_id, "1")
+            with pytest.raises(psycopg.errors.CheckViolation):
+                procedures.call(db, "forge", tenant="*", organization_id=organization_id)
+    finally:
+        admin.execute("REVOKE CREATE ON SCHEMA billing FROM synaxis_ledger")
+        admin.execute("DROP FUNCTION billing.forge")
+
+
 def test_organizations_live_on_every_node_and_each_call_on_its_own(
     database: Database, admin: psycopg.Connection
 ) -> None:
@@ -128,8 +165,10 @@ def test_what_spans_organizations_asks_every_node(
     database: Database, admin: psycopg.Connection
 ) -> None:
     with database.connect() as db:
-        terms = {"payment_terms_days": 0, "credit_limit_usd": "10"}
-        ids = [steps.new_organization(db, **terms) for _ in range(MANY)]
+        ids = [
+            steps.new_organization(db, payment_terms_days=0, credit_limit_usd="10")
+            for _ in range(MANY)
+        ]
         for organization_id in ids:
             steps.charge(db, organization_id, "1")
         listed = profile.list_organizations(db, steps.PLATFORM, None, None, MANY, None)

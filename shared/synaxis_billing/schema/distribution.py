@@ -167,6 +167,7 @@ def distribute_functions(connection: psycopg.Connection) -> list[str]:
         else:
             connection.execute("SELECT create_distributed_function(%s)", [signature])
     connection.execute(_NEVER_AT_ONCE)
+    _check_instead(connection)
     # Such a plan has no value by which a node is chosen.
     for (signature,) in connection.execute(_GENERIC).fetchall():
         connection.execute(
@@ -175,6 +176,26 @@ def distribute_functions(connection: psycopg.Connection) -> list[str]:
     for role in _ROLES:
         _let_nodes_log_in(connection, role)
     return [signature for signature, _ in functions]
+
+
+def _check_instead(connection: psycopg.Connection) -> None:
+    """Replace restrictive policies by constraints: Citus makes permissive ones of them, which would
+    let a function see the rows of every tenant."""
+    found = connection.execute(
+        "SELECT policyname, tablename, with_check, EXISTS (SELECT FROM pg_constraint"
+        "  WHERE conname = policyname AND conrelid = to_regclass(format('billing.%%I', tablename)))"
+        " FROM pg_policies WHERE schemaname = 'billing' AND permissive = %s",
+        ["RESTRICTIVE"],
+    ).fetchall()
+    for name, table, condition, replaced in found:
+        names = sql.Identifier(name), sql.Identifier(table)
+        connection.execute(sql.SQL("DROP POLICY {} ON billing.{}").format(*names))
+        if not replaced:
+            connection.execute(
+                sql.SQL("ALTER TABLE billing.{1} ADD CONSTRAINT {0} CHECK ({2})").format(
+                    *names, sql.SQL(condition)
+                )
+            )
 
 
 def _let_nodes_log_in(connection: psycopg.Connection, role: str) -> None:
