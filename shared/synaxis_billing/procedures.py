@@ -33,17 +33,14 @@ def call(connection: psycopg.Connection, function: str, **arguments: Any) -> Any
 
     `arguments` are the function's parameters without their prefix `p_`. Raises TooManyRequests.
     """
-    # The names are always literals of ours. psycopg parses plain bytes once and keeps the result.
-    names = ", ".join(f"p_{name} => %s" for name in arguments)
-    statement = f"SELECT billing.{function}({names})".encode()
+    statement = _statement("SELECT", function, arguments)
     return _in_turn(lambda: _value(connection, statement, arguments))
 
 
 def call_procedure(connection: psycopg.Connection, procedure: str, **arguments: Any) -> Any:
     """Return the answer of a procedure of the schema `billing`: one round trip, which commits
     within. `connection` is in autocommit mode. Raises TooManyRequests."""
-    names = ", ".join(f"p_{name} => %s" for name in arguments)
-    statement = f"CALL billing.{procedure}(p_answer => NULL, {names})".encode()
+    statement = _statement("CALL", procedure, arguments, "p_answer => NULL, ")
     return _in_turn(lambda: _value(connection, statement, arguments))
 
 
@@ -67,6 +64,15 @@ def each_organization(
     ):
         yield from found
         after = found[-1]
+
+
+def _statement(verb: str, function: str, arguments: dict[str, Any], first: str = "") -> bytes:
+    # Citus chooses a node by the organization, and crashes where there is none.
+    if arguments.get("organization_id", 0) is None:
+        raise ValueError(f"{function} was called without an organization")
+    # The names are always literals of ours. psycopg parses plain bytes once and keeps the result.
+    names = ", ".join(f"p_{name} => %s" for name in arguments)
+    return f"{verb} billing.{function}({first}{names})".encode()
 
 
 def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:

@@ -35,9 +35,15 @@ ONE_SERVER = {
     "test_numbers_have_no_gap_though_many_are_issued_at_once_and_some_are_rolled_back": (
         "a transaction of the client is refused"
     ),
-    "test_for_any_charges_currency_rate_and_tax_lines_add_up_and_the_rate_reproduces_them": (
-        "a database of its own takes too long to make"
+    "test_lazy_settlement_agrees_with_an_eager_model": "it calls functions by itself",
+    "test_the_audit_finds_a_budget_that_is_wrong": "it writes rows by itself",
+    "test_days_without_spend_count_and_the_first_ones_before_it_do_not": (
+        "an administrator cannot move a time by an interval"
     ),
+    "test_an_organization_that_cannot_be_forecast_does_not_affect_the_others": (
+        "an administrator cannot make triggers"
+    ),
+    "test_only_the_platform_makes_forecasts_and_each_sees_its_own": "it reads tables by itself",
     "test_an_organization_whose_usage_cannot_be_charged_stops_no_other": (
         "an administrator cannot make triggers"
     ),

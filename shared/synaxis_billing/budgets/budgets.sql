@@ -113,7 +113,7 @@ BEGIN
         created_at)
     VALUES (o.id, b.id, b.subject, b.window_length, b.mode, b.limit_usd, b.burst_usd, b.alert_percents,
         b.next_percent, coalesce(b.window_start, '-infinity'), coalesce(b.window_end, 'infinity'),
-        coalesce(b.spent_usd, 0), b.held_usd, 0, o.changed_at, o.changed_at)
+        coalesce(b.spent_usd, 0), b.held_usd, coalesce(b.spent_usd, 0) + b.held_usd, o.changed_at, o.changed_at)
     RETURNING * INTO b;
     PERFORM billing.save_budget(b);
     o.budgeted := true;

@@ -123,29 +123,40 @@ CREATE OR REPLACE FUNCTION billing.rating_json(r billing.rating) RETURNS json LA
             FROM unnest(r.lines) WITH ORDINALITY AS l))
 $$;
 
--- What usage would cost now; changes nothing. Without an organization, by everyone's price.
+-- What usage would cost an organization now; changes nothing.
 -- api
 CREATE OR REPLACE FUNCTION billing.quote(
     p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_multiplier numeric := 1;
-    r billing.rating;
+    v_multiplier numeric;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    IF p_organization_id IS NOT NULL THEN
-        SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
-        IF NOT FOUND THEN
-            RETURN billing.outcome('organization_not_found');
-        END IF;
+    SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('organization_not_found');
     END IF;
-    r := billing.rate(
-        p_organization_id, v_multiplier, p_provider, p_model, p_service_tier, p_usage, billing.now());
-    IF r.amount_usd IS NULL THEN
-        RETURN billing.price_unknown(p_provider, p_model);
-    END IF;
-    RETURN billing.outcome('found', billing.rating_json(r));
+    RETURN billing.quoted(p_provider, p_model, billing.rate(
+        p_organization_id, v_multiplier, p_provider, p_model, p_service_tier, p_usage, billing.now()));
 END $$;
+
+-- What usage would cost now by everyone's price; changes nothing.
+-- api
+CREATE OR REPLACE FUNCTION billing.everyones_quote(
+    p_tenant text, p_provider text, p_model text, p_service_tier text, p_usage jsonb
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN billing.quoted(p_provider, p_model, billing.rate(
+        NULL, 1, p_provider, p_model, p_service_tier, p_usage, billing.now()));
+END $$;
+
+-- api helper
+CREATE OR REPLACE FUNCTION billing.quoted(p_provider text, p_model text, r billing.rating) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN r.amount_usd IS NULL THEN billing.price_unknown(p_provider, p_model)
+        ELSE billing.outcome('found', billing.rating_json(r)) END
+$$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.price_json(p billing.prices) RETURNS json LANGUAGE sql STABLE AS $$
@@ -224,7 +235,7 @@ END $$;
 -- are in force at it.
 -- api
 CREATE OR REPLACE FUNCTION billing.prices(
-    p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamptz, p_before uuid,
+    p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamptz, p_before uuid,
     p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -233,7 +244,7 @@ BEGIN
         SELECT coalesce(json_agg(billing.price_json(ROW(p.*)::billing.prices) ORDER BY p.id DESC), '[]')
         FROM (
             SELECT * FROM billing.prices AS q
-            WHERE (p_organization_id IS NULL OR q.organization_id = p_organization_id)
+            WHERE (p_owner_id IS NULL OR q.organization_id = p_owner_id)
                 AND (p_provider IS NULL OR q.provider = p_provider)
                 AND (p_model IS NULL OR q.model = p_model)
                 AND (p_before IS NULL OR q.id < p_before)

@@ -1711,6 +1711,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
 --     RETURNS json, for synaxis_ledger
+-- billing.everyones_quote(p_tenant text, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.exceeds(o billing.organizations, u billing.usage_request)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.exceeds_budget(o billing.organizations, u billing.usage_request)
@@ -1923,7 +1925,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.priced_members(u billing.usage_request)
 --     RETURNS text, for synaxis_ledger
--- billing.prices(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
+-- billing.prices(p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
@@ -1932,6 +1934,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.quoted(p_provider text, p_model text, r billing.rating)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
 --     RETURNS billing.rating, for synaxis_app, synaxis_ledger
