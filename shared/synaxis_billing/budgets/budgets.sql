@@ -75,7 +75,7 @@ END $$;
 -- Write a budget back. What it has spent and holds may be more than its limit.
 CREATE OR REPLACE FUNCTION billing.save_budget(b billing.budgets) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-        UPDATE billing.budgets SET limit_usd = b.limit_usd, burst_usd = b.burst_usd, mode = b.mode,
+    UPDATE billing.budgets SET limit_usd = b.limit_usd, burst_usd = b.burst_usd, mode = b.mode,
         alert_percents = b.alert_percents, next_percent = b.next_percent, window_start = b.window_start,
         window_end = b.window_end, spent_usd = b.spent_usd, counted_at = b.counted_at,
         ceiling_usd = b.spent_usd + b.held_usd
@@ -207,7 +207,8 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.budget_json(ROW(b.*)::billing.budgets) ORDER BY b.created_at DESC), '[]') FROM (
+        SELECT coalesce(json_agg(billing.budget_json(ROW(b.*)::billing.budgets) ORDER BY b.created_at DESC), '[]')
+        FROM (
             SELECT * FROM billing.budgets
             WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC LIMIT p_limit

@@ -184,7 +184,8 @@ DECLARE
 BEGIN
     FOR b IN
         SELECT * FROM billing.budgets AS d
-        WHERE d.organization_id = p_organization_id AND billing.reaches_percent(ROW(d.*)::billing.budgets, d.spent_usd) AND p_at < d.window_end
+        WHERE d.organization_id = p_organization_id AND p_at < d.window_end
+            AND billing.reaches_percent(ROW(d.*)::billing.budgets, d.spent_usd)
         ORDER BY d.created_at
     LOOP
         FOREACH v_percent IN ARRAY b.alert_percents LOOP
@@ -274,6 +275,7 @@ CREATE OR REPLACE FUNCTION billing.count_spent(
     p_organization_id uuid, u billing.usage_request, p_at timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-        UPDATE billing.budgets AS b SET spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, p_at) + u.amount_usd, counted_at = p_at
+    UPDATE billing.budgets AS b
+    SET spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, p_at) + u.amount_usd, counted_at = p_at
     WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
 END $$;

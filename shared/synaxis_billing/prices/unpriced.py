@@ -8,7 +8,7 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden
+from synaxis_billing.errors import Forbidden, TooManyRequests
 from synaxis_billing.fields import Answer, Time
 from synaxis_billing.paging import Page, paginate_by_id
 
@@ -17,7 +17,7 @@ MOST_CHARGED = 500
 
 
 class Uncharged(Exception):
-    """Organizations whose usage has a price and cannot be charged, each with its SQLSTATE."""
+    """Organizations whose usage has a price and cannot be charged, each with the reason's code."""
 
 
 class Unpriced(Answer):
@@ -110,6 +110,8 @@ def _charge(
                 organization_id=organization_id,
                 limit=most - charged,
             )
+        except TooManyRequests as error:
+            failed.append((organization_id, error.code))
         except psycopg.Error as error:
             if error.sqlstate is None:
                 # The connection is lost.
