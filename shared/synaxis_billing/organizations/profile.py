@@ -244,17 +244,23 @@ def update_organization(
 ) -> Organization:
     """Change the named fields of a profile.
 
-    Raises OrganizationNotFound, ExternalIdExists, InvalidRequest (unknown time zone).
+    Raises OrganizationNotFound, ExternalIdExists, InvalidRequest (unknown time zone), Forbidden (a
+    caller with `settings_only` changes what the platform decides).
     """
-    return _organization(
-        procedures.call(
-            db,
-            "update_organization",
-            tenant=caller.tenant,
-            organization_id=organization_id,
-            profile=Jsonb(request.model_dump(mode="json", exclude_unset=True)),
-        )
+    outcome = procedures.call(
+        db,
+        "update_organization",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        profile=Jsonb(request.model_dump(mode="json", exclude_unset=True)),
+        settings_only=caller.settings_only,
     )
+    if outcome["outcome"] == Forbidden.code:
+        raise Forbidden(
+            "The scope billing:settings may change `address`, `email`, `tax_id` of `tax`,"
+            " `low_balance_threshold_usd` and `runs_out_alert_days`; the rest needs billing:admin."
+        )
+    return _organization(outcome)
 
 
 def get_organization(

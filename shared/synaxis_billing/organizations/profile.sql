@@ -76,11 +76,29 @@ BEGIN
     RETURN true;
 END $$;
 
--- Change the fields that p_profile contains. A new time zone cuts the open day's buckets, so that each
+-- Whether o becomes p by changes of what is the organization's own to decide: its addresses, tax id and alerts.
+CREATE OR REPLACE FUNCTION billing.changes_settings_only(o billing.organizations, p billing.organizations)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    -- A tax that does not say so is no reverse charge.
+    c_tax CONSTANT jsonb := '{"reverse_charge": false}';
+BEGIN
+    IF (c_tax || (o.tax - 'tax_id')) IS DISTINCT FROM (c_tax || (p.tax - 'tax_id')) THEN
+        RETURN false;
+    END IF;
+    p.address := o.address;
+    p.email := o.email;
+    p.tax := o.tax;
+    p.low_balance_threshold_usd := o.low_balance_threshold_usd;
+    p.runs_out_alert_days := o.runs_out_alert_days;
+    RETURN p IS NOT DISTINCT FROM o;
+END $$;
+
+-- Change the fields that p_profile contains; p_settings_only refuses what the platform decides. A new time zone cuts the open day's buckets, so that each
 -- bucket lies within one local day of the time zone that counted it. A lower credit limit takes nothing back.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.update_organization(
-    p_tenant text, p_organization_id uuid, p_profile jsonb
+    p_tenant text, p_organization_id uuid, p_profile jsonb, p_settings_only boolean
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
@@ -90,6 +108,9 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     p := jsonb_populate_record(o, p_profile);
+    IF p_settings_only AND NOT billing.changes_settings_only(o, p) THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
     IF p.timezone <> o.timezone THEN
         IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
             RETURN billing.outcome('unknown_timezone');
