@@ -154,9 +154,10 @@ async def _serve(
 
 
 def migrate_command() -> None:
-    """Bring the database at DATABASE_URL up to date."""
+    """Bring the database at DATABASE_URL up to date; DISTRIBUTED=1 distributes it with Citus."""
+    distributed = _number("DISTRIBUTED", 0, 0, 1) == 1
     with psycopg.connect(_database_url(), autocommit=True) as connection:
-        done = migrate(connection)
+        done = migrate(connection, distributed=distributed)
     print("\n".join(f"applied {name}" for name in done) or "The database is up to date.")
 
 

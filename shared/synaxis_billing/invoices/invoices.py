@@ -352,12 +352,12 @@ def list_lines(
     return Page[LineItem](items=items, next_cursor=following)
 
 
-def mark_overdue(connect: Callable[[], psycopg.Connection], most: int = 1000) -> int:
+def mark_overdue(connect: Callable[[], psycopg.Connection]) -> int:
     """Mark the unpaid invoices that are past their due date; return their number."""
-    marked = 0
-    while new := procedures.call(connect(), "mark_overdue", tenant="*", limit=most):
-        marked += new
-    return marked
+    return sum(
+        procedures.call(connect(), "mark_overdue", tenant="*", organization_id=organization_id)
+        for organization_id in procedures.each_organization(connect, "due_invoices")
+    )
 
 
 def terms(rates: Iterable[Rate], issuer: Issuer) -> Jsonb:

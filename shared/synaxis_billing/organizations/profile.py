@@ -1,5 +1,7 @@
 """Profiles: who is billed, in which currency, time zone and language."""
 
+import secrets
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -250,11 +252,18 @@ def create_organization(
     Raises OrganizationExists, ExternalIdExists, Forbidden (a tenant may create only itself),
     InvalidRequest (unknown time zone).
     """
-    profile = request.model_dump(mode="json", exclude_none=True)
-    if caller.tenant != "*" and profile.setdefault("id", caller.tenant) != caller.tenant:
+    profile = request.model_dump(mode="json", exclude_none=True, exclude={"id"})
+    organization_id = request.id or (_new_id() if caller.tenant == "*" else UUID(caller.tenant))
+    if caller.tenant not in ("*", str(organization_id)):
         raise Forbidden("This token may create only the organization that it names.")
     return _organization(
-        procedures.call(db, "create_organization", tenant=caller.tenant, profile=Jsonb(profile))
+        procedures.call(
+            db,
+            "create_organization",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            profile=Jsonb(profile),
+        )
     )
 
 
@@ -333,6 +342,15 @@ def list_organizations(
     return Page[OrganizationWithBalance](
         items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
         next_cursor=next_cursor("organizations", NO_ORGANIZATION, reached(value)),
+    )
+
+
+def _new_id() -> UUID:
+    """Return a time-ordered id: UUIDv7, RFC 9562 section 5.7."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = secrets.randbits(74)
+    return UUID(
+        int=milliseconds << 80 | 7 << 76 | random >> 62 << 64 | 2 << 62 | random & (1 << 62) - 1
     )
 
 

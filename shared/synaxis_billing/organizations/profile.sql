@@ -28,13 +28,15 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.create_organization(
+    p_tenant text, p_organization_id uuid, p_profile jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     p billing.organizations := jsonb_populate_record(NULL::billing.organizations, p_profile);
     o billing.organizations;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    -- The external ids are on another node.
+    PERFORM billing.set_tenant(p_tenant);
     IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
         RETURN billing.outcome('unknown_timezone');
     END IF;
@@ -43,12 +45,13 @@ BEGIN
             (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd,
             runs_out_alert_days, tax, address, buyer_reference, locale, payment_terms_days, credit_limit_usd,
             price_multiplier)
-        VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
+        VALUES (p_organization_id, p.external_id, p.name, p.email, p.billing_currency, p.timezone,
             p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address,
             p.buyer_reference, p.locale, p.payment_terms_days, p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
-        INSERT INTO billing.external_ids (external_id, organization_id)
-        SELECT o.external_id, o.id WHERE o.external_id IS NOT NULL;
+        IF o.external_id IS NOT NULL THEN
+            INSERT INTO billing.external_ids (external_id, organization_id) VALUES (o.external_id, o.id);
+        END IF;
     EXCEPTION WHEN unique_violation THEN
         RETURN billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_exists' ELSE 'external_id_exists' END);
     END;
@@ -63,6 +66,7 @@ BEGIN
     IF p_new IS NOT DISTINCT FROM p_old THEN
         RETURN true;
     END IF;
+    PERFORM billing.set_tenant(p_organization_id::text);
     IF p_new IS NOT NULL THEN
         INSERT INTO billing.external_ids (external_id, organization_id) VALUES (p_new, p_organization_id)
         ON CONFLICT (external_id) DO NOTHING;
@@ -156,19 +160,20 @@ $$;
 -- api
 CREATE OR REPLACE FUNCTION billing.organizations_page(
     p_tenant text, p_external_id text, p_name text, p_before timestamptz, p_limit int, p_scan int
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
+) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
+    v_id uuid;
     v_value json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
+    SELECT organization_id INTO v_id FROM billing.external_ids WHERE external_id = p_external_id;
     WITH scanned AS MATERIALIZED (
-        SELECT o FROM billing.organizations AS o
-        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = (
-            SELECT organization_id FROM billing.external_ids WHERE external_id = p_external_id))
+        SELECT ROW(r.*)::billing.organizations AS o FROM billing.organizations AS r
+        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = v_id)
         ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
         SELECT o FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0

@@ -151,6 +151,8 @@ CREATE TABLE billing.idempotency (
     result_id uuid NOT NULL,
     created_at timestamptz NOT NULL
 );
+-- Its rows never change, so this costs nothing; logical replication asks for it where there is no primary key.
+ALTER TABLE billing.idempotency REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX idempotency_key ON billing.idempotency (organization_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency (organization_id, request_id)
     WHERE request_id IS NOT NULL;
@@ -511,7 +513,7 @@ CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_
 CREATE TABLE billing.prices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- NULL is the price of every organization that has none of its own.
-    organization_id uuid REFERENCES billing.organizations,
+    organization_id uuid,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
