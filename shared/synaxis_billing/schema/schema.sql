@@ -1736,6 +1736,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.forget_invoice(i billing.invoices)
+--     RETURNS void, for synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
