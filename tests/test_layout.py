@@ -42,6 +42,7 @@ NOUNS: dict[str, set[str]] = {
     "prices": set(),
     "invoices": {"organizations", "rates"},
     "webhooks": {"budgets"},
+    "events": {"ledger", "usage"},
     "invalidations": set(),
     "schema": set(),
 }

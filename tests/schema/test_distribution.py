@@ -31,6 +31,8 @@ OF_ALL = {
     "waiting_months",
     "waiting_webhooks",
     "webhooks_unsent",
+    "event_subjects",
+    "refused_events_page",
     "ensure_partitions",
     "mark_overdue",
     "month_end",
