@@ -6,7 +6,7 @@
 CREATE OR REPLACE FUNCTION billing.event_subjects(p_tenant text, p_subjects text[], p_ids uuid[]) RETURNS json
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN json_build_object(
         'now', billing.now(),
         'external_ids', (
@@ -68,7 +68,7 @@ $$;
 CREATE OR REPLACE FUNCTION billing.refused_events_page(p_tenant text, p_before uuid, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT coalesce(json_agg(billing.refused_event_json(ROW(f.*)::billing.refused_events) ORDER BY f.id DESC), '[]')
         FROM (

@@ -112,9 +112,7 @@ def charge(
         # The LLM request was counted under another key, or another call with this key was quicker;
         # the batch tells.
         arguments["organization_id"] = str(organization_id)
-        [outcome] = procedures.call_procedure(
-            db, "spend_batch", tenant=caller.tenant, charges=Jsonb([arguments])
-        )
+        [outcome] = _charge_of_one(db, caller, str(organization_id), [arguments])
     # A new charge's answer leaves out what is known here.
     known = {
         **_EMPTY,
@@ -151,12 +149,40 @@ def charge_all(
 ) -> list[Result]:
     """Charge many organizations at once, each item by its own key; return one result per charge, in
     order. `charges` are usage_arguments(), with an organization_id and an idempotency_key."""
-    if not charges:
-        return []
-    outcomes: list[dict[str, Any]] = procedures.call_procedure(
+    outcomes = _charge_all(db, caller, charges) if charges else []
+    return [_result(outcome) for outcome in outcomes]
+
+
+def _charge_all(
+    db: psycopg.Connection, caller: Caller, charges: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the outcomes: of one transaction, or in a cluster of one for each organization."""
+    answer: list[dict[str, Any]] | None = procedures.call_procedure(
         db, "spend_batch", tenant=caller.tenant, charges=Jsonb(charges)
     )
-    return [_result(outcome) for outcome in outcomes]
+    if answer is not None:
+        return answer
+    of_each: dict[str, list[dict[str, Any]]] = {}
+    for charge in charges:
+        of_each.setdefault(charge["organization_id"], []).append(charge)
+    outcomes = {
+        organization_id: iter(_charge_of_one(db, caller, organization_id, own))
+        for organization_id, own in of_each.items()
+    }
+    return [next(outcomes[charge["organization_id"]]) for charge in charges]
+
+
+def _charge_of_one(
+    db: psycopg.Connection, caller: Caller, organization_id: str, charges: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    outcomes: list[dict[str, Any]] = procedures.call_procedure(
+        db,
+        "spend_batch_of",
+        tenant=caller.tenant,
+        organization_id=UUID(organization_id),
+        charges=Jsonb(charges),
+    )
+    return outcomes
 
 
 def require_room(requests: Sequence[Any], results: Sequence[Result | None]) -> None:
