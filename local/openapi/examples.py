@@ -15,6 +15,7 @@ PARAMETERS = {
     "price_id": story.PRICE_ID,
     "budget_id": story.BUDGET_ID,
     "endpoint_id": story.ENDPOINT_ID,
+    "client_id": story.CLIENT_ID,
     "currency": "EUR",
     "month": "2026-02",
     "Idempotency-Key": "chatcmpl-B7xQ2",
@@ -38,6 +39,7 @@ MEMBERS = {
     "provider": "openai",
     "model": "gpt-4o",
     "home_region": "eu-central-1",
+    "error": "invalid_client",
     "home_endpoint": "https://eu.billing.example.com",
 }
 # What some problems say, by their code.
@@ -343,6 +345,7 @@ OPERATIONS = {
         {"limit_usd": "75.00"},
     ),
     "deleteBudget": Example(story.BUDGET),
+    **{name: Example(*of) for name, of in story.CLIENT_OPERATIONS.items()},
     "createWebhookEndpoint": Example(
         {**story.ENDPOINT, **story.SECRET},
         {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},
