@@ -1,7 +1,5 @@
 """The records of one organization's story, of which the examples of the document are made."""
 
-from typing import Any
-
 REQUEST_ID = "f4b1c1f0-7d3f-4a57-9a52-0d3f6c2b8e11"
 ORGANIZATION_ID = "3f1f8a52-6a0e-4c39-9d5a-0c8f1f4f7d10"
 TOPUP_ID = "0b1c7e0e-3f59-4d0f-8a57-3c1a4e9f6b21"
@@ -13,8 +11,6 @@ INVOICE_ID = "d27f9e35-8c41-4a6b-b9e0-14f5c3a8d776"
 NOTE_ID = "e58b1a70-6d93-4c2f-8f74-a0b9d6e2c187"
 BUDGET_ID = "2b9f5c84-6e1d-4a73-8c05-d3e7f1a8b6c9"
 ENDPOINT_ID = "19c8e6d4-7b2f-4a50-9e83-f6d1c0a5b298"
-CLIENT_ID = "c58e1f03-9a7d-4b26-8e41-f0b3d6a2c7e5"
-CLIENT_SECRET = "cs_Zm9yIGRvY3VtZW50YXRpb24gYWxvbmUsIG5vIHNlY3JldA"
 EVENT_ID = "48a7d3f2-c5e1-4b96-8d0a-b7e4f9c2a3a9"
 SPEND_LOG_ID = "92e6b8c1-3d7f-4e05-a4b2-c8f0d5a1e7ba"
 TEAM_ID = "6c3f0d85-e9b7-4a21-9f48-d2a6c7e1b0cb"
@@ -237,35 +233,6 @@ SPEND_LOG = {
     "created_at": "2026-02-01T08:10:00Z",
 }
 CHARGE_REQUEST = {"amount_usd": "0.0225", "description": "Chat completion", **USAGE}
-CLIENT = {
-    "id": CLIENT_ID,
-    "organization_id": ORGANIZATION_ID,
-    "name": "billing page",
-    "scopes": ["billing:read"],
-    "created_at": "2026-02-01T08:00:00Z",
-    "rotated_at": None,
-    "revoked_at": None,
-}
-CLIENT_REQUEST = {"name": CLIENT["name"], "scopes": CLIENT["scopes"]}
-CREATED_CLIENT = {**CLIENT, "secret": CLIENT_SECRET}
-TOKEN_REQUEST = {
-    "grant_type": "client_credentials",
-    "client_id": CLIENT_ID,
-    "client_secret": CLIENT_SECRET,
-}
-TOKEN = {
-    "access_token": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln",
-    "token_type": "Bearer",
-    "expires_in": 3600,
-}
-# The answer, and the request if there is one.
-CLIENT_OPERATIONS: dict[str, tuple[Any, ...]] = {
-    "createClient": (CREATED_CLIENT, CLIENT_REQUEST),
-    "listClients": ({"items": [CLIENT]},),
-    "rotateClientSecret": (CREATED_CLIENT,),
-    "revokeClient": ({**CLIENT, "revoked_at": "2026-02-27T10:00:00Z"},),
-    "createToken": (TOKEN, TOKEN_REQUEST),
-}
 RATE = {
     "rate": "0.92",
     "as_of": "2026-02-28T15:00:00Z",
