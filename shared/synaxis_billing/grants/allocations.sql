@@ -205,7 +205,7 @@ BEGIN
         EXIT WHEN billing.debt_usd(o.id) = 0;
         CONTINUE WHEN NOT g.started OR least(g.expires_at, g.voided_at) <= p_at;
         UPDATE billing.credit_grants SET remaining_usd = remaining_usd
-            - billing.cover_debt(o.id, g.id, g.remaining_usd, p_at)
+            - billing.cover_debt(o.id, g.id, g.remaining_usd - g.frozen_usd, p_at)
         WHERE organization_id = o.id AND id = g.id;
     END LOOP;
     o.settle_at := billing.next_settlement(v_grants, p_at);
