@@ -12,7 +12,7 @@ DECLARE
     e billing.payment_events;
     v_now timestamptz := billing.now();
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     SELECT * INTO v_known FROM billing.payment_objects
     WHERE provider = p_provider AND external_id = ANY (p_external_ids || p_payment_id::text) LIMIT 1;
     INSERT INTO billing.payment_events
@@ -76,7 +76,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN ARRAY(
         SELECT DISTINCT organization_id FROM billing.payments
         WHERE organization_id > p_after AND next_ask_at <= v_now ORDER BY 1 LIMIT p_limit);
@@ -106,7 +106,7 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.unknown_payment_events(p_tenant text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (SELECT count(*) FROM billing.payment_events
         WHERE payment_id IS NULL AND received_at BETWEEN billing.now() - interval '1 day'
             AND billing.now() - interval '1 hour');

@@ -180,6 +180,8 @@ BEGIN
         o.changed_at + interval '1 minute', p.initiated_by, p.idempotency_key, p.fingerprint, o.changed_at,
         o.changed_at)
     RETURNING * INTO p;
+    -- The provider's objects carry this id.
+    PERFORM billing.know_objects(p, ARRAY[p.id::text]);
     PERFORM billing.save_organization(o);
     RETURN p;
 END $$;
