@@ -5,7 +5,7 @@
 -- not settled yet. p_payment_id is what the object itself says, as we gave it to the provider.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.store_payment_event(
-    p_tenant text, p_provider text, p_event_id text, p_type text, p_external_ids text[], p_payment_id uuid, p_body text
+    p_tenant text, p_provider text, p_event_id text, p_type text, p_external_ids text[], p_body text
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_known billing.payment_objects;
@@ -14,10 +14,10 @@ DECLARE
 BEGIN
     PERFORM billing.set_tenant(p_tenant);
     SELECT * INTO v_known FROM billing.payment_objects
-    WHERE provider = p_provider AND external_id = ANY (p_external_ids || p_payment_id::text) LIMIT 1;
+    WHERE provider = p_provider AND external_id = ANY (p_external_ids) LIMIT 1;
     INSERT INTO billing.payment_events
         (provider, event_id, type, external_ids, body, organization_id, payment_id, received_at)
-    VALUES (p_provider, p_event_id, p_type, p_external_ids || p_payment_id::text, p_body, v_known.organization_id,
+    VALUES (p_provider, p_event_id, p_type, p_external_ids, p_body, v_known.organization_id,
         v_known.payment_id, v_now)
     ON CONFLICT (provider, event_id) DO NOTHING;
     SELECT * INTO STRICT e FROM billing.payment_events WHERE provider = p_provider AND event_id = p_event_id;

@@ -3,13 +3,20 @@
 import base64
 import binascii
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from synaxis_billing.errors import InvalidRequest, UnsupportedMediaType, invalid_field
 
 Event = dict[str, Any]
+
+
+class Raw(NamedTuple):
+    """A request as it came: the bytes of its body, and its headers by their names in lower case."""
+
+    body: bytes
+    headers: dict[str, str]
 
 
 def require_request(event: Event) -> None:
@@ -56,6 +63,18 @@ def json_body(event: Event) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise _invalid_body("must be a JSON object")
     return value
+
+
+def raw_request(event: Event) -> Raw:
+    """Return the request as it came. API Gateway writes some bodies in Base64. Raises
+    InvalidRequest."""
+    body = event.get("body") or ""
+    try:
+        encoded = event.get("isBase64Encoded")
+        decoded = base64.b64decode(body, validate=True) if encoded else body.encode()
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise _invalid_body("must be the bytes that were sent") from error
+    return Raw(decoded, event["headers"])
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
