@@ -44,6 +44,7 @@ NOUNS: dict[str, set[str]] = {
     "invoices": {"organizations", "rates"},
     "payments": {"invoices", "rates"},
     "webhooks": {"budgets"},
+    "events": {"ledger", "usage"},
     "invalidations": set(),
     "schema": set(),
 }

@@ -133,6 +133,11 @@ OPERATIONS = {
             ]
         },
     ),
+    "createUsageEvents": Example(
+        {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
+        story.USAGE_EVENT,
+    ),
+    "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,
         {

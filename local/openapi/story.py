@@ -132,6 +132,7 @@ ORGANIZATION = {
 TOPUP = {
     **NO_USAGE,
     **NO_PRICE,
+    "occurred_at": None,
     "id": TOPUP_ID,
     "organization_id": ORGANIZATION_ID,
     "transaction_type": "topup",
@@ -237,6 +238,35 @@ RATE = {
     "as_of": "2026-02-28T15:00:00Z",
     "source": "ecb",
     "stale": False,
+}
+USAGE_EVENT = {
+    "specversion": "1.0",
+    "type": "com.synaxis.usage.v1",
+    "source": "gateway.example.com/eu-1",
+    "id": "chatcmpl-B7xQ2",
+    "subject": "customer-42",
+    "time": "2026-02-01T08:09:58Z",
+    "data": CHARGE_REQUEST,
+}
+EVENT_CHARGE = {**CHARGE, "occurred_at": USAGE_EVENT["time"]}
+REFUSED_EVENT = {
+    "id": "0d6a1f3b-58c2-4e97-b0d4-7a9e2c8f1b36",
+    "organization_id": ORGANIZATION_ID,
+    "source": "gateway.example.com/eu-1",
+    "event_id": "chatcmpl-A0aB1",
+    "subject": "customer-42",
+    "event": {**USAGE_EVENT, "id": "chatcmpl-A0aB1", "time": "2025-12-01T08:09:58Z"},
+    "code": "event_too_late",
+    "error": {
+        "type": "urn:synaxis-billing:problem:event_too_late",
+        "title": "Event too late",
+        "status": 422,
+        "detail": "The event is older than 35 days. It was kept among the refused events.",
+        "code": "event_too_late",
+    },
+    "times": 1,
+    "created_at": "2026-02-01T08:10:00Z",
+    "refused_at": "2026-02-01T08:10:00Z",
 }
 ENDPOINT = {
     "id": ENDPOINT_ID,

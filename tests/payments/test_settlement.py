@@ -51,7 +51,12 @@ def test_the_invoice_of_a_payment_is_what_the_payer_paid(database: Database) -> 
         from synaxis_billing.invoices import topups
 
         invoice = topups.invoice_topup(
-            db, steps.PLATFORM, organization_id, transaction_id, billing.rates("0.5"), billing.ISSUER
+            db,
+            steps.PLATFORM,
+            organization_id,
+            transaction_id,
+            billing.rates("0.5"),
+            billing.ISSUER,
         )
         assert invoice.total_amount_billing_currency == payment.amount
         assert invoice.tax_billing_currency == payment.tax
@@ -62,9 +67,7 @@ def test_the_invoice_of_a_payment_is_what_the_payer_paid(database: Database) -> 
 
 def test_a_full_refund_with_tax_takes_exactly_what_was_given(database: Database) -> None:
     with database.connect() as db:
-        payer = Payer(
-            db, steps.new_organization(db, tax={"label": "VAT", "rate_percent": "19"})
-        )
+        payer = Payer(db, steps.new_organization(db, tax={"label": "VAT", "rate_percent": "19"}))
         payment = payer.buy("100")
         assert payment.amount == 119
         refund = payer.refund(payment)

@@ -32,6 +32,8 @@ OF_ALL = {
     "waiting_invalidations",
     "waiting_months",
     "waiting_webhooks",
+    "event_subjects",
+    "refused_events_page",
     "ensure_partitions",
     "month_end",
     "organizations_charged_for",

@@ -35,6 +35,8 @@ STATUSES = {
     "charge_refused": 402,
     "charge_invalid": 400,
     "charge_batch": 200,
+    "usage_events": 200,
+    "list_refused_events": 200,
     "hold": 201,
     "capture_hold": 404,
     "release_hold": 404,

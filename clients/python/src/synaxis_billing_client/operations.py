@@ -826,6 +826,15 @@ def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage
     )
 
 
+def list_refused_usage_events(*, limit: int | None = None) -> Call[models.RefusedEventPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/usage-events/refused"),
+        {200: models.RefusedEventPage},
+        query={"limit": limit},
+    )
+
+
 class Operations(abc.ABC):
     """A method for each route; the client inherits them."""
 
@@ -1637,6 +1646,16 @@ class Operations(abc.ABC):
         Or for the credit that its price needs. The newest comes first.
         """
         return self.pages(list_unpriced_usage(limit=limit), models.Unpriced)
+
+    def list_refused_usage_events(
+        self, *, limit: int | None = None
+    ) -> Iterator[models.RefusedEvent]:
+        """List refused usage events.
+
+        Those that were too late, invalid or not covered by credit, newest first, each until a
+        later try of it is accepted.
+        """
+        return self.pages(list_refused_usage_events(limit=limit), models.RefusedEvent)
 
 
 class AsyncOperations(abc.ABC):
@@ -2476,3 +2495,13 @@ class AsyncOperations(abc.ABC):
         Or for the credit that its price needs. The newest comes first.
         """
         return self.pages(list_unpriced_usage(limit=limit), models.Unpriced)
+
+    def list_refused_usage_events(
+        self, *, limit: int | None = None
+    ) -> AsyncIterator[models.RefusedEvent]:
+        """List refused usage events.
+
+        Those that were too late, invalid or not covered by credit, newest first, each until a
+        later try of it is accepted.
+        """
+        return self.pages(list_refused_usage_events(limit=limit), models.RefusedEvent)
