@@ -21,8 +21,6 @@ def receive_event(provider: ProviderName, raw: Raw) -> File:
 
     It is stored before it is answered. If its message to the worker is lost, the sweep asks.
     """
-    now = datetime.now(UTC)
-    found = inbox.receive_event(connection(), call, provider, raw.body, raw.headers, now)
-    if found:
-        queue.send(settings().payment_queue_url, [found.model_dump_json()])
+    found = inbox.receive_event(connection(), call, provider, *raw, datetime.now(UTC))
+    queue.send(settings().payment_queue_url, [one.model_dump_json() for one in found])
     return File("{}", "application/json")

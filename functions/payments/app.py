@@ -17,7 +17,6 @@ from synaxis_billing.errors import Conflict, TemporarilyUnavailable
 from synaxis_billing.invoices.invoices import InvoiceNotFound
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.payments import models, payments, refunds
-from synaxis_billing.payments.providers import ProviderNotConfigured
 from synaxis_billing.rates import rates
 
 handler = api = Api()
@@ -34,7 +33,6 @@ PAYMENT = f"{PAYMENTS}/{{payment_id}}"
         InvoiceNotFound,
         models.AmountTooSmall,
         models.PaymentRefused,
-        ProviderNotConfigured,
         TemporarilyUnavailable,
     ),
 )
@@ -100,7 +98,6 @@ def get_payment(caller: Caller, organization_id: UUID, payment_id: UUID) -> Repl
         Conflict,
         refunds.RefundExceedsPayment,
         models.PaymentRefused,
-        ProviderNotConfigured,
     ),
 )
 def refund_payment(

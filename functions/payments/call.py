@@ -3,7 +3,7 @@
 from typing import Any
 
 from synaxis_billing.edge.invocation import logger, task
-from synaxis_billing.edge.payments import answer_call
+from synaxis_billing.edge.payments import call_provider
 from synaxis_billing.payments.providers import Call
 
 
@@ -11,12 +11,12 @@ from synaxis_billing.payments.providers import Call
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the provider's answer to a call."""
     call = Call.model_validate(event)
-    answer = answer_call(call)
+    answer = call_provider(call)
     logger.info(
         "called",
         provider=call.provider,
         operation=call.operation,
-        no_answer=answer.get("no_answer"),
-        refused=answer.get("refused"),
+        no_answer=answer.no_answer,
+        refused=answer.refused,
     )
-    return answer
+    return answer.model_dump(mode="json")

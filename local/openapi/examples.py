@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import credit_story, invoice_story, story
+from local.openapi import credit_story, invoice_story, payment_story, story
 
 # Path parameters and headers.
 PARAMETERS = {
@@ -70,6 +70,18 @@ OPERATIONS = {
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
     ),
     "getOrganization": Example(story.ORGANIZATION),
+    "createPayment": Example(
+        payment_story.PENDING,
+        {
+            "provider": "stripe",
+            "amount_usd": "100.00",
+            "return_url": "https://console.example.com/credit",
+        },
+    ),
+    "previewPayment": Example(payment_story.PREVIEW, {"amount_usd": "100.00"}),
+    "listPayments": _page(payment_story.PAYMENT),
+    "getPayment": Example(payment_story.PAYMENT),
+    "refundPayment": Example(payment_story.REFUND, {"amount_usd": "40.00"}),
     "listOrganizations": _page(
         {
             **story.ORGANIZATION,
@@ -102,6 +114,7 @@ OPERATIONS = {
         {
             "balance_usd": "99.9775",
             "held_usd": "0.02",
+            "frozen_usd": "0.00",
             "available_usd": "99.9575",
             "credit_limit_usd": "0.00",
             "debt_usd": "0.00",

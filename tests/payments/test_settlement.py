@@ -1,4 +1,4 @@
-"""What a provider says of a payment is booked once, whatever way it comes, and in whatever order."""
+"""What a provider says of a payment is booked once, whatever way and order it comes in."""
 
 from decimal import Decimal
 
@@ -19,10 +19,14 @@ def test_credit_comes_when_the_payer_has_paid(database: Database) -> None:
         assert steps.available(db, payer.organization_id) == 0
         payer.provider.made(payment).paid = payment.amount
         paid = payer.get(payment)
-        assert (paid.status, paid.credited_usd, paid.checkout_url) == ("succeeded", 100, None)
+        assert paid.status == "succeeded"
+        assert paid.credited_usd == 100
+        assert paid.checkout_url is None
         assert steps.available(db, payer.organization_id) == 100
         [grant] = steps.list_grants(db, payer.organization_id)
-        assert (grant.id, grant.kind, grant.cost_basis_usd) == (paid.grant_id, "paid", 100)
+        assert grant.id == paid.grant_id
+        assert grant.kind == "paid"
+        assert grant.cost_basis_usd == 100
     assert database.audit().whole
 
 
@@ -71,7 +75,9 @@ def test_a_full_refund_with_tax_takes_exactly_what_was_given(database: Database)
         payment = payer.buy("100")
         assert payment.amount == 119
         refund = payer.refund(payment)
-        assert (refund.status, refund.amount, refund.credit_usd) == ("succeeded", 119, 100)
+        assert refund.status == "succeeded"
+        assert refund.amount == 119
+        assert refund.credit_usd == 100
         assert payer.get(payment).paid_out_usd == 100
         assert steps.available(db, payer.organization_id) == 0
     assert database.audit().whole
@@ -100,7 +106,8 @@ def test_a_dispute_freezes_the_rest_and_a_won_one_gives_it_back(database: Databa
         # The older grant is used first: 30 of the payment were spent.
         assert steps.available(db, payer.organization_id) == 0
         [grant, _] = steps.list_grants(db, payer.organization_id)
-        assert (grant.remaining_usd, grant.frozen_usd) == (70, 70)
+        assert grant.remaining_usd == 70
+        assert grant.frozen_usd == 70
         made.win()
         payer.settle(payment)
         assert steps.available(db, payer.organization_id) == 70
@@ -120,7 +127,8 @@ def test_a_lost_dispute_takes_the_rest_and_the_spent_part_becomes_debt(
         payer.settle(payment)
         made.lose()
         lost = payer.settle(payment)
-        assert (lost.paid_out_usd, lost.charged_back_usd) == (70, 30)
+        assert lost.paid_out_usd == 70
+        assert lost.charged_back_usd == 30
         assert steps.available(db, payer.organization_id) == -30
         payer.settle(payment)
         assert steps.available(db, payer.organization_id) == -30

@@ -8,20 +8,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from synaxis_billing.caller import Caller
 from synaxis_billing.edge.aws import secrets
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.settings import settings
-from synaxis_billing.errors import BillingError, TemporarilyUnavailable
 from synaxis_billing.payments.advancing import Access
 from synaxis_billing.payments.paypal import PayPal
 from synaxis_billing.payments.providers import (
     Call,
     Provider,
     ProviderName,
-    ProviderNotConfigured,
     Result,
     perform,
 )
@@ -42,15 +38,14 @@ def access(caller: Caller) -> Access:
 
 
 def call(asked: Call) -> Result:
-    """Call a provider from here, or by the function that can reach it. Raises
-    ProviderNotConfigured, TemporarilyUnavailable."""
+    """Call a provider from here, or by the function that can reach it."""
     if function := settings().payment_calls_function:
         return _invoke(function, asked)
     return call_provider(asked)
 
 
 def call_provider(asked: Call) -> Result:
-    """Call a provider from here. Raises ProviderNotConfigured."""
+    """Call a provider from here."""
     return perform(_providers(), asked)
 
 
@@ -99,27 +94,10 @@ def _invoke(function: str, asked: Call) -> Result:
         answer = _lambda().invoke(FunctionName=function, Payload=asked.model_dump_json().encode())
         body: Any = json.loads(answer["Payload"].read())
         if "FunctionError" not in answer:
-            return _result(body)
+            return Result.model_validate(body)
     except (BotoCoreError, ClientError) as error:
         return Result(no_answer=f"the call was not made: {type(error).__name__}")
     return Result(no_answer=f"the call failed: {body.get('errorType')}")
-
-
-def _result(body: dict[str, Any]) -> Result:
-    if body.get("refusal") == ProviderNotConfigured.code:
-        raise ProviderNotConfigured
-    try:
-        return Result.model_validate(body)
-    except ValidationError as error:
-        raise TemporarilyUnavailable from error
-
-
-def answer_call(asked: Call) -> dict[str, Any]:
-    """Return the answer to a call as the function that makes it returns it."""
-    try:
-        return call_provider(asked).model_dump(mode="json")
-    except BillingError as error:
-        return {"refusal": error.code}
 
 
 @functools.cache

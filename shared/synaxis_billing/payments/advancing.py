@@ -108,7 +108,7 @@ def _refund(access: Access, order: Order, refund: RefundOrder) -> RefundState | 
 def _call(
     access: Access, order: Order, operation: Operation, refund: RefundOrder | None = None
 ) -> Result:
-    """Call the provider. Raises NoAnswer, Refused, ProviderNotConfigured."""
+    """Call the provider. Raises NoAnswer, Refused."""
     call = Call(provider=order.provider, operation=operation, order=order, refund=refund)
     return answered(access.calls(call))
 

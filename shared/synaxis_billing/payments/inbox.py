@@ -10,7 +10,15 @@ import psycopg
 from synaxis_billing import procedures
 from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.fields import Answer
-from synaxis_billing.payments.providers import Call, Calls, NoAnswer, ProviderName, answered
+from synaxis_billing.payments.providers import (
+    Call,
+    Calls,
+    InvalidSignature,
+    NoAnswer,
+    ProviderName,
+    Refused,
+    answered,
+)
 
 
 class ToSettle(Answer):
@@ -27,11 +35,11 @@ def receive_event(
     body: bytes,
     headers: dict[str, str],
     received_at: datetime,
-) -> ToSettle | None:
-    """Verify and store a webhook; return the payment that it is about, if that is known and the
-    event is not settled yet.
+) -> list[ToSettle]:
+    """Verify and store a webhook; return the payment that it is about, or none if that is not known
+    or the event is settled already.
 
-    Raises InvalidSignature, ProviderNotConfigured, TemporarilyUnavailable.
+    Raises InvalidSignature, TemporarilyUnavailable.
     """
     call = Call(
         provider=provider,
@@ -44,6 +52,8 @@ def receive_event(
         notice = answered(calls(call)).notice
     except NoAnswer as error:
         raise TemporarilyUnavailable from error
+    except Refused as error:
+        raise InvalidSignature from error
     assert notice
     outcome = procedures.call(
         db,
@@ -56,7 +66,7 @@ def receive_event(
         body=body.decode(),
     )
     value, _ = procedures.accepted(outcome)
-    return value and ToSettle.model_validate(value)
+    return [ToSettle.model_validate(value)] if value else []
 
 
 def count_unknown(db: psycopg.Connection) -> int:

@@ -15,7 +15,8 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.idempotency import fingerprint
-from synaxis_billing.invoices.invoices import Issuer, terms
+from synaxis_billing.invoices.invoices import terms
+from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.paging import Page, paginate
 from synaxis_billing.payments.advancing import Access, advance, call_for_payment
 from synaxis_billing.payments.models import (
@@ -63,7 +64,7 @@ def create_payment(
 
     Raises OrganizationNotFound, InvoiceNotFound, Conflict (the invoice cannot be paid, or is being
     paid by the other provider), UnsupportedCurrency, AmountTooSmall, PaymentRefused,
-    ProviderNotConfigured, IdempotencyKeyReused, TemporarilyUnavailable (no answer: the payment is
+    IdempotencyKeyReused, TemporarilyUnavailable (no answer: the payment is
     unknown, and a retry with the same key completes it).
     """
     outcome = procedures.call(

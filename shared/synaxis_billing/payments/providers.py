@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from synaxis_billing.errors import BillingError, Unprocessable
+from synaxis_billing.errors import BillingError
 from synaxis_billing.fields import Answer, Time
 
 type ProviderName = Literal["stripe", "paypal"]
@@ -21,12 +21,6 @@ type Operation = Literal["check_out", "charge", "ask", "refund", "verify"]
 
 # A clock of ours may be ahead of a provider's by so much.
 FUTURE = timedelta(minutes=5)
-
-
-class ProviderNotConfigured(Unprocessable):
-    """Payments by this provider are not configured."""
-
-    code = "provider_not_configured"
 
 
 class InvalidSignature(BillingError):
@@ -196,10 +190,10 @@ type Calls = Callable[[Call], Result]
 
 
 def perform(providers: Mapping[ProviderName, Provider], call: Call) -> Result:
-    """Call a provider, and return its answer, whatever it is. Raises ProviderNotConfigured."""
+    """Call a provider, and return its answer, whatever it is."""
     provider = providers.get(call.provider)
     if provider is None:
-        raise ProviderNotConfigured
+        return Result(refused="provider_not_configured")
     try:
         return _perform(provider, call)
     except NoAnswer as error:

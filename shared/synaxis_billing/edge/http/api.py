@@ -108,8 +108,8 @@ class Api:
         """Serve a route by the decorated function; see Route.
 
         The function's arguments are the path's parameters by name, `caller`, `body` or `raw`, and
-        what is marked by Query or Header. Its docstring is the summary, and below it the description,
-        in the API's document, which leaves out a route that answers a File.
+        what is marked by Query or Header. Its docstring is the summary, and below it the
+        description, in the API's document, which leaves out a route that answers a File.
         """
 
         def register(call: Endpoint) -> Endpoint:
