@@ -21,6 +21,7 @@ PARAMETERS = {
 }
 # What problems say beside their kind.
 MEMBERS = {
+    "failure_code": "card_declined",
     "available_usd": "0.01",
     "required_usd": "0.0225",
     "deficit_usd": "0.0125",
@@ -70,18 +71,7 @@ OPERATIONS = {
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
     ),
     "getOrganization": Example(story.ORGANIZATION),
-    "createPayment": Example(
-        payment_story.PENDING,
-        {
-            "provider": "stripe",
-            "amount_usd": "100.00",
-            "return_url": "https://console.example.com/credit",
-        },
-    ),
-    "previewPayment": Example(payment_story.PREVIEW, {"amount_usd": "100.00"}),
-    "listPayments": _page(payment_story.PAYMENT),
-    "getPayment": Example(payment_story.PAYMENT),
-    "refundPayment": Example(payment_story.REFUND, {"amount_usd": "40.00"}),
+    **{name: Example(*parts) for name, parts in payment_story.OPERATIONS.items()},
     "listOrganizations": _page(
         {
             **story.ORGANIZATION,

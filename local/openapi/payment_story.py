@@ -84,3 +84,19 @@ PAYMENT_DATA: dict[str, Any] = {
         )
     },
 }
+
+# The answer of each operation, and its request.
+OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
+    "createPayment": (
+        PENDING,
+        {
+            "provider": "stripe",
+            "amount_usd": "100.00",
+            "return_url": "https://console.example.com/credit",
+        },
+    ),
+    "previewPayment": (PREVIEW, {"amount_usd": "100.00"}),
+    "listPayments": ({"items": [PAYMENT], "next_cursor": None},),
+    "getPayment": (PAYMENT,),
+    "refundPayment": (REFUND, {"amount_usd": "40.00"}),
+}

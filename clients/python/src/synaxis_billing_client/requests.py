@@ -509,18 +509,29 @@ type OrganizationStatus = Literal["active", "suspended", "closed"]
 type Overrun = Literal["refuse", "charge"]
 
 
-class Payment(TypedDict):
+class PaymentRefundRequest(TypedDict):
     """
-    What was paid, net of tax.
+    Without `amount_usd`, all unspent credit of the payment is refunded.
     """
 
-    amount: Decimal | int | str
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
-    Amount in the currency.
+    Credit in US dollars whose price goes back; all that is unspent if it is left out.
     """
-    currency: str
+    allow_negative_balance: NotRequired[bool]
     """
-    ISO 4217 code of the currency, in any case.
+    Whether spent credit may be refunded too; it becomes debt.
+    """
+
+
+class PreviewRequest(TypedDict):
+    """
+    Credit that may be bought.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Credit in US dollars.
     """
 
 
@@ -549,6 +560,9 @@ class PriceImport(TypedDict):
     """
     Where the list was taken from.
     """
+
+
+type ProviderName = Literal["stripe", "paypal"]
 
 
 class QuoteRequest(TypedDict):
@@ -659,41 +673,6 @@ class SpendLogRequest(TypedDict):
 type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
 
 
-class TopUpRequest(TypedDict):
-    """
-    `reference_id` names the payment, which is credited once.
-    """
-
-    amount_usd: Decimal | int | str
-    """
-    Amount in US dollars that is added to the balance.
-    """
-    description: NotRequired[str | None]
-    """
-    What the credit is for.
-    """
-    reference_id: NotRequired[str | None]
-    """
-    Id of the payment, which is credited once.
-    """
-    initiated_by: NotRequired[str | None]
-    """
-    Who paid; the `sub` of the token if it is left out.
-    """
-    priority: NotRequired[int]
-    """
-    Credit of a lower priority is used first.
-    """
-    expires_at: NotRequired[str | None]
-    """
-    Instant from which what is left is gone; never if it is left out.
-    """
-    paid: NotRequired[Payment | None]
-    """
-    What was paid for the credit; `amount_usd` if it is left out.
-    """
-
-
 type WebhookEventType = Literal[
     "invoice.issued",
     "invoice.paid",
@@ -708,6 +687,10 @@ type WebhookEventType = Literal[
     "grant.expired",
     "budget.alert",
     "budget.exceeded",
+    "payment.succeeded",
+    "payment.failed",
+    "payment.refunded",
+    "payment.disputed",
 ]
 
 
@@ -715,6 +698,9 @@ class WebhookReplay(TypedDict):
     """
     One event, delivered or not; or all since an instant that the endpoint has not got.
     """
+
+
+type PaymentInput = Any
 
 
 class BudgetChange(TypedDict):
@@ -807,6 +793,29 @@ class CaptureRequest(TypedDict):
     """
 
 
+class NewPayment(TypedDict):
+    """
+    Exactly one of `amount_usd` and `invoice_id`.
+    """
+
+    provider: ProviderName
+    """
+    Who takes the money.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Credit to buy, in US dollars; tax comes on top.
+    """
+    invoice_id: NotRequired[str | None]
+    """
+    Id of an issued invoice to pay.
+    """
+    return_url: NotRequired[str | None]
+    """
+    The page to which the payer returns; what it is called with proves nothing.
+    """
+
+
 class NewPrice(TypedDict):
     """
     The price of a model from an instant on, for everyone or for one organization.
@@ -873,6 +882,41 @@ class Tax(TypedDict):
     category: NotRequired[TaxCategory]
     """
     Whether invoices add the tax: `reverse_charge` if the organization owes it itself, `exempt` if nobody does.
+    """
+
+
+class TopUpRequest(TypedDict):
+    """
+    `reference_id` names the payment, which is credited once.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Amount in US dollars that is added to the balance.
+    """
+    description: NotRequired[str | None]
+    """
+    What the credit is for.
+    """
+    reference_id: NotRequired[str | None]
+    """
+    Id of the payment, which is credited once.
+    """
+    initiated_by: NotRequired[str | None]
+    """
+    Who paid; the `sub` of the token if it is left out.
+    """
+    priority: NotRequired[int]
+    """
+    Credit of a lower priority is used first.
+    """
+    expires_at: NotRequired[str | None]
+    """
+    Instant from which what is left is gone; never if it is left out.
+    """
+    paid: NotRequired[PaymentInput | None]
+    """
+    What was paid for the credit; `amount_usd` if it is left out.
     """
 
 
@@ -1040,7 +1084,6 @@ class OrganizationChange(TypedDict):
 # The fields that hold a decimal.
 DECIMAL_FIELDS = frozenset(
     [
-        "amount",
         "amount_usd",
         "burst_usd",
         "credit_limit_usd",
