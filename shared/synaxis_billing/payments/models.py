@@ -140,6 +140,7 @@ class Payment(Answer):
     """Who asked for it."""
     created_at: Time
     updated_at: Time
+    """Time of the newest change."""
 
 
 class PaymentNotFound(NotFound):

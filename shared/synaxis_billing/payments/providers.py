@@ -7,13 +7,12 @@ import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Literal, Protocol
 from uuid import UUID
 
 from pydantic import Field
 
-from synaxis_billing.errors import BillingError
+from synaxis_billing.errors import InvalidRequest
 from synaxis_billing.fields import Answer, Time
 
 type ProviderName = Literal["stripe", "paypal"]
@@ -23,10 +22,9 @@ type Operation = Literal["check_out", "charge", "ask", "refund", "verify"]
 FUTURE = timedelta(minutes=5)
 
 
-class InvalidSignature(BillingError):
+class InvalidSignature(InvalidRequest):
     """The signature of the event is not valid."""
 
-    status = HTTPStatus.BAD_REQUEST
     code = "invalid_signature"
 
 

@@ -28,6 +28,7 @@ class PaymentRefund(Answer):
 
     id: UUID
     payment_id: UUID
+    """Id of the payment."""
     status: Literal["pending", "unknown", "succeeded", "failed"]
     """State of the refund at the provider."""
     currency: str

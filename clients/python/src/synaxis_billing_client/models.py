@@ -1021,7 +1021,7 @@ class OrganizationRevenue(BaseModel):
     """
 
 
-class PaymentOutput(BaseModel):
+class Payment(BaseModel):
     """
     A payment. Amounts without `_usd` are in its currency.
     """
@@ -1147,6 +1147,9 @@ class PaymentOutput(BaseModel):
     Time of creation.
     """
     updated_at: AwareDatetime
+    """
+    Time of the newest change.
+    """
 
 
 class PaymentPage(BaseModel):
@@ -1154,7 +1157,7 @@ class PaymentPage(BaseModel):
     A page of a list, newest first.
     """
 
-    items: list[PaymentOutput]
+    items: list[Payment]
     """
     The items of this page.
     """
@@ -1228,6 +1231,9 @@ class PaymentRefund(BaseModel):
     Id, a UUID that the server made.
     """
     payment_id: UUID
+    """
+    Id of the payment.
+    """
     status: Status
     """
     State of the refund at the provider.

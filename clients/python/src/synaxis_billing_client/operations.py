@@ -498,11 +498,11 @@ def create_payment(
     *,
     idempotency_key: str | None = None,
     **body: Unpack[requests.NewPayment],
-) -> Call[models.Payment - models.Output]:
+) -> Call[models.Payment]:
     return new_call(
         "POST",
         path_of("/v1/organizations/{organization_id}/payments", organization_id),
-        {201: models.Payment - Output},
+        {201: models.Payment},
         body=body,
         keyed=True,
         key=idempotency_key,
@@ -520,15 +520,13 @@ def preview_payment(
     )
 
 
-def get_payment(
-    organization_id: UUID | str, payment_id: UUID | str
-) -> Call[models.Payment - models.Output]:
+def get_payment(organization_id: UUID | str, payment_id: UUID | str) -> Call[models.Payment]:
     return new_call(
         "GET",
         path_of(
             "/v1/organizations/{organization_id}/payments/{payment_id}", organization_id, payment_id
         ),
-        {200: models.Payment - Output},
+        {200: models.Payment},
     )
 
 
@@ -1367,13 +1365,13 @@ class Operations(abc.ABC):
 
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
-    ) -> Iterator[models.Payment - Output]:
+    ) -> Iterator[models.Payment]:
         """List the payments of an organization, newest first.
 
         Each as it was settled last.
         """
         return self.pages(
-            list_payments(organization_id, status=status, limit=limit), models.Payment - Output
+            list_payments(organization_id, status=status, limit=limit), models.Payment
         )
 
     def create_payment(
@@ -1382,7 +1380,7 @@ class Operations(abc.ABC):
         *,
         idempotency_key: str | None = None,
         **body: Unpack[requests.NewPayment],
-    ) -> models.Payment - models.Output:
+    ) -> models.Payment:
         """Create a payment of credit, or of an invoice.
 
         The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
@@ -1401,9 +1399,7 @@ class Operations(abc.ABC):
         """
         return self.call(preview_payment(organization_id, **body))
 
-    def get_payment(
-        self, organization_id: UUID | str, payment_id: UUID | str
-    ) -> models.Payment - models.Output:
+    def get_payment(self, organization_id: UUID | str, payment_id: UUID | str) -> models.Payment:
         """Get a payment.
 
         The provider is asked about an open one, so that credit comes also when no webhook does.
@@ -2272,13 +2268,13 @@ class AsyncOperations(abc.ABC):
 
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
-    ) -> AsyncIterator[models.Payment - Output]:
+    ) -> AsyncIterator[models.Payment]:
         """List the payments of an organization, newest first.
 
         Each as it was settled last.
         """
         return self.pages(
-            list_payments(organization_id, status=status, limit=limit), models.Payment - Output
+            list_payments(organization_id, status=status, limit=limit), models.Payment
         )
 
     async def create_payment(
@@ -2287,7 +2283,7 @@ class AsyncOperations(abc.ABC):
         *,
         idempotency_key: str | None = None,
         **body: Unpack[requests.NewPayment],
-    ) -> models.Payment - models.Output:
+    ) -> models.Payment:
         """Create a payment of credit, or of an invoice.
 
         The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
@@ -2310,7 +2306,7 @@ class AsyncOperations(abc.ABC):
 
     async def get_payment(
         self, organization_id: UUID | str, payment_id: UUID | str
-    ) -> models.Payment - models.Output:
+    ) -> models.Payment:
         """Get a payment.
 
         The provider is asked about an open one, so that credit comes also when no webhook does.

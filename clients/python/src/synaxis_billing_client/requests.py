@@ -562,6 +562,21 @@ class PriceImport(TypedDict):
     """
 
 
+class PricePaid(TypedDict):
+    """
+    What was paid, net of tax.
+    """
+
+    amount: Decimal | int | str
+    """
+    Amount in the currency.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency, in any case.
+    """
+
+
 type ProviderName = Literal["stripe", "paypal"]
 
 
@@ -673,6 +688,41 @@ class SpendLogRequest(TypedDict):
 type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
 
 
+class TopUpRequest(TypedDict):
+    """
+    `reference_id` names the payment, which is credited once.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Amount in US dollars that is added to the balance.
+    """
+    description: NotRequired[str | None]
+    """
+    What the credit is for.
+    """
+    reference_id: NotRequired[str | None]
+    """
+    Id of the payment, which is credited once.
+    """
+    initiated_by: NotRequired[str | None]
+    """
+    Who paid; the `sub` of the token if it is left out.
+    """
+    priority: NotRequired[int]
+    """
+    Credit of a lower priority is used first.
+    """
+    expires_at: NotRequired[str | None]
+    """
+    Instant from which what is left is gone; never if it is left out.
+    """
+    paid: NotRequired[PricePaid | None]
+    """
+    What was paid for the credit; `amount_usd` if it is left out.
+    """
+
+
 type WebhookEventType = Literal[
     "invoice.issued",
     "invoice.paid",
@@ -698,9 +748,6 @@ class WebhookReplay(TypedDict):
     """
     One event, delivered or not; or all since an instant that the endpoint has not got.
     """
-
-
-type PaymentInput = Any
 
 
 class BudgetChange(TypedDict):
@@ -885,41 +932,6 @@ class Tax(TypedDict):
     """
 
 
-class TopUpRequest(TypedDict):
-    """
-    `reference_id` names the payment, which is credited once.
-    """
-
-    amount_usd: Decimal | int | str
-    """
-    Amount in US dollars that is added to the balance.
-    """
-    description: NotRequired[str | None]
-    """
-    What the credit is for.
-    """
-    reference_id: NotRequired[str | None]
-    """
-    Id of the payment, which is credited once.
-    """
-    initiated_by: NotRequired[str | None]
-    """
-    Who paid; the `sub` of the token if it is left out.
-    """
-    priority: NotRequired[int]
-    """
-    Credit of a lower priority is used first.
-    """
-    expires_at: NotRequired[str | None]
-    """
-    Instant from which what is left is gone; never if it is left out.
-    """
-    paid: NotRequired[PaymentInput | None]
-    """
-    What was paid for the credit; `amount_usd` if it is left out.
-    """
-
-
 class WebhookEndpointChange(TypedDict):
     """
     Changes the fields that it names, and no others.
@@ -1084,6 +1096,7 @@ class OrganizationChange(TypedDict):
 # The fields that hold a decimal.
 DECIMAL_FIELDS = frozenset(
     [
+        "amount",
         "amount_usd",
         "burst_usd",
         "credit_limit_usd",
