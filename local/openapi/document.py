@@ -42,7 +42,7 @@ _TAGS = {
         {"topups", "grants", "refunds", "adjustments"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
-    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending"}),
+    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast"}),
     "Prices": (
         "The price book: prices of models, quotes, and corrections by later prices.",
         {"prices", "quotes", "reratings", "unpriced-usage"},

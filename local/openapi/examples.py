@@ -197,6 +197,7 @@ OPERATIONS = {
         }
     ),
     "getForecast": Example(story.FORECAST),
+    "getPlatformForecast": Example(story.EXPECTED_SPEND),
     "getPlatformSpending": Example(
         {
             "from": "2026-02-01T00:00:00Z",

@@ -43,6 +43,7 @@ OF_ALL = {
     "pending_invalidations",
     "plan_forecasts",
     "plan_month_end",
+    "platform_daily_spend",
     "platform_spending",
     "revenue",
     "unpriced",

@@ -55,6 +55,7 @@ STATUSES = {
     "get_receipt": 404,
     "list_spend_logs": 200,
     "spending": 200,
+    "platform_forecast": 200,
     "platform_spending": 200,
     "get_forecast": 200,
     "personal_data": 200,

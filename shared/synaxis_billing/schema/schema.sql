@@ -2248,6 +2248,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_daily_spend(p_tenant text, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)

@@ -540,6 +540,15 @@ class ExchangeRates(BaseModel):
     """
 
 
+class Confidence(StrEnum):
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+    low = "low"
+    normal = "normal"
+
+
 class ExpiringCredit(BaseModel):
     """
     Credit of a grant that expires soon.
@@ -1950,15 +1959,6 @@ class SpendBand(BaseModel):
     """
 
 
-class Confidence(StrEnum):
-    """
-    Low with less than 14 days of history: then the days before are no measure of the bounds.
-    """
-
-    low = "low"
-    normal = "normal"
-
-
 class SpendForecast(BaseModel):
     """
     The charged spend that is expected of the coming days, and when it exceeds the credit.
@@ -1980,15 +1980,15 @@ class SpendForecast(BaseModel):
     """
     All of the days together.
     """
-    runs_out: RunsOut
-    money_at_risk: list[MoneyAtRisk]
-    """
-    Credit that expires within 90 days and is not expected to be spent by then.
-    """
     record: ForecastRecord
     confidence: Confidence
     """
     Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """
+    Credit that expires within 90 days and is not expected to be spent by then.
     """
 
 
@@ -2631,6 +2631,34 @@ class Charged(BaseModel):
     replayed: bool
     """
     Whether this is an earlier answer to the same key, given again.
+    """
+
+
+class ExpectedSpend(BaseModel):
+    """
+    The charged spend that is expected of the coming days.
+    """
+
+    made_at: AwareDatetime
+    """
+    Time at which the forecast was made.
+    """
+    method: str
+    """
+    How it was made.
+    """
+    daily: list[ForecastDay]
+    """
+    Each day, beginning today.
+    """
+    total: SpendBand
+    """
+    All of the days together.
+    """
+    record: ForecastRecord
+    confidence: Confidence
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
     """
 
 

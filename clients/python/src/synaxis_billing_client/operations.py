@@ -47,6 +47,12 @@ def get_exchange_rate(currency: str) -> Call[models.ExchangeRate]:
     )
 
 
+def get_platform_forecast(*, days: int | None = None) -> Call[models.ExpectedSpend]:
+    return new_call(
+        "GET", path_of("/v1/forecast"), {200: models.ExpectedSpend}, query={"days": days}
+    )
+
+
 def get_month_end(month: str) -> Call[models.MonthEndProgress]:
     return new_call("GET", path_of("/v1/month-end/{month}", month), {200: models.MonthEndProgress})
 
@@ -960,6 +966,14 @@ class Operations(abc.ABC):
         """
         return self.call(get_exchange_rate(currency))
 
+    def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return self.call(get_platform_forecast(days=days))
+
     def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
 
@@ -1842,6 +1856,14 @@ class AsyncOperations(abc.ABC):
         The last known rate; `stale` tells that it is old or the static fallback.
         """
         return await self.call(get_exchange_rate(currency))
+
+    async def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return await self.call(get_platform_forecast(days=days))
 
     async def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
