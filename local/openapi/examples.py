@@ -20,8 +20,7 @@ PARAMETERS = {
     "Idempotency-Key": "chatcmpl-B7xQ2",
 }
 # What problems say beside their kind.
-MEMBERS = {
-    "failure_code": "card_declined",
+MEMBERS = payment_story.MEMBERS | {
     "available_usd": "0.01",
     "required_usd": "0.0225",
     "deficit_usd": "0.0125",

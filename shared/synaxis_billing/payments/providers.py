@@ -25,8 +25,6 @@ FUTURE = timedelta(minutes=5)
 class InvalidSignature(InvalidRequest):
     """The signature of the event is not valid."""
 
-    code = "invalid_signature"
-
 
 class NoAnswer(Exception):
     """The provider gave no usable answer: the call had its effect once or not at all."""
