@@ -2008,11 +2008,11 @@ class Transaction(BaseModel):
 
     id: UUID
     """
-    Id of the usage that waits.
+    Id, a UUID that the server made.
     """
     organization_id: UUID
     """
-    Id of the organization that will be charged.
+    Id of the organization.
     """
     transaction_type: str
     """
@@ -2124,7 +2124,7 @@ class Transaction(BaseModel):
     """
     created_at: AwareDatetime
     """
-    Time at which it was kept.
+    Time of creation.
     """
 
 
