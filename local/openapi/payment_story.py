@@ -6,8 +6,6 @@ from local.openapi import credit_story, story
 
 PAYMENT_ID = "01935c2e-1b7d-7c3a-9f10-4d2a5b6c7d8e"
 
-MEMBERS = {"failure_code": "card_declined"}
-
 PREVIEW: dict[str, Any] = {
     "credit_usd": "100.00",
     "currency": "EUR",

@@ -24,6 +24,7 @@ from synaxis_billing.edge.http.requests import (
     raw_request,
     require_request,
 )
+from synaxis_billing.edge.http.revocation import require_active
 from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
@@ -91,6 +92,7 @@ class Api:
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
+        database.connect_at_start()
 
     def endpoint(
         self,
@@ -220,7 +222,10 @@ def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     if route.scope is None:
         return Caller(tenant="")
     organization_id = path.get("organization_id")
-    return authorize(event, route.scope, organization_id, settings=route.settings)
+    caller = authorize(event, route.scope, organization_id, settings=route.settings)
+    if caller.client is not None:
+        require_active(caller)
+    return caller
 
 
 def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any] | File:
