@@ -123,7 +123,13 @@ class Issuer:
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
 
-    def issue(self, scope: str, organization_id: str | None, subject: str) -> str:
+    def issue(
+        self,
+        scope: str,
+        organization_id: str | None,
+        subject: str,
+        seconds: int = LIFETIME_SECONDS,
+    ) -> str:
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -131,7 +137,7 @@ class Issuer:
             "sub": subject,
             "iat": now,
             "nbf": now,
-            "exp": now + LIFETIME_SECONDS,
+            "exp": now + seconds,
             "jti": str(uuid.uuid4()),
             "scope": scope,
         }
@@ -164,7 +170,11 @@ class Issuer:
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/.well-known/jwks.json",
+            "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
+            "end_session_endpoint": f"{self.url}/logout",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
         }
 
