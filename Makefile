@@ -62,8 +62,8 @@ client-test: .venv .venv-litellm  ## the Python client in a real LiteLLM proxy, 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
 
-migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date
-	@$(PYTHON) -m local migrate
+migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date (DISTRIBUTED=1 for Citus)
+	@DISTRIBUTED=$(or $(DISTRIBUTED),0) $(PYTHON) -m local migrate
 
 audit: .venv-run  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit

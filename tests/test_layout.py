@@ -27,6 +27,7 @@ GROUND = {
     "caller",
     "idempotency",
     "currencies",
+    "countries",
 }
 GROUND_ROOTS = {*sys.stdlib_module_names, PACKAGE, "pydantic", "pydantic_core"}
 # What every noun may use beside the ground.

@@ -79,6 +79,7 @@ def get_organization(caller: Caller, organization_id: UUID) -> Reply[profile.Org
 @api.endpoint(
     f"PATCH {ORGANIZATION}",
     "billing:admin",
+    settings=True,
     refuses=(profile.ExternalIdExists,),
     invalidates=True,
 )
@@ -87,7 +88,9 @@ def update_organization(
 ) -> Reply[profile.Organization]:
     """Change the billing profile of an organization.
 
-    Changes only the fields that the request names. A new currency affects future invoices only.
+    Changes only the fields that the request names. A new currency affects future invoices only. A
+    token with `billing:settings` alone may change the address, the e-mail address, the tax id and
+    the alerts `low_balance_threshold_usd` and `runs_out_alert_days`.
     """
     return Reply(profile.update_organization(connection(), caller, organization_id, body))
 
@@ -114,7 +117,9 @@ def get_balance(caller: Caller, organization_id: UUID) -> Reply[balance.Balance]
     return Reply(balance.get_balance(connection, cache(), caller, organization_id))
 
 
-@api.endpoint(f"POST {BUDGETS}", "billing:admin", status=201, refuses=(budgets.BudgetExists,))
+@api.endpoint(
+    f"POST {BUDGETS}", "billing:admin", settings=True, status=201, refuses=(budgets.BudgetExists,)
+)
 def create_budget(
     caller: Caller, organization_id: UUID, body: budgets.NewBudget
 ) -> Reply[budgets.Budget]:
@@ -150,6 +155,7 @@ def get_budget(caller: Caller, organization_id: UUID, budget_id: UUID) -> Reply[
 @api.endpoint(
     f"PATCH {BUDGET}",
     "billing:admin",
+    settings=True,
     refuses=(budgets.BudgetNotFound, budgets.BudgetExists, Conflict),
 )
 def update_budget(
@@ -163,7 +169,7 @@ def update_budget(
     return Reply(budgets.update_budget(connection(), caller, organization_id, budget_id, body))
 
 
-@api.endpoint(f"DELETE {BUDGET}", "billing:admin", refuses=(budgets.BudgetNotFound,))
+@api.endpoint(f"DELETE {BUDGET}", "billing:admin", settings=True, refuses=(budgets.BudgetNotFound,))
 def delete_budget(caller: Caller, organization_id: UUID, budget_id: UUID) -> Reply[budgets.Budget]:
     """Delete a budget.
 

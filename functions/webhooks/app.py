@@ -24,6 +24,7 @@ ENDPOINT = f"{ENDPOINTS}/{{endpoint_id}}"
 @api.endpoint(
     f"POST {ENDPOINTS}",
     "billing:admin",
+    settings=True,
     status=201,
     refuses=(endpoints.WebhookEndpointExists, Conflict),
 )
@@ -54,6 +55,7 @@ def list_webhook_endpoints(
 @api.endpoint(
     f"PATCH {ENDPOINT}",
     "billing:admin",
+    settings=True,
     refuses=(endpoints.WebhookEndpointNotFound, endpoints.WebhookEndpointExists),
 )
 def update_webhook_endpoint(
@@ -68,7 +70,12 @@ def update_webhook_endpoint(
     return Reply(endpoints.update_endpoint(connection(), caller, *endpoint, body, private=private))
 
 
-@api.endpoint(f"DELETE {ENDPOINT}", "billing:admin", refuses=(endpoints.WebhookEndpointNotFound,))
+@api.endpoint(
+    f"DELETE {ENDPOINT}",
+    "billing:admin",
+    settings=True,
+    refuses=(endpoints.WebhookEndpointNotFound,),
+)
 def delete_webhook_endpoint(
     caller: Caller, organization_id: UUID, endpoint_id: UUID
 ) -> Reply[endpoints.WebhookEndpoint]:
@@ -80,7 +87,10 @@ def delete_webhook_endpoint(
 
 
 @api.endpoint(
-    f"POST {ENDPOINT}/rotate-secret", "billing:admin", refuses=(endpoints.WebhookEndpointNotFound,)
+    f"POST {ENDPOINT}/rotate-secret",
+    "billing:admin",
+    settings=True,
+    refuses=(endpoints.WebhookEndpointNotFound,),
 )
 def rotate_webhook_secret(
     caller: Caller, organization_id: UUID, endpoint_id: UUID
@@ -95,6 +105,7 @@ def rotate_webhook_secret(
 @api.endpoint(
     f"POST {ENDPOINT}/replay",
     "billing:admin",
+    settings=True,
     refuses=(endpoints.WebhookEndpointNotFound, endpoints.WebhookEventNotFound, Conflict),
 )
 def replay_webhook_events(

@@ -14,6 +14,7 @@ from local.openapi.problems import PROBLEM, Problems
 from local.openapi.schemas import models_and_names, paragraphs, without_null
 from local.template import ROOT, Template, read
 from synaxis_billing.edge.http.api import Parameter, Route
+from synaxis_billing.edge.http.authorization import SETTINGS
 from synaxis_billing.webhooks import events
 
 PATH = ROOT / "docs/openapi.json"
@@ -69,6 +70,9 @@ _SCOPES = {
     "billing:topup": "Top-ups and refunds.",
     "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, budgets,"
     " webhook endpoints, personal data, the cache.",
+    "billing:pay": "Payments and automatic top-ups of the organization.",
+    "billing:settings": "The organization's own addresses, tax id, alerts, budgets and webhook"
+    " endpoints; only for a token that names the organization.",
     "billing:read": "Everything that is only read, but personal data and the cache's statistics.",
     "billing:platform": "All organizations; without it, a token names the one that it may touch.",
 }
@@ -195,7 +199,8 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
         "description": description,
     }
     if route.scope is not None:
-        operation["security"] = [{"oauth2": [route.scope]}, {"token": []}]
+        scopes = [route.scope, SETTINGS] if route.settings else [route.scope]
+        operation["security"] = [*({"oauth2": [scope]} for scope in scopes), {"token": []}]
     parameters = [
         _parameter(parameter, references[route.key, parameter.place, parameter.name])
         for parameter in route.parameters

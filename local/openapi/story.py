@@ -96,7 +96,15 @@ TAX = {
     "label": "VAT",
     "rate_percent": "19",
     "tax_id": "DE123456789",
-    "reverse_charge": False,
+    "category": "standard",
+}
+ADDRESS = {
+    "line1": "Musterstraße 1",
+    "line2": None,
+    "postal_code": "10115",
+    "city": "Berlin",
+    "state": None,
+    "country": "DE",
 }
 PROFILE = {
     "name": "Acme GmbH",
@@ -109,7 +117,8 @@ PROFILE = {
     "low_balance_threshold_usd": "10.00",
     "runs_out_alert_days": 14,
     "tax": TAX,
-    "address": "Musterstraße 1, 10115 Berlin, Germany",
+    "address": ADDRESS,
+    "buyer_reference": "PO-4711",
     "locale": "de-DE",
     "payment_terms_days": 30,
     "price_multiplier": "1.00",

@@ -5,10 +5,13 @@ from synaxis_billing.fields import Answer
 
 
 class Caller(Answer):
-    """`tenant` is an organization's id, or * for all of them; `subject` is the token's."""
+    """`tenant` is an organization's id, or * for all of them; `subject` is the token's.
+    `settings_only`: it may change an organization's own settings, and nothing that the platform
+    decides."""
 
     tenant: str
     subject: str | None = None
+    settings_only: bool = False
 
 
 class OrganizationNotFound(NotFound):

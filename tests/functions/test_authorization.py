@@ -21,13 +21,14 @@ from tests.conftest import Database
 from tests.support.events import FUNCTIONS, TEMPLATE, Invoke, event
 from tests.support.running import Client
 
-SCOPES = ["billing:admin", "billing:read", "billing:charge", "billing:topup"]
+SCOPES = [f"billing:{name}" for name in ("admin", "read", "charge", "topup", "pay", "settings")]
 
 
 class Route(NamedTuple):
     method: str
     path: str
     scope: str
+    settings: bool
 
     def of(self, organization_id: str) -> str:
         path = self.path.replace("{organization_id}", organization_id)
@@ -46,7 +47,7 @@ def routes() -> list[Route]:
                 for key, route in function.load().api.routes.items():
                     if route.scope is not None:
                         method, path = key.split(" ")
-                        found.append(Route(method, path, route.scope))
+                        found.append(Route(method, path, route.scope, route.settings))
     # All but health, the document, its page and its files.
     assert len(found) == len(FUNCTIONS) - 4
     return found
@@ -163,6 +164,78 @@ def test_every_route_takes_a_good_token_and_no_other_scope(
         alone = jwt.encode(claims(api, scope=f"billing:platform {route.scope}"), key, "RS256")
         answer = asked(api, route, alone, route.of(own))
         assert answer.status_code in (200, 201, 400, 404), (route, answer.text)
+
+
+def test_settings_are_enough_for_a_token_of_the_organization_alone(
+    api: Client, key: bytes, routes: list[Route]
+) -> None:
+    own = api.new_organization("1").rpartition("/")[2]
+    people = claims(api, scope="billing:read billing:pay billing:settings", organization_id=own)
+    platforms = claims(api, scope="billing:platform billing:settings")
+    of_people, of_platform = (jwt.encode(of, key, "RS256") for of in (people, platforms))
+    opened = set()
+    for route in routes:
+        answer = asked(api, route, of_people, route.of(own))
+        if answer.status_code != 403 and route.scope not in ("billing:read", "billing:pay"):
+            opened.add((route.method, route.path.rpartition("{organization_id}")[2]))
+            refused(asked(api, route, of_platform, route.of(own)), 403, "forbidden")
+    endpoint = "/webhook-endpoints/{endpoint_id}"
+    assert opened == {
+        ("PATCH", ""),
+        ("POST", "/budgets"),
+        ("PATCH", "/budgets/{budget_id}"),
+        ("DELETE", "/budgets/{budget_id}"),
+        ("POST", "/webhook-endpoints"),
+        ("PATCH", endpoint),
+        ("DELETE", endpoint),
+        ("POST", f"{endpoint}/rotate-secret"),
+        ("POST", f"{endpoint}/replay"),
+    }
+
+
+ADDRESS = {
+    "line1": "Main Street 1",
+    "line2": None,
+    "postal_code": None,
+    "city": "Dublin",
+    "state": None,
+    "country": "IE",
+}
+VAT = {"label": "VAT", "rate_percent": "19", "tax_id": "DE1"}
+OWN_SETTINGS: list[dict[str, Any]] = [
+    {"address": ADDRESS, "buyer_reference": "PO-7"},
+    {"email": "finance@example.com", "address": None},
+    {"low_balance_threshold_usd": "5.00", "runs_out_alert_days": 7},
+    {"tax": VAT | {"tax_id": "DE811128135", "category": "standard"}},
+    {"tax": VAT | {"tax_id": None, "category": "standard"}},
+]
+PLATFORMS: list[dict[str, Any]] = [
+    {"name": "Other"},
+    {"external_id": "other"},
+    {"status": "closed"},
+    {"billing_currency": "BRL"},
+    {"credit_limit_usd": "1000"},
+    {"price_multiplier": "0"},
+    {"timezone": "Asia/Tokyo"},
+    {"payment_terms_days": 365},
+    {"tax": None},
+    {"tax": VAT | {"rate_percent": "0"}},
+    {"tax": VAT | {"category": "reverse_charge"}},
+    {"address": ADDRESS, "credit_limit_usd": "0.00000001"},
+]
+
+
+def test_settings_change_only_what_is_the_organizations_own(api: Client) -> None:
+    path = api.new_organization("1", tax=VAT)
+    people = api.other("billing:read billing:settings", path.rpartition("/")[2])
+    for change in OWN_SETTINGS:
+        shown = people.http.patch(path, json=change).raise_for_status().json()
+        assert {name: shown[name] for name in change} == change
+    before = api.get(path).raise_for_status().json()
+    for change in PLATFORMS:
+        answer = people.http.patch(path, json=change)
+        assert "needs billing:admin" in refused(answer, 403, "forbidden")["detail"], change
+    assert api.get(path).json() == before
 
 
 def test_every_route_refuses_a_token_that_names_no_organization(

@@ -19,7 +19,7 @@ from synaxis_billing import currencies
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from synaxis_billing.invoices import credit_notes, invoices
-from synaxis_billing.invoices.invoices import InvoicePayment, Issuer, Party
+from synaxis_billing.invoices.invoices import InvoicePayment, Issuer, Seller
 from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
 from tests.support.billing import DAY, cancel, credit, draft, issue, pay, rates, set_clock, today
@@ -86,7 +86,7 @@ def test_an_invoice_shows_what_was_charged_by_model_and_provider(
 
 
 def test_reverse_charge_has_no_tax_and_both_vat_ids(database: Database, billed: UUID) -> None:
-    tax = {"label": "VAT", "rate_percent": "19", "tax_id": "PT5", "reverse_charge": True}
+    tax = {"label": "VAT", "rate_percent": "19", "tax_id": "PT5", "category": "reverse_charge"}
     with database.connect() as db:
         change = profile.OrganizationChange.model_validate({"tax": tax})
         profile.update_organization(db, PLATFORM, billed, change)
@@ -94,7 +94,7 @@ def test_reverse_charge_has_no_tax_and_both_vat_ids(database: Database, billed: 
     assert invoice.tax_usd == 0
     assert invoice.total_amount_usd == invoice.subtotal_usd
     assert invoice.tax is not None
-    assert invoice.tax.reverse_charge
+    assert invoice.tax.category == "reverse_charge"
     assert (invoice.customer.tax_id, invoice.seller.tax_id) == ("PT5", "DE123456789")
 
 
@@ -369,7 +369,7 @@ def test_an_invoice_is_issued_and_due_on_days_of_the_customer(database: Database
 
 
 def test_a_seller_who_charges_tax_says_who_he_is(database: Database, billed: UUID) -> None:
-    unnamed = Issuer(Party(name="Synaxis GmbH", address=""))
+    unnamed = Issuer(Seller(name="Synaxis GmbH", address=""))
     with database.connect() as db:
         drafted = draft(db, billed)
         arguments = (db, PLATFORM, billed, drafted.id, rates())

@@ -14,7 +14,7 @@ from synaxis_billing.grants import revenue
 from synaxis_billing.invoices import invoices, topups
 from synaxis_billing.invoices.documents.conversion import of_invoice
 from synaxis_billing.invoices.documents.table import csv
-from synaxis_billing.invoices.invoices import Invoice, Issuer, Party
+from synaxis_billing.invoices.invoices import Invoice, Issuer, Seller
 from synaxis_billing.ledger import credit as ledger_credit
 from synaxis_billing.organizations import balance
 from tests.conftest import Database
@@ -231,7 +231,7 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
 
 
 def test_a_top_up_whose_invoice_is_refused_is_credited_and_waits(database: Database) -> None:
-    unnamed = Issuer(Party(name="Synaxis GmbH"))
+    unnamed = Issuer(Seller(name="Synaxis GmbH"))
     with database.connect() as db, database.admin() as admin:
         acme = new_organization(db, "10", tax=TAX)
         assert balance_of(db, acme).balance_usd == 10

@@ -160,6 +160,8 @@ def test_a_form_without_scopes_gets_every_scope(api: Client) -> None:
         "billing:charge",
         "billing:topup",
         "billing:admin",
+        "billing:pay",
+        "billing:settings",
         "billing:read",
     }
 

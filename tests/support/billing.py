@@ -12,14 +12,14 @@ from synaxis_billing.invoices.invoices import (
     InvoicePayment,
     InvoicePeriod,
     Issuer,
-    Party,
+    Seller,
 )
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.rates.rates import Rate
 from tests.support.steps import PLATFORM, new_key
 
 ISSUER = Issuer(
-    Party(name="Synaxis GmbH", address="Torstraße 140, 10119 Berlin", tax_id="DE123456789")
+    Seller(name="Synaxis GmbH", address="Torstraße 140, 10119 Berlin", tax_id="DE123456789")
 )
 DAY = timedelta(days=1)
 

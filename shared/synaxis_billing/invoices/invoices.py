@@ -23,7 +23,7 @@ from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.errors import NotFound, invalid_field
 from synaxis_billing.fields import Answer, Instant, Money, Request, Time
 from synaxis_billing.invoices.settled import CreditStatement, Settled
-from synaxis_billing.organizations.profile import Tax
+from synaxis_billing.organizations.profile import Address, Tax
 from synaxis_billing.paging import Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
 
@@ -31,25 +31,40 @@ type InvoiceKind = Literal["usage", "topup"]
 type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
 
 
-class Party(Answer):
-    """The seller or the buyer of an invoice; `payment_details` tell how to pay the seller."""
+class Seller(Answer):
+    """The seller of an invoice."""
 
     name: str
-    """Name of the party."""
+    """Name of the seller."""
     address: str | None = None
-    """Address of the party."""
+    """Address of the seller, in lines."""
     tax_id: str | None = None
-    """Tax id of the party."""
+    """Tax id of the seller."""
     email: str | None = None
     """E-mail address for questions."""
     payment_details: str | None = None
     """How to pay the seller."""
 
 
+class Customer(Answer):
+    """The customer of an invoice."""
+
+    number: str | None = None
+    """Customer number: your own id of the organization, its `external_id`."""
+    name: str
+    """Name of the customer."""
+    address: Address | None = None
+    """Address of the customer."""
+    tax_id: str | None = None
+    """Tax id of the customer."""
+    reference: str | None = None
+    """Reference of the customer, its `buyer_reference`."""
+
+
 class Issuer(NamedTuple):
     """The seller, and the series of the numbers of its invoices and credit notes."""
 
-    seller: Party
+    seller: Seller
     invoice_series: str = "INV"
     credit_note_series: str = "CN"
 
@@ -163,9 +178,9 @@ class InvoiceSummary(Answer):
     """How the balance moved in the period; null for a top-up."""
     tax: Tax | None
     """How the invoice is taxed; null for no tax."""
-    seller: Party
+    seller: Seller
     """Who issues the invoice."""
-    customer: Party
+    customer: Customer
     """Who is billed."""
     locale: str
     """Language and region of the document."""
@@ -337,12 +352,12 @@ def list_lines(
     return Page[LineItem](items=items, next_cursor=following)
 
 
-def mark_overdue(connect: Callable[[], psycopg.Connection], most: int = 1000) -> int:
+def mark_overdue(connect: Callable[[], psycopg.Connection]) -> int:
     """Mark the unpaid invoices that are past their due date; return their number."""
-    marked = 0
-    while new := procedures.call(connect(), "mark_overdue", tenant="*", limit=most):
-        marked += new
-    return marked
+    return sum(
+        procedures.call(connect(), "mark_overdue", tenant="*", organization_id=organization_id)
+        for organization_id in procedures.each_organization(connect, "due_invoices")
+    )
 
 
 def terms(rates: Iterable[Rate], issuer: Issuer) -> Jsonb:

@@ -109,9 +109,7 @@ def charge(
         # The LLM request was counted under another key, or another call with this key was quicker;
         # the batch tells.
         arguments["organization_id"] = str(organization_id)
-        [outcome] = procedures.call_procedure(
-            db, "spend_batch", tenant=caller.tenant, charges=Jsonb([arguments])
-        )
+        [outcome] = _charge_of_one(db, caller, str(organization_id), [arguments])
     # A new charge's answer leaves out what is known here.
     known = {
         **_EMPTY,
@@ -141,12 +139,40 @@ def charge_batch(
         results.append(None)
         valid.append(_batch_arguments(caller, item))
     _require_room(request, results)
-    outcomes = iter(
-        procedures.call_procedure(db, "spend_batch", tenant=caller.tenant, charges=Jsonb(valid))
-        if valid
-        else []
-    )
+    outcomes = iter(_charge_all(db, caller, valid) if valid else [])
     return [result or _result(next(outcomes)) for result in results]
+
+
+def _charge_all(
+    db: psycopg.Connection, caller: Caller, charges: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the outcomes: of one transaction, or in a cluster of one for each organization."""
+    answer: list[dict[str, Any]] | None = procedures.call_procedure(
+        db, "spend_batch", tenant=caller.tenant, charges=Jsonb(charges)
+    )
+    if answer is not None:
+        return answer
+    of_each: dict[str, list[dict[str, Any]]] = {}
+    for charge in charges:
+        of_each.setdefault(charge["organization_id"], []).append(charge)
+    outcomes = {
+        organization_id: iter(_charge_of_one(db, caller, organization_id, own))
+        for organization_id, own in of_each.items()
+    }
+    return [next(outcomes[charge["organization_id"]]) for charge in charges]
+
+
+def _charge_of_one(
+    db: psycopg.Connection, caller: Caller, organization_id: str, charges: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    outcomes: list[dict[str, Any]] = procedures.call_procedure(
+        db,
+        "spend_batch_of",
+        tenant=caller.tenant,
+        organization_id=UUID(organization_id),
+        charges=Jsonb(charges),
+    )
+    return outcomes
 
 
 def _require_room(

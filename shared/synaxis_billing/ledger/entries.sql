@@ -189,13 +189,17 @@ $$;
 -- lock is at most ten seconds later than its id.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_by_id(p_organization_id uuid, p_id uuid)
-RETURNS billing.credit_transactions LANGUAGE sql STABLE AS $$
-    SELECT * FROM billing.credit_transactions
+RETURNS billing.credit_transactions LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    t billing.credit_transactions;
+BEGIN
+    SELECT * INTO t FROM billing.credit_transactions
     WHERE organization_id = p_organization_id AND id = p_id
         AND created_at >= uuid_extract_timestamp(p_id) - interval '1 second'
         AND created_at < uuid_extract_timestamp(p_id) + interval '11 seconds'
-    ORDER BY created_at LIMIT 1
-$$;
+    ORDER BY created_at LIMIT 1;
+    RETURN t;
+END $$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_json(t billing.credit_transactions) RETURNS json
@@ -258,8 +262,10 @@ $$;
 -- The refusal of what the credit does not cover. The first one since credit came is an event.
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
 RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.now();
 BEGIN
-    UPDATE billing.organizations SET exhausted_at = billing.now()
+    UPDATE billing.organizations SET exhausted_at = v_now
     WHERE id = o.id AND exhausted_at IS NULL AND o.exhausted_at IS NULL;
     IF FOUND THEN
         PERFORM billing.record_event(o.id, 'balance.exhausted', jsonb_build_object(

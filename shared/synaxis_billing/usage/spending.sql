@@ -8,7 +8,10 @@ RETURNS TABLE (
     organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text,
     region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint,
     cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT o.id, CASE WHEN p_days THEN (r.bucket_start AT TIME ZONE o.timezone)::date END, r.model,
         r.provider, r.team_id, r.virtual_key_id, r.region, r.charged, r.amount_usd::numeric, r.tokens,
         r.requests, r.input_tokens, r.cached_tokens, r.output_tokens, r.cost_usd::numeric,
@@ -39,8 +42,8 @@ RETURNS TABLE (
             AND created_at < least(cut.bucket_end, p_end)
         -- The logs of one bucket after the other: not merged into a join that reads all of them.
         OFFSET 0
-    ) AS s
-$$;
+    ) AS s;
+END $$;
 
 -- Whether a bucket of an earlier time zone lies in two days of another.
 -- api helper
@@ -50,6 +53,27 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         < ((p_end - interval '1 microsecond') AT TIME ZONE p_timezone)::date
 $$;
 
+-- Spend of an organization, or of all (NULL), in the half-open period.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.spend_of(
+    p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_days boolean
+) RETURNS TABLE (
+    organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text,
+    region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint,
+    cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_timezone text;
+BEGIN
+    IF p_organization_id IS NULL THEN
+        RETURN QUERY SELECT * FROM billing.platform_spend(p_start, p_end, p_days);
+    ELSE
+        SELECT o.timezone INTO v_timezone FROM billing.organizations AS o WHERE o.id = p_organization_id;
+        RETURN QUERY SELECT p_organization_id, s.*
+            FROM billing.spend_between(p_organization_id, v_timezone, p_start, p_end) AS s;
+    END IF;
+END $$;
+
 -- Spend of an organization, or of all (NULL), in the half-open period by any mix of dimensions, days and months
 -- being each organization's local ones. More groups than p_limit are only counted.
 -- api helper
@@ -57,13 +81,8 @@ CREATE OR REPLACE FUNCTION billing.sum_spend(
     p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_group_by text[], p_limit int
 ) RETURNS json LANGUAGE sql STABLE AS $$
     WITH spend AS (
-        SELECT o.id AS organization_id, s.*
-        FROM billing.organizations AS o
-        CROSS JOIN LATERAL billing.spend_between(o.id, o.timezone, p_start, p_end) AS s
-        WHERE o.id = p_organization_id
-        UNION ALL
-        SELECT * FROM billing.platform_spend(p_start, p_end, p_group_by && ARRAY['day', 'month'])
-        WHERE p_organization_id IS NULL
+        SELECT * FROM billing.spend_of(
+            p_organization_id, p_start, p_end, p_group_by && ARRAY['day', 'month'])
     ), groups AS (
         SELECT
             CASE WHEN 'day' = ANY (p_group_by) THEN to_char(local_day, 'YYYY-MM-DD') END AS day,
@@ -150,7 +169,7 @@ END $$;
 -- api
 CREATE OR REPLACE FUNCTION billing.platform_spending(
     p_tenant text, p_start timestamptz, p_end timestamptz, p_group_by text[], p_limit int
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
+) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_month timestamp := date_trunc('month', billing.now() AT TIME ZONE 'UTC');
     v_start timestamptz := coalesce(p_start, v_month AT TIME ZONE 'UTC');
@@ -159,7 +178,7 @@ BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN billing.outcome('found', json_build_object(
         'from', v_start,
         'to', v_end,

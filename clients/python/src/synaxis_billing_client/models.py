@@ -12,6 +12,37 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field
 
 
+class Address(BaseModel):
+    """
+    A postal address.
+    """
+
+    line1: str
+    """
+    Street and number, or post office box.
+    """
+    line2: str | None = None
+    """
+    Building, floor or department.
+    """
+    postal_code: str | None = None
+    """
+    Postal code.
+    """
+    city: str
+    """
+    City or town.
+    """
+    state: str | None = None
+    """
+    State, province or region.
+    """
+    country: str
+    """
+    ISO 3166-1 alpha-2 code of the country.
+    """
+
+
 class AppliedRate(BaseModel):
     """
     The rate that was found: of the bucket or its parent, of the tier or the standard one.
@@ -394,6 +425,33 @@ class CreditStatement(BaseModel):
     closing_balance_usd: Decimal
     """
     Balance at the end of the period.
+    """
+
+
+class Customer(BaseModel):
+    """
+    The customer of an invoice.
+    """
+
+    number: str | None = None
+    """
+    Customer number: your own id of the organization, its `external_id`.
+    """
+    name: str
+    """
+    Name of the customer.
+    """
+    address: Address | None = None
+    """
+    Address of the customer.
+    """
+    tax_id: str | None = None
+    """
+    Tax id of the customer.
+    """
+    reference: str | None = None
+    """
+    Reference of the customer, its `buyer_reference`.
     """
 
 
@@ -963,33 +1021,6 @@ class OrganizationRevenue(BaseModel):
     """
 
 
-class Party(BaseModel):
-    """
-    The seller or the buyer of an invoice; `payment_details` tell how to pay the seller.
-    """
-
-    name: str
-    """
-    Name of the party.
-    """
-    address: str | None = None
-    """
-    Address of the party.
-    """
-    tax_id: str | None = None
-    """
-    Tax id of the party.
-    """
-    email: str | None = None
-    """
-    E-mail address for questions.
-    """
-    payment_details: str | None = None
-    """
-    How to pay the seller.
-    """
-
-
 class PersonalDataRecord(BaseModel):
     """
     A row as it is held: of `data`, what its kind's own list or the contract says.
@@ -1465,6 +1496,33 @@ class RunsOut(BaseModel):
     """
 
 
+class Seller(BaseModel):
+    """
+    The seller of an invoice.
+    """
+
+    name: str
+    """
+    Name of the seller.
+    """
+    address: str | None = None
+    """
+    Address of the seller, in lines.
+    """
+    tax_id: str | None = None
+    """
+    Tax id of the seller.
+    """
+    email: str | None = None
+    """
+    E-mail address for questions.
+    """
+    payment_details: str | None = None
+    """
+    How to pay the seller.
+    """
+
+
 class Kind(StrEnum):
     """
     Credit that was given, or credit that was bought.
@@ -1763,9 +1821,9 @@ class Tax(BaseModel):
     """
     Tax id of the organization, such as its VAT id.
     """
-    reverse_charge: bool | None = False
+    category: str | None = None
     """
-    Whether the organization owes the tax itself, so that invoices add none.
+    Whether invoices add the tax: `reverse_charge` if the organization owes it itself, `exempt` if nobody does. One of `standard`, `reverse_charge`, `exempt`, or one of a later version.
     """
 
 
@@ -2454,11 +2512,11 @@ class Invoice(BaseModel):
     """
     How the invoice is taxed; null for no tax.
     """
-    seller: Party
+    seller: Seller
     """
     Who issues the invoice.
     """
-    customer: Party
+    customer: Customer
     """
     Who is billed.
     """
@@ -2621,11 +2679,11 @@ class InvoiceSummary(BaseModel):
     """
     How the invoice is taxed; null for no tax.
     """
-    seller: Party
+    seller: Seller
     """
     Who issues the invoice.
     """
-    customer: Party
+    customer: Customer
     """
     Who is billed.
     """
@@ -2746,9 +2804,13 @@ class Organization(BaseModel):
     """
     Tax of the invoices.
     """
-    address: str | None
+    address: Address | None
     """
     Address that invoices print.
+    """
+    buyer_reference: str | None
+    """
+    Reference that invoices print for the organization.
     """
     locale: str
     """
@@ -2821,9 +2883,13 @@ class OrganizationWithBalance(BaseModel):
     """
     Tax of the invoices.
     """
-    address: str | None
+    address: Address | None
     """
     Address that invoices print.
+    """
+    buyer_reference: str | None
+    """
+    Reference that invoices print for the organization.
     """
     locale: str
     """

@@ -922,7 +922,8 @@ class Operations(abc.ABC):
         """Change the billing profile of an organization.
 
         Changes only the fields that the request names. A new currency affects future invoices
-        only.
+        only. A token with `billing:settings` alone may change the address, the e-mail address, the
+        tax id and the alerts `low_balance_threshold_usd` and `runs_out_alert_days`.
         """
         return self.call(update_organization(organization_id, **body))
 
@@ -1736,7 +1737,8 @@ class AsyncOperations(abc.ABC):
         """Change the billing profile of an organization.
 
         Changes only the fields that the request names. A new currency affects future invoices
-        only.
+        only. A token with `billing:settings` alone may change the address, the e-mail address, the
+        tax id and the alerts `low_balance_threshold_usd` and `runs_out_alert_days`.
         """
         return await self.call(update_organization(organization_id, **body))
 

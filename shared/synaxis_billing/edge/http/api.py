@@ -47,13 +47,15 @@ class Parameter(NamedTuple):
 
 class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
-    route that needs no token. `other` is a second status, of the same answer or the second of two.
+    route that needs no token; `settings`: billing:settings is enough for a token of the path's
+    organization. `other` is a second status, of the same answer or the second of two.
     `also` are the media types that it answers beside JSON, `refuses` the refusals that its key does
     not imply. `invalidates`: a success changes cached values, so what is pending is sent at
     once."""
 
     key: str
     scope: str | None
+    settings: bool
     call: Endpoint
     status: int
     other: int | None
@@ -88,6 +90,7 @@ class Api:
         key: str,
         scope: str | None,
         *,
+        settings: bool = False,
         status: int = 200,
         other: int | None = None,
         also: Sequence[str] = (),
@@ -102,7 +105,9 @@ class Api:
         """
 
         def register(call: Endpoint) -> Endpoint:
-            self.routes[key] = Route(key, scope, call, status, other, also, refuses, invalidates)
+            self.routes[key] = Route(
+                key, scope, settings, call, status, other, also, refuses, invalidates
+            )
             return call
 
         return register
@@ -206,7 +211,8 @@ def _source(key: str, argument: str, hint: Any) -> tuple[str, str]:
 def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     if route.scope is None:
         return Caller(tenant="")
-    return authorize(event, route.scope, path.get("organization_id"))
+    organization_id = path.get("organization_id")
+    return authorize(event, route.scope, organization_id, settings=route.settings)
 
 
 def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any] | File:

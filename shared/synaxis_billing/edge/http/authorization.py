@@ -12,8 +12,14 @@ from synaxis_billing.validation import invalid_request
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def authorize(event: dict[str, Any], scope: str, organization_id: str | None) -> Caller:
+SETTINGS = "billing:settings"
+
+
+def authorize(
+    event: dict[str, Any], scope: str, organization_id: str | None, *, settings: bool = False
+) -> Caller:
     """Return the caller, whose token has the scope and may touch the path's organization.
+    `settings`: the scope billing:settings is enough for a token of that organization alone.
 
     Raises Unauthenticated, Forbidden, OrganizationNotFound, InvalidRequest.
     """
@@ -22,16 +28,20 @@ def authorize(event: dict[str, Any], scope: str, organization_id: str | None) ->
         raise Unauthenticated
     # Cognito writes a resource server's scope with a slash.
     scopes = claims.get("scope", "").replace("billing/", "billing:").split()
-    if scope not in scopes:
-        raise Forbidden(f"This request needs a token with the scope {scope}.")
+    settings_only = settings and scope not in scopes and SETTINGS in scopes
+    if scope not in scopes and not settings_only:
+        enough = f"{scope} or {SETTINGS}" if settings else scope
+        raise Forbidden(f"This request needs a token with the scope {enough}.")
     tenant = _tenant(claims.get("organization_id"), scopes)
+    if settings_only and tenant == "*":
+        raise Forbidden(f"A token of all organizations needs the scope {scope} for this request.")
     if organization_id is not None:
         asked = _uuid(organization_id)
         if asked is None:
             raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
         if tenant not in ("*", str(asked)):
             raise OrganizationNotFound
-    return Caller(tenant=tenant, subject=claims.get("sub"))
+    return Caller(tenant=tenant, subject=claims.get("sub"), settings_only=settings_only)
 
 
 def _claims(event: dict[str, Any]) -> dict[str, str]:

@@ -28,7 +28,9 @@ CREATE TABLE billing.organizations (
     -- How near a run-out must be for an event.
     runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
     tax jsonb,
-    address text,
+    address jsonb,
+    -- EN 16931, BT-10.
+    buyer_reference text,
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
     payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
@@ -149,6 +151,8 @@ CREATE TABLE billing.idempotency (
     result_id uuid NOT NULL,
     created_at timestamptz NOT NULL
 );
+-- Its rows never change, so this costs nothing; logical replication asks for it where there is no primary key.
+ALTER TABLE billing.idempotency REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX idempotency_key ON billing.idempotency (organization_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency (organization_id, request_id)
     WHERE request_id IS NOT NULL;
@@ -509,7 +513,7 @@ CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_
 CREATE TABLE billing.prices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- NULL is the price of every organization that has none of its own.
-    organization_id uuid REFERENCES billing.organizations,
+    organization_id uuid,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
