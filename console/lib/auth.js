@@ -20,7 +20,10 @@ export async function signIn() {
   const verifier = random();
   const state = random();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier)));
-  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, back: location.pathname + location.search }));
+  // Where a sign-in began that a reload has interrupted.
+  const begun = location.pathname === settings.redirect_uri && JSON.parse(sessionStorage.getItem(PENDING) ?? "null")?.back;
+  const back = begun || (location.pathname === settings.redirect_uri ? settings.redirect_uri : location.pathname + location.search);
+  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, back }));
   location.assign(`${settings.authorization_endpoint}?${new URLSearchParams({
     response_type: "code", client_id: settings.client_id, redirect_uri: redirectUri, scope: settings.scope, state,
     code_challenge: base64url(digest), code_challenge_method: "S256",
@@ -48,8 +51,8 @@ function take(issued) {
 async function takeCode() {
   const query = new URLSearchParams(location.search);
   const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
-  sessionStorage.removeItem(PENDING);
-  if (!pending || query.get("state") !== pending.state) return false;
+  if (!pending?.state || query.get("state") !== pending.state) return false;
+  sessionStorage.setItem(PENDING, JSON.stringify({ back: pending.back }));
   if (query.has("error")) return query.get("error_description") ?? query.get("error");
   if (!query.has("code")) return false;
   const body = new URLSearchParams({
@@ -59,6 +62,7 @@ async function takeCode() {
   const answer = await fetch(settings.token_endpoint, { method: "POST", body }).catch(() => null);
   if (!answer?.ok) return "The issuer of tokens did not accept the sign-in.";
   take(await answer.json());
+  sessionStorage.removeItem(PENDING);
   history.replaceState(null, "", pending.back);
   return true;
 }
