@@ -78,6 +78,12 @@ deploy: .venv-sam  ## deploy what was built (ENV=dev, an environment of samconfi
 rollback: .venv-sam  ## have the functions run the release before again; once more returns (ENV=prod)
 	@.venv-sam/bin/python -m local.rollback $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
 
+stop: .venv-sam  ## stop the functions that write, before a restore (ENV=prod)
+	@.venv-sam/bin/python -m local.writers stop $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
+
+start: .venv-sam  ## start them again (ENV=prod)
+	@.venv-sam/bin/python -m local.writers start $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
+
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		pyproject.toml --group dev -o requirements/dev.txt
@@ -110,4 +116,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check vendor client client-models client-test bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm
+.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor

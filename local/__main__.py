@@ -26,7 +26,7 @@ from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
-from synaxis_billing.invoices.invoices import Seller
+from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate

@@ -43,6 +43,7 @@ NOUNS: dict[str, set[str]] = {
     "prices": set(),
     "invoices": {"organizations", "rates"},
     "webhooks": {"budgets"},
+    "events": {"ledger", "usage"},
     "invalidations": set(),
     "schema": set(),
 }

@@ -49,7 +49,7 @@ function Budget({ budget, organization, onChange }) {
     budget.alert_percents.length > 0 && `Alerts at ${budget.alert_percents.join(", ")} %.`,
   ].filter(Boolean);
   return html`<li class="budget" data-tone=${part >= 1 ? "bad" : part >= 0.8 ? "warn" : "calm"}>
-    <div class="heading"><h3>${nameOf(budget)}</h3>
+    <div class="heading"><h2>${nameOf(budget)}</h2>
       <span class="row"><span class="badge" data-tone=${budget.mode === "hard" ? "calm" : "quiet"}>${budget.mode === "hard" ? "refuses calls" : "only tells"}</span>
         ${onChange && html`<button class="link" onClick=${onChange}>Change<span class="hidden"> the budget of ${nameOf(budget)}</span></button>`}</span></div>
     <meter class="full" min="0" max="1" value=${Math.min(part, 1)} aria-label="Spent and held of ${nameOf(budget)}">${percent(used, limit, locale.value)}</meter>

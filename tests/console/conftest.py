@@ -106,7 +106,7 @@ def _customers(client: Client, database: psycopg.Connection, url: str) -> Custom
             "welcome",
         )
     )
-    first = None
+    last = ""
     for back in range(DAYS, -1, -1):
         set_clock_back(database, back)
         for number, (provider, model) in enumerate(MODELS):
@@ -120,9 +120,9 @@ def _customers(client: Client, database: psycopg.Connection, url: str) -> Custom
                 "request_id": f"request-{back}-{number}",
             }
             charged = _ok(client.post(f"{path}/charges", body, f"{back} {number}"))
-            first = first or charged["id"]
+            last = charged["id"]
     for number in range(3):
-        refund = {"transaction_id": first, "amount_usd": "0.01", "description": "Goodwill"}
+        refund = {"transaction_id": last, "amount_usd": "0.01", "description": "Goodwill"}
         _ok(client.post(f"{path}/refunds", refund, f"refund {number}"))
     budget = {
         "subject": "team",

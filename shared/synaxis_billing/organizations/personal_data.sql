@@ -115,13 +115,14 @@ BEGIN
     RETURN billing.outcome('found');
 END $$;
 
--- Delete the budgets of persons, of all or of the one whose id is the initiator's. It waits for the organization's
+-- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty refused events. It waits for the organization's
 -- changes only when there are some.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by);
     IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL THEN
         PERFORM billing.erase_budgets(billing.lock_organization(p_tenant, p_organization_id), p_initiated_by);
     END IF;
@@ -193,7 +194,7 @@ BEGIN
                 AND created_at >= coalesce(v_from, '-infinity')
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'credit_grant', 'budget', 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
+    ELSE
         EXECUTE format(
             'SELECT json_agg(billing.%s(ROW(r.*)::billing.%s)), count(*), min(created_at) FROM (
                 SELECT * FROM billing.%s WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
@@ -201,7 +202,7 @@ BEGIN
             p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
             CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4'
-                WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
+                WHEN 'refused_event' THEN 'initiated_by = $4' WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;
     RETURN billing.outcome('found', json_build_object('rows', coalesce(v_rows, '[]'),

@@ -79,6 +79,8 @@ GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_
     ON billing.allocations TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (held, stored_at) ON billing.exchange_rates TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (transaction_id, request) ON billing.unpriced_usage TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (event, code, error, initiated_by, times, refused_at) ON billing.refused_events
+    TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.topups_to_invoice,
     billing.budgets TO synaxis_ledger;
@@ -115,6 +117,7 @@ BEGIN
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds',
             'logged_spend', 'spend_rollups', 'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
             'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',
+            'refused_events',
             'rerating_adjustments', 'rerated_charges', 'budgets']) AS t (name)
         -- One comparison for a function of one organization, which sees nothing else.
         CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)

@@ -185,7 +185,8 @@ CREATE TYPE billing.usage_request AS (
 	cost_usd numeric(18,8),
 	input_tokens bigint,
 	cached_tokens bigint,
-	output_tokens bigint
+	output_tokens bigint,
+	occurred_at timestamp with time zone
 );
 
 CREATE TABLE billing.credit_transactions (
@@ -218,6 +219,7 @@ CREATE TABLE billing.credit_transactions (
     price_id uuid,
     price_multiplier numeric(18,8),
     cost_usd numeric(18,8),
+    occurred_at timestamp with time zone,
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea NOT NULL,
@@ -527,6 +529,22 @@ CREATE TABLE billing.prices (
     CONSTRAINT prices_source_check CHECK ((source <> ''::text))
 );
 
+CREATE TABLE billing.refused_events (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    key text NOT NULL,
+    source text NOT NULL,
+    event_id text NOT NULL,
+    subject text,
+    event json,
+    code text NOT NULL,
+    error json NOT NULL,
+    initiated_by text,
+    times integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    refused_at timestamp with time zone NOT NULL
+);
+
 CREATE PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
     LANGUAGE plpgsql
     AS $$
@@ -657,6 +675,7 @@ CREATE TABLE billing.credit_transactions_default (
     price_id uuid,
     price_multiplier numeric(18,8),
     cost_usd numeric(18,8),
+    occurred_at timestamp with time zone,
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
@@ -934,6 +953,9 @@ ALTER TABLE ONLY billing.price_rates
 ALTER TABLE ONLY billing.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY billing.refused_events
+    ADD CONSTRAINT refused_events_pkey PRIMARY KEY (organization_id, key);
+
 ALTER TABLE ONLY billing.rerated_charges
     ADD CONSTRAINT rerated_charges_pkey PRIMARY KEY (organization_id, transaction_id, rerating_id);
 
@@ -1020,6 +1042,8 @@ CREATE INDEX organizations_due ON billing.organizations USING btree (settle_at) 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
+
+CREATE INDEX refused_events_newest ON billing.refused_events USING btree (id);
 
 CREATE INDEX topups_to_invoice_due ON billing.topups_to_invoice USING btree (next_attempt_at);
 
@@ -1249,6 +1273,8 @@ ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.refused_events ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
@@ -1294,6 +1320,8 @@ CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USI
 CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
 CREATE POLICY tenant ON billing.prices TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
+
+CREATE POLICY tenant ON billing.refused_events TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.rerated_charges TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1409,6 +1437,20 @@ GRANT SELECT ON TABLE billing.spend_logs TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.prices TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.prices TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(event) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(code) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(error) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(initiated_by) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(times) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(refused_at) ON TABLE billing.refused_events TO synaxis_ledger;
 
 REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) FROM PUBLIC;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
@@ -1708,12 +1750,16 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.erase_refused_events(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_unpriced(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erased_until(p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
 --     RETURNS timestamp with time zone, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
 --     RETURNS json, for synaxis_ledger
+-- billing.event_subjects(p_tenant text, p_subjects text[], p_ids uuid[])
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.everyones_quote(p_tenant text, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.exceeds(o billing.organizations, u billing.usage_request)
@@ -1736,6 +1782,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.forget_invoice(i billing.invoices)
+--     RETURNS void, for synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
@@ -1912,6 +1960,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_daily_spend(p_tenant text, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
@@ -1978,6 +2028,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS trigger, for synaxis_ledger
 -- billing.refuse_change_but_erasure()
 --     RETURNS trigger, for synaxis_ledger
+-- billing.refuse_events(p_tenant text, p_organization_id uuid, p_events jsonb)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.refused_event_json(r billing.refused_events)
+--     RETURNS json, for synaxis_ledger
+-- billing.refused_events_page(p_tenant text, p_before uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.release_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
@@ -2130,6 +2186,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS record, for synaxis_ledger
 -- billing.used_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, usd numeric), for synaxis_ledger
+-- billing.used_event_keys(p_tenant text, p_organization_id uuid, p_keys text[])
+--     RETURNS text[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)

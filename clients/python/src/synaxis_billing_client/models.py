@@ -540,6 +540,15 @@ class ExchangeRates(BaseModel):
     """
 
 
+class Confidence(StrEnum):
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+    low = "low"
+    normal = "normal"
+
+
 class ExpiringCredit(BaseModel):
     """
     Credit of a grant that expires soon.
@@ -1028,7 +1037,7 @@ class PersonalDataRecord(BaseModel):
 
     kind: str
     """
-    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `erasure`, or one of a later version.
+    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `erasure`, or one of a later version.
     """
     created_at: AwareDatetime
     """
@@ -1380,6 +1389,72 @@ class Refused(BaseModel):
     """
 
 
+class RefusedEvent(BaseModel):
+    """
+    A usage event that was not charged. Send it again, with the same source and id, when the reason is gone.
+    """
+
+    id: UUID
+    """
+    Id of this entry.
+    """
+    organization_id: UUID | None
+    """
+    Id of the organization that would have been charged; null if the event names none that exists.
+    """
+    source: str
+    """
+    Source of the event.
+    """
+    event_id: str
+    """
+    Id of the event at its source.
+    """
+    subject: str | None
+    """
+    Organization that the event names.
+    """
+    event: Any
+    """
+    The event as it came; null after an erasure.
+    """
+    code: str
+    """
+    Code of the reason, as of a refused charge.
+    """
+    error: dict[str, Any]
+    """
+    The reason, as the problem that the charge alone would have had.
+    """
+    times: int
+    """
+    Number of tries that were refused.
+    """
+    created_at: AwareDatetime
+    """
+    Time of the first refusal.
+    """
+    refused_at: AwareDatetime
+    """
+    Time of the last refusal.
+    """
+
+
+class RefusedEventPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[RefusedEvent]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class RefusedModel(BaseModel):
     """
     What a client gets.
@@ -1637,15 +1712,6 @@ class SpendBand(BaseModel):
     """
 
 
-class Confidence(StrEnum):
-    """
-    Low with less than 14 days of history: then the days before are no measure of the bounds.
-    """
-
-    low = "low"
-    normal = "normal"
-
-
 class SpendForecast(BaseModel):
     """
     The charged spend that is expected of the coming days, and when it exceeds the credit.
@@ -1667,15 +1733,15 @@ class SpendForecast(BaseModel):
     """
     All of the days together.
     """
-    runs_out: RunsOut
-    money_at_risk: list[MoneyAtRisk]
-    """
-    Credit that expires within 90 days and is not expected to be spent by then.
-    """
     record: ForecastRecord
     confidence: Confidence
     """
     Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """
+    Credit that expires within 90 days and is not expected to be spent by then.
     """
 
 
@@ -1939,6 +2005,10 @@ class Transaction(BaseModel):
     tokens: int | None
     """
     Number of tokens that a charged call used.
+    """
+    occurred_at: AwareDatetime | None
+    """
+    Time at which the call was made, where a usage event says so. `created_at` decides the price, the grants and the period.
     """
     hash: str
     """
@@ -2310,6 +2380,34 @@ class Charged(BaseModel):
     replayed: bool
     """
     Whether this is an earlier answer to the same key, given again.
+    """
+
+
+class ExpectedSpend(BaseModel):
+    """
+    The charged spend that is expected of the coming days.
+    """
+
+    made_at: AwareDatetime
+    """
+    Time at which the forecast was made.
+    """
+    method: str
+    """
+    How it was made.
+    """
+    daily: list[ForecastDay]
+    """
+    Each day, beginning today.
+    """
+    total: SpendBand
+    """
+    All of the days together.
+    """
+    record: ForecastRecord
+    confidence: Confidence
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
     """
 
 
