@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -156,8 +156,8 @@ def _last_month() -> tuple[str, str]:
     return midnight(start), midnight(end)
 
 
-def open_context(browser: Browser, **options: object) -> BrowserContext:
-    settings = {"locale": "en-US", "timezone_id": "America/Los_Angeles", **options}
+def open_context(browser: Browser, **options: Any) -> BrowserContext:
+    settings: dict[str, Any] = {"locale": "en-US", "timezone_id": "America/Los_Angeles", **options}
     context = browser.new_context(**settings)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     context.add_init_script(WATCH)
