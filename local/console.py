@@ -12,7 +12,9 @@ import mimetypes
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from local.events import HttpRequest, HttpResponse
 from local.template import ROOT
+from synaxis_billing.errors import NotFound
 
 FOLDER = ROOT / "console"
 RELEASES = "/console/release/"
@@ -32,13 +34,6 @@ class SignIn(NamedTuple):
     client_id: str
     scope: str = "openid"
     redirect_uri: str = "/console/"
-
-
-class Content(NamedTuple):
-    """A body with its headers."""
-
-    headers: list[tuple[str, str]]
-    body: bytes
 
 
 def files() -> dict[str, bytes]:
@@ -92,21 +87,19 @@ def headers(kind: str, sign_in: SignIn, cached: str = "no-store") -> list[tuple[
     ]
 
 
-def answer(path: str, sign_in: SignIn, accepted: str) -> Content | None:
-    """Return what is below /console: a release's file, or the page; None if there is no such file.
-
-    `accepted` is the request's Accept-Encoding.
-    """
+def answer(request: HttpRequest, sign_in: SignIn) -> HttpResponse:
+    """Return what is below /console: a release's file, or the page. Raises NotFound."""
     contents = files()
     name = release(contents)
-    if path.startswith(RELEASES):
-        asked, _, file = path.removeprefix(RELEASES).partition("/")
+    if request.path.startswith(RELEASES):
+        asked, _, file = request.path.removeprefix(RELEASES).partition("/")
         if asked != name or file not in contents:
-            return None
+            raise NotFound("The console has no such file.")
         body, kind, cached = contents[file], media_type(file), CACHED_FOR_EVER
     else:
         body, kind, cached = page(name, sign_in).encode(), "text/html", "no-store"
     found = headers(kind, sign_in, cached)
+    accepted = dict(request.headers).get("accept-encoding", "")
     if "gzip" not in accepted or len(body) < _LEAST_COMPRESSED_BYTES:
-        return Content(found, body)
-    return Content([*found, ("content-encoding", "gzip")], gzip.compress(body))
+        return HttpResponse(200, found, body)
+    return HttpResponse(200, [*found, ("content-encoding", "gzip")], gzip.compress(body))

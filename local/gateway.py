@@ -162,9 +162,9 @@ class Gateway:
     async def _page(self, parts: list[str], request: HttpRequest) -> HttpResponse:
         match parts:
             case ["console", *_]:
-                return _console(request)
+                return console.answer(request, sign_in.SIGN_IN)
             case ["_local", "authorize"]:
-                return await self._authorize(request)
+                return await self._people.authorize(request, self._organizations)
             case ["_local", "logout"]:
                 return sign_in.end_session()
             case [""]:
@@ -174,16 +174,6 @@ class Gateway:
             case ["_local", ".well-known", "jwks.json"]:
                 return _json(self._issuer.key_set())
         raise NotFound("There is no such route.")
-
-    async def _authorize(self, request: HttpRequest) -> HttpResponse:
-        try:
-            answered = self._people.authorize(request)
-        except sign_in.Refused as error:
-            raise InvalidRequest(str(error)) from error
-        if answered is not None:
-            return answered
-        found = sign_in.choice_page(request, await self._organizations(request.source_ip))
-        return HttpResponse(200, console.headers("text/html", sign_in.SIGN_IN), found)
 
     async def _organizations(self, source_ip: str) -> list[dict[str, Any]]:
         token = self._issuer.issue("billing:platform billing:read", None, "sign-in")
@@ -285,14 +275,6 @@ class Gateway:
             return self._people.redeem(form), sign_in.TOKEN_SECONDS
         authorization = dict(request.headers).get("authorization")
         return read_token_request(request.body, authorization, self._scopes), LIFETIME_SECONDS
-
-
-def _console(request: HttpRequest) -> HttpResponse:
-    accepted = dict(request.headers).get("accept-encoding", "")
-    found = console.answer(request.path, sign_in.SIGN_IN, accepted)
-    if found is None:
-        raise NotFound("The console has no such file.")
-    return HttpResponse(200, found.headers, found.body)
 
 
 def _without(scopes: str, suppressed: list[str]) -> str:

@@ -10,6 +10,7 @@ import html
 import re
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode
 from local import console
 from local.events import HttpRequest, HttpResponse
 from local.tokens import TokenError, TokenRequest
+from synaxis_billing.errors import InvalidRequest
 
 AUTHORIZE, TOKEN, END_SESSION = "/_local/authorize", "/_local/token", "/_local/logout"
 SIGN_IN = console.SignIn(AUTHORIZE, TOKEN, END_SESSION, "console")
@@ -78,10 +80,6 @@ class _Issued(NamedTuple):
     until: float
 
 
-class Refused(Exception):
-    """The page that asks for a sign-in is not the console, or its request is not complete."""
-
-
 class People:
     """The codes that were issued to people and not used yet."""
 
@@ -89,10 +87,12 @@ class People:
         self._scopes = scopes
         self._codes: dict[str, _Issued] = {}
 
-    def authorize(self, request: HttpRequest) -> HttpResponse | None:
-        """Return to the console with a code; None if the person is still to choose who to be.
+    async def authorize(
+        self, request: HttpRequest, organizations: Callable[[str], Awaitable[list[dict[str, Any]]]]
+    ) -> HttpResponse:
+        """Return to the console with a code, or show the page on which a person chooses who to be.
 
-        Raises Refused.
+        `organizations` lists them for an address that asks. Raises InvalidRequest.
         """
         asked = dict(parse_qsl(request.query))
         redirect_uri = _redirect_uri(asked, request)
@@ -101,7 +101,8 @@ class People:
             who = _cookie(request)
         person = read_person(who or "")
         if person is None:
-            return None
+            page = _choice_page(request, await organizations(request.source_ip))
+            return HttpResponse(200, console.headers("text/html", SIGN_IN), page)
         code = secrets.token_urlsafe(24)
         self._forget_old()
         self._codes[code] = _Issued(
@@ -138,7 +139,7 @@ def end_session() -> HttpResponse:
     return _redirect(SIGN_IN.redirect_uri, None)
 
 
-def choice_page(request: HttpRequest, organizations: list[dict[str, Any]]) -> bytes:
+def _choice_page(request: HttpRequest, organizations: list[dict[str, Any]]) -> bytes:
     """Return the page on which a person chooses who to be."""
     asked = {name: value for name, value in parse_qsl(request.query) if name != "prompt"}
     choices = [_choice(asked, "operator:", "The operator", "all organizations, prices, revenue")]
@@ -166,14 +167,14 @@ def _redirect_uri(asked: dict[str, str], request: HttpRequest) -> str:
         asked.get("client_id") != SIGN_IN.client_id
         or given != f"http://{host}{SIGN_IN.redirect_uri}"
     ):
-        raise Refused("The local issuer signs people in for the console of this machine alone.")
+        raise InvalidRequest("The local issuer signs people in for its own console alone.")
     if (
         asked.get("response_type") != "code"
         or asked.get("code_challenge_method") != "S256"
         or not asked.get("code_challenge")
         or not asked.get("state")
     ):
-        raise Refused(
+        raise InvalidRequest(
             "A sign-in needs `response_type=code`, `state`, `code_challenge` and"
             " `code_challenge_method=S256`."
         )
