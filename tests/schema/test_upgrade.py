@@ -93,7 +93,7 @@ class Load:
         """Wait until each caller has made so many rounds more."""
         least = [done + ROUNDS for done in self.rounds]
         wait_until(
-            lambda: self.refused or all(map(int.__ge__, self.rounds, least)),
+            lambda: bool(self.refused) or all(map(int.__ge__, self.rounds, least)),
         )
         assert self.refused == []
 
