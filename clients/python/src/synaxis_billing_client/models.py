@@ -1095,7 +1095,11 @@ class PlatformSpending(BaseModel):
     """
     items: list[PlatformSpend]
     """
-    One sum per group, of the dimensions that `group_by` names.
+    One sum per group, of the dimensions that `group_by` names; none for a time without spend.
+    """
+    others: list[PlatformSpend] | None = None
+    """
+    With `top`: the sums of the groups that are not in `items`, by the times of `group_by`.
     """
     total: PlatformSpend
     """
@@ -1526,6 +1530,10 @@ class Spend(BaseModel):
     """
     Month in the time zone of the organization, such as 2026-02.
     """
+    hour: AwareDatetime | None = None
+    """
+    Start of the hour by the clocks of the organization's time zone.
+    """
     amount_usd: Decimal
     """
     Sum of the spend in US dollars.
@@ -1738,7 +1746,11 @@ class Spending(BaseModel):
     """
     items: list[Spend]
     """
-    One sum per group, of the dimensions that `group_by` names.
+    One sum per group, of the dimensions that `group_by` names; none for a time without spend.
+    """
+    others: list[Spend] | None = None
+    """
+    With `top`: the sums of the groups that are not in `items`, by the times of `group_by`.
     """
     total: Spend
     """

@@ -3,7 +3,7 @@
 
 import abc
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Unpack
 from uuid import UUID
 
@@ -512,15 +512,15 @@ def create_refund(
 def list_spend_logs(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.SpendLogPage]:
     return new_call(
@@ -528,13 +528,13 @@ def list_spend_logs(
         path_of("/v1/organizations/{organization_id}/spend-logs", organization_id),
         {200: models.SpendLogPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "from": from_,
             "to": to,
             "limit": limit,
@@ -561,15 +561,29 @@ def create_spend_log(
 def get_spending(
     organization_id: UUID | str,
     *,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.Spending]:
     return new_call(
         "GET",
         path_of("/v1/organizations/{organization_id}/spending", organization_id),
         {200: models.Spending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -606,16 +620,16 @@ def get_topup_invoice(
 def list_transactions(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
     type: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.TransactionPage]:
     return new_call(
@@ -623,13 +637,13 @@ def list_transactions(
         path_of("/v1/organizations/{organization_id}/transactions", organization_id),
         {200: models.TransactionPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "type": type,
             "from": from_,
             "to": to,
@@ -808,15 +822,29 @@ def get_revenue(*, month: str | None = None) -> Call[models.Revenue]:
 
 def get_platform_spending(
     *,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
     from_: datetime | str | None = None,
     to: datetime | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.PlatformSpending]:
     return new_call(
         "GET",
         path_of("/v1/spending"),
         {200: models.PlatformSpending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -1320,15 +1348,15 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -1339,13 +1367,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -1370,17 +1398,36 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def create_topup(
         self,
@@ -1418,16 +1465,16 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -1438,13 +1485,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -1619,9 +1666,14 @@ class Operations(abc.ABC):
     def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -1629,7 +1681,18 @@ class Operations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> Iterator[models.Unpriced]:
         """List usage that waits for a price.
@@ -2155,15 +2218,15 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -2174,13 +2237,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -2207,17 +2270,36 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return await self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     async def create_topup(
         self,
@@ -2257,16 +2339,16 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -2277,13 +2359,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -2458,9 +2540,14 @@ class AsyncOperations(abc.ABC):
     async def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -2468,7 +2555,18 @@ class AsyncOperations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return await self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> AsyncIterator[models.Unpriced]:
         """List usage that waits for a price.
