@@ -8,25 +8,27 @@ import psycopg
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 
+type Instants = tuple[datetime | None, datetime | None]
+
 
 def instants(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, bounds: list[date | None]
-) -> list[datetime | None]:
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    start: date | None,
+    end: date | None,
+) -> Instants:
     """Return the bounds of a period as instants: a day begins in the organization's time zone.
 
     Raises OrganizationNotFound.
     """
-    days = [bound for bound in bounds if bound is not None and not isinstance(bound, datetime)]
-    starts = iter(_starts(db, caller, organization_id, days) if days else ())
-    return [
-        bound if bound is None or isinstance(bound, datetime) else next(starts) for bound in bounds
-    ]
 
+    def instant(bound: date | None) -> datetime | None:
+        if bound is None or isinstance(bound, datetime):
+            return bound
+        outcome = procedures.call(
+            db, "day_start_of", tenant=caller.tenant, organization_id=organization_id, day=bound
+        )
+        return datetime.fromisoformat(procedures.accepted(outcome)[0])
 
-def _starts(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, days: list[date]
-) -> list[datetime]:
-    outcome = procedures.call(
-        db, "day_starts", tenant=caller.tenant, organization_id=organization_id, days=days
-    )
-    return [datetime.fromisoformat(start) for start in procedures.accepted(outcome)[0]]
+    return instant(start), instant(end)

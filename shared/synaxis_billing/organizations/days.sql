@@ -1,8 +1,8 @@
 -- Days of an organization's time zone.
 
--- The instants at which days begin in the organization's time zone.
+-- The instant at which a day begins in the organization's time zone.
 -- api
-CREATE OR REPLACE FUNCTION billing.day_starts(p_tenant text, p_organization_id uuid, p_days date[]) RETURNS json
+CREATE OR REPLACE FUNCTION billing.day_start_of(p_tenant text, p_organization_id uuid, p_day date) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
@@ -12,7 +12,5 @@ BEGIN
     IF NOT FOUND THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
-    RETURN billing.outcome('found', (
-        SELECT json_agg(billing.day_start(day, o.timezone) ORDER BY place)
-        FROM unnest(p_days) WITH ORDINALITY AS days (day, place)));
+    RETURN billing.outcome('found', to_json(billing.day_start(p_day, o.timezone)));
 END $$;

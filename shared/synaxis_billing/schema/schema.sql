@@ -1651,7 +1651,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
--- billing.day_starts(p_tenant text, p_organization_id uuid, p_days date[])
+-- billing.day_start_of(p_tenant text, p_organization_id uuid, p_day date)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
