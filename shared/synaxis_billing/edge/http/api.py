@@ -18,6 +18,7 @@ from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, 
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
 from synaxis_billing.edge.http.requests import Event, json_body, require_request
+from synaxis_billing.edge.http.transfer import transferred
 from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
@@ -121,7 +122,8 @@ class Api:
         request_id = event["requestContext"]["requestId"]
         logger.set_correlation_id(request_id)
         with invocation():
-            answered = self._answer(event, request_id)
+            method = event["requestContext"]["http"]["method"]
+            answered = transferred(method, event["headers"], self._answer(event, request_id))
         _measure(event["routeKey"], request_id, answered)
         return answered
 
