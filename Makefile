@@ -59,8 +59,8 @@ client-test: .venv .venv-litellm  ## the Python client in a real LiteLLM proxy, 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
 
-migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date
-	@$(PYTHON) -m local migrate
+migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date (DISTRIBUTED=1 for Citus)
+	@DISTRIBUTED=$(or $(DISTRIBUTED),0) $(PYTHON) -m local migrate
 
 audit: .venv-run  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit
@@ -74,6 +74,12 @@ deploy: .venv-sam  ## deploy what was built (ENV=dev, an environment of samconfi
 
 rollback: .venv-sam  ## have the functions run the release before again; once more returns (ENV=prod)
 	@.venv-sam/bin/python -m local.rollback $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
+
+stop: .venv-sam  ## stop the functions that write, before a restore (ENV=prod)
+	@.venv-sam/bin/python -m local.writers stop $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
+
+start: .venv-sam  ## start them again (ENV=prod)
+	@.venv-sam/bin/python -m local.writers start $(or $(ENV),default) $(or $(CONFIG),samconfig.toml)
 
 lock:  ## pin the newest allowed versions (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -107,4 +113,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm
+.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm

@@ -17,7 +17,8 @@ from synaxis_billing import currencies
 from synaxis_billing.cache import Cache
 from synaxis_billing.caller import Caller
 from synaxis_billing.invoices import invoices, month_end
-from synaxis_billing.invoices.invoices import InvoicePeriod, Issuer, Party
+from synaxis_billing.invoices.invoices import InvoicePeriod
+from synaxis_billing.invoices.parties import Issuer, Seller
 from synaxis_billing.organizations import profile
 from synaxis_billing.rates import rates
 from synaxis_billing.usage import forecasts, spending
@@ -25,7 +26,7 @@ from synaxis_billing.usage.forecast import HISTORY_DAYS, HORIZON, make_forecast
 
 CALLER = Caller(tenant="*", subject="bench")
 NO_CACHE = Cache(None)
-ISSUER = Issuer(Party(name="Bench"))
+ISSUER = Issuer(Seller(name="Bench"))
 NOW = datetime.now(UTC)
 RATES = [
     rates.Rate(name, of.fallback_rate, NOW, "bench", False)

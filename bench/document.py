@@ -14,7 +14,8 @@ from uuid import UUID
 from bench.billing import peak_mb
 from synaxis_billing.invoices.documents.model import InvoiceDocument
 from synaxis_billing.invoices.documents.pdf import pdf
-from synaxis_billing.invoices.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 
 ROUNDS = 5
 END = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,8 +56,8 @@ def invoice(lines: int) -> InvoiceDocument:
         amount_due_billing_currency=net,
         tax_label=None,
         tax_rate_percent=None,
-        seller=Party(name="Seller"),
-        customer=Party(name="Customer"),
+        seller=Seller(name="Seller"),
+        customer=Customer(name="Customer"),
         locale="de-DE",
         payment_terms_days=14,
         issued_at=END,

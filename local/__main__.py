@@ -26,7 +26,7 @@ from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
 from local.tokens import Issuer
-from synaxis_billing.invoices.invoices import Party
+from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate
@@ -154,9 +154,10 @@ async def _serve(
 
 
 def migrate_command() -> None:
-    """Bring the database at DATABASE_URL up to date."""
+    """Bring the database at DATABASE_URL up to date; DISTRIBUTED=1 distributes it with Citus."""
+    distributed = _number("DISTRIBUTED", 0, 0, 1) == 1
     with psycopg.connect(_database_url(), autocommit=True) as connection:
-        done = migrate(connection)
+        done = migrate(connection, distributed=distributed)
     print("\n".join(f"applied {name}" for name in done) or "The database is up to date.")
 
 
@@ -268,7 +269,7 @@ def _seller() -> str:
     """The seller on invoices: INVOICE_SELLER, or an example. Raises CommandError."""
     seller = os.environ.get("INVOICE_SELLER") or json.dumps(_EXAMPLE_SELLER)
     try:
-        Party.model_validate_json(seller)
+        Seller.model_validate_json(seller)
     except ValidationError as error:
         [first, *_] = error.errors()
         where = ".".join(str(part) for part in first["loc"]) or "it"

@@ -21,13 +21,13 @@ MODEL_PRICES = ROOT / "local" / "model_prices.json"
 PRICES_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def prepare(admin_url: str) -> str:
+def prepare(admin_url: str, *, distributed: bool = False) -> str:
     """Migrate the database, and return how the application connects to it.
 
     Raises MigrationError, psycopg.Error.
     """
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=5) as connection:
-        migrate(connection)
+        migrate(connection, distributed=distributed)
         password = _password(admin_url)
         connection.execute(
             sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(

@@ -42,7 +42,7 @@ HISTORY_DAYS = 56
 NEW_MODEL, NEW_PRICE = "gpt-next-preview", Decimal("3.5")
 MODEL = {"provider": "openai", "model": NEW_MODEL}
 BUYER = {
-    "address": "Domstraße 5\n50668 Köln\nGermany",
+    "address": {"line1": "Domstraße 5", "postal_code": "50668", "city": "Köln", "country": "DE"},
     "tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE811234567"},
 }
 CUSTOMERS = [

@@ -78,6 +78,12 @@ def _tag(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tag)
 
 
+def read_document() -> dict[str, Any]:
+    """Return the template, with {"Ref": "X"} for `!Ref X`."""
+    document: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)
+    return document
+
+
 def read(
     parameters: dict[str, str],
     queues_url: str = "http://127.0.0.1",
@@ -86,8 +92,7 @@ def read(
     """Return the template with these parameters, the defaults of the others, and the URL below
     which its queues are. `environment` has the values that AWS would give, such as the URL of the
     database."""
-    path = ROOT / "template.yaml"
-    document = yaml.load(path.read_text(), _Loader)
+    document = read_document()
     values = {name: str(of.get("Default", "")) for name, of in document["Parameters"].items()}
     for name, resource in document["Resources"].items():
         if resource["Type"] == "AWS::SQS::Queue":

@@ -23,9 +23,12 @@ from synaxis_billing import procedures
 from synaxis_billing.cache import connections, l2
 from synaxis_billing.edge import settings as edge_settings
 from synaxis_billing.ledger.audit import Audit, audit
+from tests.support import citus
 from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 
 _numbers = itertools.count(1)
+# The coordinator of a Citus cluster: the ledger's tests run on it as on a single server.
+CITUS_URL = os.environ.get("CITUS_URL")
 LEAST_MEMORY_BYTES = 4 << 30
 # Read when a function's modules are first imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "test")
@@ -45,7 +48,7 @@ SHIPPED_DEADLINES = {
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """Use one worker when the environment names a server, because each worker needs its own."""
-    return 1 if {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() else None
+    return 1 if {"DATABASE_URL", "CITUS_URL", "REDIS_URL"} & os.environ.keys() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     would finish alone."""
     longest = {"local", "test_openapi.py", "test_faults.py"}
     items.sort(key=lambda item: longest.isdisjoint({item.path.parent.name, item.path.name}))
+    for item in items if CITUS_URL else []:
+        if reason := citus.ONE_SERVER.get(getattr(item, "originalname", item.name)):
+            item.add_marker(pytest.mark.skip(reason=f"on a cluster {reason}"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -91,6 +97,7 @@ class Database(NamedTuple):
             self.app_url,
             autocommit=True,
             prepare_threshold=None,
+            cursor_factory=psycopg.ClientCursor if CITUS_URL else psycopg.Cursor,
             options=" ".join(f"-c {name}=0" for name in timeouts),
         )
 
@@ -154,7 +161,7 @@ def _memory() -> Path | None:
 @pytest.fixture(scope="session")
 def server_url(state: Path) -> Iterator[str]:
     """The administrator's URL of a PostgreSQL server."""
-    if given := os.environ.get("DATABASE_URL"):
+    if given := CITUS_URL or os.environ.get("DATABASE_URL"):
         yield given
     else:
         # Without WAL, and by the file system itself, a database is copied in a third of the time.
@@ -187,12 +194,20 @@ def other_redis_url(redis_url: str) -> str:
 @pytest.fixture(scope="session")
 def template_database(server_url: str) -> Iterator[Database]:
     """Migrated once; each test's database is a copy."""
+    if CITUS_URL:
+        with citus.cluster(CITUS_URL, f"synaxis_test_{os.getpid()}") as admin_url:
+            yield Database(prepare(admin_url, distributed=True), admin_url)
+        return
     with temporary(server_url, "template", None) as admin_url:
         yield Database(prepare(admin_url), admin_url)
 
 
 @pytest.fixture
 def database(server_url: str, template_database: Database) -> Iterator[Database]:
+    if CITUS_URL:
+        yield template_database
+        citus.empty(template_database.admin_url)
+        return
     with temporary(server_url, "test", template_database.admin_url) as admin_url:
         name = psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"]
         yield Database(make_conninfo(template_database.app_url, dbname=str(name)), admin_url)
@@ -200,6 +215,8 @@ def database(server_url: str, template_database: Database) -> Iterator[Database]
 
 @contextlib.contextmanager
 def temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[str]:
+    if CITUS_URL:
+        pytest.skip("on a cluster a database of its own takes too long to make")
     name = f"synaxis_{kind}_{os.getpid()}_{next(_numbers)}"
     source = psycopg.conninfo.conninfo_to_dict(copied_url or "dbname=template1")["dbname"]
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(

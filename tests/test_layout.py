@@ -27,6 +27,7 @@ GROUND = {
     "caller",
     "idempotency",
     "currencies",
+    "countries",
 }
 GROUND_ROOTS = {*sys.stdlib_module_names, PACKAGE, "pydantic", "pydantic_core"}
 # What every noun may use beside the ground.
@@ -42,6 +43,7 @@ NOUNS: dict[str, set[str]] = {
     "prices": set(),
     "invoices": {"organizations", "rates"},
     "webhooks": {"budgets"},
+    "events": {"ledger", "usage"},
     "invalidations": set(),
     "schema": set(),
 }

@@ -34,6 +34,7 @@ REPEATABLE = {
     "import_prices",
 }
 Json = dict[str, Any]
+JSON = "application/json"
 
 
 def main(folder: Path) -> None:
@@ -42,6 +43,8 @@ def main(folder: Path) -> None:
         Operation.read(document, method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
+        # CloudEvents come from brokers and collectors, which have senders of their own.
+        if JSON in operation.get("requestBody", {"content": JSON})["content"]
     ]
     answers = {name for operation in operations for name in operation.answers.values() if name}
     taken = {operation.body for operation in operations if operation.body}
@@ -213,12 +216,12 @@ class Operation(NamedTuple):
         parameters = [
             (of["in"], parameter_of(of, document)) for of in operation.get("parameters", [])
         ]
-        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        body = operation.get("requestBody", {}).get("content", {}).get(JSON)
         answers, documents = {}, []
         for status, answer in operation["responses"].items():
             content = answer.get("content", {})
-            if int(status) < 300 or "application/json" in content:
-                answers[int(status)] = name_of(content.get("application/json"))
+            if int(status) < 300 or JSON in content:
+                answers[int(status)] = name_of(content.get(JSON))
                 documents += [kind for kind in content if "json" not in kind]
         page = document["components"]["schemas"].get(answers.get(200) or "", {}).get("properties")
         item = None

@@ -22,6 +22,7 @@ from synaxis_billing.edge.http.parameters import (
     ToInstant,
 )
 from synaxis_billing.edge.http.periods import period
+from synaxis_billing.events import refused
 from synaxis_billing.fields import Name
 from synaxis_billing.grants import receipts
 from synaxis_billing.ledger import holds, transactions
@@ -224,3 +225,30 @@ def get_platform_spending(
     by = spending.parse_group_by(group_by, spending.PLATFORM_DIMENSIONS)
     asked = spending.Question(start, end, by, top, calls)
     return Reply(spending.get_platform_spending(connection(), caller, asked))
+
+
+@api.endpoint("GET /v1/forecast", "billing:read")
+def get_platform_forecast(
+    caller: Caller,
+    days: Annotated[
+        forecasts.Days, Query(), Field(description="Number of days to forecast.")
+    ] = forecasts.DEFAULT_DAYS,
+) -> Reply[forecasts.ExpectedSpend]:
+    """Forecast the spend of all organizations together.
+
+    Needs `billing:platform` too. The first day is the oldest that has not ended in every time zone;
+    days are those of each organization.
+    """
+    return Reply(forecasts.get_platform_forecast(connection(), caller, days))
+
+
+@api.endpoint("GET /v1/usage-events/refused", "billing:read")
+def list_refused_usage_events(
+    caller: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Reply[Page[refused.RefusedEvent]]:
+    """List refused usage events.
+
+    Those that were too late, invalid or not covered by credit, newest first, each until a later try
+    of it is accepted.
+    """
+    return Reply(refused.list_refused(connection(), caller, limit, cursor))

@@ -10,6 +10,7 @@ from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import IdempotencyKey, OptionalIdempotencyKey
 from synaxis_billing.errors import Conflict
+from synaxis_billing.events import usage_events
 from synaxis_billing.ledger import charges, holds
 from synaxis_billing.ledger.transactions import (
     InsufficientCredits,
@@ -53,6 +54,21 @@ def create_charges(caller: Caller, body: charges.BatchRequest) -> Reply[charges.
     the `idempotency_key` that it would have had alone.
     """
     return reply_to_batch(charges.charge_batch(connection(), caller, body))
+
+
+@api.endpoint(
+    "POST /v1/usage-events",
+    "billing:charge",
+    takes=(usage_events.BATCH, usage_events.STRUCTURED),
+)
+def create_usage_events(caller: Caller, body: usage_events.Events) -> Reply[charges.BatchAnswer]:
+    """Take usage events.
+
+    Charges the usage of one CloudEvent, or of a batch of up to 1,000, and answers one result per
+    event, in order, as a batch of charges does. `source` and `id` are the idempotency key. A failed
+    event does not affect the others, and is kept among the refused events.
+    """
+    return reply_to_batch(usage_events.take(connection(), caller, body))
 
 
 @api.endpoint(

@@ -15,6 +15,7 @@ from local.openapi.schemas import models_and_names, paragraphs, without_null
 from local.template import ROOT, Template, read
 from synaxis_billing.edge.http.api import Parameter, Route
 from synaxis_billing.edge.http.authorization import SETTINGS
+from synaxis_billing.edge.http.requests import BATCH
 from synaxis_billing.webhooks import events
 
 PATH = ROOT / "docs/openapi.json"
@@ -31,14 +32,17 @@ _ABOUT = """
     """
 # The nouns: the description of each, and the parts of paths that are about it.
 _TAGS = {
-    "Charges": ("Credit that calls take when their cost is known.", {"charges", "batch"}),
+    "Charges": (
+        "Credit that calls take when their cost is known.",
+        {"charges", "batch", "usage-events", "refused"},
+    ),
     "Holds": ("Credit that is reserved until the cost is known.", {"holds"}),
     "Credit": (
         "Credit that comes in or is put right: top-ups, grants, refunds and adjustments.",
         {"topups", "grants", "refunds", "adjustments"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
-    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending"}),
+    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast"}),
     "Prices": (
         "The price book: prices of models, quotes, and corrections by later prices.",
         {"prices", "quotes", "reratings", "unpriced-usage"},
@@ -212,7 +216,7 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
         if parameter.place == "body":
             schema = references[route.key, "body", ""]
             operation["requestBody"] = {
-                "content": {"application/json": {"schema": schema, "example": example.request}},
+                "content": _bodies(route, schema, example),
                 "required": parameter.required,
             }
     refusals = refused.responses_of(route)
@@ -222,6 +226,15 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
         answers[status]["content"] = {**answers[status]["content"], **_PROBLEM_TOO}
     operation["responses"] = dict(sorted((refusals | answers).items()))
     return operation
+
+
+def _bodies(route: Route, schema: dict[str, Any], example: Example) -> dict[str, Any]:
+    """Return the body by media type: that of a batch is an array, of which another is one item."""
+    if schema.get("type") != "array":
+        return {name: {"schema": schema, "example": example.request} for name in route.takes}
+    one = {"schema": schema["items"], "example": example.request}
+    many = {"schema": schema, "example": [example.request]}
+    return {name: many if name.endswith(BATCH) else one for name in route.takes}
 
 
 def _answers(route: Route, references: _References, example: Example) -> dict[str, Any]:

@@ -133,6 +133,11 @@ OPERATIONS = {
             ]
         },
     ),
+    "createUsageEvents": Example(
+        {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
+        story.USAGE_EVENT,
+    ),
+    "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,
         {
@@ -189,6 +194,7 @@ OPERATIONS = {
         }
     ),
     "getForecast": Example(story.FORECAST),
+    "getPlatformForecast": Example(story.EXPECTED_SPEND),
     "getPlatformSpending": Example(
         {
             "from": "2026-02-01T00:00:00Z",

@@ -1,6 +1,6 @@
 """The examples' invoices, credit notes and revenue."""
 
-from local.openapi.story import INVOICE_ID, NOTE_ID, ORGANIZATION_ID, TAX, TOPUP_ID
+from local.openapi.story import ADDRESS, INVOICE_ID, NOTE_ID, ORGANIZATION_ID, TAX, TOPUP_ID
 
 INVOICE_SUMMARY = {
     "id": INVOICE_ID,
@@ -50,11 +50,11 @@ INVOICE_SUMMARY = {
         "payment_details": "IBAN DE02 1203 0000 0000 2020 51",
     },
     "customer": {
+        "number": "customer-42",
         "name": "Acme GmbH",
-        "address": "Musterstraße 1, 10115 Berlin, Germany",
+        "address": ADDRESS,
         "tax_id": "DE123456789",
-        "email": None,
-        "payment_details": None,
+        "reference": "PO-4711",
     },
     "locale": "de-DE",
     "payment_terms_days": 30,

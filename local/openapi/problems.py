@@ -20,6 +20,7 @@ from synaxis_billing.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from synaxis_billing.events.usage_events import EventTooLate
 from synaxis_billing.idempotency import IdempotencyKeyRequired, IdempotencyKeyReused
 
 type Schemas = dict[str, Any]
@@ -111,7 +112,9 @@ class Problems:
     def __init__(self, routes: Iterable[Route]) -> None:
         self.schemas: Schemas = {"FieldError": _FIELD_ERROR}
         self.responses: Schemas = {}
-        kinds = {kind for route in routes for kind in kinds_of(route)} | {TooManyRequests}
+        kinds = {kind for route in routes for kind in kinds_of(route)}
+        # With which the gateway, or an item of a batch alone, is refused.
+        kinds |= {TooManyRequests, EventTooLate}
         ordered = sorted(kinds, key=lambda kind: (kind.status, kind.code))
         self._define(PROBLEM, ordered, "A refusal (RFC 9457), of any kind.")
 

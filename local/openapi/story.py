@@ -96,7 +96,15 @@ TAX = {
     "label": "VAT",
     "rate_percent": "19",
     "tax_id": "DE123456789",
-    "reverse_charge": False,
+    "category": "standard",
+}
+ADDRESS = {
+    "line1": "Musterstraße 1",
+    "line2": None,
+    "postal_code": "10115",
+    "city": "Berlin",
+    "state": None,
+    "country": "DE",
 }
 PROFILE = {
     "name": "Acme GmbH",
@@ -109,7 +117,8 @@ PROFILE = {
     "low_balance_threshold_usd": "10.00",
     "runs_out_alert_days": 14,
     "tax": TAX,
-    "address": "Musterstraße 1, 10115 Berlin, Germany",
+    "address": ADDRESS,
+    "buyer_reference": "PO-4711",
     "locale": "de-DE",
     "payment_terms_days": 30,
     "price_multiplier": "1.00",
@@ -123,6 +132,7 @@ ORGANIZATION = {
 TOPUP = {
     **NO_USAGE,
     **NO_PRICE,
+    "occurred_at": None,
     "id": TOPUP_ID,
     "organization_id": ORGANIZATION_ID,
     "transaction_type": "topup",
@@ -229,6 +239,35 @@ RATE = {
     "source": "ecb",
     "stale": False,
 }
+USAGE_EVENT = {
+    "specversion": "1.0",
+    "type": "com.synaxis.usage.v1",
+    "source": "gateway.example.com/eu-1",
+    "id": "chatcmpl-B7xQ2",
+    "subject": "customer-42",
+    "time": "2026-02-01T08:09:58Z",
+    "data": CHARGE_REQUEST,
+}
+EVENT_CHARGE = {**CHARGE, "occurred_at": USAGE_EVENT["time"]}
+REFUSED_EVENT = {
+    "id": "0d6a1f3b-58c2-4e97-b0d4-7a9e2c8f1b36",
+    "organization_id": ORGANIZATION_ID,
+    "source": "gateway.example.com/eu-1",
+    "event_id": "chatcmpl-A0aB1",
+    "subject": "customer-42",
+    "event": {**USAGE_EVENT, "id": "chatcmpl-A0aB1", "time": "2025-12-01T08:09:58Z"},
+    "code": "event_too_late",
+    "error": {
+        "type": "urn:synaxis-billing:problem:event_too_late",
+        "title": "Event too late",
+        "status": 422,
+        "detail": "The event is older than 35 days. It was kept among the refused events.",
+        "code": "event_too_late",
+    },
+    "times": 1,
+    "created_at": "2026-02-01T08:10:00Z",
+    "refused_at": "2026-02-01T08:10:00Z",
+}
 ENDPOINT = {
     "id": ENDPOINT_ID,
     "organization_id": ORGANIZATION_ID,
@@ -291,16 +330,15 @@ RUNS_OUT_DATA = {
     "runs_out_alert_days": 14,
 }
 BAND = {"expected_usd": "5.93", "low_usd": "3.10", "high_usd": "9.84"}
-FORECAST = {
+EXPECTED_SPEND = {
     "made_at": "2026-02-27T23:05:11Z",
     "method": "weekday index x exponential smoothing, adaptive conformal band",
     "daily": [{**BAND, "day": "2026-02-28"}],
     "total": BAND,
-    "runs_out": RUNS_OUT,
-    "money_at_risk": [],
     "record": {"days": 90, "mase": 0.81, "coverage": 0.7889},
     "confidence": "normal",
 }
+FORECAST = {**EXPECTED_SPEND, "runs_out": RUNS_OUT, "money_at_risk": []}
 BUDGET = {
     "id": BUDGET_ID,
     "organization_id": ORGANIZATION_ID,

@@ -33,7 +33,7 @@ class Dated(Written, Protocol):
     def created_at(self) -> datetime: ...
 
 
-class Identified(Protocol):
+class Identified(Written, Protocol):
     @property
     def id(self) -> UUID: ...
 
@@ -101,9 +101,10 @@ def paginate_by_id[Item: Identified](
     cursor of another list.
     """
     items = fetch(_id_reached_by(cursor, listed) if cursor is not None else None, limit + 1)
-    if len(items) <= limit:
+    most = min(limit, fitting(items))
+    if len(items) <= most:
         return items, None
-    return items[:limit], _encoded(f"{listed} {items[limit - 1].id}")
+    return items[:most], _encoded(f"{listed} {items[most - 1].id}")
 
 
 def paginate_by_place[Item](

@@ -3,9 +3,10 @@
 import itertools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -16,6 +17,8 @@ from synaxis_billing.money import format_money
 SUCCESSES = ("created", "found", "replayed")
 # The SQLSTATE of billing.lock_organization() when too many calls of an organization wait.
 _TOO_MANY = "SB429"
+# The organizations in a page of those that have work.
+ORGANIZATIONS = 1000
 # How long a call waits outside of the database, where it takes no connection from others.
 PATIENCE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 0.04
@@ -30,18 +33,46 @@ def call(connection: psycopg.Connection, function: str, **arguments: Any) -> Any
 
     `arguments` are the function's parameters without their prefix `p_`. Raises TooManyRequests.
     """
-    # The names are always literals of ours. psycopg parses plain bytes once and keeps the result.
-    names = ", ".join(f"p_{name} => %s" for name in arguments)
-    statement = f"SELECT billing.{function}({names})".encode()
+    statement = _statement("SELECT", function, arguments)
     return _in_turn(lambda: _value(connection, statement, arguments))
 
 
 def call_procedure(connection: psycopg.Connection, procedure: str, **arguments: Any) -> Any:
     """Return the answer of a procedure of the schema `billing`: one round trip, which commits
     within. `connection` is in autocommit mode. Raises TooManyRequests."""
-    names = ", ".join(f"p_{name} => %s" for name in arguments)
-    statement = f"CALL billing.{procedure}(p_answer => NULL, {names})".encode()
+    statement = _statement("CALL", procedure, arguments, "p_answer => NULL, ")
     return _in_turn(lambda: _value(connection, statement, arguments))
+
+
+def is_distributed(connection: psycopg.Connection) -> bool:
+    """Say whether the connection is that of a Citus cluster."""
+    row = connection.execute("SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL")
+    return row.fetchone() == (True,)
+
+
+def each_organization(
+    connect: Callable[[], psycopg.Connection], function: str, **arguments: Any
+) -> Iterator[UUID]:
+    """Iterate over the organizations that have work to do, which a function lists by pages.
+
+    The platform's work is done for one organization after the other, each in a transaction of its
+    own on the node that has it, so that one that fails keeps no other from its turn.
+    """
+    after = UUID(int=0)
+    while found := call(
+        connect(), function, tenant="*", after=after, limit=ORGANIZATIONS, **arguments
+    ):
+        yield from found
+        after = found[-1]
+
+
+def _statement(verb: str, function: str, arguments: dict[str, Any], first: str = "") -> bytes:
+    # Citus chooses a node by the organization, and crashes where there is none.
+    if arguments.get("organization_id", 0) is None:
+        raise ValueError(f"{function} was called without an organization")
+    # The names are always literals of ours. psycopg parses plain bytes once and keeps the result.
+    names = ", ".join(f"p_{name} => %s" for name in arguments)
+    return f"{verb} billing.{function}({first}{names})".encode()
 
 
 def accepted(outcome: dict[str, Any]) -> tuple[Any, bool]:

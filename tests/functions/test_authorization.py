@@ -193,13 +193,21 @@ def test_settings_are_enough_for_a_token_of_the_organization_alone(
     }
 
 
+ADDRESS = {
+    "line1": "Main Street 1",
+    "line2": None,
+    "postal_code": None,
+    "city": "Dublin",
+    "state": None,
+    "country": "IE",
+}
 VAT = {"label": "VAT", "rate_percent": "19", "tax_id": "DE1"}
 OWN_SETTINGS: list[dict[str, Any]] = [
-    {"address": "Main Street 1"},
+    {"address": ADDRESS, "buyer_reference": "PO-7"},
     {"email": "finance@example.com", "address": None},
     {"low_balance_threshold_usd": "5.00", "runs_out_alert_days": 7},
-    {"tax": VAT | {"tax_id": "DE811128135", "reverse_charge": False}},
-    {"tax": VAT | {"tax_id": None, "reverse_charge": False}},
+    {"tax": VAT | {"tax_id": "DE811128135", "category": "standard"}},
+    {"tax": VAT | {"tax_id": None, "category": "standard"}},
 ]
 PLATFORMS: list[dict[str, Any]] = [
     {"name": "Other"},
@@ -212,8 +220,8 @@ PLATFORMS: list[dict[str, Any]] = [
     {"payment_terms_days": 365},
     {"tax": None},
     {"tax": VAT | {"rate_percent": "0"}},
-    {"tax": VAT | {"reverse_charge": True}},
-    {"address": "Main Street 2", "credit_limit_usd": "0.00000001"},
+    {"tax": VAT | {"category": "reverse_charge"}},
+    {"address": ADDRESS, "credit_limit_usd": "0.00000001"},
 ]
 
 

@@ -14,6 +14,14 @@ from synaxis_billing.organizations.profile import NewOrganization, OrganizationC
 from tests.conftest import Database
 from tests.support.running import Client
 
+ADDRESS = {
+    "line1": "Hauptplatz 1",
+    "line2": None,
+    "postal_code": "4020",
+    "city": "Linz",
+    "state": None,
+    "country": "AT",
+}
 CHARGE = {"amount_usd": "1.25", "description": "chat completion", "model": "gpt-4o", "tokens": 418}
 
 
@@ -84,7 +92,7 @@ def test_a_customers_month(api: Client, product: tuple[str, Database]) -> None:
 
 def test_a_profile_is_made_read_and_changed(api: Client) -> None:
     organization_id = str(uuid.uuid4())
-    tax = {"label": "VAT", "rate_percent": "19", "tax_id": "DE1", "reverse_charge": False}
+    tax = {"label": "VAT", "rate_percent": "19", "tax_id": "DE1", "category": "standard"}
     asked = {
         "id": organization_id,
         "name": "Ünïcode GmbH",
@@ -122,8 +130,9 @@ def profile_values(field: str) -> list[Any]:
     """Return two values that the field takes, the way the API shows them."""
     candidates = [
         *("Europe/Berlin", "Asia/Tokyo", "EUR", "GBP", "pt-BR", "de", "5.00", "6.00", 7, 8),
-        *({"label": "VAT", "rate_percent": "19", "tax_id": "DE1", "reverse_charge": False}, None),
+        *({"label": "VAT", "rate_percent": "19", "tax_id": "DE1", "category": "standard"}, None),
         *("me@example.com", "you@example.com", "suspended", "active"),
+        *(ADDRESS, ADDRESS | {"line2": "2nd floor", "state": "OÖ"}),
     ]
     taken = []
     for value in candidates:

@@ -27,7 +27,9 @@ def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) ->
         billing_currency="EUR",
         tax=tax,
         locale="pt-PT",
-        address="Rua 1\nLisboa",
+        external_id="customer-42",
+        address={"line1": "Rua 1", "postal_code": "1100-148", "city": "Lisboa", "country": "PT"},
+        buyer_reference="PO-7",
     )
     api.post(f"{path}/charges", CHARGE, "c").raise_for_status()
     period = _period()
@@ -40,7 +42,9 @@ def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) ->
     assert issued["status"] == "issued"
     assert issued["invoice_number"].startswith(f"INV-{datetime.now(UTC).year}-")
     assert issued["rate_source"] == "simulated"
-    assert issued["customer"]["address"] == "Rua 1\nLisboa"
+    customer = issued["customer"]
+    assert (customer["number"], customer["reference"]) == ("customer-42", "PO-7")
+    assert (customer["address"]["line1"], customer["address"]["country"]) == ("Rua 1", "PT")
     [line] = issued["line_items"]
     assert (line["model"], line["requests"], line["amount_usd"]) == ("gpt-4o", 1, "1.25")
     assert line["amount_billing_currency"] == issued["subtotal_billing_currency"]
@@ -133,7 +137,10 @@ def test_an_invoice_of_another_tenant_is_not_there(api: Client) -> None:
         ({"locale": "de_DE"}, "/locale"),
         ({"payment_terms_days": -1}, "/payment_terms_days"),
         ({"payment_terms_days": "14"}, "/payment_terms_days"),
-        ({"address": ""}, "/address"),
+        ({"address": "Rua 1, Lisboa"}, "/address"),
+        ({"address": {"line1": "Rua 1", "city": "Lisboa"}}, "/address/country"),
+        ({"address": {"line1": "1", "city": "L", "country": "XX"}}, "/address/country"),
+        ({"tax": {"label": "V", "rate_percent": "1", "category": "none"}}, "/tax/category"),
     ],
 )
 def test_what_an_invoice_needs_of_the_profile_is_checked(

@@ -138,7 +138,8 @@ OUTBOXES: dict[str, tuple[Any, str, Any, Any, str]] = {
 
 def configure(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "sns":
-        monkeypatch.setenv("INVALIDATION_TOPIC_ARN", "arn:aws:sns:eu-central-1:1:cache")
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        monkeypatch.setenv("INVALIDATION_TOPIC_ARNS", "arn:aws:sns:eu-central-1:1:cache")
     if name == "kafka":
         monkeypatch.setenv("KAFKA_BROKERS", "127.0.0.1:1")
 

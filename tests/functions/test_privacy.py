@@ -8,7 +8,9 @@ JANE = "jane@example.com"
 
 
 def test_what_is_held_of_a_person_is_shown_and_erased(api: Client) -> None:
-    path = api.new_organization("10", address="Main Street 1")
+    path = api.new_organization(
+        "10", address={"line1": "Main Street 1", "city": "Dublin", "country": "IE"}
+    )
     topup = {"amount_usd": "1", "description": "for Jane", "initiated_by": JANE}
     api.post(f"{path}/topups", topup, "jane").raise_for_status()
 

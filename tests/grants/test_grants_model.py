@@ -42,7 +42,8 @@ def attribution(
     rows = admin.execute(
         "SELECT a.grant_id, a.to_usd - a.from_usd FROM billing.organizations AS o"
         " JOIN billing.credit_transactions AS t ON t.organization_id = o.id,"
-        " billing.allocations_between(o, t.drawn_usd, t.drawn_usd - t.amount_usd) AS a"
+        " billing.allocations_between("
+        " ROW(o.*)::billing.organizations, t.drawn_usd, t.drawn_usd - t.amount_usd) AS a"
         " WHERE o.id = %s AND t.id = %s AND a.refund_id IS NULL ORDER BY a.from_usd",
         [organization_id, charged],
     ).fetchall()

@@ -92,7 +92,7 @@ def db(database: Database) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "KAFKA_SECRET", "INVALIDATION_TOPIC_ARN"):
+    for name in ("KAFKA_BROKERS", "MSK_CLUSTER_ARN", "KAFKA_SECRET", "INVALIDATION_TOPIC_ARNS"):
         monkeypatch.setenv(name, "")
     # Kafka needs time on a busy machine. A test without Kafka sets less.
     monkeypatch.setattr(bus, "DELIVERY_SECONDS", 60)
@@ -314,6 +314,31 @@ def test_a_message_that_names_too_much_names_all_of_the_tenant() -> None:
     assert (long.keys, long.everything) == ({}, 0)
 
 
+def subscribed_queue(region: str, topics: list[str]) -> str:
+    """The URL of a queue that all topics are sent to."""
+    sqs = boto3.client("sqs", region_name=region)
+    url: str = sqs.create_queue(QueueName="invalidation")["QueueUrl"]
+    named = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    for topic in topics:
+        boto3.client("sns", region_name=topic.split(":")[3]).subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint=named["QueueArn"],
+            Attributes={"RawMessageDelivery": "true"},
+        )
+    return url
+
+
+def received(region: str, queue: str) -> list[Message]:
+    """The messages of a queue, which are then gone."""
+    sqs = boto3.client("sqs", region_name=region)
+    found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    for one in found:
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+    records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in found]
+    return bus.read_batch({"Records": records}).messages
+
+
 @mock_aws
 def test_without_kafka_the_same_message_goes_over_sns_to_each_regions_queue(
     db: psycopg.Connection,
@@ -324,29 +349,27 @@ def test_without_kafka_the_same_message_goes_over_sns_to_each_regions_queue(
 ) -> None:
     no_bus.setenv("AWS_ACCESS_KEY_ID", "x")
     no_bus.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    sns = boto3.client("sns", region_name="eu-central-1")
-    sqs = boto3.client("sqs", region_name="sa-east-1")
-    topic = sns.create_topic(Name="cache-invalidation")["TopicArn"]
-    queue = sqs.create_queue(QueueName="there")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    sns.subscribe(
-        TopicArn=topic,
-        Protocol="sqs",
-        Endpoint=arn["QueueArn"],
-        Attributes={"RawMessageDelivery": "true"},
-    )
-    # A function of any region publishes to the one topic, wherever that is.
-    no_bus.setenv("INVALIDATION_TOPIC_ARN", topic)
-    no_bus.setenv("AWS_REGION", "sa-east-1")
-    acme = new_organization(db)
-    there.name_of(db, acme)
-    here.rename(db, acme, "Acme Ltd")
-    here.drain(db, bus.publisher())
-    received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in received]
-    there.consume(bus.read_batch({"Records": records}).messages)
-    assert there.name_of(db, acme) == "Acme Ltd"
-    no_bus.setenv("INVALIDATION_TOPIC_ARN", topic.replace("cache-invalidation", "gone"))
+    regions = ("eu-central-1", "sa-east-1")
+    topics = [
+        boto3.client("sns", region_name=region).create_topic(Name="invalidation")["TopicArn"]
+        for region in regions
+    ]
+    queues = {region: subscribed_queue(region, topics) for region in regions}
+    no_bus.setenv("INVALIDATION_TOPIC_ARNS", ",".join(topics))
+    # A function publishes in its own region, and every region hears of it.
+    for region, name in zip(regions, ("Acme Ltd", "Acme AG"), strict=True):
+        no_bus.setenv("AWS_REGION", region)
+        bus._sns.cache_clear()
+        acme = new_organization(db)
+        there.name_of(db, acme)
+        here.rename(db, acme, name)
+        here.drain(db, bus.publisher())
+        assert bus._sns().meta.region_name == region
+        heard = [received(of, queue) for of, queue in queues.items()]
+        assert [message.tenant for messages in heard for message in messages] == [acme, acme]
+        there.consume(heard[1])
+        assert there.name_of(db, acme) == name
+    no_bus.setenv("INVALIDATION_TOPIC_ARNS", topics[1].replace("invalidation", "gone"))
     here.rename(db, acme, "Acme Inc")
     assert here.fail(db, bus.publisher()) == {"NotFound"}
     make_due(database)

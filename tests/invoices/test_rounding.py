@@ -80,8 +80,8 @@ def test_an_amount_is_rounded_half_up(
     ("tax", "expected"),
     [
         (None, "0"),
-        ({"rate_percent": "19", "reverse_charge": False}, "0.19"),
-        ({"rate_percent": "19", "reverse_charge": True}, "0"),
+        ({"rate_percent": "19", "category": "standard"}, "0.19"),
+        ({"rate_percent": "19", "category": "reverse_charge"}, "0"),
         ({"rate_percent": "7.7"}, "0.077"),
     ],
 )

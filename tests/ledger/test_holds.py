@@ -13,9 +13,7 @@ from tests.support import steps
 
 def _expire(database: Database, held: holds.Hold) -> None:
     with database.admin() as admin:
-        admin.execute(
-            "UPDATE billing.holds SET expires_at = clock_timestamp() WHERE id = %s", [held.id]
-        )
+        admin.execute("UPDATE billing.holds SET expires_at = now() WHERE id = %s", [held.id])
 
 
 def test_a_hold_leaves_the_balance_and_shrinks_what_is_available(database: Database) -> None:

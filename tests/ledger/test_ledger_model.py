@@ -148,7 +148,7 @@ class Ledger(RuleBasedStateMachine):
     def expire(self, held: Any) -> None:
         if isinstance(held, holds.Hold):
             self.admin.execute(
-                "UPDATE billing.holds SET expires_at = clock_timestamp() WHERE id = %s", [held.id]
+                "UPDATE billing.holds SET expires_at = now() WHERE id = %s", [held.id]
             )
             self.models[held.organization_id].held.pop(held.id, None)
 

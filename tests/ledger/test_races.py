@@ -190,7 +190,7 @@ import psycopg
 from tests.support import steps
 from tests.support.racing import at_once, of_type
 from tests.support.running import wait_until
-db = psycopg.connect(sys.argv[1], autocommit=True)
+db = psycopg.connect(sys.argv[1], autocommit=True, cursor_factory=psycopg.ClientCursor)
 steps.charge(db, UUID(sys.argv[2]), "3", "k", request_id="req-1")
 os.kill(os.getpid(), signal.SIGKILL)  # committed, and nobody has been told
 """

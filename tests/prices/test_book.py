@@ -498,10 +498,8 @@ def test_the_databases_rating_is_that_of_a_model_in_python(
             "INSERT INTO billing.prices (provider, model, effective_from, source)"
             " VALUES ('p', 'm', now(), 'test') RETURNING id"
         ).fetchone() or [None]
-        rater.execute(
-            "SELECT billing.store_rates(p, %s) FROM billing.prices AS p WHERE id = %s",
-            [Jsonb(cells), price_id],
-        )
+        cells_of_price = [{**cell, "price_id": str(price_id)} for cell in cells]
+        rater.execute("SELECT billing.store_rates(%s)", [Jsonb(cells_of_price)])
         row = rater.execute(
             "SELECT amount_usd FROM billing.rate_usage(%s, %s, %s, %s)",
             [price_id, tier, Jsonb(usage), multiplier],

@@ -398,6 +398,26 @@ def test_an_organization_whose_usage_cannot_be_charged_stops_no_other(database: 
     assert database.audit().whole
 
 
+def test_an_organization_with_too_many_calls_under_way_stops_no_other(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        many = sorted(new_organization(db, "10") for _ in range(2))
+        for organization in many:
+            kept(db, organization)
+        add(db)
+        with admin.transaction():
+            # The places of calls in the database.
+            admin.execute(
+                "SELECT pg_advisory_xact_lock(uuid_hash_extended(%s, place))"
+                " FROM generate_series(0, 7) AS place",
+                [many[0]],
+            )
+            with pytest.raises(Uncharged, match=rf"{many[0]} \(too_many_requests\)"):
+                charge_all_unpriced(db, PLATFORM)
+        assert [steps.available(db, one) for one in many] == [10, Decimal("7.5")]
+        assert charge_all_unpriced(db, PLATFORM) == 1
+    assert database.audit().whole
+
+
 def test_a_long_backlog_without_credit_stops_no_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

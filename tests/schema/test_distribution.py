@@ -18,37 +18,47 @@ BOOK = {"prices", "price_rates", "reratings"}
 SHARED = {"exchange_rates", "document_counters", "external_ids", "migrations"} | BOOK
 # By which column an organization's rows are found.
 COLUMN = {"organizations": "id", "invalidations": "tenant"}
-# What the platform asks about all organizations, shard by shard, and what asks about none.
+# What is asked of the whole platform. The lists of organizations only read; what they list is
+# then done for one organization after the other.
 OF_ALL = {
-    "charge_batch",
-    "spend_batch",
-    "claim_topups",
-    "claim_webhooks",
     "delivered_invalidations",
+    "due_invoices",
+    "due_topups",
+    "due_webhooks",
     "failed_topups",
     "failed_invalidations",
     "waiting_invalidations",
     "waiting_months",
     "waiting_webhooks",
-    "webhooks_unsent",
+    "event_subjects",
+    "refused_events_page",
     "ensure_partitions",
-    "mark_overdue",
     "month_end",
+    "organizations_charged_for",
     "organizations_page",
     "organizations_to_settle",
+    "organizations_with_unpriced",
     "pending_invalidations",
     "plan_forecasts",
     "plan_month_end",
+    "platform_daily_spend",
     "platform_spending",
     "revenue",
-    "create_organization",
+    "unpriced",
+    # The price book.
+    "everyones_quote",
     "create_price",
+    "create_rerating",
     "import_prices",
     "price",
     "prices",
-    "unpriced",
-    "charge_unpriced",
+    # Refused by a cluster, whose callers charge the batch of each organization by itself.
+    "charge_batch",
+    "spend_batch",
+    "set_tenant",
 }
+# Of these, what one server does, or the coordinator by its own copy of the book.
+AT_HAND = {"charge_batch", "everyones_quote", "price", "prices", "set_tenant"}
 
 
 def test_every_key_begins_with_the_organization(database: Database) -> None:
@@ -102,3 +112,70 @@ def test_a_function_of_the_api_takes_its_organization_by_itself(path: Path) -> N
         assert found, name
         if "p_tenant text" in found[1] and name not in OF_ALL and "rate" not in name:
             assert "p_organization_id uuid" in found[1], name
+
+
+def _statements() -> list[tuple[str, str]]:
+    """Return the statements of every function's body, each with its file."""
+    texts = [(path.name, re.sub(r"--[^\n]*", "", path.read_text())) for path in function_files()]
+    return [(name, part) for name, text in texts for part in text.split(";")]
+
+
+def test_what_is_asked_of_all_organizations_sets_its_tenant_on_every_node() -> None:
+    for path in function_files():
+        text = path.read_text()
+        for found in re.finditer(
+            r"OR REPLACE FUNCTION billing\.(\w+)\((.*?)\)\s+RETURNS.*?(?:END|\n) ?\$\$;", text, re.S
+        ):
+            if found[1] in OF_ALL - AT_HAND:
+                assert "set_config('billing.tenant'" not in found[0], found[1]
+
+
+def test_a_change_computes_its_values_before_it_reaches_the_row() -> None:
+    """A cluster sends the text of an UPDATE to a node, and takes no volatile function in it."""
+    checked = 0
+    for name, statement in _statements():
+        found = re.search(
+            r"(?:UPDATE billing\.|DO UPDATE\b|DELETE FROM billing\.).*", statement, re.S
+        )
+        if found:
+            checked += 1
+            assert not re.search(r"billing\.now\(\)|random\(\)|gen_random_uuid\(\)", found[0]), (
+                name,
+                found[0],
+            )
+    assert checked > 20
+
+
+def test_a_row_is_given_to_a_function_by_its_columns() -> None:
+    """A shard's rows are of another type than the table's: ROW(t.*)::billing.table is of either."""
+    for name, statement in _statements():
+        for function, row in re.findall(r"billing\.(\w+)\((?:ARRAY\[)?(\w+)[],)]", statement):
+            table = rf"(FROM|JOIN) (billing\.\w+|\([^;]*FROM billing[^;]*\)) AS {row}\b"
+            assert row not in ("NEW", "OLD"), (name, function)
+            assert not re.search(table, statement), (name, function, row)
+
+
+def test_an_audit_calls_no_function_in_a_join() -> None:
+    """A cluster joins tables on the organization, and nothing else to them."""
+    checked = 0
+    for name, statement in _statements():
+        if name == "audit.sql":
+            checked += 1
+            assert not re.search(r"LATERAL billing\.", statement), statement
+    assert checked
+
+
+def test_a_function_that_reads_an_organization_is_planned_with_its_id(database: Database) -> None:
+    """A cluster plans no query of an SQL function, whose parameters have no values."""
+    with database.admin() as admin:
+        found = admin.execute(
+            "SELECT DISTINCT p.proname FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang"
+            " JOIN pg_class AS c ON c.relnamespace = p.pronamespace"
+            " AND c.relkind IN ('r', 'p', 'v')"
+            " WHERE p.pronamespace = 'billing'::regnamespace AND l.lanname = 'sql'"
+            r" AND p.prosrc ~ ('(FROM|JOIN|UPDATE) billing\.' || c.relname || '\y')"
+            " AND c.relname <> ALL (%s)",
+            [list(SHARED)],
+        ).fetchall()
+    # A cluster has another in its place.
+    assert found == [("budgets_fit",)]

@@ -161,7 +161,8 @@ def _schedule(name: str, of: Properties) -> None:
 def _subscription(_name: str, of: Properties) -> None:
     attributes = {"RawMessageDelivery": "true"} if of.get("RawMessageDelivery") else {}
     names = ("TopicArn", "Protocol", "Endpoint")
-    client("sns").subscribe(**{name: of[name] for name in names}, Attributes=attributes)
+    sns = boto3.client("sns", region_name=of.get("Region", REGION))
+    sns.subscribe(**{name: of[name] for name in names}, Attributes=attributes)
 
 
 def _queue_policy(_name: str, of: Properties) -> None:

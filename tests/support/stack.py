@@ -3,8 +3,10 @@
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from local.template import ROOT
@@ -89,23 +91,37 @@ def conditions_of(**parameters: str) -> dict[str, bool]:
     template = transformed()
     conditions = template["Conditions"]
 
-    def operand(of: Any) -> Any:
-        if not isinstance(of, dict):
-            return of
-        if "Fn::If" in of:
-            condition, if_true, if_false = of["Fn::If"]
-            return operand(if_true if holds({"Condition": condition}) else if_false)
-        declared = template["Parameters"].get(of.get("Ref"))
-        # The name of a resource is not empty, whatever it is.
-        return parameters.get(of["Ref"], declared["Default"]) if declared else of
+    values = {name: of.get("Default") for name, of in template["Parameters"].items()} | parameters
 
     def holds(of: dict[str, Any]) -> bool:
         [(kind, operands)] = of.items()
         if kind == "Condition":
             return holds(conditions[operands])
         if kind == "Fn::Equals":
-            return bool(operand(operands[0]) == operand(operands[1]))
+            first, second = (_operand(one, values, holds) for one in operands)
+            return bool(first == second)
         both = [holds(one) for one in operands]
         return {"Fn::Not": not both[0], "Fn::And": all(both), "Fn::Or": any(both)}[kind]
 
     return {name: holds(of) for name, of in conditions.items()}
+
+
+def _operand(of: Any, values: dict[str, str], holds: Callable[[dict[str, Any]], bool]) -> Any:
+    """The value of what a condition compares."""
+
+    def value(of: Any) -> Any:
+        return _operand(of, values, holds)
+
+    if not isinstance(of, dict):
+        return of
+    match of:
+        case {"Fn::If": [condition, if_true, if_false]}:
+            return value(if_true if holds({"Condition": condition}) else if_false)
+        case {"Fn::Select": [position, several]}:
+            return value(several)[int(position)]
+        case {"Fn::Split": [separator, text]}:
+            return value(text).split(separator)
+        case {"Fn::Sub": text}:
+            return re.sub(r"\${(\w+)}", lambda match: values[match[1]], text)
+    # The name of a resource is not empty, whatever it is.
+    return values.get(of.get("Ref", ""), of)

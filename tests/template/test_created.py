@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import Any
 
+import boto3
 import pytest
 from moto.cloudformation.parsing import get_model_map
 
@@ -57,11 +58,16 @@ def _own() -> dict[str, str]:
 
 def _regions() -> dict[str, str]:
     """A network, a restored database, and both a Kafka and a topic to tell other regions."""
-    topic = client("sns").create_topic(Name="invalidation")["TopicArn"]
+    topics = [
+        boto3.client("sns", region_name=region).create_topic(Name="invalidation")["TopicArn"]
+        for region in (REGION, "eu-central-1", "sa-east-1", "eu-west-1", "us-west-2")
+    ]
     return {
         "KafkaBrokers": "kafka:9092",
-        "InvalidationTopicArn": topic,
-        "DatabaseSnapshot": "restored-1",
+        "InvalidationTopicArns": ",".join(topics),
+        "RestoreFrom": "db-ABC",
+        "RestoreTime": "2026-11-25T12:00:00Z",
+        "DatabaseSnapshot": "before",
         "VpcCidr": "10.65.0.0/18",
         "Zones": f"{REGION}b,{REGION}c",
     }
@@ -307,16 +313,18 @@ def test_a_mail_address_hears_of_alarms(made: Created) -> None:
     assert endpoints == [of for name, of in made.parameters.items() if name == "AlarmEmail"]
 
 
-def test_the_topic_of_all_regions_alone_may_fill_this_regions_queue(made: Created) -> None:
-    topic = made.parameters.get("InvalidationTopicArn")
+def test_the_topics_of_all_regions_alone_may_fill_this_regions_queue(made: Created) -> None:
+    topics = made.parameters.get("InvalidationTopicArns", "").split(",")
     policies = {arn: json.loads(of["Policy"]) for arn, of in _queues().items() if of.get("Policy")}
-    assert bool(policies) == bool(topic)
+    assert bool(policies) == (topics != [""])
     for arn, policy in policies.items():
         [statement] = policy["Statement"]
         assert statement["Resource"] == arn
-        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}
-        [told] = client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-        assert told["Endpoint"] == arn
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": topics}}
+        for topic in topics:
+            sns = boto3.client("sns", region_name=topic.split(":")[3])
+            [told] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+            assert told["Endpoint"] == arn
 
 
 def test_logs_are_kept_as_long_as_asked_for(made: Created) -> None:

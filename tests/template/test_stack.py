@@ -49,16 +49,41 @@ def test_a_change_of_the_configuration_reaches_every_function() -> None:
     assert not versions(stack()) & versions(transformed(text=raised)["Resources"])
 
 
-def test_a_restored_database_takes_the_place_of_the_lost_one() -> None:
+@pytest.mark.parametrize(
+    ("parameters", "source"),
+    [
+        ({"DatabaseSnapshot": "snapshot"}, {"DBSnapshotIdentifier"}),
+        (
+            {"RestoreFrom": "db-ABC", "RestoreTime": "2026-11-25T12:00:00Z"},
+            {"SourceDbiResourceId", "RestoreTime"},
+        ),
+        # RDS takes one source.
+        (
+            {
+                "RestoreFrom": "db-ABC",
+                "RestoreTime": "2026-11-25T12:00:00Z",
+                "DatabaseSnapshot": "s",
+            },
+            {"SourceDbiResourceId", "RestoreTime"},
+        ),
+    ],
+)
+def test_a_restored_database_takes_the_place_of_the_lost_one(
+    parameters: dict[str, str], source: set[str]
+) -> None:
     empty, restored = (
-        decided(**parameters)["Resources"]["Database"]["Properties"]
-        for parameters in ({}, {"DatabaseSnapshot": "snapshot"})
+        decided(**given)["Resources"]["Database"]["Properties"] for given in ({}, parameters)
     )
-    # A snapshot has its own, and RDS refuses others.
+    # It has its own, and RDS refuses others.
     own = {"DBName", "MasterUsername", "AllocatedStorage"}
     assert empty.keys() - restored.keys() == own
-    assert restored.keys() - empty.keys() == {"DBSnapshotIdentifier"}
+    assert restored.keys() - empty.keys() == source
     assert "DbiResourceId" in json.dumps(properties("Migration")["Database"])
+
+
+def test_another_instant_can_be_restored_after_the_first() -> None:
+    kept = properties("Database")["DeleteAutomatedBackups"]
+    assert kept["Fn::If"][1:] == [False, True]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -381,7 +406,7 @@ def test_a_queue_is_watched_by_its_oldest_message_and_dead_letters_by_their_coun
 
 
 def test_a_queues_messages_are_late_before_they_are_gone() -> None:
-    resources = decided(InvalidationTopicArn="arn")["Resources"]
+    resources = decided(InvalidationTopicArns="arn")["Resources"]
     [late, *ages] = resources["QueuesLateAlarm"]["Properties"]["Metrics"]
     [text, rest] = late["Expression"]["Fn::Sub"]
     limits = dict(re.findall(r"(\w+) / (\d+)", text + rest["Invalidations"]))

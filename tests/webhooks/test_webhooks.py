@@ -129,7 +129,7 @@ def balance(db: psycopg.Connection, organization_id: UUID) -> Decimal:
 
 
 def make_due(admin: psycopg.Connection) -> None:
-    admin.execute("UPDATE billing.webhook_deliveries SET next_attempt_at = clock_timestamp()")
+    admin.execute("UPDATE billing.webhook_deliveries SET next_attempt_at = now()")
 
 
 def test_every_step_of_an_invoice_is_an_event(database: Database, db: psycopg.Connection) -> None:

@@ -4,15 +4,17 @@
 -- may have been a person's. The level of a rate depends on each instant and on limits that it had before, which
 -- are not kept: it lies between nothing and all that was charged since it counts.
 CREATE OR REPLACE FUNCTION billing.audit_budgets()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH known AS (
         SELECT b.organization_id, b.id, sum(-t.amount_usd
             - CASE WHEN b.burst_usd IS NULL THEN coalesce(r.refunded_usd, 0) ELSE 0 END) AS usd
         FROM billing.organizations AS o
         JOIN billing.credit_transactions AS t ON t.organization_id = o.id AND t.transaction_type = 'charge'
-        CROSS JOIN LATERAL unnest(billing.subjects(
-            t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider)) AS s (subject)
-        JOIN billing.budgets AS b ON b.organization_id = o.id AND b.subject = s.subject
+        JOIN billing.budgets AS b ON b.organization_id = o.id AND b.subject = ANY (billing.subjects(
+                t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider))
             AND t.created_at >= CASE WHEN b.burst_usd IS NULL THEN b.window_start ELSE b.created_at END
             AND t.created_at < b.window_end
         LEFT JOIN billing.charge_refunds AS r ON r.organization_id = o.id AND r.charge_id = t.id
@@ -49,5 +51,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     UNION ALL
     SELECT o.id, 'charges count in budgets where there are some', format('budgeted %s', o.budgeted)
     FROM billing.organizations AS o
-    WHERE o.budgeted <> EXISTS (SELECT FROM billing.budgets AS b WHERE b.organization_id = o.id)
-$$;
+    WHERE o.budgeted <> EXISTS (SELECT FROM billing.budgets AS b WHERE b.organization_id = o.id);
+END $$;

@@ -3,33 +3,35 @@
 
 -- A budget as it is now. An expired hold does not count, also when no statement has marked it yet.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.budget_json(b billing.budgets) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
-        'id', b.id,
-        'organization_id', b.organization_id,
-        'subject', split_part(b.subject, ' ', 1),
-        'subject_id', billing.subject_id(b.subject),
-        'window', b.window_length,
-        'limit_usd', b.limit_usd::text,
-        'burst_usd', b.burst_usd::text,
-        'mode', b.mode,
-        'alert_percents', b.alert_percents,
-        'spent_usd', spent_usd::text,
-        'held_usd', live_usd::text,
-        'remaining_usd', (coalesce(b.burst_usd, b.limit_usd) - spent_usd - live_usd)::text,
-        'window_start', nullif(billing.window_start(b.window_length, o.timezone, n.at), '-infinity'),
-        'resets_at', CASE WHEN n.at < b.window_end THEN billing.resets_at(b, n.at)
-            ELSE billing.window_end(b.window_length, o.timezone, n.at) END,
-        'created_at', b.created_at)
-    FROM billing.now() AS n (at)
-    CROSS JOIN billing.spent_at(b, n.at) AS s (spent_usd)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(h.amount_usd), 0) AS live_usd FROM billing.holds AS h
-        WHERE h.organization_id = b.organization_id AND h.status = 'held' AND h.expires_at > n.at
-            AND b.id = ANY (h.budget_ids)
-    ) AS held
-    JOIN billing.organizations AS o ON o.id = b.organization_id
-$$;
+CREATE OR REPLACE FUNCTION billing.budget_json(b billing.budgets) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT json_build_object(
+            'id', b.id,
+            'organization_id', b.organization_id,
+            'subject', split_part(b.subject, ' ', 1),
+            'subject_id', billing.subject_id(b.subject),
+            'window', b.window_length,
+            'limit_usd', b.limit_usd::text,
+            'burst_usd', b.burst_usd::text,
+            'mode', b.mode,
+            'alert_percents', b.alert_percents,
+            'spent_usd', spent_usd::text,
+            'held_usd', live_usd::text,
+            'remaining_usd', (coalesce(b.burst_usd, b.limit_usd) - spent_usd - live_usd)::text,
+            'window_start', nullif(billing.window_start(b.window_length, o.timezone, n.at), '-infinity'),
+            'resets_at', CASE WHEN n.at < b.window_end THEN billing.resets_at(b, n.at)
+                ELSE billing.window_end(b.window_length, o.timezone, n.at) END,
+            'created_at', b.created_at)
+        FROM billing.now() AS n (at)
+        CROSS JOIN billing.spent_at(b, n.at) AS s (spent_usd)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(h.amount_usd), 0) AS live_usd FROM billing.holds AS h
+            WHERE h.organization_id = b.organization_id AND h.status = 'held' AND h.expires_at > n.at
+                AND b.id = ANY (h.budget_ids)
+        ) AS held
+        JOIN billing.organizations AS o ON o.id = b.organization_id);
+END $$;
 
 -- What a subject was charged from an instant on, less refunds. The rollups tell it of any subject but a person.
 CREATE OR REPLACE FUNCTION billing.charged_since(
@@ -71,13 +73,14 @@ BEGIN
 END $$;
 
 -- Write a budget back. What it has spent and holds may be more than its limit.
-CREATE OR REPLACE FUNCTION billing.save_budget(b billing.budgets) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION billing.save_budget(b billing.budgets) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE billing.budgets SET limit_usd = b.limit_usd, burst_usd = b.burst_usd, mode = b.mode,
         alert_percents = b.alert_percents, next_percent = b.next_percent, window_start = b.window_start,
         window_end = b.window_end, spent_usd = b.spent_usd, counted_at = b.counted_at,
         ceiling_usd = b.spent_usd + b.held_usd
-    WHERE organization_id = b.organization_id AND id = b.id
-$$;
+    WHERE organization_id = b.organization_id AND id = b.id;
+END $$;
 
 -- Create a budget. It counts what its window contains already, and the open holds.
 -- api as synaxis_ledger
@@ -110,7 +113,7 @@ BEGIN
         created_at)
     VALUES (o.id, b.id, b.subject, b.window_length, b.mode, b.limit_usd, b.burst_usd, b.alert_percents,
         b.next_percent, coalesce(b.window_start, '-infinity'), coalesce(b.window_end, 'infinity'),
-        coalesce(b.spent_usd, 0), b.held_usd, 0, o.changed_at, o.changed_at)
+        coalesce(b.spent_usd, 0), b.held_usd, coalesce(b.spent_usd, 0) + b.held_usd, o.changed_at, o.changed_at)
     RETURNING * INTO b;
     PERFORM billing.save_budget(b);
     o.budgeted := true;
@@ -204,7 +207,8 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.budget_json(b) ORDER BY b.created_at DESC), '[]') FROM (
+        SELECT coalesce(json_agg(billing.budget_json(ROW(b.*)::billing.budgets) ORDER BY b.created_at DESC), '[]')
+        FROM (
             SELECT * FROM billing.budgets
             WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC LIMIT p_limit
@@ -227,11 +231,13 @@ END $$;
 
 -- The budgets of persons, of all or of one; NULL when there are none.
 CREATE OR REPLACE FUNCTION billing.personal_budgets(p_organization_id uuid, p_end_user text) RETURNS uuid[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_agg(id) FROM billing.budgets
-    WHERE organization_id = p_organization_id AND starts_with(subject, 'end_user ')
-        AND (p_end_user IS NULL OR subject = 'end_user ' || p_end_user)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT array_agg(id) FROM billing.budgets
+        WHERE organization_id = p_organization_id AND starts_with(subject, 'end_user ')
+            AND (p_end_user IS NULL OR subject = 'end_user ' || p_end_user));
+END $$;
 
 CREATE OR REPLACE FUNCTION billing.erase_budgets(o billing.organizations, p_end_user text) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -67,8 +67,10 @@ CREATE OR REPLACE FUNCTION billing.budgets_fit(
     SELECT NOT EXISTS (
         SELECT FROM billing.budgets AS b
         WHERE b.organization_id = p_organization_id AND b.subject = ANY (billing.subjects_of(u))
-            AND (billing.window_ended(b, p_at) OR billing.exceeds_limit(b, u.amount_usd, p_at)
-                OR billing.reaches_percent(b, billing.spent_at(b, p_at) + u.amount_usd)))
+            AND (billing.window_ended(ROW(b.*)::billing.budgets, p_at)
+                OR billing.exceeds_limit(ROW(b.*)::billing.budgets, u.amount_usd, p_at)
+                OR billing.reaches_percent(ROW(b.*)::billing.budgets,
+                    billing.spent_at(ROW(b.*)::billing.budgets, p_at) + u.amount_usd)))
 $$;
 
 -- Whether an amount is the next percentage that a budget alerts of.
@@ -80,19 +82,30 @@ $$;
 -- Bring the budgets of some subjects to an instant: roll windows over that have ended, and let the levels of
 -- rates fall.
 CREATE OR REPLACE FUNCTION billing.roll_budgets(o billing.organizations, p_subjects text[]) RETURNS void
-LANGUAGE sql AS $$
-    UPDATE billing.budgets AS b SET
-        spent_usd = billing.spent_at(b, o.changed_at),
-        counted_at = o.changed_at,
-        ceiling_usd = CASE WHEN billing.window_ended(b, o.changed_at) THEN b.held_usd ELSE b.ceiling_usd END,
-        window_start = billing.window_start(b.window_length, o.timezone, o.changed_at),
-        window_end = billing.window_end(b.window_length, o.timezone, o.changed_at),
-        next_percent = CASE WHEN billing.window_ended(b, o.changed_at) THEN b.alert_percents[1]
-            ELSE b.next_percent END,
-        exceeded = b.exceeded AND NOT billing.window_ended(b, o.changed_at)
-    WHERE b.organization_id = o.id AND b.subject = ANY (p_subjects)
-        AND (b.burst_usd IS NOT NULL OR b.window_end <= o.changed_at)
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    b billing.budgets;
+    v_ended boolean;
+BEGIN
+    FOR b IN
+        SELECT * FROM billing.budgets WHERE organization_id = o.id AND subject = ANY (p_subjects)
+            AND (burst_usd IS NOT NULL OR window_end <= o.changed_at)
+    LOOP
+        v_ended := billing.window_ended(b, o.changed_at);
+        b.spent_usd := billing.spent_at(b, o.changed_at);
+        b.window_start := billing.window_start(b.window_length, o.timezone, o.changed_at);
+        b.window_end := billing.window_end(b.window_length, o.timezone, o.changed_at);
+        IF v_ended THEN
+            b.ceiling_usd := b.held_usd;
+            b.next_percent := b.alert_percents[1];
+            b.exceeded := false;
+        END IF;
+        UPDATE billing.budgets SET spent_usd = b.spent_usd, counted_at = o.changed_at, ceiling_usd = b.ceiling_usd,
+            window_start = b.window_start, window_end = b.window_end, next_percent = b.next_percent,
+            exceeded = b.exceeded
+        WHERE organization_id = o.id AND id = b.id;
+    END LOOP;
+END $$;
 
 -- Whether a budget may refuse a request as long as expired holds count.
 CREATE OR REPLACE FUNCTION billing.exceeds_budget(o billing.organizations, u billing.usage_request)
@@ -115,7 +128,7 @@ BEGIN
     PERFORM billing.roll_budgets(o, v_subjects);
     SELECT * INTO b FROM billing.budgets AS e
     WHERE e.organization_id = o.id AND e.subject = ANY (v_subjects)
-        AND billing.exceeds_limit(e, u.amount_usd, o.changed_at)
+        AND billing.exceeds_limit(ROW(e.*)::billing.budgets, u.amount_usd, o.changed_at)
     ORDER BY e.created_at LIMIT 1;
     IF NOT FOUND THEN
         RETURN NULL;
@@ -150,15 +163,13 @@ BEGIN
     END IF;
     v_subjects := billing.subjects(t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider);
     PERFORM billing.roll_budgets(o, v_subjects);
-    WITH counted AS (
-        UPDATE billing.budgets AS b SET
-            spent_usd = b.spent_usd - t.amount_usd, counted_at = o.changed_at,
-            ceiling_usd = CASE WHEN p_over_limit
-                THEN greatest(b.ceiling_usd, b.spent_usd - t.amount_usd + b.held_usd) ELSE b.ceiling_usd END
-        WHERE b.organization_id = o.id AND b.subject = ANY (v_subjects)
-        RETURNING billing.reaches_percent(b, b.spent_usd) AS due
-    )
-    SELECT bool_or(due) INTO v_due FROM counted;
+    UPDATE billing.budgets AS b SET
+        spent_usd = b.spent_usd - t.amount_usd, counted_at = o.changed_at,
+        ceiling_usd = CASE WHEN p_over_limit
+            THEN greatest(b.ceiling_usd, b.spent_usd - t.amount_usd + b.held_usd) ELSE b.ceiling_usd END
+    WHERE b.organization_id = o.id AND b.subject = ANY (v_subjects);
+    SELECT bool_or(billing.reaches_percent(ROW(b.*)::billing.budgets, b.spent_usd)) INTO v_due
+    FROM billing.budgets AS b WHERE b.organization_id = o.id AND b.subject = ANY (v_subjects);
     IF v_due THEN
         PERFORM billing.alert_budgets(o.id, o.changed_at);
     END IF;
@@ -173,7 +184,8 @@ DECLARE
 BEGIN
     FOR b IN
         SELECT * FROM billing.budgets AS d
-        WHERE d.organization_id = p_organization_id AND billing.reaches_percent(d, d.spent_usd) AND p_at < d.window_end
+        WHERE d.organization_id = p_organization_id AND p_at < d.window_end
+            AND billing.reaches_percent(ROW(d.*)::billing.budgets, d.spent_usd)
         ORDER BY d.created_at
     LOOP
         FOREACH v_percent IN ARRAY b.alert_percents LOOP
@@ -182,10 +194,11 @@ BEGIN
             PERFORM billing.record_event(p_organization_id, 'budget.alert',
                 billing.budget_facts(b, p_at) || jsonb_build_object('percent', v_percent));
         END LOOP;
-        UPDATE billing.budgets AS d SET next_percent = (
-            SELECT min(p) FROM unnest(d.alert_percents) AS p
-            WHERE d.spent_usd * 100 < p * coalesce(d.burst_usd, d.limit_usd) AND p >= d.next_percent)
-        WHERE d.organization_id = p_organization_id AND d.id = b.id;
+        b.next_percent := (
+            SELECT min(p) FROM unnest(b.alert_percents) AS p
+            WHERE b.spent_usd * 100 < p * coalesce(b.burst_usd, b.limit_usd) AND p >= b.next_percent);
+        UPDATE billing.budgets SET next_percent = b.next_percent
+        WHERE organization_id = p_organization_id AND id = b.id;
     END LOOP;
 END $$;
 
@@ -260,7 +273,9 @@ END $$;
 -- Count a charge that all budgets of its subjects take.
 CREATE OR REPLACE FUNCTION billing.count_spent(
     p_organization_id uuid, u billing.usage_request, p_at timestamptz
-) RETURNS void LANGUAGE sql AS $$
-    UPDATE billing.budgets AS b SET spent_usd = billing.spent_at(b, p_at) + u.amount_usd, counted_at = p_at
-    WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u))
-$$;
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE billing.budgets AS b
+    SET spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, p_at) + u.amount_usd, counted_at = p_at
+    WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
+END $$;

@@ -20,7 +20,7 @@ def reply_to_charge(
 
 
 def reply_to_batch(
-    results: list[charges.Charged | charges.Kept | charges.Refused],
+    results: list[charges.Result],
 ) -> Reply[charges.BatchAnswer]:
     """Return a batch's answer: one result per charge."""
     _count_unpriced(sum(isinstance(result, charges.Kept) for result in results))

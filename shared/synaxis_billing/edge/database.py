@@ -8,6 +8,7 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.pq import TransactionStatus
 
+from synaxis_billing import procedures
 from synaxis_billing.edge.aws import credentials
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -52,6 +53,9 @@ def connection() -> psycopg.Connection:
             # A lost peer is noticed before the function's own timeout.
             tcp_user_timeout=8000,
         )
+        if procedures.is_distributed(_connection):
+            # A coordinator passes a CALL on to the organization's node only if its text is whole.
+            _connection.cursor_factory = psycopg.ClientCursor
     _used_at = time.time()
     return _connection
 

@@ -3,10 +3,10 @@
 from pydantic import ConfigDict, ValidationError
 
 from synaxis_billing.edge.settings import SettingsError, broken_rules, settings
-from synaxis_billing.invoices.invoices import Issuer, Party
+from synaxis_billing.invoices.parties import Issuer, Seller
 
 
-class _Seller(Party):
+class _Seller(Seller):
     # A misspelt name would leave a line of the seller out of every invoice.
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

@@ -8,7 +8,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Json, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Json,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from synaxis_billing.fields import matching
 from synaxis_billing.validation import pointer, rule
@@ -47,6 +56,10 @@ FxSource = Literal["exchangerate-api", "ecb", "simulated"]
 Series = Annotated[str, matching("[A-Z0-9]{1,10}", "must be 1 to 10 of A-Z and 0-9")]
 
 
+def _of_region(arns: tuple[str, ...], region: str) -> str | None:
+    return next((arn for arn in arns if arn.split(":")[3] == region), None)
+
+
 class Settings(BaseModel):
     """Each field is the environment variable of the same name in capitals."""
 
@@ -77,7 +90,8 @@ class Settings(BaseModel):
     kafka_brokers: Brokers = ""
     msk_cluster_arn: Arn = ""
     kafka_secret: Arn = ""
-    invalidation_topic_arn: TopicArn = ""
+    # One topic in each region; this region's functions publish to its own.
+    invalidation_topic_arns: Annotated[tuple[TopicArn, ...], BeforeValidator(_split)] = ()
     # The URL at which each region's API answers, by the region's name.
     region_endpoints: Json[dict[str, WebUrl]] = {}
 
@@ -103,6 +117,18 @@ class Settings(BaseModel):
     fx_api_key_secret: Arn = ""
     fx_ecb_url: WebUrl = ""
     fx_seed: str = ""
+
+    @field_validator("invalidation_topic_arns")
+    @classmethod
+    def _one_is_here(cls, arns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if arns and _of_region(arns, info.data["aws_region"]) is None:
+            raise PydanticCustomError("no_topic_here", "must name a topic in the function's region")
+        return arns
+
+    @property
+    def invalidation_topic(self) -> str | None:
+        """The topic of this region; None where there is no topic."""
+        return _of_region(self.invalidation_topic_arns, self.aws_region)
 
     @property
     def other_regions(self) -> dict[str, str]:

@@ -10,70 +10,86 @@ CREATE OR REPLACE FUNCTION billing.allocations_between(
 ) RETURNS TABLE (
     from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamptz, refund_id uuid, restored_to uuid,
     invoice_id uuid
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    v_open billing.credit_grants[] := billing.open_grants(o, o.changed_at);
+    v_settled_usd numeric := billing.settled_usd(o.id);
+BEGIN
+    RETURN QUERY
     SELECT greatest(a.from_usd, p_from_usd), least(a.to_usd, p_to_usd), a.grant_id, a.covered_at, a.refund_id,
         a.restored_to, a.invoice_id
     FROM (
-        SELECT * FROM billing.allocations WHERE organization_id = o.id AND from_usd < p_to_usd
+        SELECT f.from_usd, f.to_usd, f.grant_id, f.covered_at, f.refund_id, f.restored_to, f.invoice_id
+        FROM billing.allocations AS f WHERE f.organization_id = o.id AND f.from_usd < p_to_usd
             -- The one that contains the start, and those after it.
-            AND from_usd >= coalesce((
-                SELECT max(f.from_usd) FROM billing.allocations AS f
-                WHERE f.organization_id = o.id AND f.from_usd <= p_from_usd), 0)
+            AND f.from_usd >= coalesce((
+                SELECT max(e.from_usd) FROM billing.allocations AS e
+                WHERE e.organization_id = o.id AND e.from_usd <= p_from_usd), 0)
         UNION ALL
-        SELECT o.id, b.from_usd, b.to_usd, b.grant_id, NULL, NULL, NULL, NULL
-        FROM billing.burn_down(
-            billing.open_grants(o, o.changed_at), billing.settled_usd(o.id), o.drawn_usd) AS b
+        SELECT b.from_usd, b.to_usd, b.grant_id, NULL, NULL, NULL, NULL
+        FROM billing.burn_down(v_open, v_settled_usd, o.drawn_usd) AS b
     ) AS a
     WHERE a.from_usd < p_to_usd AND a.to_usd > p_from_usd
-    ORDER BY 1
-$$;
+    ORDER BY 1;
+END $$;
 
 -- The odometer at an instant: all that transactions before it have drawn.
 CREATE OR REPLACE FUNCTION billing.drawn_at(o billing.organizations, p_instant timestamptz) RETURNS numeric
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce((
-        SELECT drawn_usd FROM billing.credit_transactions
-        WHERE organization_id = o.id AND created_at >= p_instant ORDER BY created_at LIMIT 1), o.drawn_usd)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce((
+            SELECT drawn_usd FROM billing.credit_transactions
+            WHERE organization_id = o.id AND created_at >= p_instant ORDER BY created_at LIMIT 1), o.drawn_usd));
+END $$;
 
 -- The odometer at the newest settlement.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.settled_usd(p_organization_id uuid) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT coalesce((
-        SELECT to_usd FROM billing.allocations
-        WHERE organization_id = p_organization_id ORDER BY from_usd DESC LIMIT 1), 0)
-$$;
+CREATE OR REPLACE FUNCTION billing.settled_usd(p_organization_id uuid) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce((
+            SELECT to_usd FROM billing.allocations
+            WHERE organization_id = p_organization_id ORDER BY from_usd DESC LIMIT 1), 0));
+END $$;
 
 -- The debt at the newest settlement, on an invoice or not.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.debt_usd(p_organization_id uuid) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(to_usd - from_usd), 0) FROM billing.allocations
-    WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
-$$;
+CREATE OR REPLACE FUNCTION billing.debt_usd(p_organization_id uuid) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(sum(to_usd - from_usd), 0) FROM billing.allocations
+        WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL);
+END $$;
 
 -- The debt at the newest settlement that an invoice asks for, which no new credit covers.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.invoiced_usd(p_organization_id uuid) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(to_usd - from_usd), 0) FROM billing.allocations
-    WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
-        AND invoice_id IS NOT NULL
-$$;
+CREATE OR REPLACE FUNCTION billing.invoiced_usd(p_organization_id uuid) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(sum(to_usd - from_usd), 0) FROM billing.allocations
+        WHERE organization_id = p_organization_id AND grant_id IS NULL AND refund_id IS NULL
+            AND invoice_id IS NOT NULL);
+END $$;
 
 -- Cut the allocation that contains a position of the odometer in two.
 CREATE OR REPLACE FUNCTION billing.cut_allocation(p_organization_id uuid, p_at_usd numeric) RETURNS void
-LANGUAGE sql AS $$
-    WITH cut AS (
+LANGUAGE plpgsql AS $$
+DECLARE
+    a billing.allocations;
+BEGIN
+    SELECT * INTO a FROM billing.allocations
+    WHERE organization_id = p_organization_id AND from_usd < p_at_usd ORDER BY from_usd DESC LIMIT 1;
+    IF a.to_usd > p_at_usd THEN
         UPDATE billing.allocations SET to_usd = p_at_usd
-        WHERE organization_id = p_organization_id AND to_usd > p_at_usd AND from_usd = (
-            SELECT max(from_usd) FROM billing.allocations
-            WHERE organization_id = p_organization_id AND from_usd < p_at_usd)
-        RETURNING old.to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id
-    )
-    INSERT INTO billing.allocations
-        (organization_id, from_usd, to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
-    SELECT p_organization_id, p_at_usd, to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id
-    FROM cut
-$$;
+        WHERE organization_id = p_organization_id AND from_usd = a.from_usd;
+        INSERT INTO billing.allocations
+            (organization_id, from_usd, to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
+        VALUES (a.organization_id, p_at_usd, a.to_usd, a.grant_id, a.covered_at, a.refund_id, a.restored_to,
+            a.invoice_id);
+    END IF;
+END $$;
 
 -- Cover debt that is on no invoice by a grant's credit, the oldest first, and return how much of the credit that
 -- took.
@@ -130,12 +146,14 @@ END $$;
 -- What is not refunded yet of a range of the settled odometer, or of the part of it that an invoice asks for.
 CREATE OR REPLACE FUNCTION billing.refundable_usd(
     p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_invoice_id uuid DEFAULT NULL
-) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(least(to_usd, p_to_usd) - greatest(from_usd, p_from_usd)), 0) FROM billing.allocations
-    WHERE organization_id = p_organization_id AND refund_id IS NULL
-        AND from_usd < p_to_usd AND to_usd > p_from_usd
-        AND (p_invoice_id IS NULL OR invoice_id = p_invoice_id)
-$$;
+) RETURNS numeric LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(sum(least(to_usd, p_to_usd) - greatest(from_usd, p_from_usd)), 0) FROM billing.allocations
+        WHERE organization_id = p_organization_id AND refund_id IS NULL
+            AND from_usd < p_to_usd AND to_usd > p_from_usd
+            AND (p_invoice_id IS NULL OR invoice_id = p_invoice_id));
+END $$;
 
 -- The grants that give back the allocations that begin at p_parts in place of grants that have ended: of the same
 -- cost basis, so that all grants of one payment together cost what was paid.
@@ -200,12 +218,13 @@ RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
     g billing.credit_grants;
     v_grants billing.credit_grants[] := billing.open_grants(o, p_at);
+    v_covered_usd numeric;
 BEGIN
     FOREACH g IN ARRAY v_grants LOOP
         EXIT WHEN billing.debt_usd(o.id) = 0;
         CONTINUE WHEN NOT g.started OR least(g.expires_at, g.voided_at) <= p_at;
-        UPDATE billing.credit_grants SET remaining_usd = remaining_usd
-            - billing.cover_debt(o.id, g.id, g.remaining_usd, p_at)
+        v_covered_usd := billing.cover_debt(o.id, g.id, g.remaining_usd, p_at);
+        UPDATE billing.credit_grants SET remaining_usd = remaining_usd - v_covered_usd
         WHERE organization_id = o.id AND id = g.id;
     END LOOP;
     o.settle_at := billing.next_settlement(v_grants, p_at);

@@ -62,16 +62,20 @@ END $$;
 
 -- Store grants; one that exists already is left as it is.
 CREATE OR REPLACE FUNCTION billing.insert_grants(p_grants billing.credit_grants[]) RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO billing.credit_grants (organization_id, id, kind, amount_usd, remaining_usd, priority, effective_at,
-        expires_at, cost_basis_usd, paid, invoice_id, origin_id, schedule_id, period, description, initiated_by,
-        started, transaction_id, voided_at, created_at)
-    SELECT organization_id, id, kind, amount_usd, remaining_usd, priority, effective_at, expires_at,
-        cost_basis_usd, paid, invoice_id, origin_id, schedule_id, period, description, initiated_by, started, transaction_id,
-        voided_at, created_at
-    FROM unnest(p_grants)
-    ON CONFLICT (organization_id, id) DO NOTHING
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    g billing.credit_grants;
+BEGIN
+    FOREACH g IN ARRAY coalesce(p_grants, '{}') LOOP
+        INSERT INTO billing.credit_grants (organization_id, id, kind, amount_usd, remaining_usd, priority,
+            effective_at, expires_at, cost_basis_usd, paid, invoice_id, origin_id, schedule_id, period,
+            description, initiated_by, started, transaction_id, voided_at, created_at)
+        VALUES (g.organization_id, g.id, g.kind, g.amount_usd, g.remaining_usd, g.priority, g.effective_at,
+            g.expires_at, g.cost_basis_usd, g.paid, g.invoice_id, g.origin_id, g.schedule_id, g.period,
+            g.description, g.initiated_by, g.started, g.transaction_id, g.voided_at, g.created_at)
+        ON CONFLICT (organization_id, id) DO NOTHING;
+    END LOOP;
+END $$;
 
 -- Add a grant that a transaction brings to the settled organization, and return it with the instant of its next
 -- settlement. The grant covers debt first.
@@ -259,6 +263,7 @@ CREATE OR REPLACE FUNCTION billing.grants(
 DECLARE
     o billing.organizations;
     v_now timestamptz := billing.now();
+    v_settled billing.credit_grants[];
     v_value json;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -266,12 +271,13 @@ BEGIN
     IF NOT FOUND THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
+    v_settled := (billing.settled_credit(o, v_now)).grants;
     v_now := greatest(v_now, o.changed_at);
     WITH settled AS (
-        SELECT g FROM unnest((billing.settled_credit(o, billing.now())).grants) AS g
+        SELECT g FROM unnest(v_settled) AS g
     ), scanned AS MATERIALIZED (
         SELECT coalesce(s.g, c.g) AS g FROM (
-            SELECT g FROM billing.credit_grants AS g
+            SELECT ROW(r.*)::billing.credit_grants AS g FROM billing.credit_grants AS r
             WHERE organization_id = o.id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
         ) AS c FULL JOIN settled AS s ON (s.g).id = (c.g).id
@@ -292,8 +298,9 @@ END $$;
 
 -- Empty the personal fields of grants, of all or of one initiator.
 CREATE OR REPLACE FUNCTION billing.erase_grants(p_organization_id uuid, p_initiated_by text) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE billing.credit_grants SET description = NULL, initiated_by = NULL
     WHERE organization_id = p_organization_id AND num_nonnulls(description, initiated_by) > 0
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
-$$;
+        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
+END $$;

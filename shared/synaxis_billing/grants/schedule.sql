@@ -5,11 +5,11 @@
 -- and 1 day before it expires.
 -- api
 CREATE OR REPLACE FUNCTION billing.organizations_to_settle(p_tenant text, p_limit int) RETURNS uuid[]
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN ARRAY(
         (SELECT id FROM billing.organizations WHERE settle_at <= v_now ORDER BY settle_at LIMIT p_limit)
         UNION
@@ -66,6 +66,6 @@ $$;
 
 CREATE OR REPLACE FUNCTION billing.grant_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM billing.record_event(NEW.organization_id, 'grant.created', billing.grant_event_json(NEW));
+    PERFORM billing.record_event(NEW.organization_id, 'grant.created', billing.grant_event_json(ROW(NEW.*)::billing.credit_grants));
     RETURN NULL;
 END $$;

@@ -122,7 +122,8 @@ CREATE OR REPLACE FUNCTION billing.open_grants(o billing.organizations, p_until 
 RETURNS billing.credit_grants[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_open billing.credit_grants[] := ARRAY(
-        SELECT c FROM billing.credit_grants AS c WHERE organization_id = o.id AND remaining_usd > 0);
+        SELECT ROW(c.*)::billing.credit_grants FROM billing.credit_grants AS c
+        WHERE organization_id = o.id AND remaining_usd > 0);
     g billing.credit_grants;
 BEGIN
     FOREACH g IN ARRAY v_open LOOP
@@ -137,10 +138,12 @@ END $$;
 -- The credit of each open hold, with the instant at which it ends.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.held_credit_of(p_organization_id uuid) RETURNS billing.held_credit[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_agg((amount_usd, expires_at)::billing.held_credit) FROM billing.holds
-    WHERE organization_id = p_organization_id AND status = 'held'
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT array_agg((amount_usd, expires_at)::billing.held_credit) FROM billing.holds
+        WHERE organization_id = p_organization_id AND status = 'held');
+END $$;
 
 -- The credit now, as a settlement would leave it. Writes nothing.
 -- api helper

@@ -4,9 +4,9 @@
 -- List undelivered invalidations that are due, the oldest first.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.pending_invalidations(p_tenant text, p_limit int) RETURNS json
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT coalesce(json_agg(i), '[]')
         FROM (
@@ -22,29 +22,33 @@ CREATE OR REPLACE FUNCTION billing.failed_invalidations(
     p_tenant text, p_ids uuid[], p_errors text[], p_refused boolean[]
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    v_set_aside json;
+    v_now timestamptz := billing.now();
+    v_set_aside json[] := '{}';
+    i billing.invalidations;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
-    WITH failed AS (
-        UPDATE billing.invalidations AS i
-        SET attempts = attempts + 1, error = left(f.error, 500),
-            next_attempt_at = CASE WHEN f.refused AND attempts >= 5 THEN 'infinity'
-                ELSE billing.now() + least(interval '5 seconds' * 2 ^ least(attempts, 10), '5 minutes') END
-        FROM unnest(p_ids, p_errors, p_refused) AS f (id, error, refused)
-        WHERE i.id = f.id
-        RETURNING i.tenant, i.id, i.error, i.next_attempt_at
-    )
-    SELECT coalesce(json_agg(json_build_object('tenant', tenant, 'id', id, 'error', error)), '[]')
-    INTO v_set_aside FROM failed WHERE next_attempt_at = 'infinity';
-    RETURN v_set_aside;
+    PERFORM billing.set_tenant(p_tenant);
+    FOR v_number IN 1..cardinality(p_ids) LOOP
+        SELECT * INTO i FROM billing.invalidations WHERE id = p_ids[v_number];
+        CONTINUE WHEN NOT FOUND;
+        i.error := left(p_errors[v_number], 500);
+        i.next_attempt_at := CASE WHEN p_refused[v_number] AND i.attempts >= 5 THEN 'infinity'
+            ELSE v_now + least(interval '5 seconds' * 2 ^ least(i.attempts, 10), '5 minutes') END;
+        UPDATE billing.invalidations SET attempts = i.attempts + 1, error = i.error,
+            next_attempt_at = i.next_attempt_at
+        WHERE tenant = i.tenant AND id = i.id;
+        IF i.next_attempt_at = 'infinity' THEN
+            v_set_aside := v_set_aside || json_build_object('tenant', i.tenant, 'id', i.id, 'error', i.error);
+        END IF;
+    END LOOP;
+    RETURN to_json(v_set_aside);
 END $$;
 
 -- How many invalidations wait, for how many seconds the oldest, and how many are set aside.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.waiting_invalidations(p_tenant text) RETURNS json
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT json_build_object(
             'waiting', count(*) FILTER (WHERE next_attempt_at < 'infinity'),
@@ -61,7 +65,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_deleted int;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     DELETE FROM billing.invalidations WHERE id = ANY (p_ids);
     GET DIAGNOSTICS v_deleted = ROW_COUNT;
     RETURN v_deleted;

@@ -2,7 +2,10 @@
 
 -- Invoices, their lines and their numbers.
 CREATE OR REPLACE FUNCTION billing.audit_invoices()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT i.organization_id, 'an invoice is its lines', format('invoice %s', i.id)
     FROM billing.invoices AS i CROSS JOIN LATERAL (
         SELECT coalesce(sum((line ->> 'amount_usd')::numeric), 0) AS amount_usd,
@@ -14,21 +17,21 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     SELECT i.organization_id, 'an issued invoice is what was drawn in its period',
         format('invoice %s: from %s to %s, drawn %s', i.invoice_number, i.drawn_from_usd, i.drawn_to_usd, drawn.usd)
     FROM billing.invoices AS i CROSS JOIN LATERAL (
-        SELECT coalesce(sum(billing.drawn_by(t)), 0) AS usd FROM billing.credit_transactions AS t
+        SELECT coalesce(sum(billing.drawn_by(ROW(t.*)::billing.credit_transactions)), 0) AS usd FROM billing.credit_transactions AS t
         WHERE t.organization_id = i.organization_id
             AND t.created_at >= i.period_start AND t.created_at < i.period_end
     ) AS drawn
     WHERE i.invoice_number IS NOT NULL AND i.kind = 'usage' AND i.drawn_to_usd - i.drawn_from_usd <> drawn.usd
     UNION ALL
     SELECT i.organization_id, 'what an unpaid invoice asks for is its debt',
-        format('invoice %s: %s, debt %s', i.invoice_number, (billing.uncredited(i)).subtotal_usd, debt.usd)
+        format('invoice %s: %s, debt %s', i.invoice_number, (billing.uncredited(ROW(i.*)::billing.invoices)).subtotal_usd, debt.usd)
     FROM billing.invoices AS i CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.to_usd - a.from_usd), 0) AS usd FROM billing.allocations AS a
         WHERE a.organization_id = i.organization_id AND a.invoice_id = i.id
             AND a.grant_id IS NULL AND a.refund_id IS NULL
     ) AS debt
     WHERE i.invoice_number IS NOT NULL AND i.kind = 'usage' AND debt.usd <> CASE
-        WHEN i.status IN ('issued', 'overdue') THEN (billing.uncredited(i)).subtotal_usd ELSE 0 END
+        WHEN i.status IN ('issued', 'overdue') THEN (billing.uncredited(ROW(i.*)::billing.invoices)).subtotal_usd ELSE 0 END
     UNION ALL
     SELECT g.organization_id, 'a top-up has an invoice or waits for one', format('grant %s', g.id)
     FROM billing.credit_grants AS g
@@ -47,5 +50,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         SELECT invoice_number AS n FROM billing.invoices
         UNION ALL SELECT credit_note_number FROM billing.credit_notes
     ) AS numbers ON n LIKE format('%s-%s-%%', c.series, c.year)
-    GROUP BY c.series, c.year, c.last HAVING count(n) <> c.last
-$$;
+    GROUP BY c.series, c.year, c.last HAVING count(n) <> c.last;
+END $$;

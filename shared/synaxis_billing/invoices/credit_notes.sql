@@ -81,7 +81,8 @@ BEGIN
     ) RETURNING * INTO n;
     IF n.total_amount_usd = rest.total_amount_usd THEN
         UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
-        WHERE organization_id = o.id AND id = i.id;
+        WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
+        PERFORM billing.forget_invoice(i);
     END IF;
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;
@@ -104,15 +105,17 @@ $$;
 -- What credit notes may still take of an invoice: of usage, what was not refunded; of a top-up, what was paid for the
 -- credit that is left, since what was used is not returned.
 CREATE OR REPLACE FUNCTION billing.creditable_usd(i billing.invoices, rest billing.credit_notes) RETURNS numeric
-LANGUAGE sql STABLE AS $$
-    SELECT greatest(0, least(rest.subtotal_usd, CASE i.kind
-        WHEN 'topup' THEN (
-            SELECT cost_basis_usd - round(cost_basis_usd * (amount_usd - remaining_usd) / amount_usd, 8)
-            FROM billing.credit_grants
-            WHERE organization_id = i.organization_id AND transaction_id = i.transaction_id AND kind = 'paid'
-        ) - (i.subtotal_usd - rest.subtotal_usd)
-        ELSE billing.refundable_usd(i.organization_id, i.drawn_from_usd, i.drawn_to_usd, i.id) END))::numeric(28, 8)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT greatest(0, least(rest.subtotal_usd, CASE i.kind
+            WHEN 'topup' THEN (
+                SELECT cost_basis_usd - round(cost_basis_usd * (amount_usd - remaining_usd) / amount_usd, 8)
+                FROM billing.credit_grants
+                WHERE organization_id = i.organization_id AND transaction_id = i.transaction_id AND kind = 'paid'
+            ) - (i.subtotal_usd - rest.subtotal_usd)
+            ELSE billing.refundable_usd(i.organization_id, i.drawn_from_usd, i.drawn_to_usd, i.id) END))::numeric(28, 8));
+END $$;
 
 -- The amounts of a credit note over p_amount_usd of an invoice's net amount, which is less than the rest. All
 -- that is credited so far is rounded, not each note: sixty notes of half a cent are thirty cents.
@@ -173,7 +176,8 @@ BEGIN
         RETURN billing.no_invoice(o);
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.credit_note_json(n) ORDER BY n.created_at), '[]') FROM (
+        SELECT coalesce(json_agg(billing.credit_note_json(ROW(n.*)::billing.credit_notes)
+            ORDER BY n.created_at), '[]') FROM (
             SELECT * FROM billing.credit_notes
             WHERE organization_id = p_organization_id AND invoice_id = p_invoice_id
             ORDER BY created_at OFFSET p_after LIMIT p_limit

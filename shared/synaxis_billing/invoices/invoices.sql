@@ -161,7 +161,8 @@ BEGIN
     i.rate_as_of := (v_rate ->> 'as_of')::timestamptz;
     i.tax := o.tax;
     i.seller := p_terms -> 'seller';
-    i.customer := jsonb_build_object('name', o.name, 'address', o.address, 'tax_id', o.tax ->> 'tax_id');
+    i.customer := jsonb_build_object('number', o.external_id, 'name', o.name, 'address', o.address,
+        'tax_id', o.tax ->> 'tax_id', 'reference', o.buyer_reference);
     i.locale := o.locale;
     i.payment_terms_days := o.payment_terms_days;
     i.updated_at := o.changed_at;
@@ -357,12 +358,15 @@ END $$;
 -- Take the next number of a series in a year: INV-2026-000001. Other transactions wait for this one to
 -- end, so take it last.
 CREATE OR REPLACE FUNCTION billing.next_number(p_series text, p_instant timestamptz) RETURNS text
-LANGUAGE sql AS $$
-    INSERT INTO billing.document_counters AS c (series, year, last)
-    VALUES (p_series, extract(year FROM p_instant AT TIME ZONE 'UTC'), 1)
-    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1
-    RETURNING format('%s-%s-%s', series, year, lpad(last::text, greatest(6, length(last::text)), '0'))
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_year int := extract(year FROM p_instant AT TIME ZONE 'UTC');
+    v_last bigint;
+BEGIN
+    INSERT INTO billing.document_counters AS c (series, year, last) VALUES (p_series, v_year, 1)
+    ON CONFLICT (series, year) DO UPDATE SET last = c.last + 1 RETURNING c.last INTO v_last;
+    RETURN format('%s-%s-%s', p_series, v_year, lpad(v_last::text, greatest(6, length(v_last::text)), '0'));
+END $$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.no_invoice(o billing.organizations) RETURNS json
@@ -390,26 +394,43 @@ BEGIN
     END IF;
     UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
     WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
+    PERFORM billing.forget_invoice(i);
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
 
--- Mark issued invoices as overdue whose due date has passed in the customer's time zone; return how many.
+-- Invalidate the cached invoice, which was final and has changed all the same.
+CREATE OR REPLACE FUNCTION billing.forget_invoice(i billing.invoices) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO billing.invalidations (tenant, keys, tags, version)
+    VALUES (i.organization_id, ARRAY['invoice:' || i.id], '{}', billing.version_of(i.updated_at))
+$$;
+
+-- The organizations after p_after that have issued invoices whose due date has passed in their time zone.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.mark_overdue(p_tenant text, p_limit int) RETURNS int
+CREATE OR REPLACE FUNCTION billing.due_invoices(p_tenant text, p_after uuid, p_limit int) RETURNS uuid[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN ARRAY(
+        SELECT DISTINCT organization_id FROM billing.invoices
+        WHERE organization_id > p_after AND status = 'issued'
+            AND due_date <= (v_now AT TIME ZONE 'UTC')::date AND due_date < (v_now AT TIME ZONE timezone)::date
+        ORDER BY 1 LIMIT p_limit);
+END $$;
+
+-- Mark an organization's issued invoices as overdue whose due date has passed; return how many.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.mark_overdue(p_tenant text, p_organization_id uuid) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
     v_marked int;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    WITH due AS (
-        SELECT organization_id, id FROM billing.invoices
-        WHERE status = 'issued' AND due_date <= (v_now AT TIME ZONE 'UTC')::date
-            AND due_date < (v_now AT TIME ZONE timezone)::date
-        ORDER BY due_date LIMIT p_limit FOR UPDATE SKIP LOCKED
-    )
-    UPDATE billing.invoices AS i SET status = 'overdue', updated_at = v_now
-    FROM due WHERE i.organization_id = due.organization_id AND i.id = due.id;
+    UPDATE billing.invoices SET status = 'overdue', updated_at = v_now
+    WHERE organization_id = p_organization_id AND status = 'issued'
+        AND due_date < (v_now AT TIME ZONE timezone)::date;
     GET DIAGNOSTICS v_marked = ROW_COUNT;
     RETURN v_marked;
 END $$;
@@ -427,7 +448,8 @@ BEGIN
         SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
         RETURN billing.no_invoice(o);
     END IF;
-    RETURN billing.outcome('found', billing.invoice_json(i));
+    RETURN billing.outcome('found', (billing.invoice_json(i)::jsonb
+        || jsonb_build_object('version', billing.version_of(i.updated_at)))::json);
 END $$;
 
 -- List lines of an invoice, at most p_limit after the first p_after, the largest amount first.
@@ -463,7 +485,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.invoice_summary(i)), '[]')
+        SELECT coalesce(json_agg(billing.invoice_summary(ROW(i.*)::billing.invoices)), '[]')
         FROM (
             SELECT * FROM billing.invoices
             WHERE organization_id = p_organization_id

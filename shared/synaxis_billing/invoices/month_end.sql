@@ -8,12 +8,13 @@ CREATE OR REPLACE FUNCTION billing.plan_month_end(
     p_tenant text, p_month text, p_after uuid, p_limit int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_ids uuid[];
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO v_ids FROM (
         SELECT id FROM billing.organizations
         WHERE id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
@@ -24,7 +25,7 @@ BEGIN
     WHERE o.id = ANY (v_ids)
         AND o.created_at < billing.month_start(billing.next_month(p_month), o.timezone)
     ON CONFLICT (organization_id, month) DO NOTHING;
-    UPDATE billing.month_end_items SET status = 'pending', error = NULL, updated_at = billing.now()
+    UPDATE billing.month_end_items SET status = 'pending', error = NULL, updated_at = v_now
     WHERE month = p_month AND organization_id = ANY (v_ids) AND status = 'failed';
     RETURN billing.outcome('found', json_build_object(
         'organization_ids', (
@@ -82,7 +83,7 @@ BEGIN
     END IF;
     UPDATE billing.month_end_items
     SET status = m.status, period_start = m.period_start, period_end = m.period_end,
-        invoice_id = m.invoice_id, error = NULL, updated_at = billing.now()
+        invoice_id = m.invoice_id, error = NULL, updated_at = o.changed_at
     WHERE month = m.month AND organization_id = m.organization_id
     RETURNING * INTO m;
     RETURN billing.outcome('created', to_json(m));
@@ -91,18 +92,21 @@ END $$;
 -- The period of an organization's local month, which adjoins the periods that are billed already.
 CREATE OR REPLACE FUNCTION billing.month_period(
     o billing.organizations, p_month text, OUT period_start timestamptz, OUT period_end timestamptz
-) LANGUAGE sql STABLE AS $$
-    SELECT billing.adjoining(billing.month_start(p_month, o.timezone), array_agg(known.period_end)),
-        billing.adjoining(
-            billing.month_start(billing.next_month(p_month), o.timezone), array_agg(known.period_start))
-    FROM (
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_starts timestamptz[];
+    v_ends timestamptz[];
+BEGIN
+    SELECT array_agg(known.period_start), array_agg(known.period_end) INTO v_starts, v_ends FROM (
         SELECT i.period_start, i.period_end FROM billing.invoices AS i
         WHERE i.organization_id = o.id AND i.status <> 'cancelled' AND i.kind = 'usage'
         UNION ALL
         SELECT m.period_start, m.period_end FROM billing.month_end_items AS m
         WHERE m.organization_id = o.id AND m.status = 'empty'
-    ) AS known
-$$;
+    ) AS known;
+    period_start := billing.adjoining(billing.month_start(p_month, o.timezone), v_ends);
+    period_end := billing.adjoining(billing.month_start(billing.next_month(p_month), o.timezone), v_starts);
+END $$;
 
 -- The instant of p_instants nearest to p_instant within a change of time zone, or p_instant itself.
 CREATE OR REPLACE FUNCTION billing.adjoining(p_instant timestamptz, p_instants timestamptz[])
@@ -118,18 +122,20 @@ $$;
 CREATE OR REPLACE FUNCTION billing.month_failed(
     p_tenant text, p_organization_id uuid, p_month text, p_error text
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.month_end_items
-    SET status = 'failed', error = p_error, updated_at = billing.now()
+    SET status = 'failed', error = p_error, updated_at = v_now
     WHERE month = p_month AND organization_id = p_organization_id AND status IN ('pending', 'failed');
 END $$;
 
 -- How many organizations wait to be billed for a month, for how many seconds the oldest, and how many failed.
 -- api
-CREATE OR REPLACE FUNCTION billing.waiting_months(p_tenant text) RETURNS json LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.waiting_months(p_tenant text) RETURNS json LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT json_build_object(
             'waiting', count(*) FILTER (WHERE status = 'pending'),
@@ -142,23 +148,27 @@ END $$;
 -- The progress of a month, and the first p_limit failures.
 -- api
 CREATE OR REPLACE FUNCTION billing.month_end(p_tenant text, p_month text, p_limit int) RETURNS json
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_failures json;
+    v_progress json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
-    RETURN billing.outcome('found', (
-        SELECT json_build_object(
+    PERFORM billing.set_tenant(p_tenant);
+    SELECT coalesce(json_agg(f), '[]') INTO v_failures FROM (
+        SELECT organization_id, error FROM billing.month_end_items
+        WHERE month = p_month AND status = 'failed' ORDER BY organization_id LIMIT p_limit
+    ) AS f;
+    SELECT json_build_object(
             'month', p_month,
             'organizations', count(*),
             'pending', count(*) FILTER (WHERE status = 'pending'),
             'issued', count(*) FILTER (WHERE status = 'issued'),
             'empty', count(*) FILTER (WHERE status = 'empty'),
             'failed', count(*) FILTER (WHERE status = 'failed'),
-            'failures', (SELECT coalesce(json_agg(f), '[]') FROM (
-                SELECT organization_id, error FROM billing.month_end_items
-                WHERE month = p_month AND status = 'failed' ORDER BY organization_id LIMIT p_limit
-            ) AS f))
-        FROM billing.month_end_items WHERE month = p_month));
+            'failures', v_failures)
+    INTO v_progress FROM billing.month_end_items WHERE month = p_month;
+    RETURN billing.outcome('found', v_progress);
 END $$;

@@ -6,9 +6,9 @@
 CREATE OR REPLACE FUNCTION billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units int)
 RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT round(p_usd * p_exchange_rate, p_minor_units) $$;
 
--- The rate of tax, 0.19 for 19 %; none without tax details and under reverse charge.
+-- The rate of tax, 0.19 for 19 %; none without tax details, under reverse charge and for what is exempt.
 CREATE OR REPLACE FUNCTION billing.tax_rate(p_tax jsonb) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_tax IS NULL OR (p_tax ->> 'reverse_charge')::boolean THEN 0
+    SELECT CASE WHEN p_tax IS NULL OR p_tax ->> 'category' <> 'standard' THEN 0
         ELSE (p_tax ->> 'rate_percent')::numeric / 100 END
 $$;
 

@@ -41,43 +41,47 @@ END $$;
 -- How the balance moved in a period, from its opening to its closing.
 CREATE OR REPLACE FUNCTION billing.credit_statement(
     o billing.organizations, s billing.period_settlement, p_start timestamptz, p_end timestamptz
-) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
-        'opening_balance_usd', opening_usd::text,
-        'purchased_usd', purchased_usd::text,
-        'granted_usd', granted_usd::text,
-        'refunded_usd', refunded_usd::text,
-        'used_usd', (s.drawn_to_usd - s.drawn_from_usd)::text,
-        'expired_usd', expired_usd::text,
-        'paid_out_usd', paid_out_usd::text,
-        'closing_balance_usd', (opening_usd + purchased_usd + granted_usd + refunded_usd
-            - (s.drawn_to_usd - s.drawn_from_usd) - expired_usd - paid_out_usd)::text)
-    FROM (
-        SELECT coalesce((
-                SELECT balance_before_usd FROM billing.credit_transactions
-                WHERE organization_id = o.id AND created_at >= p_start ORDER BY created_at LIMIT 1),
-            o.balance_usd) AS opening_usd
-    ) AS opening CROSS JOIN (
-        SELECT coalesce(sum(amount_usd) FILTER (WHERE transaction_type = 'topup'), 0) AS purchased_usd,
-            coalesce(sum(amount_usd) FILTER (
-                WHERE transaction_type = 'grant' OR transaction_type = 'adjustment' AND amount_usd > 0
-            ), 0) AS granted_usd,
-            coalesce(sum(amount_usd) FILTER (WHERE transaction_type = 'refund'), 0) AS refunded_usd,
-            coalesce(-sum(amount_usd) FILTER (WHERE transaction_type IN ('expiry', 'void')), 0) AS expired_usd,
-            coalesce(-sum(amount_usd) FILTER (WHERE transaction_type = 'payout'), 0) AS paid_out_usd
-        FROM billing.credit_transactions
-        WHERE organization_id = o.id AND transaction_type <> 'charge'
-            AND created_at >= p_start AND created_at < p_end
-    ) AS moved
-$$;
+) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT jsonb_build_object(
+            'opening_balance_usd', opening_usd::text,
+            'purchased_usd', purchased_usd::text,
+            'granted_usd', granted_usd::text,
+            'refunded_usd', refunded_usd::text,
+            'used_usd', (s.drawn_to_usd - s.drawn_from_usd)::text,
+            'expired_usd', expired_usd::text,
+            'paid_out_usd', paid_out_usd::text,
+            'closing_balance_usd', (opening_usd + purchased_usd + granted_usd + refunded_usd
+                - (s.drawn_to_usd - s.drawn_from_usd) - expired_usd - paid_out_usd)::text)
+        FROM (
+            SELECT coalesce((
+                    SELECT balance_before_usd FROM billing.credit_transactions
+                    WHERE organization_id = o.id AND created_at >= p_start ORDER BY created_at LIMIT 1),
+                o.balance_usd) AS opening_usd
+        ) AS opening CROSS JOIN (
+            SELECT coalesce(sum(amount_usd) FILTER (WHERE transaction_type = 'topup'), 0) AS purchased_usd,
+                coalesce(sum(amount_usd) FILTER (
+                    WHERE transaction_type = 'grant' OR transaction_type = 'adjustment' AND amount_usd > 0
+                ), 0) AS granted_usd,
+                coalesce(sum(amount_usd) FILTER (WHERE transaction_type = 'refund'), 0) AS refunded_usd,
+                coalesce(-sum(amount_usd) FILTER (WHERE transaction_type IN ('expiry', 'void')), 0) AS expired_usd,
+                coalesce(-sum(amount_usd) FILTER (WHERE transaction_type = 'payout'), 0) AS paid_out_usd
+            FROM billing.credit_transactions
+            WHERE organization_id = o.id AND transaction_type <> 'charge'
+                AND created_at >= p_start AND created_at < p_end
+        ) AS moved);
+END $$;
 
 -- Whether a document of the period has anything to show.
 CREATE OR REPLACE FUNCTION billing.is_used(o billing.organizations, p_start timestamptz, p_end timestamptz)
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM billing.spend_between(o.id, o.timezone, p_start, p_end) WHERE charged
-    ) OR EXISTS (
-        SELECT FROM billing.credit_transactions
-        WHERE organization_id = o.id AND transaction_type <> 'charge' AND created_at >= p_start AND created_at < p_end
-            AND (transaction_type = 'refund' OR transaction_type = 'adjustment' AND amount_usd < 0))
-$$;
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT EXISTS (
+            SELECT FROM billing.spend_between(o.id, o.timezone, p_start, p_end) WHERE charged
+        ) OR EXISTS (
+            SELECT FROM billing.credit_transactions
+            WHERE organization_id = o.id AND transaction_type <> 'charge' AND created_at >= p_start AND created_at < p_end
+                AND (transaction_type = 'refund' OR transaction_type = 'adjustment' AND amount_usd < 0)));
+END $$;

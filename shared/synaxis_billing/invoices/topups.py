@@ -10,10 +10,9 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
 from synaxis_billing.fields import Answer
-from synaxis_billing.invoices.invoices import Invoice, Issuer, terms
+from synaxis_billing.invoices.invoices import Invoice, terms
+from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.rates.rates import Rate
-
-PAGE = 100
 
 
 class UninvoicedTopUp(Answer):
@@ -50,12 +49,11 @@ def invoice_topup(
 def claim_topups(connect: Callable[[], psycopg.Connection]) -> Iterator[UninvoicedTopUp]:
     """Iterate over the top-ups whose invoice is due; each is tried again in a minute at the
     earliest."""
-    while True:
-        outcome = procedures.call(connect(), "claim_topups", tenant="*", limit=PAGE)
-        found = [UninvoicedTopUp.model_validate(row) for row in procedures.accepted(outcome)[0]]
-        yield from found
-        if len(found) < PAGE:
-            return
+    for organization_id in procedures.each_organization(connect, "due_topups"):
+        for transaction_id in procedures.call(
+            connect(), "claim_topups", tenant="*", organization_id=organization_id
+        ):
+            yield UninvoicedTopUp(organization_id=organization_id, transaction_id=transaction_id)
 
 
 def record_failure(db: psycopg.Connection, topup: UninvoicedTopUp, error: BillingError) -> None:

@@ -75,25 +75,37 @@ BEGIN
     RETURN billing.with_tax_on(i, i.subtotal_usd);
 END $$;
 
--- Top-ups whose invoice is due, at most p_limit, each tried again in a minute if nothing is said of it until then.
+-- The organizations after p_after with top-ups whose invoice is due.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.claim_topups(p_tenant text, p_limit int) RETURNS json
+CREATE OR REPLACE FUNCTION billing.due_topups(p_tenant text, p_after uuid, p_limit int) RETURNS uuid[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    v_claimed json;
+    v_now timestamptz := billing.now();
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN ARRAY(
+        SELECT DISTINCT organization_id FROM billing.topups_to_invoice
+        WHERE organization_id > p_after AND next_attempt_at <= v_now ORDER BY 1 LIMIT p_limit);
+END $$;
+
+-- An organization's top-ups whose invoice is due, each tried again in a minute if nothing is said of it until
+-- then.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.claim_topups(p_tenant text, p_organization_id uuid) RETURNS uuid[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    v_later timestamptz := v_now + interval '1 minute';
+    v_claimed uuid[];
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    WITH due AS (
-        SELECT organization_id, transaction_id FROM billing.topups_to_invoice
-        WHERE next_attempt_at <= billing.now() ORDER BY next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-    ), claimed AS (
-        UPDATE billing.topups_to_invoice AS w
-        SET attempts = w.attempts + 1, next_attempt_at = billing.now() + interval '1 minute'
-        FROM due WHERE w.organization_id = due.organization_id AND w.transaction_id = due.transaction_id
-        RETURNING w.organization_id, w.transaction_id
-    )
-    SELECT coalesce(json_agg(c), '[]') INTO v_claimed FROM claimed AS c;
-    RETURN billing.outcome('found', v_claimed);
+    v_claimed := ARRAY(
+        SELECT transaction_id FROM billing.topups_to_invoice
+        WHERE organization_id = p_organization_id AND next_attempt_at <= v_now
+        ORDER BY next_attempt_at FOR UPDATE SKIP LOCKED);
+    UPDATE billing.topups_to_invoice SET attempts = attempts + 1, next_attempt_at = v_later
+    WHERE organization_id = p_organization_id AND transaction_id = ANY (v_claimed);
+    RETURN v_claimed;
 END $$;
 
 -- Record why a top-up could not be invoiced; it is tried again later and later, within a day.
@@ -101,18 +113,22 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.topup_failed(
     p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_error text
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_attempts int;
+    v_next timestamptz;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    UPDATE billing.topups_to_invoice
-    SET error = p_error,
-        next_attempt_at = billing.now() + least(interval '1 minute' * 2 ^ least(attempts, 11), interval '1 day')
+    SELECT attempts INTO v_attempts FROM billing.topups_to_invoice
+    WHERE organization_id = p_organization_id AND transaction_id = p_transaction_id;
+    v_next := billing.now() + least(interval '1 minute' * 2 ^ least(v_attempts, 11), interval '1 day');
+    UPDATE billing.topups_to_invoice SET error = p_error, next_attempt_at = v_next
     WHERE organization_id = p_organization_id AND transaction_id = p_transaction_id;
 END $$;
 
 -- How many top-ups wait for their invoice after an attempt that failed.
 -- api
-CREATE OR REPLACE FUNCTION billing.failed_topups(p_tenant text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.failed_topups(p_tenant text) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (SELECT count(*) FROM billing.topups_to_invoice WHERE error IS NOT NULL);
 END $$;

@@ -3,7 +3,10 @@
 
 -- Balances, versions and the hash chain.
 CREATE OR REPLACE FUNCTION billing.audit_entries()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH chain AS (
         SELECT t.*,
             lag(t.version, 1, 0::bigint) OVER newest AS before_version,
@@ -41,19 +44,22 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     UNION ALL
     SELECT t.organization_id, 'each hash is that of its row', format('transaction %s', t.id)
     FROM billing.credit_transactions AS t
-    WHERE t.hash <> billing.transaction_hash(t)
+    WHERE t.hash <> billing.transaction_hash(ROW(t.*)::billing.credit_transactions)
         OR t.personal_salt IS NOT NULL
         AND t.personal_digest <> billing.personal_digest(
             t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata)
     UNION ALL
     SELECT t.organization_id, 'a transaction belongs to an organization', format('transaction %s', t.id)
     FROM billing.credit_transactions AS t
-    WHERE NOT EXISTS (SELECT FROM billing.organizations AS o WHERE o.id = t.organization_id)
-$$;
+    WHERE NOT EXISTS (SELECT FROM billing.organizations AS o WHERE o.id = t.organization_id);
+END $$;
 
 -- Times, and what no sum shows.
 CREATE OR REPLACE FUNCTION billing.audit_guarded()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT t.organization_id, 'a transaction has the time of its id', format('transaction %s', t.id)
     FROM billing.credit_transactions AS t
     WHERE t.created_at < uuid_extract_timestamp(t.id) - interval '1 second'
@@ -65,12 +71,15 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     SELECT o.id, 'credit is not overdrawn', format('balance %s, held %s, limit %s, allowed to %s',
         o.balance_usd, o.held_usd, o.credit_limit_usd, o.floor_usd)
     FROM billing.organizations AS o
-    WHERE o.held_usd < 0 OR o.balance_usd - o.held_usd < least(o.floor_usd, -o.credit_limit_usd)
-$$;
+    WHERE o.held_usd < 0 OR o.balance_usd - o.held_usd < least(o.floor_usd, -o.credit_limit_usd);
+END $$;
 
 -- Holds and refunds.
 CREATE OR REPLACE FUNCTION billing.audit_holds()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT o.id, 'held credit is the sum of the open holds',
         format('held %s, holds %s', o.held_usd, coalesce(sum(h.amount_usd), 0))
     FROM billing.organizations AS o
@@ -93,15 +102,18 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         FROM billing.credit_transactions AS f
         WHERE f.transaction_type = 'refund' AND f.charge_id IS NOT NULL GROUP BY 1, 2
     ) AS t ON t.organization_id = r.organization_id AND t.charge_id = r.charge_id
-    LEFT JOIN billing.credit_transactions AS c ON c.id = coalesce(r.charge_id, t.charge_id)
+    LEFT JOIN billing.credit_transactions AS c ON c.id = t.charge_id AND c.organization_id = t.organization_id
         AND c.transaction_type = 'charge'
     WHERE r.refunded_usd IS DISTINCT FROM t.refunded_usd OR r.charged_usd IS DISTINCT FROM -c.amount_usd
-        OR r.refunded_usd > r.charged_usd
-$$;
+        OR r.refunded_usd > r.charged_usd;
+END $$;
 
 -- One key for each transaction, and the LLM request of each in its key's row.
 CREATE OR REPLACE FUNCTION billing.audit_keys()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT coalesce(k.organization_id, t.organization_id), 'a transaction has one key',
         format('transaction %s, key %s', t.id, k.key)
     FROM (SELECT * FROM billing.idempotency WHERE result_type = 'transaction') AS k
@@ -117,5 +129,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     FROM billing.credited_payments AS p
     LEFT JOIN billing.credit_transactions AS t ON t.organization_id = p.organization_id
         AND t.id = p.transaction_id AND t.transaction_type = 'topup' AND t.reference_id = p.reference_id
-    WHERE t.id IS NULL
-$$;
+    WHERE t.id IS NULL;
+END $$;

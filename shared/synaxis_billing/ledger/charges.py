@@ -81,6 +81,9 @@ class Refused(Answer):
     """The problem that the charge alone would have had, without `request_id`."""
 
 
+type Result = Charged | Kept | Refused
+
+
 class BatchAnswer(Answer):
     """The results of a batch."""
 
@@ -109,9 +112,7 @@ def charge(
         # The LLM request was counted under another key, or another call with this key was quicker;
         # the batch tells.
         arguments["organization_id"] = str(organization_id)
-        [outcome] = procedures.call_procedure(
-            db, "spend_batch", tenant=caller.tenant, charges=Jsonb([arguments])
-        )
+        [outcome] = _charge_of_one(db, caller, str(organization_id), [arguments])
     # A new charge's answer leaves out what is known here.
     known = {
         **_EMPTY,
@@ -123,43 +124,76 @@ def charge(
     return charged_or_kept(outcome, known)
 
 
-def charge_batch(
-    db: psycopg.Connection, caller: Caller, request: BatchRequest
-) -> list[Charged | Kept | Refused]:
+def charge_batch(db: psycopg.Connection, caller: Caller, request: BatchRequest) -> list[Result]:
     """Charge many organizations at once; return one result per charge, in order.
 
     Raises PayloadTooLarge, before anything is charged, if the answer could be too large.
     """
-    results: list[Charged | Kept | Refused | None] = []
+    results: list[Result | None] = []
     valid = []
     for position, raw in enumerate(request.charges):
         try:
             item = _BATCH_ITEM.validate_python(raw)
         except ValidationError as error:
-            results.append(_refused(_invalid_item(error, position)))
+            results.append(refused(invalid_item(error, "charges", position)))
             continue
         results.append(None)
         valid.append(_batch_arguments(caller, item))
-    _require_room(request, results)
-    outcomes = iter(
-        procedures.call_procedure(db, "spend_batch", tenant=caller.tenant, charges=Jsonb(valid))
-        if valid
-        else []
+    require_room(request.charges, results)
+    charged = iter(charge_all(db, caller, valid))
+    return [result or next(charged) for result in results]
+
+
+def charge_all(
+    db: psycopg.Connection, caller: Caller, charges: Sequence[dict[str, Any]]
+) -> list[Result]:
+    """Charge many organizations at once, each item by its own key; return one result per charge, in
+    order. `charges` are usage_arguments(), with an organization_id and an idempotency_key."""
+    outcomes = _charge_all(db, caller, charges) if charges else []
+    return [_result(outcome) for outcome in outcomes]
+
+
+def _charge_all(
+    db: psycopg.Connection, caller: Caller, charges: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the outcomes: of one transaction, or in a cluster of one for each organization."""
+    answer: list[dict[str, Any]] | None = procedures.call_procedure(
+        db, "spend_batch", tenant=caller.tenant, charges=Jsonb(charges)
     )
-    return [result or _result(next(outcomes)) for result in results]
+    if answer is not None:
+        return answer
+    of_each: dict[str, list[dict[str, Any]]] = {}
+    for charge in charges:
+        of_each.setdefault(charge["organization_id"], []).append(charge)
+    outcomes = {
+        organization_id: iter(_charge_of_one(db, caller, organization_id, own))
+        for organization_id, own in of_each.items()
+    }
+    return [next(outcomes[charge["organization_id"]]) for charge in charges]
 
 
-def _require_room(
-    request: BatchRequest, results: Sequence[Charged | Kept | Refused | None]
-) -> None:
+def _charge_of_one(
+    db: psycopg.Connection, caller: Caller, organization_id: str, charges: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    outcomes: list[dict[str, Any]] = procedures.call_procedure(
+        db,
+        "spend_batch_of",
+        tenant=caller.tenant,
+        organization_id=UUID(organization_id),
+        charges=Jsonb(charges),
+    )
+    return outcomes
+
+
+def require_room(requests: Sequence[Any], results: Sequence[Result | None]) -> None:
     """Refuse a batch whose answer could be larger than Lambda returns: each charge's answer repeats
     the texts of its request."""
     refused = sum(_bytes(result.model_dump()) for result in results if result is not None)
     room = LARGEST_ANSWER_BYTES - refused - MOST_ADDED_BYTES * len(results)
     # Few batches are near the limit: those are counted with every escape.
     if (
-        _LONGEST_ESCAPE * sum(len(str(raw)) for raw in request.charges) > room
-        and sum(map(_bytes, request.charges)) > room
+        _LONGEST_ESCAPE * sum(len(str(raw)) for raw in requests) > room
+        and sum(map(_bytes, requests)) > room
     ):
         raise PayloadTooLarge("The answer could be larger than 6 MB: send fewer charges at once.")
 
@@ -184,22 +218,24 @@ def _batch_arguments(caller: Caller, item: BatchItem) -> dict[str, Any]:
     )
 
 
-def _result(outcome: dict[str, Any]) -> Charged | Kept | Refused:
+def _result(outcome: dict[str, Any]) -> Result:
     try:
         charged, replayed = charged_or_kept(outcome)
     except BillingError as error:
-        return _refused(error)
+        return refused(error)
     if isinstance(charged, Unpriced):
         return Kept(status=202, unpriced=charged)
     return Charged(status=201, transaction=charged, replayed=replayed)
 
 
-def _invalid_item(error: ValidationError, position: int) -> BillingError:
+def invalid_item(error: ValidationError, *path: str | int) -> BillingError:
+    """Return the refusal of an item at a path of the body."""
     return invalid_request(
-        {**found, "loc": ("body", "charges", position, *found["loc"])}
+        {**found, "loc": ("body", *path, *found["loc"])}
         for found in error.errors(include_url=False, include_input=False)
     )
 
 
-def _refused(error: BillingError) -> Refused:
+def refused(error: BillingError) -> Refused:
+    """Return the result of an item that failed."""
     return Refused(status=int(error.status), error=error.problem())

@@ -28,8 +28,7 @@ BEGIN
         head_hash = billing.charge_hash(o.head_hash, v_id, o.id, o.version + 1, u.amount_usd, o.balance_usd,
             u.reference_id, v_digest, billing.next_instant(o.changed_at, v_now), o.drawn_usd)
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
-        AND billing.next_instant(o.changed_at, v_now) < o.fast_until
-        AND o.changed_at < v_now + interval '10 seconds'
+        AND billing.next_instant(o.changed_at, v_now) < o.fast_until AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
         AND (NOT o.budgeted OR billing.budgets_fit(o.id, u, billing.next_instant(o.changed_at, v_now)))
@@ -80,19 +79,20 @@ CREATE OR REPLACE FUNCTION billing.created_charge(
         encode(p_hash, 'hex'), '", "created_at": ', to_json(p_created_at), p_priced, '}}')::json
 $$;
 
--- The hash of a charge that no hold precedes, as transaction_hash() makes it, in one expression of the UPDATE that
--- needs it.
+-- The hash of a charge that no hold precedes, as transaction_hash() makes it. A cluster takes only IMMUTABLE
+-- functions of a row in an UPDATE: this one and next_instant() do not depend on settings.
 CREATE OR REPLACE FUNCTION billing.charge_hash(
     p_previous_hash bytea, p_id uuid, p_organization_id uuid, p_version bigint, p_amount_usd numeric,
     p_balance_before_usd numeric, p_reference_id text, p_digest bytea, p_created_at timestamptz,
     p_drawn_usd numeric
-) RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256(p_previous_hash || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
+) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN sha256(p_previous_hash || convert_to(concat('["', p_id, '", "', p_organization_id, '", "', p_version,
         '", "charge", "', -p_amount_usd, '", "', p_balance_before_usd, '", "',
         p_balance_before_usd - p_amount_usd, '", ', coalesce(to_json(p_reference_id)::text, 'null'),
-        ', null, null, "', encode(p_digest, 'hex'), '", "',
-        (date_part('epoch', p_created_at) * 1000000)::bigint, '", "', p_drawn_usd, '", null, null]'), 'UTF8'))
-$$;
+        ', null, null, "', encode(p_digest, 'hex'), '", "', (date_part('epoch', p_created_at) * 1000000)::bigint, '", "', p_drawn_usd, '", null, null]'),
+        'UTF8'));
+END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
 -- order; a refused item does not affect the others. Each organization is locked once, in the order
@@ -104,14 +104,15 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_requests billing.usage_request[];
+    v_organizations uuid[];
     b record;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     v_requests := ARRAY(SELECT r FROM jsonb_populate_recordset(NULL::billing.usage_request, p_charges) AS r);
-    PERFORM FROM billing.organizations
-    WHERE id = ANY (ARRAY(SELECT organization_id FROM unnest(v_requests)))
-    ORDER BY id FOR NO KEY UPDATE;
-    b := billing.decide_batch(v_requests);
+    v_organizations := ARRAY(SELECT DISTINCT organization_id FROM unnest(v_requests));
+    PERFORM FROM billing.organizations WHERE id = ANY (v_organizations) ORDER BY id FOR NO KEY UPDATE;
+    b := billing.decide_batch(
+        v_requests, CASE WHEN cardinality(v_organizations) = 1 THEN v_organizations[1] END);
     IF b.transactions IS NOT NULL THEN
         PERFORM billing.store_transactions(b.transactions);
         PERFORM billing.store_keys(b.transactions, b.usages);
@@ -122,9 +123,9 @@ END $$;
 
 -- Decide the items of a batch one after the other, and write their organizations back: each item's
 -- outcome, and side by side the transactions to store, their usages and the ends of the local days that
--- count them.
+-- count them. p_organization_id is that of all items, if they have one.
 CREATE OR REPLACE FUNCTION billing.decide_batch(
-    p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[],
+    p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[],
     OUT usages billing.usage_request[], OUT day_ends timestamptz[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -139,7 +140,7 @@ DECLARE
     t billing.credit_transactions;
 BEGIN
     results := array_fill(NULL::json, ARRAY[cardinality(p_requests)]);
-    FOR v_item IN SELECT * FROM billing.batch_items(p_requests) LOOP
+    FOR v_item IN SELECT * FROM billing.batch_items(p_requests, p_organization_id) LOOP
         u := p_requests[v_item.ordinal];
         IF o.id IS DISTINCT FROM u.organization_id THEN
             PERFORM billing.save_organization(o) WHERE v_dirty;
@@ -192,19 +193,30 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The items of a batch in the order of their organizations, each with the earlier use of its key and the
--- LLM request of it that is counted already.
-CREATE OR REPLACE FUNCTION billing.batch_items(p_requests billing.usage_request[])
-RETURNS TABLE (ordinal int, past billing.idempotency, counted text) LANGUAGE sql STABLE AS $$
-    SELECT r.ordinality::int, (
+-- LLM request of it that is counted already. In a cluster the rows are found by p_organization_id.
+CREATE OR REPLACE FUNCTION billing.batch_items(p_requests billing.usage_request[], p_organization_id uuid)
+RETURNS TABLE (ordinal int, past billing.idempotency, counted text) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF p_organization_id IS NOT NULL THEN
+        RETURN QUERY SELECT r.ordinality::int, (
+                SELECT ROW(k.*)::billing.idempotency FROM billing.idempotency AS k
+                WHERE k.organization_id = p_organization_id AND k.key = r.idempotency_key
+            ), (
+                SELECT k.request_id FROM billing.idempotency AS k
+                WHERE k.organization_id = p_organization_id AND k.request_id = r.request_id
+            )
+        FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.ordinality;
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT r.ordinality::int, (
             SELECT k FROM billing.idempotency AS k
             WHERE k.organization_id = r.organization_id AND k.key = r.idempotency_key
         ), (
             SELECT k.request_id FROM billing.idempotency AS k
             WHERE k.organization_id = r.organization_id AND k.request_id = r.request_id
         )
-    FROM unnest(p_requests) WITH ORDINALITY AS r
-    ORDER BY r.organization_id, r.ordinality
-$$;
+    FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.organization_id, r.ordinality;
+END $$;
 
 -- The keys by which decide_batch() finds an accepted item again.
 CREATE OR REPLACE FUNCTION billing.seen_item(u billing.usage_request, p_ordinal int) RETURNS jsonb

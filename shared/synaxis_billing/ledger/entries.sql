@@ -134,6 +134,7 @@ BEGIN
     t.price_id := u.price_id;
     t.price_multiplier := u.price_multiplier;
     t.cost_usd := u.cost_usd;
+    t.occurred_at := u.occurred_at;
     t.bucket_start := o.day_start;
     RETURN billing.chained(o, t);
 END $$;
@@ -145,13 +146,13 @@ LANGUAGE sql AS $$
         (id, organization_id, version, transaction_type, amount_usd, balance_before_usd,
         balance_after_usd, drawn_usd, description, reference_id, initiated_by, hold_id, charge_id, grant_id,
         grants, request_id, team_id, virtual_key_id, end_user, model, provider, tokens, region, metadata, usage,
-        service_tier, price_id, price_multiplier, cost_usd, bucket_start, personal_salt, personal_digest,
-        previous_hash, hash, created_at)
+        service_tier, price_id, price_multiplier, cost_usd, occurred_at, bucket_start, personal_salt,
+        personal_digest, previous_hash, hash, created_at)
     SELECT t.id, t.organization_id, t.version, t.transaction_type, t.amount_usd, t.balance_before_usd,
         t.balance_after_usd, t.drawn_usd, t.description, t.reference_id, t.initiated_by, t.hold_id, t.charge_id,
         t.grant_id, t.grants, t.request_id, t.team_id, t.virtual_key_id, t.end_user, t.model, t.provider,
         t.tokens, t.region, t.metadata, t.usage, t.service_tier, t.price_id, t.price_multiplier, t.cost_usd,
-        t.bucket_start, t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
+        t.occurred_at, t.bucket_start, t.personal_salt, t.personal_digest, t.previous_hash, t.hash, t.created_at
     FROM unnest(p_transactions) AS t
 $$;
 
@@ -189,13 +190,17 @@ $$;
 -- lock is at most ten seconds later than its id.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_by_id(p_organization_id uuid, p_id uuid)
-RETURNS billing.credit_transactions LANGUAGE sql STABLE AS $$
-    SELECT * FROM billing.credit_transactions
+RETURNS billing.credit_transactions LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    t billing.credit_transactions;
+BEGIN
+    SELECT * INTO t FROM billing.credit_transactions
     WHERE organization_id = p_organization_id AND id = p_id
         AND created_at >= uuid_extract_timestamp(p_id) - interval '1 second'
         AND created_at < uuid_extract_timestamp(p_id) + interval '11 seconds'
-    ORDER BY created_at LIMIT 1
-$$;
+    ORDER BY created_at LIMIT 1;
+    RETURN t;
+END $$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.transaction_json(t billing.credit_transactions) RETURNS json
@@ -228,6 +233,7 @@ LANGUAGE sql STABLE AS $$
         'service_tier', t.service_tier,
         'price_id', t.price_id,
         'price_multiplier', t.price_multiplier::text,
+        'occurred_at', t.occurred_at,
         'hash', encode(t.hash, 'hex'),
         'created_at', t.created_at
     )
@@ -258,8 +264,10 @@ $$;
 -- The refusal of what the credit does not cover. The first one since credit came is an event.
 CREATE OR REPLACE FUNCTION billing.insufficient_credits(o billing.organizations, p_required_usd numeric)
 RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.now();
 BEGIN
-    UPDATE billing.organizations SET exhausted_at = billing.now()
+    UPDATE billing.organizations SET exhausted_at = v_now
     WHERE id = o.id AND exhausted_at IS NULL AND o.exhausted_at IS NULL;
     IF FOUND THEN
         PERFORM billing.record_event(o.id, 'balance.exhausted', jsonb_build_object(

@@ -33,12 +33,13 @@ $$;
 CREATE OR REPLACE FUNCTION billing.expire_holds(o billing.organizations)
 RETURNS billing.organizations LANGUAGE plpgsql AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_freed record;
 BEGIN
     FOR v_freed IN
         WITH expired AS (
             UPDATE billing.holds SET status = 'expired'
-            WHERE organization_id = o.id AND status = 'held' AND expires_at <= billing.now()
+            WHERE organization_id = o.id AND status = 'held' AND expires_at <= v_now
             RETURNING amount_usd, budget_ids
         )
         SELECT budget_ids, sum(amount_usd) AS amount_usd FROM expired GROUP BY budget_ids
@@ -223,6 +224,7 @@ DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     h billing.holds;
+    v_expires_at timestamptz := billing.now() + make_interval(secs => u.expires_in_seconds);
     v_more billing.usage_request;
     v_refusal json;
 BEGIN
@@ -251,7 +253,7 @@ BEGIN
         first_amount_usd = coalesce(first_amount_usd, amount_usd),
         first_expires_at = coalesce(first_expires_at, expires_at),
         amount_usd = coalesce(u.amount_usd, amount_usd),
-        expires_at = coalesce(billing.now() + make_interval(secs => u.expires_in_seconds), expires_at)
+        expires_at = coalesce(v_expires_at, expires_at)
     WHERE organization_id = o.id AND id = h.id RETURNING * INTO h;
     PERFORM billing.save_organization(o);
     RETURN billing.outcome('found', billing.hold_json(h));
@@ -299,11 +301,11 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     WITH scanned AS MATERIALIZED (
-        SELECT billing.as_of_now(h) AS h FROM (
+        SELECT billing.as_of_now(ROW(r.*)::billing.holds) AS h FROM (
             SELECT * FROM billing.holds
             WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
             ORDER BY created_at DESC LIMIT p_scan
-        ) AS h
+        ) AS r
     ), found AS (
         SELECT h FROM scanned
         WHERE (p_status IS NULL OR (h).status = p_status::billing.hold_status)

@@ -29,11 +29,12 @@ BEGIN
     END IF;
     IF p_past.result_type = 'transaction' THEN
         RETURN billing.outcome('replayed', (
-            SELECT billing.transaction_json(t) FROM billing.credit_transactions AS t
+            SELECT billing.transaction_json(ROW(t.*)::billing.credit_transactions)
+            FROM billing.credit_transactions AS t
             WHERE t.organization_id = p_past.organization_id AND t.created_at = p_past.created_at));
     ELSIF p_past.result_type = 'spend_log' THEN
         RETURN billing.outcome('replayed', (
-            SELECT billing.spend_log_json(s) FROM billing.spend_logs AS s
+            SELECT billing.spend_log_json(ROW(s.*)::billing.spend_logs) FROM billing.spend_logs AS s
             WHERE s.organization_id = p_past.organization_id AND s.created_at = p_past.created_at));
     ELSIF p_past.result_type = 'unpriced' THEN
         RETURN billing.replay_unpriced(p_past);
@@ -60,9 +61,11 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT concat('§ ', p_reason, ' ', p_id) $$;
 
 -- The refusal of an LLM request that was charged or logged before; NULL when it was not.
 CREATE OR REPLACE FUNCTION billing.request_already_counted(p_organization_id uuid, p_request_id text)
-RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',
-        to_json(p_request_id), replace(result_type::text, '_', ' '), result_id))
-    FROM billing.idempotency
-    WHERE organization_id = p_organization_id AND request_id = p_request_id
-$$;
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',
+            to_json(p_request_id), replace(result_type::text, '_', ' '), result_id))
+        FROM billing.idempotency
+        WHERE organization_id = p_organization_id AND request_id = p_request_id);
+END $$;

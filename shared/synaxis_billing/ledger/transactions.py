@@ -80,6 +80,9 @@ class Transaction(Rated, Change):
 
     tokens: int | None
     """Number of tokens that a charged call used."""
+    occurred_at: Time | None
+    """Time at which the call was made, where a usage event says so. `created_at` decides the price,
+    the grants and the period."""
     hash: str
     """SHA-256 of this transaction and the one before, in hexadecimal: the chain shows any
     change."""

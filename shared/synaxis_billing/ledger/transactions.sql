@@ -32,7 +32,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     WITH scanned AS MATERIALIZED (
-        SELECT t FROM billing.credit_transactions AS t
+        SELECT ROW(r.*)::billing.credit_transactions AS t FROM billing.credit_transactions AS r
         WHERE organization_id = p_organization_id
             AND created_at >= coalesce(p_start, '-infinity') AND created_at < coalesce(p_end, 'infinity')
         ORDER BY created_at DESC LIMIT p_scan

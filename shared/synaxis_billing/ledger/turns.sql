@@ -44,10 +44,24 @@ BEGIN
 END $$;
 
 -- Charge a batch, and let its organizations go before the answer is sent: a caller that stops reading must not
--- hold them.
+-- hold them. In a cluster the answer is NULL: the caller charges those of each organization by
+-- spend_batch_of().
 -- api
 CREATE OR REPLACE PROCEDURE billing.spend_batch(INOUT p_answer json[], p_tenant text, p_charges jsonb)
 LANGUAGE plpgsql AS $$
+BEGIN
+    IF billing.is_distributed() THEN
+        RETURN;
+    END IF;
+    p_answer := billing.charge_batch(p_tenant, p_charges);
+    COMMIT;
+END $$;
+
+-- Charge a batch of one organization.
+-- api
+CREATE OR REPLACE PROCEDURE billing.spend_batch_of(
+    INOUT p_answer json[], p_tenant text, p_organization_id uuid, p_charges jsonb
+) LANGUAGE plpgsql AS $$
 BEGIN
     p_answer := billing.charge_batch(p_tenant, p_charges);
     COMMIT;

@@ -43,11 +43,12 @@ type RecordKind = Literal[
     "credit_note",
     "webhook_endpoint",
     "webhook_event",
+    "refused_event",
     "erasure",
 ]
 _KINDS: tuple[str, ...] = get_args(RecordKind.__value__)
 # What carries an initiator, or is about a person of this id.
-_KINDS_OF_A_PERSON = ("transaction", "hold", "credit_grant", "budget", "erasure")
+_KINDS_OF_A_PERSON = ("transaction", "hold", "credit_grant", "budget", "refused_event", "erasure")
 
 
 class PersonalDataRecord(Answer):

@@ -71,21 +71,23 @@ END $$;
 -- The time of the last of the newest p_limit transactions, holds or logs before an instant, whichever is the
 -- latest; NULL when there are fewer of each.
 CREATE OR REPLACE FUNCTION billing.erased_until(p_organization_id uuid, p_before timestamptz, p_limit int)
-RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT max(created_at) FROM (
-        (SELECT created_at FROM billing.credit_transactions
-        WHERE organization_id = p_organization_id AND created_at < p_before
-        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
-        UNION ALL
-        (SELECT created_at FROM billing.holds
-        WHERE organization_id = p_organization_id AND created_at < p_before
-        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
-        UNION ALL
-        (SELECT created_at FROM billing.logged_spend
-        WHERE organization_id = p_organization_id AND created_at < p_before
-        ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
-    ) AS last
-$$;
+RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT max(created_at) FROM (
+            (SELECT created_at FROM billing.credit_transactions
+            WHERE organization_id = p_organization_id AND created_at < p_before
+            ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+            UNION ALL
+            (SELECT created_at FROM billing.holds
+            WHERE organization_id = p_organization_id AND created_at < p_before
+            ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+            UNION ALL
+            (SELECT created_at FROM billing.logged_spend
+            WHERE organization_id = p_organization_id AND created_at < p_before
+            ORDER BY created_at DESC OFFSET p_limit - 1 LIMIT 1)
+        ) AS last);
+END $$;
 
 -- Empty the customer's fields in the profile, drafts and cancelled drafts; p_name replaces the name. Issued
 -- documents do not change.
@@ -100,10 +102,11 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     UPDATE billing.organizations
-    SET name = p_name, email = NULL, address = NULL, tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
+    SET name = p_name, email = NULL, address = NULL, buyer_reference = NULL,
+        tax = jsonb_set(tax, '{tax_id}', 'null'), changed_at = o.changed_at
     WHERE id = o.id;
     UPDATE billing.invoices SET
-        customer = jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL),
+        customer = customer || jsonb_build_object('name', p_name, 'address', NULL, 'tax_id', NULL, 'reference', NULL),
         tax = jsonb_set(tax, '{tax_id}', 'null')
     WHERE organization_id = o.id AND invoice_number IS NULL;
     INSERT INTO billing.erasures (organization_id, reason, transactions, holds, profile, erased_by)
@@ -112,13 +115,14 @@ BEGIN
     RETURN billing.outcome('found');
 END $$;
 
--- Delete the budgets of persons, of all or of the one whose id is the initiator's. It waits for the organization's
+-- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty refused events. It waits for the organization's
 -- changes only when there are some.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by);
     IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL THEN
         PERFORM billing.erase_budgets(billing.lock_organization(p_tenant, p_organization_id), p_initiated_by);
     END IF;
@@ -169,11 +173,11 @@ BEGIN
     CASE p_kind
     WHEN 'organization' THEN
         -- The version serves the cache alone.
-        SELECT json_agg(billing.organization_json(r)::jsonb - 'version') INTO v_rows
+        SELECT json_agg(billing.organization_json(ROW(r.*)::billing.organizations)::jsonb - 'version') INTO v_rows
         FROM billing.organizations AS r
         WHERE r.id = p_organization_id AND r.created_at < v_before;
     WHEN 'transaction' THEN
-        SELECT json_agg(billing.transaction_json(r)), count(*), min(created_at)
+        SELECT json_agg(billing.transaction_json(ROW(r.*)::billing.credit_transactions)), count(*), min(created_at)
         INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.credit_transactions AS t
             WHERE organization_id = p_organization_id AND created_at < v_before
@@ -183,22 +187,22 @@ BEGIN
                     WHERE h.organization_id = t.organization_id AND h.id = t.hold_id AND h.initiated_by = p_initiated_by))
             ORDER BY created_at DESC LIMIT p_limit) AS r;
     WHEN 'hold' THEN
-        SELECT json_agg(billing.hold_json(r)), count(*), min(created_at)
+        SELECT json_agg(billing.hold_json(ROW(r.*)::billing.holds)), count(*), min(created_at)
         INTO v_rows, v_found, v_last FROM (
             SELECT * FROM billing.holds
             WHERE organization_id = p_organization_id AND created_at < v_before
                 AND created_at >= coalesce(v_from, '-infinity')
                 AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
             ORDER BY created_at DESC LIMIT p_limit) AS r;
-    WHEN 'credit_grant', 'budget', 'spend_log', 'invoice', 'credit_note', 'webhook_endpoint', 'webhook_event', 'erasure' THEN
+    ELSE
         EXECUTE format(
-            'SELECT json_agg(billing.%s(r)), count(*), min(created_at) FROM (
+            'SELECT json_agg(billing.%s(ROW(r.*)::billing.%s)), count(*), min(created_at) FROM (
                 SELECT * FROM billing.%s WHERE organization_id = $1 AND created_at < $2 AND ($4 IS NULL OR %s)
                 ORDER BY created_at DESC FETCH FIRST ($3) ROWS WITH TIES) AS r',
-            p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, CASE p_kind
+            p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
             CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4'
-                WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
+                WHEN 'refused_event' THEN 'initiated_by = $4' WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;
     RETURN billing.outcome('found', json_build_object('rows', coalesce(v_rows, '[]'),

@@ -1,5 +1,7 @@
 """Profiles: who is billed, in which currency, time zone and language."""
 
+import secrets
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -12,6 +14,7 @@ from pydantic import AfterValidator, Field
 from synaxis_billing import procedures
 from synaxis_billing.cache import Cache, Family, Loaded
 from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.countries import CountryCode
 from synaxis_billing.currencies import CurrencyCode
 from synaxis_billing.errors import Conflict, Forbidden, invalid_field
 from synaxis_billing.fields import (
@@ -21,7 +24,6 @@ from synaxis_billing.fields import (
     Money,
     Name,
     Request,
-    Text,
     Time,
     UsdOrZero,
     json_schema,
@@ -52,6 +54,27 @@ Percentage = Annotated[
 ]
 
 
+class Address(Request):
+    """A postal address."""
+
+    line1: Name
+    """Street and number, or post office box."""
+    line2: Name | None = None
+    """Building, floor or department."""
+    postal_code: Name | None = None
+    """Postal code."""
+    city: Name
+    """City or town."""
+    state: Name | None = None
+    """State, province or region."""
+    country: CountryCode
+    """ISO 3166-1 alpha-2 code of the country."""
+
+
+# The tax of the rate, none since the customer owes it, or none since the service is exempt.
+type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
+
+
 class Tax(Request):
     """How the organization's invoices are taxed, such as VAT at "20" percent."""
 
@@ -61,8 +84,9 @@ class Tax(Request):
     """Tax rate in percent, a decimal from "0" to "100"."""
     tax_id: Name | None = None
     """Tax id of the organization, such as its VAT id."""
-    reverse_charge: Annotated[bool, Field(strict=True)] = False
-    """Whether the organization owes the tax itself, so that invoices add none."""
+    category: TaxCategory = "standard"
+    """Whether invoices add the tax: `reverse_charge` if the organization owes it itself, `exempt`
+    if nobody does."""
 
 
 # Names that PostgreSQL takes for an abbreviation of a fixed offset, and others for a zone with
@@ -116,8 +140,11 @@ class NewOrganization(Request):
     sent; none if it is null."""
     tax: Tax | None = None
     """Tax of the invoices; none if it is null."""
-    address: Text | None = None
+    address: Address | None = None
     """Address that invoices print."""
+    buyer_reference: ClientId | None = None
+    """Reference that invoices print for the organization, such as its purchase order (EN 16931,
+    BT-10)."""
     locale: Locale = "en"
     """Language and region of invoices, such as pt-BR."""
     payment_terms_days: Days = 30
@@ -140,7 +167,8 @@ class OrganizationChange(Request):
     low_balance_threshold_usd: UsdOrZero | None = UNNAMED
     runs_out_alert_days: AlertDays | None = UNNAMED
     tax: Tax | None = UNNAMED
-    address: Text | None = UNNAMED
+    address: Address | None = UNNAMED
+    buyer_reference: ClientId | None = UNNAMED
     locale: Locale = UNNAMED
     payment_terms_days: Days = UNNAMED
     price_multiplier: UsdOrZero = UNNAMED
@@ -173,8 +201,10 @@ class Organization(Answer):
     """Days before the earliest run-out at which the event `balance.runs_out` is sent."""
     tax: Tax | None
     """Tax of the invoices."""
-    address: str | None
+    address: Address | None
     """Address that invoices print."""
+    buyer_reference: str | None
+    """Reference that invoices print for the organization."""
     locale: str
     """Language and region of invoices."""
     payment_terms_days: int
@@ -222,11 +252,18 @@ def create_organization(
     Raises OrganizationExists, ExternalIdExists, Forbidden (a tenant may create only itself),
     InvalidRequest (unknown time zone).
     """
-    profile = request.model_dump(mode="json", exclude_none=True)
-    if caller.tenant != "*" and profile.setdefault("id", caller.tenant) != caller.tenant:
+    profile = request.model_dump(mode="json", exclude_none=True, exclude={"id"})
+    organization_id = request.id or (_new_id() if caller.tenant == "*" else UUID(caller.tenant))
+    if caller.tenant not in ("*", str(organization_id)):
         raise Forbidden("This token may create only the organization that it names.")
     return _organization(
-        procedures.call(db, "create_organization", tenant=caller.tenant, profile=Jsonb(profile))
+        procedures.call(
+            db,
+            "create_organization",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            profile=Jsonb(profile),
+        )
     )
 
 
@@ -248,8 +285,9 @@ def update_organization(
     )
     if outcome["outcome"] == Forbidden.code:
         raise Forbidden(
-            "The scope billing:settings may change `address`, `email`, `tax_id` of `tax`,"
-            " `low_balance_threshold_usd` and `runs_out_alert_days`; the rest needs billing:admin."
+            "The scope billing:settings may change `address`, `buyer_reference`, `email`,"
+            " `tax_id` of `tax`, `low_balance_threshold_usd` and `runs_out_alert_days`; the rest"
+            " needs billing:admin."
         )
     return _organization(outcome)
 
@@ -305,6 +343,15 @@ def list_organizations(
     return Page[OrganizationWithBalance](
         items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
         next_cursor=next_cursor("organizations", NO_ORGANIZATION, reached(value)),
+    )
+
+
+def _new_id() -> UUID:
+    """Return a time-ordered id: UUIDv7, RFC 9562 section 5.7."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = secrets.randbits(74)
+    return UUID(
+        int=milliseconds << 80 | 7 << 76 | random >> 62 << 64 | 2 << 62 | random & (1 << 62) - 1
     )
 
 

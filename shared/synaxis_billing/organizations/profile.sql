@@ -18,6 +18,7 @@ LANGUAGE sql STABLE AS $$
         'runs_out_alert_days', o.runs_out_alert_days,
         'tax', o.tax,
         'address', o.address,
+        'buyer_reference', o.buyer_reference,
         'locale', o.locale,
         'payment_terms_days', o.payment_terms_days,
         'price_multiplier', o.price_multiplier::text,
@@ -27,26 +28,30 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.create_organization(p_tenant text, p_profile jsonb) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.create_organization(
+    p_tenant text, p_organization_id uuid, p_profile jsonb
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     p billing.organizations := jsonb_populate_record(NULL::billing.organizations, p_profile);
     o billing.organizations;
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    -- The external ids are on another node.
+    PERFORM billing.set_tenant(p_tenant);
     IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p.timezone) THEN
         RETURN billing.outcome('unknown_timezone');
     END IF;
     BEGIN
         INSERT INTO billing.organizations
             (id, external_id, name, email, billing_currency, timezone, region, low_balance_threshold_usd,
-            runs_out_alert_days, tax, address, locale, payment_terms_days, credit_limit_usd, price_multiplier)
-        VALUES (coalesce(p.id, uuidv7()), p.external_id, p.name, p.email, p.billing_currency, p.timezone,
-            p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address, p.locale, p.payment_terms_days,
-            p.credit_limit_usd, p.price_multiplier)
+            runs_out_alert_days, tax, address, buyer_reference, locale, payment_terms_days, credit_limit_usd,
+            price_multiplier)
+        VALUES (p_organization_id, p.external_id, p.name, p.email, p.billing_currency, p.timezone,
+            p.region, p.low_balance_threshold_usd, p.runs_out_alert_days, p.tax, p.address,
+            p.buyer_reference, p.locale, p.payment_terms_days, p.credit_limit_usd, p.price_multiplier)
         RETURNING * INTO o;
-        INSERT INTO billing.external_ids (external_id, organization_id)
-        SELECT o.external_id, o.id WHERE o.external_id IS NOT NULL;
+        IF o.external_id IS NOT NULL THEN
+            INSERT INTO billing.external_ids (external_id, organization_id) VALUES (o.external_id, o.id);
+        END IF;
     EXCEPTION WHEN unique_violation THEN
         RETURN billing.outcome(CASE WHEN o.id IS NULL THEN 'organization_exists' ELSE 'external_id_exists' END);
     END;
@@ -61,6 +66,7 @@ BEGIN
     IF p_new IS NOT DISTINCT FROM p_old THEN
         RETURN true;
     END IF;
+    PERFORM billing.set_tenant(p_organization_id::text);
     IF p_new IS NOT NULL THEN
         INSERT INTO billing.external_ids (external_id, organization_id) VALUES (p_new, p_organization_id)
         ON CONFLICT (external_id) DO NOTHING;
@@ -72,17 +78,18 @@ BEGIN
     RETURN true;
 END $$;
 
--- Whether o becomes p by changes of what is the organization's own to decide: its addresses, tax id and alerts.
+-- Whether o becomes p by changes of what is the organization's own to decide: its addresses, reference, tax id and alerts.
 CREATE OR REPLACE FUNCTION billing.changes_settings_only(o billing.organizations, p billing.organizations)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    -- A tax that does not say so is no reverse charge.
-    c_tax CONSTANT jsonb := '{"reverse_charge": false}';
+    -- A tax that names no category is of the standard one.
+    c_tax CONSTANT jsonb := '{"category": "standard"}';
 BEGIN
     IF (c_tax || (o.tax - 'tax_id')) IS DISTINCT FROM (c_tax || (p.tax - 'tax_id')) THEN
         RETURN false;
     END IF;
     p.address := o.address;
+    p.buyer_reference := o.buyer_reference;
     p.email := o.email;
     p.tax := o.tax;
     p.low_balance_threshold_usd := o.low_balance_threshold_usd;
@@ -153,19 +160,20 @@ $$;
 -- api
 CREATE OR REPLACE FUNCTION billing.organizations_page(
     p_tenant text, p_external_id text, p_name text, p_before timestamptz, p_limit int, p_scan int
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
+) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
+    v_id uuid;
     v_value json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
+    SELECT organization_id INTO v_id FROM billing.external_ids WHERE external_id = p_external_id;
     WITH scanned AS MATERIALIZED (
-        SELECT o FROM billing.organizations AS o
-        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = (
-            SELECT organization_id FROM billing.external_ids WHERE external_id = p_external_id))
+        SELECT ROW(r.*)::billing.organizations AS o FROM billing.organizations AS r
+        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = v_id)
         ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
         SELECT o FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0

@@ -2,21 +2,27 @@
 
 -- Every priced amount follows from what is stored with it, and usage that was kept is charged once.
 CREATE OR REPLACE FUNCTION billing.audit_prices()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT s.organization_id, 'an amount is what its price makes of its usage',
         format('spend log %s: %s for %s tokens, by price %s it is %s for %s', s.id, s.amount_usd, s.tokens,
-            s.price_id, r.amount_usd, r.tokens)
-    FROM billing.spend_logs AS s
-    CROSS JOIN LATERAL billing.rate_usage(s.price_id, s.service_tier, s.usage, s.price_multiplier) AS r
-    WHERE s.usage IS NOT NULL
-        AND (r.amount_usd IS DISTINCT FROM s.amount_usd OR r.tokens IS DISTINCT FROM s.tokens)
+            s.price_id, (s.rated).amount_usd, (s.rated).tokens)
+    FROM (
+        SELECT l.*, billing.rate_usage(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
+        FROM billing.spend_logs AS l WHERE l.usage IS NOT NULL
+    ) AS s
+    WHERE (s.rated).amount_usd IS DISTINCT FROM s.amount_usd OR (s.rated).tokens IS DISTINCT FROM s.tokens
     UNION ALL
     SELECT s.organization_id, 'the cost of usage is everyone''s price',
-        format('spend log %s: cost %s, by price %s it is %s', s.id, s.cost_usd, s.price_id, r.cost_usd)
-    FROM billing.spend_logs AS s
-    JOIN billing.prices AS p ON p.id = s.price_id AND p.organization_id IS NULL
-    CROSS JOIN LATERAL billing.rate_usage(s.price_id, s.service_tier, s.usage, s.price_multiplier) AS r
-    WHERE r.cost_usd IS DISTINCT FROM s.cost_usd
+        format('spend log %s: cost %s, by price %s it is %s', s.id, s.cost_usd, s.price_id, (s.rated).cost_usd)
+    FROM (
+        SELECT l.*, billing.rate_usage(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
+        FROM billing.spend_logs AS l
+        WHERE l.price_id IN (SELECT p.id FROM billing.prices AS p WHERE p.organization_id IS NULL)
+    ) AS s
+    WHERE (s.rated).cost_usd IS DISTINCT FROM s.cost_usd
     UNION ALL
     SELECT n.organization_id, 'usage without a price is charged once, by its own key',
         format('usage %s, transaction %s, key %s', n.id, n.transaction_id, k.key)
@@ -29,5 +35,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     FROM billing.rerating_adjustments AS a
     LEFT JOIN billing.credit_transactions AS t ON t.id = a.transaction_id
         AND t.organization_id = a.organization_id
-    WHERE t.amount_usd IS DISTINCT FROM -a.correction_usd
-$$;
+    WHERE t.amount_usd IS DISTINCT FROM -a.correction_usd;
+END $$;

@@ -269,7 +269,7 @@ def list_prices(
             db,
             "prices",
             tenant=caller.tenant,
-            organization_id=prices.organization_id,
+            owner_id=prices.organization_id,
             provider=prices.provider,
             model=prices.model,
             at=prices.at,
@@ -284,14 +284,15 @@ def list_prices(
 
 def quote(db: psycopg.Connection, caller: Caller, request: QuoteRequest) -> Quote:
     """Return what usage would cost now. Raises PriceUnknown, OrganizationNotFound."""
-    outcome = procedures.call(
-        db,
-        "quote",
-        tenant=caller.tenant,
-        organization_id=request.organization_id,
-        provider=request.provider,
-        model=request.model,
-        service_tier=request.service_tier,
-        usage=Jsonb(request.usage),
-    )
+    arguments: dict[str, Any] = {
+        "provider": request.provider,
+        "model": request.model,
+        "service_tier": request.service_tier,
+        "usage": Jsonb(request.usage),
+    }
+    function = "everyones_quote"
+    if request.organization_id is not None:
+        function = "quote"
+        arguments["organization_id"] = request.organization_id
+    outcome = procedures.call(db, function, tenant=caller.tenant, **arguments)
     return Quote.model_validate(procedures.accepted(outcome)[0])

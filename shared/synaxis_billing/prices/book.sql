@@ -68,12 +68,13 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.price_request(p_organization_id uuid, u billing.usage_request)
 RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    v_multiplier numeric;
     r billing.rating;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
+    SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
     r := billing.rate(
-        p_organization_id, (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id),
-        u.provider, u.model, u.service_tier, u.usage, billing.now());
+        p_organization_id, v_multiplier, u.provider, u.model, u.service_tier, u.usage, billing.now());
     u.amount_usd := r.amount_usd;
     u.tokens := r.tokens;
     u.price_id := r.price_id;
@@ -122,29 +123,40 @@ CREATE OR REPLACE FUNCTION billing.rating_json(r billing.rating) RETURNS json LA
             FROM unnest(r.lines) WITH ORDINALITY AS l))
 $$;
 
--- What usage would cost now; changes nothing. Without an organization, by everyone's price.
+-- What usage would cost an organization now; changes nothing.
 -- api
 CREATE OR REPLACE FUNCTION billing.quote(
     p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_multiplier numeric := 1;
-    r billing.rating;
+    v_multiplier numeric;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    IF p_organization_id IS NOT NULL THEN
-        SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
-        IF NOT FOUND THEN
-            RETURN billing.outcome('organization_not_found');
-        END IF;
+    SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
+    IF NOT FOUND THEN
+        RETURN billing.outcome('organization_not_found');
     END IF;
-    r := billing.rate(
-        p_organization_id, v_multiplier, p_provider, p_model, p_service_tier, p_usage, billing.now());
-    IF r.amount_usd IS NULL THEN
-        RETURN billing.price_unknown(p_provider, p_model);
-    END IF;
-    RETURN billing.outcome('found', billing.rating_json(r));
+    RETURN billing.quoted(p_provider, p_model, billing.rate(
+        p_organization_id, v_multiplier, p_provider, p_model, p_service_tier, p_usage, billing.now()));
 END $$;
+
+-- What usage would cost now by everyone's price; changes nothing.
+-- api
+CREATE OR REPLACE FUNCTION billing.everyones_quote(
+    p_tenant text, p_provider text, p_model text, p_service_tier text, p_usage jsonb
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('billing.tenant', p_tenant, true);
+    RETURN billing.quoted(p_provider, p_model, billing.rate(
+        NULL, 1, p_provider, p_model, p_service_tier, p_usage, billing.now()));
+END $$;
+
+-- api helper
+CREATE OR REPLACE FUNCTION billing.quoted(p_provider text, p_model text, r billing.rating) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN r.amount_usd IS NULL THEN billing.price_unknown(p_provider, p_model)
+        ELSE billing.outcome('found', billing.rating_json(r)) END
+$$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.price_json(p billing.prices) RETURNS json LANGUAGE sql STABLE AS $$
@@ -173,25 +185,37 @@ BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
-    IF p.organization_id IS NOT NULL
-        AND NOT EXISTS (SELECT FROM billing.organizations WHERE id = p.organization_id) THEN
-        RETURN billing.outcome('organization_not_found');
+    PERFORM billing.set_tenant(p_tenant);
+    IF p.organization_id IS NOT NULL THEN
+        -- The lock makes it a part of this transaction also on the organization's node, with its tenant.
+        PERFORM FROM billing.organizations WHERE id = p.organization_id FOR KEY SHARE;
+        IF NOT FOUND THEN
+            RETURN billing.outcome('organization_not_found');
+        END IF;
     END IF;
     INSERT INTO billing.prices (organization_id, provider, model, effective_from, source)
     VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source)
     RETURNING * INTO p;
-    PERFORM billing.store_rates(p, p_price -> 'rates');
+    PERFORM billing.store_rates((
+        SELECT jsonb_agg(rate || jsonb_build_object('price_id', p.id, 'organization_id', p.organization_id))
+        FROM jsonb_array_elements(p_price -> 'rates') AS rate));
     RETURN billing.outcome('created', billing.price_json(p));
 END $$;
 
-CREATE OR REPLACE FUNCTION billing.store_rates(p billing.prices, p_rates jsonb) RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO billing.price_rates
-        (price_id, organization_id, bucket, service_tier, above_input_tokens, usd_per_million)
-    SELECT p.id, p.organization_id, r.bucket, r.service_tier, r.above_input_tokens, r.usd_per_million
-    FROM jsonb_populate_recordset(NULL::billing.price_rates, p_rates) AS r
-$$;
+-- Store rates, [billing.price_rates], by one statement whose values are in its text: a cluster copies no other to
+-- tables with row-level security.
+CREATE OR REPLACE FUNCTION billing.store_rates(p_rates jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_values text := (
+        SELECT string_agg(format('(%L, %L, %L, %L, %L, %L)', r.price_id, r.organization_id, r.bucket,
+            r.service_tier, r.above_input_tokens, r.usd_per_million), ', ')
+        FROM jsonb_populate_recordset(NULL::billing.price_rates, p_rates) AS r);
+BEGIN
+    IF v_values IS NOT NULL THEN
+        EXECUTE 'INSERT INTO billing.price_rates (price_id, organization_id, bucket, service_tier,
+            above_input_tokens, usd_per_million) VALUES ' || v_values;
+    END IF;
+END $$;
 
 -- api
 CREATE OR REPLACE FUNCTION billing.price(p_tenant text, p_price_id uuid) RETURNS json
@@ -211,16 +235,16 @@ END $$;
 -- are in force at it.
 -- api
 CREATE OR REPLACE FUNCTION billing.prices(
-    p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamptz, p_before uuid,
+    p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamptz, p_before uuid,
     p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     RETURN (
-        SELECT coalesce(json_agg(billing.price_json(p) ORDER BY p.id DESC), '[]')
+        SELECT coalesce(json_agg(billing.price_json(ROW(p.*)::billing.prices) ORDER BY p.id DESC), '[]')
         FROM (
             SELECT * FROM billing.prices AS q
-            WHERE (p_organization_id IS NULL OR q.organization_id = p_organization_id)
+            WHERE (p_owner_id IS NULL OR q.organization_id = p_owner_id)
                 AND (p_provider IS NULL OR q.provider = p_provider)
                 AND (p_model IS NULL OR q.model = p_model)
                 AND (p_before IS NULL OR q.id < p_before)

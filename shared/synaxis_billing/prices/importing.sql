@@ -25,11 +25,13 @@ CREATE OR REPLACE FUNCTION billing.import_prices(
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_answer json;
+    v_prices text;
+    v_rates jsonb;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     -- One import at a time: each compares its prices with those of the one before.
     PERFORM pg_advisory_xact_lock(hashtext('billing.prices'));
     WITH listed AS MATERIALIZED (
@@ -45,25 +47,23 @@ BEGIN
                 AND effective_from <= p_effective_from
             ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
         ) AS o ON true
-    ), stored AS (
-        INSERT INTO billing.prices (id, provider, model, effective_from, source)
-        SELECT id, provider, model, p_effective_from, p_source FROM listed
-        WHERE new IS DISTINCT FROM old AND NOT p_dry_run
-    ), stored_rates AS (
-        INSERT INTO billing.price_rates
-            (price_id, bucket, service_tier, above_input_tokens, usd_per_million)
-        SELECT l.id, r.bucket, r.service_tier, r.above_input_tokens, r.usd_per_million
-        FROM listed AS l
-        CROSS JOIN LATERAL jsonb_populate_recordset(NULL::billing.price_rates, l.rates) AS r
-        WHERE l.new IS DISTINCT FROM l.old AND NOT p_dry_run
     )
-    SELECT json_build_object(
+    SELECT string_agg(format('(%L, %L, %L, %L, %L)', id, provider, model, p_effective_from, p_source), ', ')
+            FILTER (WHERE new IS DISTINCT FROM old),
+        (SELECT jsonb_agg(rate || jsonb_build_object('price_id', l.id))
+            FROM listed AS l CROSS JOIN LATERAL jsonb_array_elements(l.rates) AS rate
+            WHERE l.new IS DISTINCT FROM l.old),
+        json_build_object(
         'added', count(*) FILTER (WHERE old IS NULL),
         'changed', count(*) FILTER (WHERE old <> new),
         'unchanged', count(*) FILTER (WHERE old = new),
         'changes', coalesce(json_agg(json_build_object('provider', provider, 'model', model,
             'rates', billing.rate_changes(old, new)) ORDER BY provider, model)
             FILTER (WHERE old <> new), '[]'))
-    INTO v_answer FROM listed;
+    INTO v_prices, v_rates, v_answer FROM listed;
+    IF v_prices IS NOT NULL AND NOT p_dry_run THEN
+        EXECUTE 'INSERT INTO billing.prices (id, provider, model, effective_from, source) VALUES ' || v_prices;
+        PERFORM billing.store_rates(v_rates);
+    END IF;
     RETURN billing.outcome('created', v_answer);
 END $$;

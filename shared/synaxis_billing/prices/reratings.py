@@ -8,7 +8,11 @@ from pydantic import Field, model_validator
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Forbidden
 from synaxis_billing.fields import Answer, Instant, Money, Name, Request, Time
+
+# An answer has its largest size.
+MOST_LISTED = 10_000
 
 
 class NewRerating(Request):
@@ -69,17 +73,45 @@ class Rerating(Answer):
 def rerate(db: psycopg.Connection, caller: Caller, request: NewRerating) -> Rerating:
     """Correct a period's charges, or tell what would be corrected.
 
-    A second run finds nothing left. Raises Forbidden (not the platform's token).
+    Each organization is corrected by itself; a second run finds nothing left, or what a broken one
+    has left. Raises Forbidden (not the platform's token).
     """
-    outcome: dict[str, Any] = procedures.call(
-        db,
-        "rerate",
-        tenant=caller.tenant,
-        provider=request.provider,
-        model=request.model,
-        start=request.start,
-        end=request.end,
-        dry_run=request.dry_run,
-        initiated_by=caller.subject,
+    if caller.tenant != "*":
+        raise Forbidden
+    of: dict[str, Any] = {
+        "provider": request.provider,
+        "model": request.model,
+        "start": request.start,
+        "end": request.end,
+    }
+    rerating_id = None
+    if not request.dry_run:
+        outcome = procedures.call(
+            db, "create_rerating", tenant=caller.tenant, initiated_by=caller.subject, **of
+        )
+        rerating_id, _ = procedures.accepted(outcome)
+    corrections = [
+        procedures.call(
+            db,
+            "rerate",
+            tenant=caller.tenant,
+            organization_id=organization_id,
+            rerating_id=rerating_id,
+            initiated_by=caller.subject,
+            **of,
+        )
+        for organization_id in procedures.each_organization(
+            lambda: db, "organizations_charged_for", **of
+        )
+    ]
+    return Rerating.model_validate(
+        {
+            "id": rerating_id,
+            "provider": request.provider,
+            "model": request.model,
+            "from": request.start,
+            "to": request.end,
+            "dry_run": request.dry_run,
+            "organizations": [row for row in corrections if row][:MOST_LISTED],
+        }
     )
-    return Rerating.model_validate(procedures.accepted(outcome)[0])

@@ -8,6 +8,7 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Forbidden, TooManyRequests
 from synaxis_billing.fields import Answer, Time
 from synaxis_billing.paging import Page, paginate_by_id
 
@@ -16,7 +17,7 @@ MOST_CHARGED = 500
 
 
 class Uncharged(Exception):
-    """Organizations whose usage has a price and cannot be charged, each with its SQLSTATE."""
+    """Organizations whose usage has a price and cannot be charged, each with the reason's code."""
 
 
 class Unpriced(Answer):
@@ -88,14 +89,34 @@ def charge_all_unpriced(db: psycopg.Connection, caller: Caller) -> int:
             break
     if failed:
         raise Uncharged(
-            ", ".join(f"{one['organization_id']} ({one['sqlstate']})" for one in failed)
+            ", ".join(f"{organization_id} ({state})" for organization_id, state in failed)
         )
     return total
 
 
 def _charge(
     db: psycopg.Connection, caller: Caller, most: int
-) -> tuple[int, Sequence[dict[str, str]]]:
-    outcome = procedures.call(db, "charge_unpriced", tenant=caller.tenant, limit=most)
-    found, _ = procedures.accepted(outcome)
-    return found["charged"], found["failed"]
+) -> tuple[int, Sequence[tuple[UUID, str]]]:
+    if caller.tenant != "*":
+        raise Forbidden
+    charged = 0
+    failed = []
+    for organization_id in procedures.each_organization(lambda: db, "organizations_with_unpriced"):
+        try:
+            charged += procedures.call(
+                db,
+                "charge_unpriced",
+                tenant=caller.tenant,
+                organization_id=organization_id,
+                limit=most - charged,
+            )
+        except TooManyRequests as error:
+            failed.append((organization_id, error.code))
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                # The connection is lost.
+                raise
+            failed.append((organization_id, error.sqlstate))
+        if charged >= most:
+            break
+    return charged, failed

@@ -50,40 +50,31 @@ BEGIN
         billing.transaction_by_id(n.organization_id, n.transaction_id)));
 END $$;
 
--- Charge usage that has a price by now, at most p_limit, organization by organization. One whose usage cannot
--- be charged stops no other. Returns how many were charged, and the organizations that failed.
+-- The organizations after p_after with usage that waits and whose provider has got a price since.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.charge_unpriced(p_tenant text, p_limit int) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit int)
+RETURNS uuid[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    v_id uuid;
-    v_charged int := 0;
-    v_failed json[] := '{}';
+    v_now timestamptz := billing.now();
 BEGIN
-    IF p_tenant <> '*' THEN
-        RETURN billing.outcome('forbidden');
-    END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
-    FOR v_id IN
-        SELECT DISTINCT organization_id FROM billing.unpriced_usage WHERE transaction_id IS NULL ORDER BY 1
-    LOOP
-        EXIT WHEN v_charged >= p_limit;
-        BEGIN
-            v_charged := v_charged + billing.charge_unpriced_of(v_id, p_limit - v_charged);
-        EXCEPTION WHEN OTHERS THEN
-            v_failed := v_failed || json_build_object('organization_id', v_id, 'sqlstate', SQLSTATE);
-        END;
-    END LOOP;
-    RETURN billing.outcome('created', json_build_object('charged', v_charged, 'failed', v_failed));
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN ARRAY(
+        SELECT DISTINCT w.organization_id FROM billing.unpriced_usage AS w
+        JOIN billing.prices AS p ON p.provider = (w.request).provider AND p.effective_from <= v_now
+            AND greatest(p.recorded_at, p.effective_from) > w.created_at
+            AND (p.organization_id IS NULL OR p.organization_id = w.organization_id)
+        WHERE w.organization_id > p_after AND w.transaction_id IS NULL
+        ORDER BY 1 LIMIT p_limit);
 END $$;
 
--- Charge an organization's usage that has a price by now, in the order in which it came, and return how much;
--- what the credit does not cover waits, and what came after it. The charge has a key of its own, since the
--- client's key answers as the unpriced usage.
-CREATE OR REPLACE FUNCTION billing.charge_unpriced_of(p_organization_id uuid, p_limit int) RETURNS int
-LANGUAGE plpgsql AS $$
+-- Charge usage of an organization that has a price by now, in the order in which it came; what the credit does
+-- not cover waits, and what came after it. The charge has a key of its own, since the client's key answers as
+-- the unpriced usage.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    o billing.organizations;
+    o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     n billing.unpriced_usage;
     u billing.usage_request;
     t billing.credit_transactions;
@@ -91,20 +82,16 @@ DECLARE
 BEGIN
     FOR n IN
         SELECT * FROM billing.unpriced_usage AS w
-        WHERE w.organization_id = p_organization_id AND w.transaction_id IS NULL
-            AND (billing.price_in_force(
-                w.organization_id, (w.request).provider, (w.request).model, billing.now())).id IS NOT NULL
-        ORDER BY w.id LIMIT p_limit
+        WHERE organization_id = p_organization_id AND transaction_id IS NULL AND EXISTS (
+            SELECT FROM billing.prices AS p WHERE p.provider = (w.request).provider
+                AND greatest(p.recorded_at, p.effective_from) > w.created_at)
+        ORDER BY id
     LOOP
-        o := billing.lock_organization('*', p_organization_id);
-        -- The lock showed this organization alone; the caller reads the others' rows too.
-        PERFORM set_config('billing.tenant', '*', true);
-        -- Another run may have charged it, or an erasure emptied it, while this one waited for the lock.
-        SELECT * INTO n FROM billing.unpriced_usage
-        WHERE organization_id = n.organization_id AND id = n.id AND transaction_id IS NULL FOR UPDATE;
-        CONTINUE WHEN NOT FOUND;
+        EXIT WHEN v_charged = p_limit;
         u := billing.price_request(o.id, n.request);
+        CONTINUE WHEN u.amount_usd IS NULL;
         EXIT WHEN billing.exceeds_credit(o, u.amount_usd);
+        o := billing.advance_clock(o);
         -- It is counted already, by the usage.
         u.request_id := NULL;
         t := billing.charge_of(o, u);
@@ -112,9 +99,13 @@ BEGIN
         PERFORM billing.add_to_rollup(o.id, o.day_start, o.day_end, u, true);
         PERFORM billing.count_transaction(o, t, true);
         -- The charge has the personal fields now.
-        UPDATE billing.unpriced_usage SET transaction_id = t.id, request.description = NULL,
-            request.initiated_by = NULL, request.end_user = NULL, request.metadata = NULL
-        WHERE organization_id = n.organization_id AND id = n.id;
+        n.request.description := NULL;
+        n.request.initiated_by := NULL;
+        n.request.end_user := NULL;
+        n.request.metadata := NULL;
+        UPDATE billing.unpriced_usage SET transaction_id = t.id, request = n.request
+        WHERE organization_id = o.id AND id = n.id;
+        SELECT * INTO o FROM billing.organizations WHERE id = o.id;
         v_charged := v_charged + 1;
     END LOOP;
     RETURN v_charged;
@@ -122,21 +113,32 @@ END $$;
 
 -- Empty the personal fields of usage that waits, of all or of one initiator.
 CREATE OR REPLACE FUNCTION billing.erase_unpriced(p_organization_id uuid, p_initiated_by text) RETURNS void
-LANGUAGE sql AS $$
-    UPDATE billing.unpriced_usage SET request.description = NULL, request.initiated_by = NULL,
-        request.end_user = NULL, request.metadata = NULL
-    WHERE organization_id = p_organization_id AND transaction_id IS NULL
-        AND (p_initiated_by IS NULL OR (request).initiated_by = p_initiated_by)
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    n billing.unpriced_usage;
+BEGIN
+    FOR n IN
+        SELECT * FROM billing.unpriced_usage
+        WHERE organization_id = p_organization_id AND transaction_id IS NULL
+            AND (p_initiated_by IS NULL OR (request).initiated_by = p_initiated_by)
+        FOR NO KEY UPDATE
+    LOOP
+        n.request.description := NULL;
+        n.request.initiated_by := NULL;
+        n.request.end_user := NULL;
+        n.request.metadata := NULL;
+        UPDATE billing.unpriced_usage SET request = n.request WHERE organization_id = p_organization_id AND id = n.id;
+    END LOOP;
+END $$;
 
 -- Usage that waits for a price or for credit, newest first, before the id (exclusive) that a page ended at.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.unpriced(p_tenant text, p_before uuid, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
-        SELECT coalesce(json_agg(billing.unpriced_json(n) ORDER BY n.id DESC), '[]')
+        SELECT coalesce(json_agg(billing.unpriced_json(ROW(n.*)::billing.unpriced_usage) ORDER BY n.id DESC), '[]')
         FROM (
             SELECT * FROM billing.unpriced_usage
             WHERE transaction_id IS NULL AND (p_before IS NULL OR id < p_before)

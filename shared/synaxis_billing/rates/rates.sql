@@ -49,6 +49,7 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.accept_exchange_rates(p_tenant text, p_fetch_id uuid)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
+    v_now timestamptz := billing.now();
     v_accepted text[];
 BEGIN
     IF p_tenant <> '*' THEN
@@ -56,7 +57,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('billing.exchange_rates'));
     WITH accepted AS (
-        UPDATE billing.exchange_rates SET held = false, stored_at = billing.now()
+        UPDATE billing.exchange_rates SET held = false, stored_at = v_now
         WHERE fetch_id = p_fetch_id AND held RETURNING currency
     )
     SELECT coalesce(array_agg(currency ORDER BY currency), '{}') INTO v_accepted FROM accepted;

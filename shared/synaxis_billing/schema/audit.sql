@@ -2,7 +2,15 @@
 
 -- Every violated invariant, one row each; none when all is well. For an administrator.
 CREATE OR REPLACE FUNCTION billing.audit()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF billing.is_distributed() THEN
+        -- Each node reads the prices in its own copy.
+        SET LOCAL citus.propagate_set_commands TO 'local';
+        SET LOCAL citus.allow_nested_distributed_execution TO on;
+    END IF;
+    RETURN QUERY
     SELECT * FROM billing.audit_entries()
     UNION ALL
     SELECT * FROM billing.audit_guarded()
@@ -25,12 +33,15 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     UNION ALL
     SELECT * FROM billing.audit_invoices()
     UNION ALL
-    SELECT * FROM billing.audit_guards()
-$$;
+    SELECT * FROM billing.audit_guards();
+END $$;
 
 -- The application cannot rewrite the ledger, nor see other tenants.
 CREATE OR REPLACE FUNCTION billing.audit_guards()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT NULL::uuid, 'the application cannot rewrite the ledger',
         format('%s may %s %s', r.role, p.privilege, c.relname)
     FROM pg_class AS c
@@ -58,5 +69,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
         format('trigger %s of %s is off', g.tgname, g.tgrelid::regclass)
     FROM pg_trigger AS g
     WHERE g.tgfoid IN ('billing.refuse_change'::regproc, 'billing.refuse_change_but_erasure'::regproc)
-        AND g.tgenabled = 'D'
-$$;
+        AND g.tgenabled = 'D';
+END $$;

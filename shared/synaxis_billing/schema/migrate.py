@@ -12,6 +12,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg import sql
 
+from synaxis_billing.schema import distribution
 from synaxis_billing.schema.partitions import ensure_partitions
 
 OLDEST_SERVER = 180000  # uuidv7() came with PostgreSQL 18
@@ -29,6 +30,9 @@ _MARK = re.compile(
     re.MULTILINE,
 )
 
+# Up to the semicolon that ends it: strings, bodies and comments may have others.
+_STATEMENT = re.compile(r"(?:[^;'$-]|'[^']*'|\$(\w*)\$.*?\$\1\$|--[^\n]*|-|\$)+", re.DOTALL)
+
 
 class MigrationError(Exception):
     """The database cannot be brought up to date; the message says why, in one sentence."""
@@ -44,20 +48,25 @@ class _Function(NamedTuple):
     comment: str | None
 
 
-def migrate(connection: psycopg.Connection) -> list[str]:
+def migrate(connection: psycopg.Connection, *, distributed: bool = False) -> list[str]:
     """Apply what is new and return its names; a second call returns none.
 
     `connection` is an administrator's, in autocommit mode. All is one transaction. Functions that
-    only the release before has stay until the next time, since its code still calls them. Raises
-    MigrationError.
+    only the release before has stay until the next time, since its code still calls them.
+    `distributed` distributes the tables over a Citus cluster, of which the connection is the
+    coordinator's; later calls do so by themselves. Raises MigrationError.
     """
     version = connection.info.server_version
     if version < OLDEST_SERVER:
         raise MigrationError(f"PostgreSQL 18 or newer is needed; this is {version // 10000}.")
+    if distributed:
+        distribution.prepare(connection)
     with connection.transaction():
         # Two deployments at once take turns; the second finds nothing left to do.
         connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
         connection.execute("SET LOCAL lock_timeout = '10s'")
+        if distributed := distributed or distribution.is_distributed(connection):
+            distribution.begin(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS billing")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS billing.migrations (name text PRIMARY KEY, checksum text"
@@ -66,7 +75,14 @@ def migrate(connection: psycopg.Connection) -> list[str]:
         applied: dict[str, str] = dict(
             connection.execute("SELECT name, checksum FROM billing.migrations").fetchall()
         )
-        done = _apply_migrations(connection, applied) + _replace(connection, applied)
+        done = _apply_migrations(connection, applied)
+        if distributed:
+            if distribution.drop_queries(connection):
+                applied.pop("functions", None)
+            done += distribution.distribute_tables(connection)
+        done += _replace(connection, applied)
+        if distributed:
+            done += distribution.distribute_functions(connection)
         ensure_partitions(connection)
     return done
 
@@ -96,7 +112,7 @@ def _apply_migrations(connection: psycopg.Connection, applied: dict[str, str]) -
     done = []
     for name, text in sorted(migrations.items()):
         if name not in applied:
-            connection.execute(text.encode())
+            _execute(connection, text)
             _record(connection, name, _checksum(text))
             done.append(name)
         elif applied[name] != _checksum(text):
@@ -118,18 +134,25 @@ def _replace(connection: psycopg.Connection, applied: dict[str, str]) -> list[st
         old = _drop_functions(connection)
         # A function may be created before those that it calls.
         connection.execute("SET LOCAL check_function_bodies = off")
-        connection.execute(functions.encode())
+        _execute(connection, functions)
     if "triggers" in stale:
         # Apart from the functions: making a trigger again waits for every writer of its table.
-        connection.execute(triggers.encode())
+        _execute(connection, triggers)
     if "functions" in stale:
-        connection.execute(privileges.encode())
+        _execute(connection, privileges)
         _hand_over(connection, api_functions(functions))
         # Last: one of another signature makes a name ambiguous.
         _keep(connection, old)
     for name in stale:
         _record(connection, name, _checksum(texts[name]))
     return stale
+
+
+def _execute(connection: psycopg.Connection, text: str) -> None:
+    """Execute the statements of a text one by one, since Citus sends the text of each to others."""
+    for statement in _STATEMENT.finditer(text):
+        if statement[0].strip():
+            connection.execute(statement[0].encode())
 
 
 def _has_privileges(connection: psycopg.Connection) -> bool:
@@ -207,7 +230,8 @@ def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None])
                 sql.SQL("ALTER ROUTINE {} OWNER TO {}").format(function, sql.Identifier(owner))
             )
     statements.append(sql.SQL("REVOKE CREATE ON SCHEMA billing FROM {}").format(owners))
-    connection.execute(sql.SQL(";").join(statements))
+    for statement in statements:
+        connection.execute(statement)
 
 
 def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:

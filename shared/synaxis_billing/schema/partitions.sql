@@ -12,9 +12,14 @@ DECLARE
     v_month timestamp;
     v_name text;
     v_range text;
+    v_late boolean;
     v_made text[] := '{}';
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('billing.ensure_partitions'));
+    IF billing.is_distributed() THEN
+        SET LOCAL citus.enable_unsafe_triggers TO on;
+        SET LOCAL citus.multi_shard_modify_mode TO 'sequential';
+    END IF;
     FOREACH v_parent IN ARRAY ARRAY['credit_transactions', 'logged_spend'] LOOP
         EXECUTE format(
             'SELECT array(
@@ -29,11 +34,17 @@ BEGIN
             CONTINUE WHEN to_regclass('billing.' || v_name) IS NOT NULL;
             v_range := format('created_at >= %L AND created_at < %L', v_month AT TIME ZONE 'UTC',
                 (v_month + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM billing.%I WHERE %s)', v_parent || '_default', v_range)
+            INTO v_late;
+            -- In a cluster such rows stay where they are.
+            CONTINUE WHEN v_late AND billing.is_distributed();
             EXECUTE format('CREATE TABLE billing.%I (LIKE billing.%I INCLUDING ALL)', v_name, v_parent);
-            EXECUTE format('ALTER TABLE billing.%I DISABLE TRIGGER USER', v_parent || '_default');
-            EXECUTE format('WITH moved AS (DELETE FROM billing.%I WHERE %s RETURNING *)
-                INSERT INTO billing.%I SELECT * FROM moved', v_parent || '_default', v_range, v_name);
-            EXECUTE format('ALTER TABLE billing.%I ENABLE TRIGGER USER', v_parent || '_default');
+            IF v_late THEN
+                EXECUTE format('ALTER TABLE billing.%I DISABLE TRIGGER USER', v_parent || '_default');
+                EXECUTE format('WITH moved AS (DELETE FROM billing.%I WHERE %s RETURNING *)
+                    INSERT INTO billing.%I SELECT * FROM moved', v_parent || '_default', v_range, v_name);
+                EXECUTE format('ALTER TABLE billing.%I ENABLE TRIGGER USER', v_parent || '_default');
+            END IF;
             EXECUTE format('ALTER TABLE billing.%I ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)',
                 v_parent, v_name, v_month AT TIME ZONE 'UTC',
                 (v_month + interval '1 month') AT TIME ZONE 'UTC');

@@ -185,7 +185,8 @@ CREATE TYPE billing.usage_request AS (
 	cost_usd numeric(18,8),
 	input_tokens bigint,
 	cached_tokens bigint,
-	output_tokens bigint
+	output_tokens bigint,
+	occurred_at timestamp with time zone
 );
 
 CREATE TABLE billing.credit_transactions (
@@ -218,6 +219,7 @@ CREATE TABLE billing.credit_transactions (
     price_id uuid,
     price_multiplier numeric(18,8),
     cost_usd numeric(18,8),
+    occurred_at timestamp with time zone,
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea NOT NULL,
@@ -239,7 +241,8 @@ CREATE TABLE billing.organizations (
     low_balance_threshold_usd numeric(18,8),
     runs_out_alert_days integer,
     tax jsonb,
-    address text,
+    address jsonb,
+    buyer_reference text,
     locale text DEFAULT 'en'::text NOT NULL,
     payment_terms_days integer DEFAULT 30 NOT NULL,
     price_multiplier numeric(18,8) DEFAULT 1 NOT NULL,
@@ -302,6 +305,8 @@ CREATE TABLE billing.idempotency (
     result_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL
 );
+
+ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
 
 CREATE TABLE billing.budgets (
     organization_id uuid NOT NULL,
@@ -524,6 +529,22 @@ CREATE TABLE billing.prices (
     CONSTRAINT prices_source_check CHECK ((source <> ''::text))
 );
 
+CREATE TABLE billing.refused_events (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    key text NOT NULL,
+    source text NOT NULL,
+    event_id text NOT NULL,
+    subject text,
+    event json,
+    code text NOT NULL,
+    error json NOT NULL,
+    initiated_by text,
+    times integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    refused_at timestamp with time zone NOT NULL
+);
+
 CREATE PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
     LANGUAGE plpgsql
     AS $$
@@ -549,6 +570,17 @@ BEGIN
 END $$;
 
 CREATE PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF billing.is_distributed() THEN
+        RETURN;
+    END IF;
+    p_answer := billing.charge_batch(p_tenant, p_charges);
+    COMMIT;
+END $$;
+
+CREATE PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb)
     LANGUAGE plpgsql
     AS $$
 BEGIN
@@ -643,6 +675,7 @@ CREATE TABLE billing.credit_transactions_default (
     price_id uuid,
     price_multiplier numeric(18,8),
     cost_usd numeric(18,8),
+    occurred_at timestamp with time zone,
     bucket_start timestamp with time zone,
     personal_salt uuid,
     personal_digest bytea CONSTRAINT credit_transactions_personal_digest_not_null NOT NULL,
@@ -920,6 +953,9 @@ ALTER TABLE ONLY billing.price_rates
 ALTER TABLE ONLY billing.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY billing.refused_events
+    ADD CONSTRAINT refused_events_pkey PRIMARY KEY (organization_id, key);
+
 ALTER TABLE ONLY billing.rerated_charges
     ADD CONSTRAINT rerated_charges_pkey PRIMARY KEY (organization_id, transaction_id, rerating_id);
 
@@ -1006,6 +1042,8 @@ CREATE INDEX organizations_due ON billing.organizations USING btree (settle_at) 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
+
+CREATE INDEX refused_events_newest ON billing.refused_events USING btree (id);
 
 CREATE INDEX topups_to_invoice_due ON billing.topups_to_invoice USING btree (next_attempt_at);
 
@@ -1140,9 +1178,6 @@ ALTER TABLE ONLY billing.month_end_items
 ALTER TABLE ONLY billing.price_rates
     ADD CONSTRAINT price_rates_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
 
-ALTER TABLE ONLY billing.prices
-    ADD CONSTRAINT prices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
-
 ALTER TABLE ONLY billing.rerated_charges
     ADD CONSTRAINT rerated_charges_organization_id_rerating_id_fkey FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments(organization_id, rerating_id);
 
@@ -1238,6 +1273,8 @@ ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.refused_events ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
@@ -1283,6 +1320,8 @@ CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USI
 CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
 CREATE POLICY tenant ON billing.prices TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
+
+CREATE POLICY tenant ON billing.refused_events TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.rerated_charges TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1399,6 +1438,20 @@ GRANT SELECT ON TABLE billing.spend_logs TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.prices TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.prices TO synaxis_ledger;
 
+GRANT SELECT,INSERT ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(event) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(code) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(error) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(initiated_by) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(times) ON TABLE billing.refused_events TO synaxis_ledger;
+
+GRANT UPDATE(refused_at) ON TABLE billing.refused_events TO synaxis_ledger;
+
 REVOKE ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) FROM PUBLIC;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb) TO synaxis_app;
@@ -1406,6 +1459,10 @@ GRANT ALL ON PROCEDURE billing.spend(INOUT p_answer json, IN p_operation text, I
 REVOKE ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) FROM PUBLIC;
 GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_ledger;
 GRANT ALL ON PROCEDURE billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb) TO synaxis_app;
+
+REVOKE ALL ON PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb) FROM PUBLIC;
+GRANT ALL ON PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb) TO synaxis_ledger;
+GRANT ALL ON PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb) TO synaxis_app;
 
 GRANT SELECT,INSERT ON TABLE billing.unpriced_usage TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.unpriced_usage TO synaxis_eraser;
@@ -1487,7 +1544,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_ledger
 -- billing.adjust(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_description text, p_initiated_by text, p_expires_at timestamp with time zone)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.adjust_rerated(p_rerating_id uuid, p_organization_id uuid, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
+-- billing.adjust_rerated(p_rerating_id uuid, o billing.organizations, p_charges bigint, p_correction_usd numeric, p_initiated_by text)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.advance_clock(o billing.organizations)
 --     RETURNS billing.organizations, for synaxis_ledger
@@ -1535,7 +1592,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.balance_low(p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint)
 --     RETURNS void, for synaxis_ledger
--- billing.batch_items(p_requests billing.usage_request[])
+-- billing.batch_items(p_requests billing.usage_request[], p_organization_id uuid)
 --     RETURNS TABLE(ordinal integer, past billing.idempotency, counted text), for synaxis_ledger
 -- billing.bill_month(p_tenant text, p_organization_id uuid, p_month text, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1579,21 +1636,19 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.charge_of(o billing.organizations, u billing.usage_request, p_hold_id uuid DEFAULT NULL::uuid)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
--- billing.charge_unpriced(p_tenant text, p_limit integer)
---     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charge_unpriced_of(p_organization_id uuid, p_limit integer)
---     RETURNS integer, for synaxis_ledger
+-- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
+--     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
--- billing.charges_to_correct(p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
---     RETURNS TABLE(organization_id uuid, transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
+-- billing.charges_to_correct(p_organization_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
--- billing.claim_topups(p_tenant text, p_limit integer)
---     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.claim_webhooks(p_tenant text, p_each integer, p_limit integer, p_lease interval)
+-- billing.claim_topups(p_tenant text, p_organization_id uuid)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_limit integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
@@ -1613,9 +1668,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.create_organization(p_tenant text, p_profile jsonb)
+-- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_rerating(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_webhook_endpoint(p_tenant text, p_organization_id uuid, p_url text, p_types text[], p_secret bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1655,8 +1712,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
--- billing.decide_batch(p_requests billing.usage_request[], OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
+-- billing.decide_batch(p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
 --     RETURNS record, for synaxis_ledger
+-- billing.deferred_usd(o billing.organizations)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.delete_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
@@ -1673,6 +1732,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.due(p_grants billing.credit_grants[], p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS TABLE(at timestamp with time zone, starts boolean, ordinal integer), for synaxis_app, synaxis_ledger
+-- billing.due_invoices(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.due_topups(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.due_webhooks(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
@@ -1687,12 +1752,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.erase_profile(p_tenant text, p_organization_id uuid, p_name text, p_reason text, p_erased_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.erase_refused_events(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_unpriced(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erased_until(p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
 --     RETURNS timestamp with time zone, for synaxis_eraser, synaxis_ledger
 -- billing.erasure_json(e billing.erasures)
 --     RETURNS json, for synaxis_ledger
+-- billing.event_subjects(p_tenant text, p_subjects text[], p_ids uuid[])
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.everyones_quote(p_tenant text, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.exceeds(o billing.organizations, u billing.usage_request)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.exceeds_budget(o billing.organizations, u billing.usage_request)
@@ -1713,6 +1784,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.forget_invoice(i billing.invoices)
+--     RETURNS void, for synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
@@ -1787,6 +1860,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.is_distributed()
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
@@ -1805,7 +1880,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.spend_logs, for synaxis_app, synaxis_ledger
 -- billing.log_spend(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.mark_overdue(p_tenant text, p_limit integer)
+-- billing.mark_overdue(p_tenant text, p_organization_id uuid)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.matches(f billing.usage_request, p_request_id text, p_reference_id text, p_team_id text, p_virtual_key_id text, p_end_user text, p_model text, p_provider text)
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
@@ -1857,10 +1932,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_charged_for(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_to_settle(p_tenant text, p_limit integer)
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
+-- billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
 -- billing.overlapping(i billing.invoices)
@@ -1887,6 +1966,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_daily_spend(p_tenant text, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
@@ -1903,7 +1984,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.priced_members(u billing.usage_request)
 --     RETURNS text, for synaxis_ledger
--- billing.prices(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
+-- billing.prices(p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
@@ -1912,6 +1993,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.quoted(p_provider text, p_model text, r billing.rating)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
 --     RETURNS billing.rating, for synaxis_app, synaxis_ledger
@@ -1951,6 +2034,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS trigger, for synaxis_ledger
 -- billing.refuse_change_but_erasure()
 --     RETURNS trigger, for synaxis_ledger
+-- billing.refuse_events(p_tenant text, p_organization_id uuid, p_events jsonb)
+--     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.refused_event_json(r billing.refused_events)
+--     RETURNS json, for synaxis_ledger
+-- billing.refused_events_page(p_tenant text, p_before uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.release_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
@@ -1967,7 +2056,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.request_invalidation(p_tenant text, p_organization_id uuid, p_keys text[], p_tags text[], p_families text[], p_everything boolean)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.rerate(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_dry_run boolean, p_initiated_by text)
+-- billing.rerate(p_tenant text, p_organization_id uuid, p_rerating_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.resets_at(b billing.budgets, p_at timestamp with time zone)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
@@ -1991,6 +2080,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.set_tenant(p_tenant text)
+--     RETURNS void, for synaxis_app, synaxis_ledger
 -- billing.settle(o billing.organizations, p_until timestamp with time zone)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.settle_grants(o billing.organizations, p_grants billing.credit_grants[], p_settled_usd numeric, p_debt_usd numeric, p_invoiced_usd numeric, p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
@@ -2012,6 +2103,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_batch(INOUT p_answer json[], IN p_tenant text, IN p_charges jsonb)
+--     RETURNS , for synaxis_app, synaxis_ledger
+-- billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text, IN p_organization_id uuid, IN p_charges jsonb)
 --     RETURNS , for synaxis_app, synaxis_ledger
 -- billing.spend_between(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
@@ -2039,7 +2132,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
 --     RETURNS void, for synaxis_ledger
--- billing.store_rates(p billing.prices, p_rates jsonb)
+-- billing.store_rates(p_rates jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transaction(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
 --     RETURNS void, for synaxis_ledger
@@ -2099,6 +2192,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS record, for synaxis_ledger
 -- billing.used_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, usd numeric), for synaxis_ledger
+-- billing.used_event_keys(p_tenant text, p_organization_id uuid, p_keys text[])
+--     RETURNS text[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.version_of(p_instant timestamp with time zone)
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.void_grant(p_tenant text, p_organization_id uuid, p_grant_id uuid, p_key text, p_fingerprint bytea, p_initiated_by text)
@@ -2123,7 +2218,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.webhooks_unsent(p_tenant text, p_unsent jsonb)
+-- billing.webhooks_unsent(p_tenant text, p_organization_id uuid, p_unsent jsonb)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.window_end(p_window billing.budget_window, p_timezone text, p_at timestamp with time zone)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger

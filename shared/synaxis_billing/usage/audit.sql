@@ -2,7 +2,10 @@
 
 -- Spend logs and rollups agree.
 CREATE OR REPLACE FUNCTION billing.audit_usage()
-RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH logged AS (
         SELECT s.organization_id, s.bucket_start, s.model, s.provider, s.team_id, s.virtual_key_id,
             s.region, s.transaction_id IS NOT NULL AS charged, sum(s.amount_usd)::numeric(28, 8) AS amount_usd,
@@ -37,5 +40,5 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE sql STA
     WHERE NOT EXISTS (
         SELECT FROM billing.spend_rollups AS r
         WHERE r.organization_id = s.organization_id AND r.bucket_start = s.bucket_start
-            AND s.created_at >= r.bucket_start AND s.created_at < r.bucket_end)
-$$;
+            AND s.created_at >= r.bucket_start AND s.created_at < r.bucket_end);
+END $$;

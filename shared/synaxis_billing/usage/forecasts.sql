@@ -4,23 +4,50 @@
 -- The charged spend of each local day from the first one of at most p_days to yesterday, as text.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.daily_spend(o billing.organizations, p_today date, p_days int) RETURNS json
-LANGUAGE sql STABLE AS $$
-    WITH days AS MATERIALIZED (
-        SELECT (bucket_start AT TIME ZONE o.timezone)::date AS day, sum(amount_usd) AS amount_usd
-        FROM billing.spend_rollups
-        WHERE organization_id = o.id AND charged
-            AND bucket_start >= billing.day_start(p_today - p_days, o.timezone)
-            AND bucket_start < billing.day_start(p_today, o.timezone)
-        GROUP BY 1
-    )
-    SELECT coalesce(json_agg(coalesce(amount_usd, 0)::text ORDER BY day), '[]')
-    FROM (
-        SELECT first + n AS day
-        FROM (SELECT min(day) AS first FROM days) AS began
-        CROSS JOIN LATERAL generate_series(0, p_today - 1 - first) AS n
-    ) AS every
-    LEFT JOIN days USING (day)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        WITH days AS MATERIALIZED (
+            SELECT (bucket_start AT TIME ZONE o.timezone)::date AS day, sum(amount_usd) AS amount_usd
+            FROM billing.spend_rollups
+            WHERE organization_id = o.id AND charged
+                AND bucket_start >= billing.day_start(p_today - p_days, o.timezone)
+                AND bucket_start < billing.day_start(p_today, o.timezone)
+            GROUP BY 1
+        )
+        SELECT coalesce(json_agg(coalesce(amount_usd, 0)::text ORDER BY day), '[]')
+        FROM (
+            SELECT first + n AS day
+            FROM (SELECT min(day) AS first FROM days) AS began
+            CROSS JOIN LATERAL generate_series(0, p_today - 1 - first) AS n
+        ) AS every
+        LEFT JOIN days USING (day));
+END $$;
+
+-- The charged spend of all organizations on each of at most p_days days that have ended in every time zone, by day;
+-- those of each organization are local.
+-- api
+CREATE OR REPLACE FUNCTION billing.platform_daily_spend(p_tenant text, p_days int) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    -- Of the zones that are in use, the last to begin a day is twelve hours behind UTC.
+    v_today date := (v_now - interval '12 hours') AT TIME ZONE 'UTC';
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN billing.outcome('found', json_build_object('now', v_now, 'today', v_today, 'spent', (
+        SELECT coalesce(json_object_agg(day, amount_usd::text), '{}')
+        FROM (
+            SELECT (r.bucket_start AT TIME ZONE o.timezone)::date AS day, sum(r.amount_usd) AS amount_usd
+            FROM billing.organizations AS o JOIN billing.spend_rollups AS r ON r.organization_id = o.id
+            WHERE r.charged AND r.bucket_start > v_today - p_days - 2 AND r.bucket_start < v_today + 1
+            GROUP BY 1
+        ) AS daily
+        WHERE day >= v_today - p_days AND day < v_today)));
+END $$;
 
 -- The credit grants that can be spent until an instant, in burn-down order, with what is left of each: the open
 -- ones, and those that follow in their schedules.
@@ -90,23 +117,25 @@ END $$;
 -- last id of the page, NULL for the last page. What never charged has nothing to forecast.
 -- api
 CREATE OR REPLACE FUNCTION billing.plan_forecasts(p_tenant text, p_after uuid, p_limit int) RETURNS json
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.now();
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN billing.outcome('found', (
         SELECT json_build_object(
             'organization_ids', coalesce(json_agg(page.id ORDER BY page.id) FILTER (
                 WHERE page.status <> 'closed' AND page.day_start > '-infinity'
-                    AND f.first_day IS DISTINCT FROM (billing.now() AT TIME ZONE page.timezone)::date), '[]'),
+                    AND page.first_day IS DISTINCT FROM (v_now AT TIME ZONE page.timezone)::date), '[]'),
             'last', CASE WHEN count(*) = p_limit THEN (array_agg(page.id ORDER BY page.id DESC))[1] END)
         FROM (
-            SELECT * FROM billing.organizations
-            WHERE id > coalesce(p_after, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT p_limit
-        ) AS page
-        LEFT JOIN billing.forecasts AS f ON f.organization_id = page.id));
+            SELECT o.id, o.status, o.day_start, o.timezone, f.first_day
+            FROM billing.organizations AS o LEFT JOIN billing.forecasts AS f ON f.organization_id = o.id
+            WHERE o.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000') ORDER BY o.id LIMIT p_limit
+        ) AS page));
 END $$;
 
 -- Store a forecast in place of one of an earlier day, and record when its run-out came near; a second run of

@@ -76,25 +76,27 @@ $$;
 -- api helper
 CREATE OR REPLACE FUNCTION billing.cut_buckets(
     p_organization_id uuid, p_timezone text, p_start timestamptz, p_end timestamptz
-) RETURNS tstzrange[] LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE buckets (starts, ends) AS (
-        -- No bucket is longer than a local day of 25 hours.
-        (SELECT bucket_start, bucket_end FROM billing.spend_rollups
-        WHERE organization_id = p_organization_id AND bucket_start > p_start - interval '26 hours'
-            AND bucket_start < p_end
-        ORDER BY bucket_start LIMIT 1)
-        UNION ALL
-        SELECT following.* FROM buckets CROSS JOIN LATERAL (
-            SELECT bucket_start, bucket_end FROM billing.spend_rollups
-            WHERE organization_id = p_organization_id AND bucket_start > starts AND bucket_start < p_end
-            ORDER BY bucket_start LIMIT 1
-        ) AS following
-    )
-    SELECT array_agg(tstzrange(starts, ends)) FROM buckets
-    WHERE ends > p_start AND (starts < p_start OR ends > p_end
-        OR (starts AT TIME ZONE p_timezone)::date
-            < ((ends - interval '1 microsecond') AT TIME ZONE p_timezone)::date)
-$$;
+) RETURNS tstzrange[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        WITH RECURSIVE buckets (starts, ends) AS (
+            -- No bucket is longer than a local day of 25 hours.
+            (SELECT bucket_start, bucket_end FROM billing.spend_rollups
+            WHERE organization_id = p_organization_id AND bucket_start > p_start - interval '26 hours'
+                AND bucket_start < p_end
+            ORDER BY bucket_start LIMIT 1)
+            UNION ALL
+            SELECT following.* FROM buckets CROSS JOIN LATERAL (
+                SELECT bucket_start, bucket_end FROM billing.spend_rollups
+                WHERE organization_id = p_organization_id AND bucket_start > starts AND bucket_start < p_end
+                ORDER BY bucket_start LIMIT 1
+            ) AS following
+        )
+        SELECT array_agg(tstzrange(starts, ends)) FROM buckets
+        WHERE ends > p_start AND (starts < p_start OR ends > p_end
+            OR (starts AT TIME ZONE p_timezone)::date
+                < ((ends - interval '1 microsecond') AT TIME ZONE p_timezone)::date));
+END $$;
 
 -- Spend of the half-open period: of buckets that lie whole in the period, and in one day of the time zone,
 -- the rollups; of the others the logs.

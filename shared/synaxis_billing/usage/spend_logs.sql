@@ -86,9 +86,11 @@ $$;
 -- api helper
 CREATE OR REPLACE FUNCTION billing.newest_spend_logs(
     p_organization_id uuid, p_start timestamptz, p_end timestamptz, p_limit int
-) RETURNS SETOF billing.spend_logs LANGUAGE sql STABLE AS $$
+) RETURNS SETOF billing.spend_logs LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY
     SELECT (s).* FROM (
-        SELECT billing.log_of_charge(t) AS s, created_at FROM (
+        SELECT billing.log_of_charge(ROW(t.*)::billing.credit_transactions) AS s, created_at FROM (
             SELECT * FROM billing.credit_transactions
             WHERE organization_id = p_organization_id AND transaction_type = 'charge'
                 AND created_at >= p_start AND created_at < p_end
@@ -105,8 +107,8 @@ CREATE OR REPLACE FUNCTION billing.newest_spend_logs(
             ORDER BY created_at DESC LIMIT p_limit
         ) AS l
         ORDER BY created_at DESC LIMIT p_limit
-    ) AS newest
-$$;
+    ) AS newest;
+END $$;
 
 -- Whether a row has every field that the filter names.
 -- api helper

@@ -8,7 +8,10 @@ RETURNS TABLE (
     organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text,
     region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint,
     cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT o.id, CASE WHEN p_days THEN (r.bucket_start AT TIME ZONE o.timezone)::date END, r.model,
         r.provider, r.team_id, r.virtual_key_id, r.region, r.charged, r.amount_usd::numeric, r.tokens,
         r.requests, r.input_tokens, r.cached_tokens, r.output_tokens, r.cost_usd::numeric,
@@ -39,8 +42,8 @@ RETURNS TABLE (
             AND created_at < least(cut.bucket_end, p_end)
         -- The logs of one bucket after the other: not merged into a join that reads all of them.
         OFFSET 0
-    ) AS s
-$$;
+    ) AS s;
+END $$;
 
 -- Whether a bucket of an earlier time zone lies in two days of another.
 -- api helper
@@ -234,7 +237,7 @@ END $$;
 CREATE OR REPLACE FUNCTION billing.platform_spending(
     p_tenant text, p_start timestamptz, p_end timestamptz, p_group_by text[], p_filter jsonb,
     p_top int, p_limit int
-) RETURNS json LANGUAGE plpgsql STABLE AS $$
+) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_month timestamp := date_trunc('month', billing.now() AT TIME ZONE 'UTC');
     v_start timestamptz := coalesce(p_start, v_month AT TIME ZONE 'UTC');
@@ -243,7 +246,7 @@ BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN billing.outcome('found', json_build_object(
         'from', v_start,
         'to', v_end,

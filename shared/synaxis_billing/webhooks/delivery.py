@@ -73,41 +73,61 @@ class Attempt(Answer):
 
 def claim(db: psycopg.Connection, now: datetime) -> Iterator[list[Signed]]:
     """Claim the deliveries that are due, and iterate over pages of them, signed. One that cannot be
-    signed is given back."""
-    while claimed := procedures.call(
-        db,
-        "claim_webhooks",
-        tenant="*",
-        each=MOST_OF_AN_ENDPOINT,
-        limit=MOST_AT_ONCE,
-        lease=LEASE,
-    ):
-        signed = []
-        unsigned = []
-        for delivery in claimed:
-            try:
-                signed.append(sign(delivery, now))
-            except (ValueError, TypeError, ArithmeticError, LookupError) as error:
-                reason = f"it cannot be signed ({type(error).__name__})"
-                unsigned.append((Attempt.model_validate(delivery), reason))
-        give_back(db, unsigned)
-        yield signed
+    signed is given back.
+
+    The endpoints take turns, so that no endpoint's backlog delays another.
+    """
+    more = True
+    while more:
+        more = False
+        page: list[dict[str, Any]] = []
+        for organization_id in procedures.each_organization(lambda: db, "due_webhooks"):
+            page += procedures.call(
+                db,
+                "claim_webhooks",
+                tenant="*",
+                organization_id=organization_id,
+                each=MOST_OF_AN_ENDPOINT,
+                limit=MOST_AT_ONCE - len(page),
+                lease=LEASE,
+            )
+            if len(page) == MOST_AT_ONCE:
+                more = True
+                yield _sign_all(db, page, now)
+                page = []
+        if page:
+            more = True
+            yield _sign_all(db, page, now)
+
+
+def _sign_all(db: psycopg.Connection, claimed: list[dict[str, Any]], now: datetime) -> list[Signed]:
+    signed = []
+    unsigned = []
+    for delivery in claimed:
+        try:
+            signed.append(sign(delivery, now))
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+            reason = f"it cannot be signed ({type(error).__name__})"
+            unsigned.append((Attempt.model_validate(delivery), reason))
+    give_back(db, unsigned)
+    return signed
 
 
 def give_back(db: psycopg.Connection, unsent: Sequence[tuple["Signed | Attempt", str]]) -> None:
     """Record why claimed deliveries were not sent: each is tried again after its delay, as after a
     failed attempt, and its endpoint is not blamed."""
-    if unsent:
-        leases = [
-            {
-                **one.model_dump(
-                    mode="json", include={"organization_id", "event_id", "endpoint_id", "lease"}
-                ),
-                "error": reason,
-            }
-            for one, reason in unsent
-        ]
-        procedures.call(db, "webhooks_unsent", tenant="*", unsent=Jsonb(leases))
+    leases: dict[UUID, list[dict[str, Any]]] = {}
+    for one, reason in unsent:
+        lease = one.model_dump(mode="json", include={"event_id", "endpoint_id", "lease"})
+        leases.setdefault(one.organization_id, []).append({**lease, "error": reason})
+    for organization_id, own in leases.items():
+        procedures.call(
+            db,
+            "webhooks_unsent",
+            tenant="*",
+            organization_id=organization_id,
+            unsent=Jsonb(own),
+        )
 
 
 def waiting(db: psycopg.Connection) -> dict[str, float]:

@@ -7,87 +7,116 @@ CREATE OR REPLACE FUNCTION billing.webhook_delays() RETURNS interval[] LANGUAGE 
         ::interval[]
 $$;
 
--- Lease the deliveries that are due, at most p_limit, and p_each for an endpoint, so that no endpoint's backlog
--- delays another. An attempt without a result after p_lease is repeated.
+-- The organizations after p_after that have deliveries to lease or to give up.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.due_webhooks(p_tenant text, p_after uuid, p_limit int) RETURNS uuid[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN ARRAY(
+        SELECT DISTINCT e.organization_id FROM billing.webhook_endpoints AS e
+        WHERE e.organization_id > p_after AND EXISTS (
+            SELECT FROM billing.webhook_deliveries AS d
+            WHERE d.organization_id = e.organization_id AND d.endpoint_id = e.id AND d.status = 'pending'
+                AND d.next_attempt_at <= v_now
+                AND (e.disabled_at IS NULL OR d.attempts > cardinality(billing.webhook_delays())))
+        ORDER BY 1 LIMIT p_limit);
+END $$;
+
+-- Lease the deliveries of an organization that are due, at most p_limit, and p_each for an endpoint, so that no
+-- endpoint's backlog delays another. An attempt without a result after p_lease is repeated.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.claim_webhooks(
-    p_tenant text, p_each int, p_limit int, p_lease interval
+    p_tenant text, p_organization_id uuid, p_each int, p_limit int, p_lease interval
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_now timestamptz := billing.now();
-    v_claimed json;
+    v_due record;
+    v_claimed json[] := '{}';
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     UPDATE billing.webhook_deliveries
     SET status = 'failed', lease = NULL, status_code = NULL,
         error = 'no result was reported for the last attempt'
-    WHERE status = 'pending' AND attempts > cardinality(billing.webhook_delays())
-        AND next_attempt_at <= v_now;
-    WITH due AS (
-        SELECT d.* FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
-            SELECT organization_id, event_id, endpoint_id, next_attempt_at FROM billing.webhook_deliveries
-            WHERE organization_id = e.organization_id AND endpoint_id = e.id AND status = 'pending'
+    WHERE organization_id = p_organization_id AND status = 'pending'
+        AND attempts > cardinality(billing.webhook_delays()) AND next_attempt_at <= v_now;
+    FOR v_due IN
+        SELECT d.event_id, d.endpoint_id, gen_random_uuid() AS lease, e.url, e.secret,
+            CASE WHEN e.old_secret_ends_at > v_now THEN e.old_secret END AS old_secret, v.type, v.created_at,
+            v.data
+        FROM billing.webhook_endpoints AS e CROSS JOIN LATERAL (
+            SELECT event_id, endpoint_id, next_attempt_at FROM billing.webhook_deliveries
+            WHERE organization_id = p_organization_id AND endpoint_id = e.id AND status = 'pending'
                 AND next_attempt_at <= v_now
             ORDER BY next_attempt_at LIMIT p_each FOR UPDATE SKIP LOCKED
         ) AS d
-        WHERE e.disabled_at IS NULL
+        JOIN billing.webhook_events AS v ON v.organization_id = p_organization_id AND v.id = d.event_id
+        WHERE e.organization_id = p_organization_id AND e.disabled_at IS NULL
         ORDER BY d.next_attempt_at LIMIT p_limit
-    ), claimed AS (
-        UPDATE billing.webhook_deliveries AS d
-        SET attempts = d.attempts + 1, lease = gen_random_uuid(), next_attempt_at = v_now + p_lease,
-            attempted_at = v_now
-        FROM due WHERE d.organization_id = due.organization_id AND d.event_id = due.event_id
-            AND d.endpoint_id = due.endpoint_id
-        RETURNING d.organization_id, d.event_id, d.endpoint_id, d.lease
-    )
-    SELECT json_agg(json_build_object(
-        'lease', c.lease,
-        'organization_id', c.organization_id,
-        'event_id', v.id,
-        'endpoint_id', e.id,
-        'url', e.url,
-        'secrets', ARRAY[encode(e.secret, 'base64')]
-            || CASE WHEN e.old_secret_ends_at > v_now THEN ARRAY[encode(e.old_secret, 'base64')] END,
-        'type', v.type,
-        'created_at', v.created_at,
-        'data', v.data))
-    INTO v_claimed
-    FROM claimed AS c
-    JOIN billing.webhook_events AS v ON v.organization_id = c.organization_id AND v.id = c.event_id
-    JOIN billing.webhook_endpoints AS e ON e.organization_id = c.organization_id AND e.id = c.endpoint_id;
-    RETURN coalesce(v_claimed, '[]');
+    LOOP
+        UPDATE billing.webhook_deliveries
+        SET attempts = attempts + 1, lease = v_due.lease, next_attempt_at = v_now + p_lease, attempted_at = v_now
+        WHERE organization_id = p_organization_id AND event_id = v_due.event_id
+            AND endpoint_id = v_due.endpoint_id;
+        v_claimed := v_claimed || json_build_object(
+            'lease', v_due.lease,
+            'organization_id', p_organization_id,
+            'event_id', v_due.event_id,
+            'endpoint_id', v_due.endpoint_id,
+            'url', v_due.url,
+            'secrets', ARRAY[encode(v_due.secret, 'base64')]
+                || CASE WHEN v_due.old_secret IS NOT NULL THEN ARRAY[encode(v_due.old_secret, 'base64')] END,
+            'type', v_due.type,
+            'created_at', v_due.created_at,
+            'data', v_due.data);
+    END LOOP;
+    RETURN to_json(v_claimed);
 END $$;
 
--- Record that leased deliveries were not sent: p_unsent has the ids, the lease and the error of each. They are
--- tried again after their delays, and their endpoints are not blamed.
+-- Record that leased deliveries of an organization were not sent: p_unsent has the ids, the lease and the error
+-- of each. They are tried again after their delays, and their endpoints are not blamed.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.webhooks_unsent(p_tenant text, p_unsent jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.webhooks_unsent(p_tenant text, p_organization_id uuid, p_unsent jsonb)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    u record;
+    d billing.webhook_deliveries;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    UPDATE billing.webhook_deliveries AS d
-    SET status = CASE WHEN attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END,
-        lease = NULL, status_code = NULL, error = left(u.error, 500),
-        next_attempt_at = billing.now() + coalesce((billing.webhook_delays())[attempts], '0')
-    FROM jsonb_to_recordset(p_unsent)
-        AS u (organization_id uuid, event_id uuid, endpoint_id uuid, lease uuid, error text)
-    WHERE d.organization_id = u.organization_id AND d.event_id = u.event_id
-        AND d.endpoint_id = u.endpoint_id AND d.lease = u.lease;
+    FOR u IN
+        SELECT * FROM jsonb_to_recordset(p_unsent) AS r (event_id uuid, endpoint_id uuid, lease uuid, error text)
+    LOOP
+        SELECT * INTO d FROM billing.webhook_deliveries
+        WHERE organization_id = p_organization_id AND event_id = u.event_id AND endpoint_id = u.endpoint_id
+            AND lease = u.lease FOR NO KEY UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        d.status := CASE WHEN d.attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END;
+        d.next_attempt_at := v_now + coalesce((billing.webhook_delays())[d.attempts], '0');
+        d.error := left(u.error, 500);
+        UPDATE billing.webhook_deliveries SET status = d.status, lease = NULL, status_code = NULL,
+            error = d.error, next_attempt_at = d.next_attempt_at
+        WHERE organization_id = p_organization_id AND event_id = d.event_id AND endpoint_id = d.endpoint_id;
+    END LOOP;
 END $$;
 
 -- How many deliveries to enabled endpoints are due, and for how many seconds the oldest has been.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.waiting_webhooks(p_tenant text) RETURNS json
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_now timestamptz := billing.now();
 BEGIN
-    PERFORM set_config('billing.tenant', p_tenant, true);
+    PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT json_build_object(
             'waiting', count(*),
-            'oldest_seconds', coalesce(extract(epoch FROM billing.now() - min(d.next_attempt_at)), 0))
+            'oldest_seconds', coalesce(extract(epoch FROM v_now - min(d.next_attempt_at)), 0))
         FROM billing.webhook_deliveries AS d
         JOIN billing.webhook_endpoints AS e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
-        WHERE d.status = 'pending' AND d.next_attempt_at <= billing.now() AND e.disabled_at IS NULL);
+        WHERE d.status = 'pending' AND d.next_attempt_at <= v_now AND e.disabled_at IS NULL);
 END $$;
 
 -- Record the result of an attempt: the endpoint's status code, and the error, NULL for a success. An endpoint
@@ -104,19 +133,19 @@ DECLARE
     e billing.webhook_endpoints;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    UPDATE billing.webhook_deliveries
-    SET status = CASE WHEN p_error IS NULL THEN 'delivered'
-            WHEN attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END,
-        lease = NULL, status_code = p_status_code, error = p_error,
-        -- Random, so that a recovered endpoint does not receive everything at once.
-        next_attempt_at = v_now
-            + coalesce((billing.webhook_delays())[attempts], '0') * (1 + random() / 10)
+    SELECT * INTO d FROM billing.webhook_deliveries
     WHERE organization_id = p_organization_id AND event_id = p_event_id AND endpoint_id = p_endpoint_id
-        AND lease = p_lease
-    RETURNING * INTO d;
+        AND lease = p_lease FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 'forgotten';
     END IF;
+    d.status := CASE WHEN p_error IS NULL THEN 'delivered'
+        WHEN d.attempts > cardinality(billing.webhook_delays()) THEN 'failed' ELSE 'pending' END;
+    -- Random, so that a recovered endpoint does not receive everything at once.
+    d.next_attempt_at := v_now + coalesce((billing.webhook_delays())[d.attempts], '0') * (1 + random() / 10);
+    UPDATE billing.webhook_deliveries SET status = d.status, lease = NULL, status_code = p_status_code,
+        error = p_error, next_attempt_at = d.next_attempt_at
+    WHERE organization_id = d.organization_id AND event_id = d.event_id AND endpoint_id = d.endpoint_id;
     IF p_error IS NULL THEN
         UPDATE billing.webhook_endpoints SET failing_since = NULL
         WHERE organization_id = d.organization_id AND id = d.endpoint_id AND failing_since IS NOT NULL;
@@ -125,9 +154,9 @@ BEGIN
     UPDATE billing.webhook_endpoints SET failing_since = coalesce(failing_since, d.attempted_at)
     WHERE organization_id = d.organization_id AND id = d.endpoint_id RETURNING * INTO e;
     IF e.disabled_at IS NULL AND (p_status_code = 410 OR e.failing_since <= v_now - p_patience) THEN
-        UPDATE billing.webhook_endpoints SET disabled_at = v_now,
-            disabled_because = CASE p_status_code WHEN 410 THEN 'it answered 410, gone'
-                ELSE format('only failures since %s', billing.instant(e.failing_since)) END
+        e.disabled_because := CASE p_status_code WHEN 410 THEN 'it answered 410, gone'
+            ELSE format('only failures since %s', billing.instant(e.failing_since)) END;
+        UPDATE billing.webhook_endpoints SET disabled_at = v_now, disabled_because = e.disabled_because
         WHERE organization_id = e.organization_id AND id = e.id;
         RETURN 'disabled';
     END IF;
@@ -143,7 +172,10 @@ CREATE OR REPLACE FUNCTION billing.replay_webhooks(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     e billing.webhook_endpoints;
-    v_replayed int;
+    v_now timestamptz := billing.now();
+    v_event_id uuid;
+    v_changed int;
+    v_replayed int := 0;
 BEGIN
     SELECT * INTO e FROM billing.webhook_endpoints WHERE id = p_endpoint_id AND organization_id = o.id;
     IF NOT FOUND THEN
@@ -155,13 +187,18 @@ BEGIN
     ) THEN
         RETURN billing.outcome('webhook_event_not_found');
     END IF;
-    INSERT INTO billing.webhook_deliveries AS d (endpoint_id, event_id, organization_id)
-    SELECT e.id, v.id, o.id FROM billing.webhook_events AS v
-    WHERE v.organization_id = o.id AND (v.id = p_event_id
-        OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
-    ON CONFLICT (organization_id, event_id, endpoint_id) DO UPDATE
-    SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = billing.now()
-    WHERE d.status = 'failed' OR d.event_id = p_event_id;
-    GET DIAGNOSTICS v_replayed = ROW_COUNT;
+    FOR v_event_id IN
+        SELECT v.id FROM billing.webhook_events AS v
+        WHERE v.organization_id = o.id AND (v.id = p_event_id
+            OR v.created_at >= p_since AND (e.types = '{}' OR v.type = ANY (e.types)))
+    LOOP
+        INSERT INTO billing.webhook_deliveries AS d (endpoint_id, event_id, organization_id)
+        VALUES (e.id, v_event_id, o.id)
+        ON CONFLICT (organization_id, event_id, endpoint_id) DO UPDATE
+        SET status = 'pending', attempts = 0, lease = NULL, next_attempt_at = v_now
+        WHERE d.status = 'failed' OR p_event_id IS NOT NULL;
+        GET DIAGNOSTICS v_changed = ROW_COUNT;
+        v_replayed := v_replayed + v_changed;
+    END LOOP;
     RETURN billing.outcome('created', json_build_object('replayed', v_replayed));
 END $$;

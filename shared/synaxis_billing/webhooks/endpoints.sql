@@ -52,7 +52,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.webhook_endpoint_json(e) ORDER BY e.created_at), '[]')
+        SELECT coalesce(json_agg(billing.webhook_endpoint_json(ROW(e.*)::billing.webhook_endpoints) ORDER BY e.created_at), '[]')
         FROM billing.webhook_endpoints AS e WHERE organization_id = p_organization_id));
 END $$;
 
@@ -115,9 +115,10 @@ CREATE OR REPLACE FUNCTION billing.rotate_webhook_secret(
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
     e billing.webhook_endpoints;
+    v_ends_at timestamptz := billing.now() + p_overlap;
 BEGIN
     UPDATE billing.webhook_endpoints
-    SET old_secret = secret, old_secret_ends_at = billing.now() + p_overlap, secret = p_secret
+    SET old_secret = secret, old_secret_ends_at = v_ends_at, secret = p_secret
     WHERE id = p_endpoint_id AND organization_id = o.id
     RETURNING * INTO e;
     IF NOT FOUND THEN

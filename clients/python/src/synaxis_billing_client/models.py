@@ -12,6 +12,37 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field
 
 
+class Address(BaseModel):
+    """
+    A postal address.
+    """
+
+    line1: str
+    """
+    Street and number, or post office box.
+    """
+    line2: str | None = None
+    """
+    Building, floor or department.
+    """
+    postal_code: str | None = None
+    """
+    Postal code.
+    """
+    city: str
+    """
+    City or town.
+    """
+    state: str | None = None
+    """
+    State, province or region.
+    """
+    country: str
+    """
+    ISO 3166-1 alpha-2 code of the country.
+    """
+
+
 class AppliedRate(BaseModel):
     """
     The rate that was found: of the bucket or its parent, of the tier or the standard one.
@@ -397,6 +428,33 @@ class CreditStatement(BaseModel):
     """
 
 
+class Customer(BaseModel):
+    """
+    The customer of an invoice.
+    """
+
+    number: str | None = None
+    """
+    Customer number: your own id of the organization, its `external_id`.
+    """
+    name: str
+    """
+    Name of the customer.
+    """
+    address: Address | None = None
+    """
+    Address of the customer.
+    """
+    tax_id: str | None = None
+    """
+    Tax id of the customer.
+    """
+    reference: str | None = None
+    """
+    Reference of the customer, its `buyer_reference`.
+    """
+
+
 class Erasure(BaseModel):
     """
     How many rows were emptied, and whether the profile was; all are when there is no `next_cursor`.
@@ -480,6 +538,15 @@ class ExchangeRates(BaseModel):
     """
     Whether any rate is old or the static fallback.
     """
+
+
+class Confidence(StrEnum):
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+    low = "low"
+    normal = "normal"
 
 
 class ExpiringCredit(BaseModel):
@@ -963,33 +1030,6 @@ class OrganizationRevenue(BaseModel):
     """
 
 
-class Party(BaseModel):
-    """
-    The seller or the buyer of an invoice; `payment_details` tell how to pay the seller.
-    """
-
-    name: str
-    """
-    Name of the party.
-    """
-    address: str | None = None
-    """
-    Address of the party.
-    """
-    tax_id: str | None = None
-    """
-    Tax id of the party.
-    """
-    email: str | None = None
-    """
-    E-mail address for questions.
-    """
-    payment_details: str | None = None
-    """
-    How to pay the seller.
-    """
-
-
 class PersonalDataRecord(BaseModel):
     """
     A row as it is held: of `data`, what its kind's own list or the contract says.
@@ -997,7 +1037,7 @@ class PersonalDataRecord(BaseModel):
 
     kind: str
     """
-    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `erasure`, or one of a later version.
+    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `erasure`, or one of a later version.
     """
     created_at: AwareDatetime
     """
@@ -1353,6 +1393,72 @@ class Refused(BaseModel):
     """
 
 
+class RefusedEvent(BaseModel):
+    """
+    A usage event that was not charged. Send it again, with the same source and id, when the reason is gone.
+    """
+
+    id: UUID
+    """
+    Id of this entry.
+    """
+    organization_id: UUID | None
+    """
+    Id of the organization that would have been charged; null if the event names none that exists.
+    """
+    source: str
+    """
+    Source of the event.
+    """
+    event_id: str
+    """
+    Id of the event at its source.
+    """
+    subject: str | None
+    """
+    Organization that the event names.
+    """
+    event: Any
+    """
+    The event as it came; null after an erasure.
+    """
+    code: str
+    """
+    Code of the reason, as of a refused charge.
+    """
+    error: dict[str, Any]
+    """
+    The reason, as the problem that the charge alone would have had.
+    """
+    times: int
+    """
+    Number of tries that were refused.
+    """
+    created_at: AwareDatetime
+    """
+    Time of the first refusal.
+    """
+    refused_at: AwareDatetime
+    """
+    Time of the last refusal.
+    """
+
+
+class RefusedEventPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[RefusedEvent]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class RefusedModel(BaseModel):
     """
     What a client gets.
@@ -1466,6 +1572,33 @@ class RunsOut(BaseModel):
     latest: date_aliased | None
     """
     By the lower bound of the spend.
+    """
+
+
+class Seller(BaseModel):
+    """
+    The seller of an invoice.
+    """
+
+    name: str
+    """
+    Name of the seller.
+    """
+    address: str | None = None
+    """
+    Address of the seller, in lines.
+    """
+    tax_id: str | None = None
+    """
+    Tax id of the seller.
+    """
+    email: str | None = None
+    """
+    E-mail address for questions.
+    """
+    payment_details: str | None = None
+    """
+    How to pay the seller.
     """
 
 
@@ -1587,15 +1720,6 @@ class SpendBand(BaseModel):
     """
 
 
-class Confidence(StrEnum):
-    """
-    Low with less than 14 days of history: then the days before are no measure of the bounds.
-    """
-
-    low = "low"
-    normal = "normal"
-
-
 class SpendForecast(BaseModel):
     """
     The charged spend that is expected of the coming days, and when it exceeds the credit.
@@ -1617,15 +1741,15 @@ class SpendForecast(BaseModel):
     """
     All of the days together.
     """
-    runs_out: RunsOut
-    money_at_risk: list[MoneyAtRisk]
-    """
-    Credit that expires within 90 days and is not expected to be spent by then.
-    """
     record: ForecastRecord
     confidence: Confidence
     """
     Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """
+    Credit that expires within 90 days and is not expected to be spent by then.
     """
 
 
@@ -1775,9 +1899,9 @@ class Tax(BaseModel):
     """
     Tax id of the organization, such as its VAT id.
     """
-    reverse_charge: bool | None = False
+    category: str | None = None
     """
-    Whether the organization owes the tax itself, so that invoices add none.
+    Whether invoices add the tax: `reverse_charge` if the organization owes it itself, `exempt` if nobody does. One of `standard`, `reverse_charge`, `exempt`, or one of a later version.
     """
 
 
@@ -1893,6 +2017,10 @@ class Transaction(BaseModel):
     tokens: int | None
     """
     Number of tokens that a charged call used.
+    """
+    occurred_at: AwareDatetime | None
+    """
+    Time at which the call was made, where a usage event says so. `created_at` decides the price, the grants and the period.
     """
     hash: str
     """
@@ -2267,6 +2395,34 @@ class Charged(BaseModel):
     """
 
 
+class ExpectedSpend(BaseModel):
+    """
+    The charged spend that is expected of the coming days.
+    """
+
+    made_at: AwareDatetime
+    """
+    Time at which the forecast was made.
+    """
+    method: str
+    """
+    How it was made.
+    """
+    daily: list[ForecastDay]
+    """
+    Each day, beginning today.
+    """
+    total: SpendBand
+    """
+    All of the days together.
+    """
+    record: ForecastRecord
+    confidence: Confidence
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+
 class Grant(BaseModel):
     """
     Credit of one origin, as it is now.
@@ -2466,11 +2622,11 @@ class Invoice(BaseModel):
     """
     How the invoice is taxed; null for no tax.
     """
-    seller: Party
+    seller: Seller
     """
     Who issues the invoice.
     """
-    customer: Party
+    customer: Customer
     """
     Who is billed.
     """
@@ -2633,11 +2789,11 @@ class InvoiceSummary(BaseModel):
     """
     How the invoice is taxed; null for no tax.
     """
-    seller: Party
+    seller: Seller
     """
     Who issues the invoice.
     """
-    customer: Party
+    customer: Customer
     """
     Who is billed.
     """
@@ -2758,9 +2914,13 @@ class Organization(BaseModel):
     """
     Tax of the invoices.
     """
-    address: str | None
+    address: Address | None
     """
     Address that invoices print.
+    """
+    buyer_reference: str | None
+    """
+    Reference that invoices print for the organization.
     """
     locale: str
     """
@@ -2833,9 +2993,13 @@ class OrganizationWithBalance(BaseModel):
     """
     Tax of the invoices.
     """
-    address: str | None
+    address: Address | None
     """
     Address that invoices print.
+    """
+    buyer_reference: str | None
+    """
+    Reference that invoices print for the organization.
     """
     locale: str
     """

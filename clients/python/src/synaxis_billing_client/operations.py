@@ -47,6 +47,12 @@ def get_exchange_rate(currency: str) -> Call[models.ExchangeRate]:
     )
 
 
+def get_platform_forecast(*, days: int | None = None) -> Call[models.ExpectedSpend]:
+    return new_call(
+        "GET", path_of("/v1/forecast"), {200: models.ExpectedSpend}, query={"days": days}
+    )
+
+
 def get_month_end(month: str) -> Call[models.MonthEndProgress]:
     return new_call("GET", path_of("/v1/month-end/{month}", month), {200: models.MonthEndProgress})
 
@@ -854,6 +860,15 @@ def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage
     )
 
 
+def list_refused_usage_events(*, limit: int | None = None) -> Call[models.RefusedEventPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/usage-events/refused"),
+        {200: models.RefusedEventPage},
+        query={"limit": limit},
+    )
+
+
 class Operations(abc.ABC):
     """A method for each route; the client inherits them."""
 
@@ -909,6 +924,14 @@ class Operations(abc.ABC):
         The last known rate; `stale` tells that it is old or the static fallback.
         """
         return self.call(get_exchange_rate(currency))
+
+    def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return self.call(get_platform_forecast(days=days))
 
     def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
@@ -1701,6 +1724,16 @@ class Operations(abc.ABC):
         """
         return self.pages(list_unpriced_usage(limit=limit), models.Unpriced)
 
+    def list_refused_usage_events(
+        self, *, limit: int | None = None
+    ) -> Iterator[models.RefusedEvent]:
+        """List refused usage events.
+
+        Those that were too late, invalid or not covered by credit, newest first, each until a
+        later try of it is accepted.
+        """
+        return self.pages(list_refused_usage_events(limit=limit), models.RefusedEvent)
+
 
 class AsyncOperations(abc.ABC):
     """A method for each route; the client inherits them."""
@@ -1757,6 +1790,14 @@ class AsyncOperations(abc.ABC):
         The last known rate; `stale` tells that it is old or the static fallback.
         """
         return await self.call(get_exchange_rate(currency))
+
+    async def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return await self.call(get_platform_forecast(days=days))
 
     async def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
@@ -2574,3 +2615,13 @@ class AsyncOperations(abc.ABC):
         Or for the credit that its price needs. The newest comes first.
         """
         return self.pages(list_unpriced_usage(limit=limit), models.Unpriced)
+
+    def list_refused_usage_events(
+        self, *, limit: int | None = None
+    ) -> AsyncIterator[models.RefusedEvent]:
+        """List refused usage events.
+
+        Those that were too late, invalid or not covered by credit, newest first, each until a
+        later try of it is accepted.
+        """
+        return self.pages(list_refused_usage_events(limit=limit), models.RefusedEvent)

@@ -7,6 +7,37 @@ from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class Address(TypedDict):
+    """
+    A postal address.
+    """
+
+    line1: str
+    """
+    Street and number, or post office box.
+    """
+    line2: NotRequired[str | None]
+    """
+    Building, floor or department.
+    """
+    postal_code: NotRequired[str | None]
+    """
+    Postal code.
+    """
+    city: str
+    """
+    City or town.
+    """
+    state: NotRequired[str | None]
+    """
+    State, province or region.
+    """
+    country: str
+    """
+    ISO 3166-1 alpha-2 code of the country.
+    """
+
+
 class AdjustmentRequest(TypedDict):
     """
     `allow_negative_balance` lets an adjustment take more credit than is available.
@@ -625,27 +656,7 @@ class SpendLogRequest(TypedDict):
     """
 
 
-class Tax(TypedDict):
-    """
-    How the organization's invoices are taxed, such as VAT at "20" percent.
-    """
-
-    label: str
-    """
-    Name of the tax as invoices print it, such as VAT.
-    """
-    rate_percent: Decimal | int | str
-    """
-    Tax rate in percent, a decimal from "0" to "100".
-    """
-    tax_id: NotRequired[str | None]
-    """
-    Tax id of the organization, such as its VAT id.
-    """
-    reverse_charge: NotRequired[bool]
-    """
-    Whether the organization owes the tax itself, so that invoices add none.
-    """
+type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
 
 
 class TopUpRequest(TypedDict):
@@ -796,6 +807,94 @@ class CaptureRequest(TypedDict):
     """
 
 
+class NewPrice(TypedDict):
+    """
+    The price of a model from an instant on, for everyone or for one organization.
+    """
+
+    provider: str
+    """
+    Name of the model's provider, such as openai.
+    """
+    model: str
+    """
+    Name of the model at the provider, such as gpt-4o.
+    """
+    effective_from: str
+    """
+    Time from which the price applies.
+    """
+    rates: list[NewRate]
+    """
+    The rates: at least the standard ones of input and output.
+    """
+    organization_id: NotRequired[str | None]
+    """
+    Id of the organization whose own price this is; left out for the price of everyone.
+    """
+    source: NotRequired[str]
+    """
+    Where the price was taken from, such as the name of a list.
+    """
+
+
+class NewWebhookEndpoint(TypedDict):
+    """
+    Without `types`, every type of event is sent.
+    """
+
+    url: str
+    """
+    The https URL that webhooks are sent to.
+    """
+    types: NotRequired[list[WebhookEventType]]
+    """
+    Types of events to send; every type if it is empty.
+    """
+
+
+class Tax(TypedDict):
+    """
+    How the organization's invoices are taxed, such as VAT at "20" percent.
+    """
+
+    label: str
+    """
+    Name of the tax as invoices print it, such as VAT.
+    """
+    rate_percent: Decimal | int | str
+    """
+    Tax rate in percent, a decimal from "0" to "100".
+    """
+    tax_id: NotRequired[str | None]
+    """
+    Tax id of the organization, such as its VAT id.
+    """
+    category: NotRequired[TaxCategory]
+    """
+    Whether invoices add the tax: `reverse_charge` if the organization owes it itself, `exempt` if nobody does.
+    """
+
+
+class WebhookEndpointChange(TypedDict):
+    """
+    Changes the fields that it names, and no others.
+    """
+
+    url: NotRequired[str]
+    """
+    The https URL that webhooks are sent to.
+    """
+    types: NotRequired[list[WebhookEventType]]
+    """
+    Types of events to send; every type if it is empty.
+    """
+    enabled: NotRequired[bool]
+    """
+    Whether webhooks are sent.
+    """
+
+
 class NewOrganization(TypedDict):
     """
     An `id` chosen by the client makes the creation safe to retry.
@@ -845,9 +944,13 @@ class NewOrganization(TypedDict):
     """
     Tax of the invoices; none if it is null.
     """
-    address: NotRequired[str | None]
+    address: NotRequired[Address | None]
     """
     Address that invoices print.
+    """
+    buyer_reference: NotRequired[str | None]
+    """
+    Reference that invoices print for the organization, such as its purchase order (EN 16931, BT-10).
     """
     locale: NotRequired[str]
     """
@@ -860,52 +963,6 @@ class NewOrganization(TypedDict):
     price_multiplier: NotRequired[Decimal | int | str]
     """
     Multiplies everyone's prices for this organization, not its own: a markup or a discount.
-    """
-
-
-class NewPrice(TypedDict):
-    """
-    The price of a model from an instant on, for everyone or for one organization.
-    """
-
-    provider: str
-    """
-    Name of the model's provider, such as openai.
-    """
-    model: str
-    """
-    Name of the model at the provider, such as gpt-4o.
-    """
-    effective_from: str
-    """
-    Time from which the price applies.
-    """
-    rates: list[NewRate]
-    """
-    The rates: at least the standard ones of input and output.
-    """
-    organization_id: NotRequired[str | None]
-    """
-    Id of the organization whose own price this is; left out for the price of everyone.
-    """
-    source: NotRequired[str]
-    """
-    Where the price was taken from, such as the name of a list.
-    """
-
-
-class NewWebhookEndpoint(TypedDict):
-    """
-    Without `types`, every type of event is sent.
-    """
-
-    url: str
-    """
-    The https URL that webhooks are sent to.
-    """
-    types: NotRequired[list[WebhookEventType]]
-    """
-    Types of events to send; every type if it is empty.
     """
 
 
@@ -958,9 +1015,13 @@ class OrganizationChange(TypedDict):
     """
     Tax of the invoices; none if it is null.
     """
-    address: NotRequired[str | None]
+    address: NotRequired[Address | None]
     """
     Address that invoices print.
+    """
+    buyer_reference: NotRequired[str | None]
+    """
+    Reference that invoices print for the organization, such as its purchase order (EN 16931, BT-10).
     """
     locale: NotRequired[str]
     """
@@ -973,25 +1034,6 @@ class OrganizationChange(TypedDict):
     price_multiplier: NotRequired[Decimal | int | str]
     """
     Multiplies everyone's prices for this organization, not its own: a markup or a discount.
-    """
-
-
-class WebhookEndpointChange(TypedDict):
-    """
-    Changes the fields that it names, and no others.
-    """
-
-    url: NotRequired[str]
-    """
-    The https URL that webhooks are sent to.
-    """
-    types: NotRequired[list[WebhookEventType]]
-    """
-    Types of events to send; every type if it is empty.
-    """
-    enabled: NotRequired[bool]
-    """
-    Whether webhooks are sent.
     """
 
 

@@ -36,7 +36,7 @@ def publisher() -> Publish:
     that publishes to none."""
     if settings().kafka_brokers:
         return publish_to_kafka
-    if settings().invalidation_topic_arn:
+    if settings().invalidation_topic:
         return publish_to_sns
     return lambda _messages: None
 
@@ -137,7 +137,7 @@ def publish_to_sns(messages: Sequence[Message]) -> None:
     Undelivered."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    topic = settings().invalidation_topic_arn
+    topic = settings().invalidation_topic
     outcomes = _Outcomes()
     for position, message in enumerate(messages):
         try:
@@ -217,6 +217,4 @@ def _sns() -> Any:
     quick = Config(
         connect_timeout=1, read_timeout=DELIVERY_SECONDS, retries={"total_max_attempts": 2}
     )
-    # The one topic of all regions, wherever it is: arn:aws:sns:region:account:name.
-    region = settings().invalidation_topic_arn.split(":")[3]
-    return boto3.client("sns", region_name=region, config=quick)
+    return boto3.client("sns", region_name=settings().aws_region, config=quick)

@@ -17,7 +17,7 @@ from synaxis_billing.edge import database
 from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, problem
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
-from synaxis_billing.edge.http.requests import Event, json_body, require_request
+from synaxis_billing.edge.http.requests import JSON, Event, json_body, require_request
 from synaxis_billing.edge.http.transfer import transferred
 from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
@@ -50,9 +50,9 @@ class Route(NamedTuple):
     """`key` is written as in the template: "POST /v1/things/{thing_id}". `scope` is None for a
     route that needs no token; `settings`: billing:settings is enough for a token of the path's
     organization. `other` is a second status, of the same answer or the second of two.
-    `also` are the media types that it answers beside JSON, `refuses` the refusals that its key does
-    not imply. `invalidates`: a success changes cached values, so what is pending is sent at
-    once."""
+    `takes` are the media types of its body, `also` those that it answers beside JSON, `refuses` the
+    refusals that its key does not imply. `invalidates`: a success changes cached values, so what is
+    pending is sent at once."""
 
     key: str
     scope: str | None
@@ -60,6 +60,7 @@ class Route(NamedTuple):
     call: Endpoint
     status: int
     other: int | None
+    takes: Sequence[str]
     also: Sequence[str]
     refuses: Sequence[type[BillingError]]
     invalidates: bool
@@ -94,6 +95,7 @@ class Api:
         settings: bool = False,
         status: int = 200,
         other: int | None = None,
+        takes: Sequence[str] = (JSON,),
         also: Sequence[str] = (),
         refuses: Sequence[type[BillingError]] = (),
         invalidates: bool = False,
@@ -107,7 +109,7 @@ class Api:
 
         def register(call: Endpoint) -> Endpoint:
             self.routes[key] = Route(
-                key, scope, settings, call, status, other, also, refuses, invalidates
+                key, scope, settings, call, status, other, takes, also, refuses, invalidates
             )
             return call
 
@@ -236,7 +238,7 @@ def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller)
         "path": path,
         "query": _known_query(route, event),
         "header": event["headers"],
-        "body": {"": json_body(event)},
+        "body": {"": json_body(event, route.takes)},
     }
     arguments: dict[str, Any] = {}
     # The fields of each group that are given; the group itself takes them when all are valid.

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -10,6 +11,10 @@ from pydantic_core import from_json
 from synaxis_billing.errors import InvalidRequest, UnsupportedMediaType, invalid_field
 
 Event = dict[str, Any]
+
+JSON = "application/json"
+# A media type whose document is an array; that of any other is an object.
+BATCH = "-batch+json"
 
 
 def require_request(event: Event) -> None:
@@ -29,8 +34,9 @@ def require_request(event: Event) -> None:
             )
 
 
-def json_body(event: Event) -> dict[str, Any] | None:
-    """Return the body, a JSON object in UTF-8; None where there is none.
+def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
+    """Return the body, a JSON object in UTF-8, or an array where the media type is that of a batch;
+    None where there is none. `takes` are the media types that the route takes.
 
     Raises InvalidRequest, UnsupportedMediaType.
     """
@@ -39,9 +45,9 @@ def json_body(event: Event) -> dict[str, Any] | None:
         return None
     if event["headers"].get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType
-    media_type = event["headers"].get("content-type", "application/json")
-    if media_type.partition(";")[0].strip().lower() != "application/json":
-        raise _invalid_body("must be JSON, with Content-Type: application/json")
+    media_type = event["headers"].get("content-type", takes[0]).partition(";")[0].strip().lower()
+    if media_type not in takes:
+        raise _invalid_body(f"must be JSON, with Content-Type: {' or '.join(takes)}")
     if event.get("isBase64Encoded"):
         try:
             body = base64.b64decode(body).decode()
@@ -53,8 +59,9 @@ def json_body(event: Event) -> dict[str, Any] | None:
         raise _invalid_body(f"must be JSON: {error}") from error
     # The parser above keeps the last of two members of one name.
     _EACH_MEMBER_ONCE.decode(body)
-    if not isinstance(value, dict):
-        raise _invalid_body("must be a JSON object")
+    kind, named = (list, "array") if media_type.endswith(BATCH) else (dict, "object")
+    if not isinstance(value, kind):
+        raise _invalid_body(f"must be a JSON {named}")
     return value
 
 

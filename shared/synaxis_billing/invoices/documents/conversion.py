@@ -63,7 +63,7 @@ def _document(invoice: Invoice, **more: object) -> InvoiceDocument:
             **same,
             "tax_label": None if tax is None else tax.label,
             "tax_rate_percent": None if tax is None else tax.rate_percent,
-            "reverse_charge": tax is not None and tax.reverse_charge,
+            "tax_category": "standard" if tax is None else tax.category,
             **more,
         }
     )

@@ -5,8 +5,10 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices.invoices import FurtherLines, LineItem, Party
+from synaxis_billing.invoices.invoices import FurtherLines, LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 from synaxis_billing.invoices.settled import CreditStatement, Settled
+from synaxis_billing.organizations.profile import TaxCategory
 
 
 class InvoiceDocument(Answer):
@@ -43,9 +45,9 @@ class InvoiceDocument(Answer):
     credit: CreditStatement | None = None
     tax_label: str | None
     tax_rate_percent: str | None
-    reverse_charge: bool = False
-    seller: Party
-    customer: Party
+    tax_category: TaxCategory = "standard"
+    seller: Seller
+    customer: Customer
     locale: str
     payment_terms_days: int
     issued_at: Time | None
@@ -59,4 +61,8 @@ class InvoiceDocument(Answer):
         the sale of the credit."""
         if self.tax_billing_currency:
             return True
-        return self.tax_label is not None and not self.reverse_charge and self.kind != "statement"
+        return (
+            self.tax_label is not None
+            and self.tax_category == "standard"
+            and self.kind != "statement"
+        )

@@ -8,7 +8,8 @@ from babel import Locale
 from synaxis_billing.invoices.documents import writing
 from synaxis_billing.invoices.documents.labels import ENGLISH, LABELS, RATE_SOURCES
 from synaxis_billing.invoices.documents.model import InvoiceDocument
-from synaxis_billing.invoices.invoices import LineItem, Party
+from synaxis_billing.invoices.invoices import LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 
 Labels = dict[str, str]
 Note = dict[str, Any]
@@ -38,8 +39,8 @@ def page(invoice: InvoiceDocument, any_script: bool) -> dict[str, Any]:
         # A statement is nothing to pay.
         "mark": labels[status] if status in _marked(invoice) else None,
         "void": status in _VOID,
-        "seller": _party(invoice.seller, labels),
-        "customer": _party(invoice.customer, labels),
+        "seller": _seller(invoice.seller, labels),
+        "customer": _customer(invoice.customer, where, labels),
         "facts": _facts(invoice, where, labels),
         "head": _head(invoice, labels),
         "lines": _lines(invoice, where, labels),
@@ -57,13 +58,25 @@ def _marked(invoice: InvoiceDocument) -> tuple[str, ...]:
     return _VOID if invoice.kind == "statement" else _MARKED
 
 
-def _party(party: Party, labels: Labels) -> dict[str, Any]:
-    more = writing.lines(party.address)
-    if party.tax_id:
-        more.append(f"{labels['tax_id']} {writing.line(party.tax_id)}")
-    if party.email:
-        more.append(writing.line(party.email))
-    return {"name": writing.line(party.name), "more": more}
+def _seller(seller: Seller, labels: Labels) -> dict[str, Any]:
+    more = [*writing.lines(seller.address), *_labelled("tax_id", seller.tax_id, labels)]
+    if seller.email:
+        more.append(writing.line(seller.email))
+    return {"name": writing.line(seller.name), "more": more}
+
+
+def _customer(customer: Customer, where: Locale, labels: Labels) -> dict[str, Any]:
+    more = [
+        *(writing.address(customer.address, where) if customer.address else ()),
+        *_labelled("tax_id", customer.tax_id, labels),
+        *_labelled("customer_number", customer.number, labels),
+        *_labelled("reference", customer.reference, labels),
+    ]
+    return {"name": writing.line(customer.name), "more": more}
+
+
+def _labelled(label: str, text: str | None, labels: Labels) -> list[str]:
+    return [f"{labels[label]} {writing.line(text)}"] if text else []
 
 
 def _facts(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[list[str]]:
@@ -232,8 +245,10 @@ def _payment(invoice: InvoiceDocument, labels: Labels) -> list[Note]:
 
 def _grounds(invoice: InvoiceDocument, where: Locale, labels: Labels) -> list[Note]:
     notes = []
-    if invoice.reverse_charge:
+    if invoice.tax_category == "reverse_charge":
         notes.append(_note(labels["reverse_charge"], _reverse_charge(invoice, labels)))
+    elif invoice.tax_category == "exempt" and invoice.tax_label:
+        notes.append(_note(writing.line(invoice.tax_label), [labels["exempt"]]))
     if not _in_dollars(invoice):
         notes.append(_note(labels["rate"], [_rate(invoice, where, labels)]))
     return notes

@@ -10,10 +10,15 @@ from babel.dates import format_date, format_interval, format_time
 from babel.numbers import get_currency_symbol, parse_pattern
 
 from synaxis_billing.money import DECIMALS
+from synaxis_billing.organizations.profile import Address
 
 _ENGLISH = Locale("en")
 # The scripts of the fonts that come with typst.
 _BUNDLED_SCRIPTS = {"Latn", "Grek", "Cyrl"}
+# Where the postal code stands after the city: Universal Postal Union, addressing systems.
+_CODE_LAST = frozenset(
+    ["AU", "BR", "CA", "GB", "HK", "ID", "IE", "IN", "JP", "KR", "NZ", "SG", "TH", "US", "ZA"]
+)
 # Without which some scripts cannot be written.
 _JOINERS = "\u200c\u200d"
 
@@ -88,6 +93,16 @@ def line(text: str) -> str:
 
 def lines(text: str | None) -> list[str]:
     return [one for one in map(line, (text or "").splitlines()) if one]
+
+
+def address(of: Address, where: Locale) -> list[str]:
+    """Return an address as lines, with the country in the words of the locale."""
+    city, code = line(of.city), line(of.postal_code or "")
+    if of.state:
+        city = f"{city}, {line(of.state)}"
+    place = f"{city} {code}" if of.country in _CODE_LAST else f"{code} {city}"
+    country = where.territories.get(of.country, of.country)
+    return [one for one in (line(of.line1), line(of.line2 or ""), place.strip(), country) if one]
 
 
 def _script(where: Locale) -> str:

@@ -28,7 +28,9 @@ CREATE TABLE billing.organizations (
     -- How near a run-out must be for an event.
     runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
     tax jsonb,
-    address text,
+    address jsonb,
+    -- EN 16931, BT-10.
+    buyer_reference text,
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
     payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
@@ -119,6 +121,8 @@ CREATE TABLE billing.credit_transactions (
     price_multiplier numeric(18, 8),
     -- What the usage costs the platform; NULL where nobody knows.
     cost_usd numeric(18, 8),
+    -- When the call was made, where an event says so: it is booked when it comes.
+    occurred_at timestamptz,
     bucket_start timestamptz,
     -- Personal fields enter the hash chain as this digest: erasing them leaves the chain valid.
     personal_salt uuid,
@@ -149,6 +153,8 @@ CREATE TABLE billing.idempotency (
     result_id uuid NOT NULL,
     created_at timestamptz NOT NULL
 );
+-- Its rows never change, so this costs nothing; logical replication asks for it where there is no primary key.
+ALTER TABLE billing.idempotency REPLICA IDENTITY FULL;
 CREATE UNIQUE INDEX idempotency_key ON billing.idempotency (organization_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX idempotency_request ON billing.idempotency (organization_id, request_id)
     WHERE request_id IS NOT NULL;
@@ -339,7 +345,9 @@ CREATE TYPE billing.usage_request AS (
     cost_usd numeric(18, 8),
     input_tokens bigint,
     cached_tokens bigint,
-    output_tokens bigint
+    output_tokens bigint,
+    -- Of a usage event.
+    occurred_at timestamptz
 );
 
 -- Spend that was logged for analytics and not charged.
@@ -509,7 +517,7 @@ CREATE INDEX exchange_rates_latest ON billing.exchange_rates (currency, fetched_
 CREATE TABLE billing.prices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- NULL is the price of every organization that has none of its own.
-    organization_id uuid REFERENCES billing.organizations,
+    organization_id uuid,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
@@ -573,6 +581,28 @@ CREATE TABLE billing.unpriced_usage (
 );
 CREATE INDEX unpriced_usage_waiting ON billing.unpriced_usage (organization_id, id)
     WHERE transaction_id IS NULL;
+
+-- Usage events that were refused, one row for each source and id, with the reason of the last try. Those that name no
+-- organization that exists have the nil UUID, or the organization of the token.
+CREATE TABLE billing.refused_events (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    -- The idempotency key that the charge would have had.
+    key text NOT NULL,
+    source text NOT NULL,
+    event_id text NOT NULL,
+    subject text,
+    -- As it came; NULL after an erasure.
+    event json,
+    code text NOT NULL,
+    error json NOT NULL,
+    initiated_by text,
+    times int NOT NULL,
+    created_at timestamptz NOT NULL,
+    refused_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, key)
+);
+CREATE INDEX refused_events_newest ON billing.refused_events (id);
 
 -- Corrections of what a model's usage was charged in a period, by what is known of its price since.
 CREATE TABLE billing.reratings (
@@ -877,6 +907,7 @@ ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.refused_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.rerating_adjustments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.rerated_charges ENABLE ROW LEVEL SECURITY;
