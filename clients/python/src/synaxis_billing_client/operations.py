@@ -58,13 +58,18 @@ def get_month_end(month: str) -> Call[models.MonthEndProgress]:
 
 
 def list_organizations(
-    *, external_id: str | None = None, q: str | None = None, limit: int | None = None
-) -> Call[models.OrganizationWithBalancePage]:
+    *,
+    external_id: str | None = None,
+    q: str | None = None,
+    status: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> Call[models.OrganizationPage]:
     return new_call(
         "GET",
         path_of("/v1/organizations"),
-        {200: models.OrganizationWithBalancePage},
-        query={"external_id": external_id, "q": q, "limit": limit},
+        {200: models.OrganizationPage},
+        query={"external_id": external_id, "q": q, "status": status, "sort": sort, "limit": limit},
     )
 
 
@@ -112,6 +117,17 @@ def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
         "GET",
         path_of("/v1/organizations/{organization_id}/balance", organization_id),
         {200: models.Balance},
+    )
+
+
+def get_balance_history(
+    organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+) -> Call[models.BalanceHistory]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/balance/history", organization_id),
+        {200: models.BalanceHistory},
+        query={"from": from_, "to": to},
     )
 
 
@@ -942,14 +958,22 @@ class Operations(abc.ABC):
         return self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1000,6 +1024,16 @@ class Operations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return self.call(get_balance(organization_id))
+
+    def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1808,14 +1842,22 @@ class AsyncOperations(abc.ABC):
         return await self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1868,6 +1910,16 @@ class AsyncOperations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return await self.call(get_balance(organization_id))
+
+    async def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return await self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
