@@ -979,6 +979,91 @@ class MonthEndProgress(BaseModel):
     """
 
 
+class OrganizationClient(BaseModel):
+    """
+    A program that acts for one organization.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+
+
+class OrganizationClientWithSecret(BaseModel):
+    """
+    `secret` is shown once, here.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+    secret: str
+    """
+    The secret, the `client_secret` with which it asks for tokens; shown once, here.
+    """
+
+
+class OrganizationClients(BaseModel):
+    """
+    Oldest first.
+    """
+
+    items: list[OrganizationClient]
+    """
+    The clients, oldest first, with those that were revoked.
+    """
+
+
 class OrganizationHome(BaseModel):
     """
     The other region that holds an organization, and its API.
@@ -1241,6 +1326,10 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
     """
     The fields that break a rule, each with the rule.
+    """
+    error: str | None = None
+    """
+    The same code, as RFC 6749 names it.
     """
     budget_id: str | None = None
     """
@@ -1947,6 +2036,25 @@ class Tax(BaseModel):
     """
 
 
+class Token(BaseModel):
+    """
+    A token, which the header `Authorization: Bearer <access_token>` carries.
+    """
+
+    access_token: str
+    """
+    The token.
+    """
+    token_type: str
+    """
+    How it is sent.
+    """
+    expires_in: int
+    """
+    Seconds until it expires.
+    """
+
+
 class Transaction(BaseModel):
     """
     `amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd.
@@ -1954,11 +2062,11 @@ class Transaction(BaseModel):
 
     id: UUID
     """
-    Id of the usage that waits.
+    Id, a UUID that the server made.
     """
     organization_id: UUID
     """
-    Id of the organization that will be charged.
+    Id of the organization.
     """
     transaction_type: str
     """
@@ -2070,7 +2178,7 @@ class Transaction(BaseModel):
     """
     created_at: AwareDatetime
     """
-    Time at which it was kept.
+    Time of creation.
     """
 
 
