@@ -225,7 +225,7 @@ class Operation(NamedTuple):
                 documents += [kind for kind in content if "json" not in kind]
         page = document["components"]["schemas"].get(answers.get(200) or "", {}).get("properties")
         item = None
-        if page and page.keys() == {"items", "next_cursor"}:
+        if page and page.keys() >= {"items", "next_cursor"}:
             item = page["items"]["items"]["$ref"].rpartition("/")[2]
         return cls(
             name=re.sub(r"(?<!^)(?=[A-Z])", "_", operation["operationId"]).lower(),

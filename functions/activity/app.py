@@ -23,9 +23,9 @@ from synaxis_billing.edge.http.parameters import (
 )
 from synaxis_billing.edge.http.periods import period
 from synaxis_billing.events import refused
-from synaxis_billing.fields import Name
+from synaxis_billing.fields import Day, Name
 from synaxis_billing.grants import receipts
-from synaxis_billing.ledger import holds, transactions
+from synaxis_billing.ledger import history, holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.usage import forecasts, spend_logs, spending
 from synaxis_billing.usage.dimensions import SpendFilter, UsageFilter
@@ -185,6 +185,27 @@ def get_spending(
         calls,
     )
     return Reply(spending.get_spending(connection, cache(), caller, organization_id, asked))
+
+
+@api.endpoint(f"GET {ORGANIZATION}/balance/history", "billing:read")
+def get_balance_history(
+    caller: Caller,
+    organization_id: UUID,
+    start: Annotated[
+        Day | None, Query("from"), Field(description="First day; 30 days before `to` without it.")
+    ] = None,
+    end: Annotated[
+        Day | None,
+        Query("to"),
+        Field(description="Day after the last one; tomorrow without it, and at the latest."),
+    ] = None,
+) -> Reply[history.BalanceHistory]:
+    """Get the closing balance of each day.
+
+    Days are those of the organization's time zone; that of today is the balance now. Each is the
+    balance after a transaction, whose `version` it names. At most 400 days.
+    """
+    return Reply(history.get_balance_history(connection(), caller, organization_id, start, end))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/forecast", "billing:read")

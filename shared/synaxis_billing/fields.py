@@ -183,6 +183,12 @@ def _day_or_instant(text: object, instant: core_schema.ValidatorFunctionWrapHand
     if not isinstance(text, str) or not _DAY.fullmatch(text):
         found: datetime = instant(text)
         return found
+    return _day(text)
+
+
+def _day(text: object) -> date:
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
+        raise ValueError("must be a day such as 2026-11-01")
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
@@ -192,6 +198,8 @@ def _day_or_instant(text: object, instant: core_schema.ValidatorFunctionWrapHand
     return day
 
 
+# A day in the time zone of an organization.
+Day = Annotated[date, BeforeValidator(_day), Field(examples=["2026-11-01"])]
 # A bound of a period: an instant, or a day, which begins in the organization's time zone.
 InstantOrDay = Annotated[
     date,

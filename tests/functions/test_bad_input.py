@@ -179,7 +179,7 @@ def _unbound(document: dict[str, Any], schema: dict[str, Any], path: str) -> lis
     if schema.get("type") == "string" and not {"maxLength", "pattern", "enum", "const"} & set(
         schema
     ):
-        found = [] if schema.get("format") in ("uuid", "date-time") else [path]
+        found = [] if schema.get("format") in ("uuid", "date-time", "date") else [path]
     for name, field in schema.get("properties", {}).items():
         found += _unbound(document, field, f"{path}/{name}")
     for of in [*schema.get("anyOf", []), schema.get("items"), schema.get("additionalProperties")]:

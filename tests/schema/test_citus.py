@@ -171,7 +171,9 @@ def test_what_spans_organizations_asks_every_node(
         ]
         for organization_id in ids:
             steps.charge(db, organization_id, "1")
-        listed = profile.list_organizations(db, steps.PLATFORM, None, None, MANY, None)
+        listed = profile.list_organizations(
+            db, steps.PLATFORM, profile.OrganizationFilter(), MANY, None
+        )
         assert {row.id for row in listed.items} == set(ids)
         assert {row.balance_usd for row in listed.items} == {-1}
 

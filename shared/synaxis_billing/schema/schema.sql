@@ -329,6 +329,22 @@ CREATE TABLE billing.budgets (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE billing.clients (
+    organization_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    verifier bytea NOT NULL,
+    old_verifier bytea,
+    old_verifier_ends_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    rotated_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT clients_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (NOT ('billing:platform'::text = ANY (scopes))))),
+    CONSTRAINT old_verifier_ends CHECK (((old_verifier IS NULL) = (old_verifier_ends_at IS NULL)))
+);
+
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -707,6 +723,7 @@ CREATE TABLE billing.forecasts (
     first_day date NOT NULL,
     made_at timestamp with time zone NOT NULL,
     history_days integer NOT NULL,
+    runs_out date,
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
     naive_error_usd numeric(28,8) NOT NULL,
@@ -881,6 +898,9 @@ ALTER TABLE ONLY billing.budgets
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
 
+ALTER TABLE ONLY billing.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY billing.credit_grants
     ADD CONSTRAINT credit_grants_pkey PRIMARY KEY (organization_id, id);
 
@@ -998,6 +1018,10 @@ CREATE INDEX allocations_of_invoice ON billing.allocations USING btree (organiza
 CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organization_id, refund_id) WHERE (refund_id IS NOT NULL);
 
 CREATE INDEX budgets_newest ON billing.budgets USING btree (organization_id, created_at);
+
+CREATE INDEX clients_id ON billing.clients USING btree (id);
+
+CREATE UNIQUE INDEX clients_name ON billing.clients USING btree (organization_id, name) WHERE (revoked_at IS NULL);
 
 CREATE INDEX credit_grants_expiring ON billing.credit_grants USING btree (expires_at) WHERE ((remaining_usd > (0)::numeric) AND (expires_at < 'infinity'::timestamp with time zone));
 
@@ -1148,6 +1172,9 @@ ALTER TABLE ONLY billing.budgets
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.clients
+    ADD CONSTRAINT clients_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.credit_grants
     ADD CONSTRAINT credit_grants_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1219,6 +1246,8 @@ ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.clients ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
@@ -1288,6 +1317,8 @@ CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING
 CREATE POLICY tenant ON billing.budgets TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.clients TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credit_grants TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1407,6 +1438,8 @@ GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.clients TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
@@ -1590,6 +1623,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_ledger
 -- billing.balance(p_tenant text, p_organization_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.balance_history(p_tenant text, p_organization_id uuid, p_from date, p_to date, p_most integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.balance_low(p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint)
 --     RETURNS void, for synaxis_ledger
 -- billing.batch_items(p_requests billing.usage_request[], p_organization_id uuid)
@@ -1638,6 +1673,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charged_lately(p_organization_id uuid, p_now timestamp with time zone)
+--     RETURNS TABLE(id uuid, amount_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
@@ -1649,6 +1686,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.claim_topups(p_tenant text, p_organization_id uuid)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_limit integer, p_lease interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.client_is_active(p_tenant text, p_organization_id uuid, p_client_id uuid)
+--     RETURNS boolean, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.client_json(c billing.clients)
+--     RETURNS json, for synaxis_ledger
+-- billing.client_to_verify(p_tenant text, p_client_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.clients(p_tenant text, p_organization_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
@@ -1665,6 +1710,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.cover_invoice(o billing.organizations, i billing.invoices, p_initiated_by text)
 --     RETURNS void, for synaxis_ledger
 -- billing.create_budget(p_tenant text, p_organization_id uuid, p_budget jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_client(p_tenant text, p_organization_id uuid, p_name text, p_scopes text[], p_verifier bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1862,6 +1909,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.is_distributed()
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
+-- billing.is_listed(o billing.organizations, p_name text, p_status text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
@@ -1874,6 +1923,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
+-- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.log_of_charge(t billing.credit_transactions)
@@ -1916,6 +1967,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.no_budget(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.no_client(o billing.organizations)
+--     RETURNS json, for synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.no_webhook_endpoint(o billing.organizations)
@@ -1932,9 +1985,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_by(p_tenant text, p_sort text, p_name text, p_status text, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_charged_for(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_to_settle(p_tenant text, p_limit integer)
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
@@ -2066,8 +2121,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.revoke_client(p_tenant text, p_organization_id uuid, p_client_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.roll_budgets(o billing.organizations, p_subjects text[])
 --     RETURNS void, for synaxis_ledger
+-- billing.rotate_client_secret(p_tenant text, p_organization_id uuid, p_client_id uuid, p_verifier bytea, p_overlap interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.save_budget(b billing.budgets)

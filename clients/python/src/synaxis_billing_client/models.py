@@ -253,6 +253,25 @@ class CacheStatistics(BaseModel):
     """
 
 
+class ClosingBalance(BaseModel):
+    """
+    The balance at the end of a day, or now for today.
+    """
+
+    day: date_aliased
+    """
+    Day in the time zone of the organization.
+    """
+    balance_usd: Decimal
+    """
+    `balance_after_usd` of the newest transaction of the day or of the days before, in US dollars.
+    """
+    version: int
+    """
+    Number of that transaction in the chain of the organization; 0 if there was none.
+    """
+
+
 class Correction(BaseModel):
     """
     What a client gets.
@@ -960,6 +979,91 @@ class MonthEndProgress(BaseModel):
     """
 
 
+class OrganizationClient(BaseModel):
+    """
+    A program that acts for one organization.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+
+
+class OrganizationClientWithSecret(BaseModel):
+    """
+    `secret` is shown once, here.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+    secret: str
+    """
+    The secret, the `client_secret` with which it asks for tokens; shown once, here.
+    """
+
+
+class OrganizationClients(BaseModel):
+    """
+    Oldest first.
+    """
+
+    items: list[OrganizationClient]
+    """
+    The clients, oldest first, with those that were revoked.
+    """
+
+
 class OrganizationHome(BaseModel):
     """
     The other region that holds an organization, and its API.
@@ -1027,6 +1131,29 @@ class OrganizationRevenue(BaseModel):
     organization_id: UUID
     """
     Id of the organization.
+    """
+
+
+class OrganizationTotals(BaseModel):
+    """
+    Sums over all organizations that the filters match.
+    """
+
+    organizations: int
+    """
+    Number of them.
+    """
+    balance_usd: Decimal
+    """
+    Sum of their balances in US dollars, debts subtracted.
+    """
+    debt_usd: Decimal
+    """
+    Sum of the balances below zero in US dollars, as a positive amount.
+    """
+    spent_7_days_usd: Decimal
+    """
+    Sum of the charges of their last seven local days in US dollars.
     """
 
 
@@ -1199,6 +1326,10 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
     """
     The fields that break a rule, each with the rule.
+    """
+    error: str | None = None
+    """
+    The same code, as RFC 6749 names it.
     """
     budget_id: str | None = None
     """
@@ -1905,6 +2036,25 @@ class Tax(BaseModel):
     """
 
 
+class Token(BaseModel):
+    """
+    A token, which the header `Authorization: Bearer <access_token>` carries.
+    """
+
+    access_token: str
+    """
+    The token.
+    """
+    token_type: str
+    """
+    How it is sent.
+    """
+    expires_in: int
+    """
+    Seconds until it expires.
+    """
+
+
 class Transaction(BaseModel):
     """
     `amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd.
@@ -1912,11 +2062,11 @@ class Transaction(BaseModel):
 
     id: UUID
     """
-    Id of the usage that waits.
+    Id, a UUID that the server made.
     """
     organization_id: UUID
     """
-    Id of the organization that will be charged.
+    Id of the organization.
     """
     transaction_type: str
     """
@@ -2028,7 +2178,7 @@ class Transaction(BaseModel):
     """
     created_at: AwareDatetime
     """
-    Time at which it was kept.
+    Time of creation.
     """
 
 
@@ -2373,6 +2523,21 @@ class Balance(BaseModel):
     rate_stale: bool
     """
     Whether the exchange rate is old or the static fallback.
+    """
+
+
+class BalanceHistory(BaseModel):
+    """
+    The closing balance of each day.
+    """
+
+    timezone: str
+    """
+    Time zone that the days are in.
+    """
+    items: list[ClosingBalance]
+    """
+    Each day, oldest first, at most until today.
     """
 
 
@@ -3029,20 +3194,13 @@ class OrganizationWithBalance(BaseModel):
     """
     Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
     """
-
-
-class OrganizationWithBalancePage(BaseModel):
+    spent_7_days_usd: Decimal
     """
-    A page of a list, newest first.
+    Sum of the charges of the last seven local days, today included, in US dollars.
     """
-
-    items: list[OrganizationWithBalance]
+    runs_out: date_aliased | None
     """
-    The items of this page.
-    """
-    next_cursor: str | None
-    """
-    The cursor of the next page; null on the last one.
+    Day on which the credit is expected to run out, as of the newest nightly forecast; null if it does not within 90 days, or nothing was charged yet.
     """
 
 
@@ -3282,4 +3440,23 @@ class BatchAnswer(BaseModel):
     results: list[Charged | Kept | Refused]
     """
     One result per charge, in the order of the request.
+    """
+
+
+class OrganizationPage(BaseModel):
+    """
+    A page of the platform's organizations.
+    """
+
+    items: list[OrganizationWithBalance]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+    totals: OrganizationTotals | None = None
+    """
+    With the first page of a list with `sort`.
     """

@@ -58,13 +58,18 @@ def get_month_end(month: str) -> Call[models.MonthEndProgress]:
 
 
 def list_organizations(
-    *, external_id: str | None = None, q: str | None = None, limit: int | None = None
-) -> Call[models.OrganizationWithBalancePage]:
+    *,
+    external_id: str | None = None,
+    q: str | None = None,
+    status: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> Call[models.OrganizationPage]:
     return new_call(
         "GET",
         path_of("/v1/organizations"),
-        {200: models.OrganizationWithBalancePage},
-        query={"external_id": external_id, "q": q, "limit": limit},
+        {200: models.OrganizationPage},
+        query={"external_id": external_id, "q": q, "status": status, "sort": sort, "limit": limit},
     )
 
 
@@ -112,6 +117,17 @@ def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
         "GET",
         path_of("/v1/organizations/{organization_id}/balance", organization_id),
         {200: models.Balance},
+    )
+
+
+def get_balance_history(
+    organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+) -> Call[models.BalanceHistory]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/balance/history", organization_id),
+        {200: models.BalanceHistory},
+        query={"from": from_, "to": to},
     )
 
 
@@ -183,6 +199,51 @@ def create_charge(
         body=body,
         keyed=True,
         key=idempotency_key,
+    )
+
+
+def list_clients(organization_id: UUID | str) -> Call[models.OrganizationClients]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/clients", organization_id),
+        {200: models.OrganizationClients},
+    )
+
+
+def create_client(
+    organization_id: UUID | str, **body: Unpack[requests.NewClient]
+) -> Call[models.OrganizationClientWithSecret]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/clients", organization_id),
+        {201: models.OrganizationClientWithSecret},
+        body=body,
+    )
+
+
+def revoke_client(
+    organization_id: UUID | str, client_id: UUID | str
+) -> Call[models.OrganizationClient]:
+    return new_call(
+        "DELETE",
+        path_of(
+            "/v1/organizations/{organization_id}/clients/{client_id}", organization_id, client_id
+        ),
+        {200: models.OrganizationClient},
+    )
+
+
+def rotate_client_secret(
+    organization_id: UUID | str, client_id: UUID | str
+) -> Call[models.OrganizationClientWithSecret]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/clients/{client_id}/rotate-secret",
+            organization_id,
+            client_id,
+        ),
+        {200: models.OrganizationClientWithSecret},
     )
 
 
@@ -854,6 +915,10 @@ def get_platform_spending(
     )
 
 
+def create_token(**body: Unpack[requests.TokenRequest]) -> Call[models.Token]:
+    return new_call("POST", path_of("/v1/tokens"), {200: models.Token}, body=body)
+
+
 def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage]:
     return new_call(
         "GET", path_of("/v1/unpriced-usage"), {200: models.UnpricedPage}, query={"limit": limit}
@@ -942,14 +1007,22 @@ class Operations(abc.ABC):
         return self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1000,6 +1073,16 @@ class Operations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return self.call(get_balance(organization_id))
+
+    def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1063,6 +1146,42 @@ class Operations(abc.ABC):
         model has no price yet is kept, answered by 202, and charged when the price comes.
         """
         return self.call(create_charge(organization_id, idempotency_key=idempotency_key, **body))
+
+    def list_clients(self, organization_id: UUID | str) -> models.OrganizationClients:
+        """List the clients of an organization.
+
+        Oldest first, with those that were revoked.
+        """
+        return self.call(list_clients(organization_id))
+
+    def create_client(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewClient]
+    ) -> models.OrganizationClientWithSecret:
+        """Create a client of an organization.
+
+        A program that gets tokens of this organization alone, by `POST /v1/tokens` with its id and
+        its secret, which the answer shows, this once. Needs the platform's own token.
+        """
+        return self.call(create_client(organization_id, **body))
+
+    def revoke_client(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClient:
+        """Revoke a client.
+
+        It gets no more tokens, and those that it has are refused within a minute.
+        """
+        return self.call(revoke_client(organization_id, client_id))
+
+    def rotate_client_secret(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClientWithSecret:
+        """Give a client a new secret.
+
+        The old secret is good for 24 more hours. One that was stolen ends at once with its client:
+        revoke that, and create another.
+        """
+        return self.call(rotate_client_secret(organization_id, client_id))
 
     def erase_personal_data(
         self,
@@ -1717,6 +1836,14 @@ class Operations(abc.ABC):
             )
         )
 
+    def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
+        """Get a token of an organization's client.
+
+        OAuth 2.0's client credentials grant (RFC 6749, 4.4): the body may be a form, and the
+        client may name itself by HTTP Basic. Keep the token until it expires; each one costs.
+        """
+        return self.call(create_token(**body))
+
     def list_unpriced_usage(self, *, limit: int | None = None) -> Iterator[models.Unpriced]:
         """List usage that waits for a price.
 
@@ -1808,14 +1935,22 @@ class AsyncOperations(abc.ABC):
         return await self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1868,6 +2003,16 @@ class AsyncOperations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return await self.call(get_balance(organization_id))
+
+    async def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return await self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1935,6 +2080,42 @@ class AsyncOperations(abc.ABC):
         return await self.call(
             create_charge(organization_id, idempotency_key=idempotency_key, **body)
         )
+
+    async def list_clients(self, organization_id: UUID | str) -> models.OrganizationClients:
+        """List the clients of an organization.
+
+        Oldest first, with those that were revoked.
+        """
+        return await self.call(list_clients(organization_id))
+
+    async def create_client(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewClient]
+    ) -> models.OrganizationClientWithSecret:
+        """Create a client of an organization.
+
+        A program that gets tokens of this organization alone, by `POST /v1/tokens` with its id and
+        its secret, which the answer shows, this once. Needs the platform's own token.
+        """
+        return await self.call(create_client(organization_id, **body))
+
+    async def revoke_client(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClient:
+        """Revoke a client.
+
+        It gets no more tokens, and those that it has are refused within a minute.
+        """
+        return await self.call(revoke_client(organization_id, client_id))
+
+    async def rotate_client_secret(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClientWithSecret:
+        """Give a client a new secret.
+
+        The old secret is good for 24 more hours. One that was stolen ends at once with its client:
+        revoke that, and create another.
+        """
+        return await self.call(rotate_client_secret(organization_id, client_id))
 
     async def erase_personal_data(
         self,
@@ -2608,6 +2789,14 @@ class AsyncOperations(abc.ABC):
                 top=top,
             )
         )
+
+    async def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
+        """Get a token of an organization's client.
+
+        OAuth 2.0's client credentials grant (RFC 6749, 4.4): the body may be a form, and the
+        client may name itself by HTTP Basic. Keep the token until it expires; each one costs.
+        """
+        return await self.call(create_token(**body))
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> AsyncIterator[models.Unpriced]:
         """List usage that waits for a price.
