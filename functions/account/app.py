@@ -19,7 +19,7 @@ from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import Conflict, Misdirected
 from synaxis_billing.fields import Name
 from synaxis_billing.invalidations import outbox
-from synaxis_billing.organizations import balance, profile, residency
+from synaxis_billing.organizations import balance, listing, profile, residency
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.rates import rates
 
@@ -50,16 +50,16 @@ def create_organization(
 @api.endpoint("GET /v1/organizations", "billing:read")
 def list_organizations(
     caller: Caller,
-    listed: Annotated[profile.OrganizationFilter, Query()],
+    listed: Annotated[listing.OrganizationFilter, Query()],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Reply[profile.OrganizationPage]:
+) -> Reply[listing.OrganizationPage]:
     """List the organizations of the platform, each with its credit now.
 
     Newest first, or in the order that `sort` names, with the totals of all of them. Only a token
     with `billing:platform` may. An organization may move while the pages of an order are read.
     """
-    return Reply(profile.list_organizations(connection(), caller, listed, limit, cursor))
+    return Reply(listing.list_organizations(connection(), caller, listed, limit, cursor))
 
 
 @api.endpoint(f"GET {ORGANIZATION}", "billing:read")

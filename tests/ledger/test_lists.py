@@ -12,7 +12,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Forbidden, InvalidRequest, NotFound
 from synaxis_billing.fields import Answer
 from synaxis_billing.ledger import holds, transactions
-from synaxis_billing.organizations import profile
+from synaxis_billing.organizations import listing, profile
 from synaxis_billing.paging import Page
 from synaxis_billing.usage import forecasts, spend_logs
 from synaxis_billing.usage.dimensions import UsageFilter
@@ -148,7 +148,7 @@ def test_holds_are_listed_as_they_are_now(database: Database) -> None:
 def test_the_platform_finds_an_organization_by_name_and_by_its_own_id(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profile, "SEARCHED_ROWS", 2)
+    monkeypatch.setattr(listing, "SEARCHED_ROWS", 2)
     with database.connect() as db:
         made = [
             steps.new_organization(db, "5", name=f"Acme {number}", external_id=f"acme-{number}")
@@ -158,22 +158,22 @@ def test_the_platform_finds_an_organization_by_name_and_by_its_own_id(
 
         def page(
             external_id: str | None = None, name: str | None = None, cursor: str | None = None
-        ) -> Page[profile.OrganizationWithBalance]:
-            listed = profile.OrganizationFilter(external_id=external_id, q=name)
-            return profile.list_organizations(db, steps.PLATFORM, listed, 2, cursor)
+        ) -> Page[listing.OrganizationWithBalance]:
+            listed = listing.OrganizationFilter(external_id=external_id, q=name)
+            return listing.list_organizations(db, steps.PLATFORM, listed, 2, cursor)
 
-        listed: list[profile.OrganizationWithBalance] = everything(lambda at: page(cursor=at))
+        listed: list[listing.OrganizationWithBalance] = everything(lambda at: page(cursor=at))
         assert [one.id for one in listed] == made[::-1]
         [first] = page("acme-0").items
         assert [first.balance_usd, first.held_usd, first.available_usd] == [5, 2, 3]
-        named: list[profile.OrganizationWithBalance] = everything(
+        named: list[listing.OrganizationWithBalance] = everything(
             lambda at: page(name="ME 1", cursor=at)
         )
         assert [one.id for one in named] == [made[1]]
         assert page("nobody").items == []
         with pytest.raises(Forbidden):
-            profile.list_organizations(
-                db, Caller(tenant=str(made[0])), profile.OrganizationFilter(), 2, None
+            listing.list_organizations(
+                db, Caller(tenant=str(made[0])), listing.OrganizationFilter(), 2, None
             )
 
 
@@ -238,9 +238,9 @@ def test_organizations_are_sorted_by_what_an_operator_looks_for(database: Databa
         clock.set_clock(admin, datetime.now(UTC) + timedelta(days=20))
         forecasts.make_forecasts(db, lambda: True)
 
-        def listed(**asked: Any) -> profile.OrganizationPage:
-            by = profile.OrganizationFilter.model_validate(asked)
-            return profile.list_organizations(db, steps.PLATFORM, by, 100, None)
+        def listed(**asked: Any) -> listing.OrganizationPage:
+            by = listing.OrganizationFilter.model_validate(asked)
+            return listing.list_organizations(db, steps.PLATFORM, by, 100, None)
 
         def ids(**asked: Any) -> list[UUID]:
             return [of.id for of in listed(**asked).items]
@@ -266,21 +266,21 @@ def test_organizations_are_sorted_by_what_an_operator_looks_for(database: Databa
         steps.change_organization(db, poor, status="suspended")
         assert ids(status="suspended") == ids(status="suspended", sort="spent") == [poor]
         assert ids(q="OWI", sort="balance") == [owing]
-        assert listed(q="OWI", sort="balance").totals == profile.OrganizationTotals(
+        assert listed(q="OWI", sort="balance").totals == listing.OrganizationTotals(
             organizations=1,
             balance_usd=Decimal("-1.5"),
             debt_usd=Decimal("1.5"),
             spent_7_days_usd=Decimal("2.5"),
         )
-        two = profile.OrganizationFilter(sort="balance")
-        first = profile.list_organizations(db, steps.PLATFORM, two, 2, None)
-        second = profile.list_organizations(db, steps.PLATFORM, two, 2, first.next_cursor)
+        two = listing.OrganizationFilter(sort="balance")
+        first = listing.list_organizations(db, steps.PLATFORM, two, 2, None)
+        second = listing.list_organizations(db, steps.PLATFORM, two, 2, first.next_cursor)
         assert [of.id for of in (*first.items, *second.items)] == ids(sort="balance")
         assert second.totals is None
-        other = profile.OrganizationFilter(sort="spent")
+        other = listing.OrganizationFilter(sort="spent")
         with pytest.raises(InvalidRequest):
-            profile.list_organizations(db, steps.PLATFORM, other, 2, first.next_cursor)
+            listing.list_organizations(db, steps.PLATFORM, other, 2, first.next_cursor)
         with pytest.raises(InvalidRequest):
             listed(sort="spent", external_id="x")
         with pytest.raises(Forbidden):
-            profile.list_organizations(db, Caller(tenant=str(poor)), two, 2, None)
+            listing.list_organizations(db, Caller(tenant=str(poor)), two, 2, None)

@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -31,14 +30,6 @@ from synaxis_billing.fields import (
     matching,
 )
 from synaxis_billing.money import parse_usd
-from synaxis_billing.paging import (
-    SEARCHED_ROWS,
-    Page,
-    next_cursor,
-    paginate_by_place,
-    reached,
-    reached_by,
-)
 
 
 def _percentage(text: str) -> str:
@@ -119,7 +110,6 @@ _EMAIL = r"^[^@\s\x00-\x20\x7f-\xa0]{1,64}@[^@\s\x00-\x20\x7f-\xa0]{1,189}$"
 Email = Annotated[
     str, matching(_EMAIL, "must be an e-mail address"), json_schema(_EMAIL, "billing@example.com")
 ]
-type OrganizationSort = Literal["runs_out", "balance", "spent"]
 type OrganizationStatus = Literal["active", "suspended", "closed"]
 
 
@@ -224,8 +214,6 @@ class Organization(Answer):
 
 
 PROFILES = Family("organization", Organization, absent_seconds=60)
-# Stands in the cursor of a list that belongs to no organization.
-NO_ORGANIZATION = UUID(int=0)
 # Marks cached values that were computed from the profile.
 PROFILE_TAG = "profile"
 
@@ -240,56 +228,6 @@ class ExternalIdExists(Conflict):
     """Another organization has this external id."""
 
     code = "external_id_exists"
-
-
-class OrganizationWithBalance(Organization):
-    """An organization in the platform's list, with its credit now."""
-
-    balance_usd: Money
-    """Sum of all transactions in US dollars."""
-    held_usd: Money
-    """Credit in US dollars that unexpired holds reserve."""
-    available_usd: Money
-    """Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd."""
-    spent_7_days_usd: Money
-    """Sum of the charges of the last seven local days, today included, in US dollars."""
-    runs_out: date | None
-    """Day on which the credit is expected to run out, as of the newest nightly forecast; null if
-    it does not within 90 days, or nothing was charged yet."""
-
-
-class OrganizationTotals(Answer):
-    """Sums over all organizations that the filters match."""
-
-    organizations: int
-    """Number of them."""
-    balance_usd: Money
-    """Sum of their balances in US dollars, debts subtracted."""
-    debt_usd: Money
-    """Sum of the balances below zero in US dollars, as a positive amount."""
-    spent_7_days_usd: Money
-    """Sum of the charges of their last seven local days in US dollars."""
-
-
-class OrganizationPage(Page[OrganizationWithBalance]):
-    """A page of the platform's organizations."""
-
-    totals: OrganizationTotals | None = None
-    """With the first page of a list with `sort`."""
-
-
-class OrganizationFilter(Request):
-    """Which organizations the platform's list has, and in which order."""
-
-    external_id: ClientId | None = None
-    """Only the organization with this external id."""
-    q: Name | None = None
-    """Only organizations whose name contains this."""
-    status: OrganizationStatus | None = None
-    """Only organizations with this status."""
-    sort: OrganizationSort | None = None
-    """Order: those that run out first, have the least balance, or spent the most in seven days;
-    newest first without it."""
 
 
 def create_organization(
@@ -362,70 +300,6 @@ def get_organization(
         if found is not None and found.id == organization_id:
             return found
     raise OrganizationNotFound
-
-
-def list_organizations(
-    db: psycopg.Connection,
-    caller: Caller,
-    listed: OrganizationFilter,
-    limit: int,
-    cursor: str | None,
-) -> OrganizationPage:
-    """List the platform's organizations that the filter matches, newest first or by its `sort`. A
-    page of the newest has a few more than `limit` when they were made at one instant.
-
-    Raises Forbidden (a tenant's token), InvalidRequest (cursor; external_id beside sort).
-    """
-    if listed.sort is not None:
-        return _sorted_organizations(db, caller, listed, limit, cursor)
-    outcome = procedures.call(
-        db,
-        "organizations_page",
-        tenant=caller.tenant,
-        external_id=listed.external_id,
-        name=listed.q,
-        status=listed.status,
-        before=cursor and reached_by(cursor, "organizations", NO_ORGANIZATION),
-        limit=limit,
-        scan=SEARCHED_ROWS if listed.q or listed.status else limit,
-    )
-    value, _ = procedures.accepted(outcome)
-    return OrganizationPage(
-        items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
-        next_cursor=next_cursor("organizations", NO_ORGANIZATION, reached(value)),
-    )
-
-
-def _sorted_organizations(
-    db: psycopg.Connection,
-    caller: Caller,
-    listed: OrganizationFilter,
-    limit: int,
-    cursor: str | None,
-) -> OrganizationPage:
-    if listed.external_id is not None:
-        raise invalid_field("query", "/external_id", "must not be given beside `sort`")
-    totals = None
-
-    def fetch(after: int, most: int) -> list[OrganizationWithBalance]:
-        nonlocal totals
-        outcome = procedures.call(
-            db,
-            "organizations_by",
-            tenant=caller.tenant,
-            sort=listed.sort,
-            name=listed.q,
-            status=listed.status,
-            after=after,
-            limit=most,
-        )
-        value, _ = procedures.accepted(outcome)
-        totals = value["totals"]
-        return [OrganizationWithBalance.model_validate(row) for row in value["items"]]
-
-    by = f"organizations-{listed.sort}"
-    items, following = paginate_by_place(by, NO_ORGANIZATION, limit, cursor, fetch)
-    return OrganizationPage(items=items, next_cursor=following, totals=totals)
 
 
 def _new_id() -> UUID:
