@@ -9,12 +9,20 @@ from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from local import console, sign_in
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
 from local.pool import EventTooLarge, FunctionError, Pool, Throttled
 from local.template import Template
-from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer, TokenError, read_token_request
+from local.tokens import (
+    LIFETIME_SECONDS,
+    InvalidToken,
+    Issuer,
+    TokenError,
+    TokenRequest,
+    read_token_request,
+)
 from local.triggers import Triggers, md5_of
 from synaxis_billing.errors import (
     BillingError,
@@ -59,6 +67,7 @@ class Gateway:
         self._issuer = issuer
         self._scopes = template.scopes
         self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
+        self._people = sign_in.People(template.scopes)
         self._triggers = Triggers(template, self._invoke, region)
         self._late: set[asyncio.Future[Any]] = set()
         self._routes = Routes(
@@ -141,17 +150,23 @@ class Gateway:
             case "GET", ["_local", "claims"]:
                 return _json(self._claims(request))
             case "GET", _:
-                return self._page(parts)
+                return await self._page(parts, request)
             case "POST", ["_local", "token"]:
-                return self._token(request)
+                return await self._token(request)
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 return _json(await self._invoke(name, _event(request.body)))
             case "POST", ["_local", "sqs"]:
                 return self._sqs(request)
         raise NotFound("There is no such route.")
 
-    def _page(self, parts: list[str]) -> HttpResponse:
+    async def _page(self, parts: list[str], request: HttpRequest) -> HttpResponse:
         match parts:
+            case ["console", *_]:
+                return console.answer(request, sign_in.SIGN_IN)
+            case ["_local", "authorize"]:
+                return await self._people.authorize(request, self._organizations)
+            case ["_local", "logout"]:
+                return sign_in.end_session()
             case [""]:
                 return HttpResponse(307, [("location", "/docs")], b"")
             case ["_local", ".well-known", "openid-configuration"]:
@@ -159,6 +174,14 @@ class Gateway:
             case ["_local", ".well-known", "jwks.json"]:
                 return _json(self._issuer.key_set())
         raise NotFound("There is no such route.")
+
+    async def _organizations(self, source_ip: str) -> list[dict[str, Any]]:
+        token = self._issuer.issue("billing:platform billing:read", None, "sign-in")
+        bearer = [("authorization", f"Bearer {token}")]
+        request = HttpRequest("GET", "/v1/organizations", "limit=100", bearer, b"", source_ip)
+        answered = await self._api(request, str(uuid.uuid4()))
+        items: list[dict[str, Any]] = json.loads(answered.body).get("items", [])
+        return items
 
     def _sqs(self, request: HttpRequest) -> HttpResponse:
         """The one action of SQS that functions use.
@@ -191,11 +214,41 @@ class Gateway:
         except InvalidToken as error:
             raise Unauthenticated(str(error)) from error
 
-    def _token(self, request: HttpRequest) -> HttpResponse:
+    async def _claimed(self, asked: TokenRequest) -> tuple[str, dict[str, str]]:
+        """Return the scopes and further claims of a token: of a client of an organization, what the
+        trigger says, as Cognito asks it. Raises TokenError."""
+        if asked.metadata is None:
+            return asked.scope, {}
+        event = {
+            "version": "3",
+            "triggerSource": "TokenGeneration_ClientCredentials",
+            "region": "local",
+            "userPoolId": "local",
+            "userName": asked.subject,
+            "callerContext": {"awsSdkVersion": "none", "clientId": asked.subject},
+            "request": {
+                "userAttributes": {},
+                "groupConfiguration": {},
+                "scopes": asked.scope.replace(":", "/").split(),
+                "clientMetadata": asked.metadata,
+            },
+            "response": {},
+        }
         try:
-            asked = read_token_request(
-                request.body, dict(request.headers).get("authorization"), self._scopes
-            )
+            answer = await self._invoke("TokenClaimsFunction", event)
+        except FunctionError as error:
+            reason = f"PreTokenGeneration failed with error {error}."
+            raise TokenError("invalid_request", reason) from error
+        said = answer["response"]["claimsAndScopeOverrideDetails"]["accessTokenGeneration"]
+        return (
+            _without(asked.scope.replace("/", ":"), said["scopesToSuppress"]),
+            said["claimsToAddOrOverride"],
+        )
+
+    async def _token(self, request: HttpRequest) -> HttpResponse:
+        try:
+            asked, seconds = self._asked_token(request)
+            scope, claims = await self._claimed(asked)
         except TokenError as error:
             response = _json(
                 {"error": error.code, "error_description": str(error)}, status=error.status
@@ -205,13 +258,28 @@ class Gateway:
         else:
             response = _json(
                 {
-                    "access_token": self._issuer.issue(*asked),
+                    "access_token": self._issuer.issue(
+                        scope, asked.organization_id, asked.subject, claims, seconds
+                    ),
                     "token_type": "Bearer",
-                    "expires_in": LIFETIME_SECONDS,
+                    "expires_in": seconds,
                 }
             )
         response.headers.append(("cache-control", "no-store"))
         return response
+
+    def _asked_token(self, request: HttpRequest) -> tuple[TokenRequest, int]:
+        """Return what a token is asked for, and its lifetime."""
+        form = dict(parse_qsl(request.body.decode(errors="replace")))
+        if form.get("grant_type") == "authorization_code":
+            return self._people.redeem(form), sign_in.TOKEN_SECONDS
+        authorization = dict(request.headers).get("authorization")
+        return read_token_request(request.body, authorization, self._scopes), LIFETIME_SECONDS
+
+
+def _without(scopes: str, suppressed: list[str]) -> str:
+    kept = [one for one in scopes.split() if one.replace(":", "/") not in suppressed]
+    return " ".join(kept)
 
 
 def _event(body: bytes) -> Any:
@@ -254,7 +322,7 @@ class Regions:
 
 
 def _is_local(path: str) -> bool:
-    return path == "/" or path.startswith("/_local/")
+    return path in ("/", "/console") or path.startswith(("/_local/", "/console/"))
 
 
 class _Unread(Exception):

@@ -23,6 +23,8 @@ from local.servers import write_private
 LIFETIME_SECONDS = 12 * 60 * 60
 ALGORITHM = "RS256"
 KEY_ID = "local"
+# The client that all clients of organizations share.
+TENANTS = "tenants"
 
 
 class InvalidToken(Exception):
@@ -44,6 +46,8 @@ class TokenRequest(NamedTuple):
     scope: str
     organization_id: str | None
     subject: str
+    # What the tokens' endpoint passes on to the trigger; None where there is no trigger.
+    metadata: dict[str, str] | None = None
 
 
 def read_token_request(
@@ -98,7 +102,14 @@ def _from_form(
             "The client must name itself by HTTP Basic, or by `client_id` and `client_secret`.",
             401,
         )
-    return TokenRequest(form.get("scope") or " ".join(sorted(known)), None, client)
+    if client != TENANTS:
+        return TokenRequest(form.get("scope") or " ".join(sorted(known)), None, client)
+    scopes = form.get("scope") or " ".join(sorted(known - {"billing:platform"}))
+    try:
+        metadata = json.loads(form.get("aws_client_metadata", "{}"))
+    except ValueError:
+        raise TokenError("invalid_request", "`aws_client_metadata` must be JSON.") from None
+    return TokenRequest(scopes, None, client, metadata)
 
 
 def _basic_client(authorization: str) -> str | None:
@@ -123,7 +134,14 @@ class Issuer:
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
 
-    def issue(self, scope: str, organization_id: str | None, subject: str) -> str:
+    def issue(
+        self,
+        scope: str,
+        organization_id: str | None,
+        subject: str,
+        more: dict[str, str] | None = None,
+        seconds: int = LIFETIME_SECONDS,
+    ) -> str:
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -131,12 +149,13 @@ class Issuer:
             "sub": subject,
             "iat": now,
             "nbf": now,
-            "exp": now + LIFETIME_SECONDS,
+            "exp": now + seconds,
             "jti": str(uuid.uuid4()),
             "scope": scope,
         }
         if organization_id is not None:
             claims["organization_id"] = organization_id
+        claims |= more or {}
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": KEY_ID})
 
     def claims(self, authorization: str | None) -> dict[str, str]:
@@ -164,7 +183,11 @@ class Issuer:
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/.well-known/jwks.json",
+            "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
+            "end_session_endpoint": f"{self.url}/logout",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
         }
 

@@ -3,7 +3,7 @@
 
 import abc
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Unpack
 from uuid import UUID
 
@@ -47,18 +47,29 @@ def get_exchange_rate(currency: str) -> Call[models.ExchangeRate]:
     )
 
 
+def get_platform_forecast(*, days: int | None = None) -> Call[models.ExpectedSpend]:
+    return new_call(
+        "GET", path_of("/v1/forecast"), {200: models.ExpectedSpend}, query={"days": days}
+    )
+
+
 def get_month_end(month: str) -> Call[models.MonthEndProgress]:
     return new_call("GET", path_of("/v1/month-end/{month}", month), {200: models.MonthEndProgress})
 
 
 def list_organizations(
-    *, external_id: str | None = None, q: str | None = None, limit: int | None = None
-) -> Call[models.OrganizationWithBalancePage]:
+    *,
+    external_id: str | None = None,
+    q: str | None = None,
+    status: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> Call[models.OrganizationPage]:
     return new_call(
         "GET",
         path_of("/v1/organizations"),
-        {200: models.OrganizationWithBalancePage},
-        query={"external_id": external_id, "q": q, "limit": limit},
+        {200: models.OrganizationPage},
+        query={"external_id": external_id, "q": q, "status": status, "sort": sort, "limit": limit},
     )
 
 
@@ -106,6 +117,17 @@ def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
         "GET",
         path_of("/v1/organizations/{organization_id}/balance", organization_id),
         {200: models.Balance},
+    )
+
+
+def get_balance_history(
+    organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+) -> Call[models.BalanceHistory]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/balance/history", organization_id),
+        {200: models.BalanceHistory},
+        query={"from": from_, "to": to},
     )
 
 
@@ -177,6 +199,51 @@ def create_charge(
         body=body,
         keyed=True,
         key=idempotency_key,
+    )
+
+
+def list_clients(organization_id: UUID | str) -> Call[models.OrganizationClients]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/clients", organization_id),
+        {200: models.OrganizationClients},
+    )
+
+
+def create_client(
+    organization_id: UUID | str, **body: Unpack[requests.NewClient]
+) -> Call[models.OrganizationClientWithSecret]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/clients", organization_id),
+        {201: models.OrganizationClientWithSecret},
+        body=body,
+    )
+
+
+def revoke_client(
+    organization_id: UUID | str, client_id: UUID | str
+) -> Call[models.OrganizationClient]:
+    return new_call(
+        "DELETE",
+        path_of(
+            "/v1/organizations/{organization_id}/clients/{client_id}", organization_id, client_id
+        ),
+        {200: models.OrganizationClient},
+    )
+
+
+def rotate_client_secret(
+    organization_id: UUID | str, client_id: UUID | str
+) -> Call[models.OrganizationClientWithSecret]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/clients/{client_id}/rotate-secret",
+            organization_id,
+            client_id,
+        ),
+        {200: models.OrganizationClientWithSecret},
     )
 
 
@@ -482,6 +549,75 @@ def pay_invoice(
     )
 
 
+def list_payments(
+    organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+) -> Call[models.PaymentPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/payments", organization_id),
+        {200: models.PaymentPage},
+        query={"status": status, "limit": limit},
+    )
+
+
+def create_payment(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.NewPayment],
+) -> Call[models.Payment]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/payments", organization_id),
+        {201: models.Payment},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def preview_payment(
+    organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+) -> Call[models.PaymentPreview]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/payments/preview", organization_id),
+        {200: models.PaymentPreview},
+        body=body,
+    )
+
+
+def get_payment(organization_id: UUID | str, payment_id: UUID | str) -> Call[models.Payment]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/payments/{payment_id}", organization_id, payment_id
+        ),
+        {200: models.Payment},
+    )
+
+
+def refund_payment(
+    organization_id: UUID | str,
+    payment_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.PaymentRefundRequest],
+) -> Call[models.PaymentRefund]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/payments/{payment_id}/refund",
+            organization_id,
+            payment_id,
+        ),
+        {201: models.PaymentRefund},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
 def export_personal_data(
     organization_id: UUID | str, *, initiated_by: str | None = None, limit: int | None = None
 ) -> Call[models.PersonalDataExport]:
@@ -512,15 +648,15 @@ def create_refund(
 def list_spend_logs(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.SpendLogPage]:
     return new_call(
@@ -528,13 +664,13 @@ def list_spend_logs(
         path_of("/v1/organizations/{organization_id}/spend-logs", organization_id),
         {200: models.SpendLogPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "from": from_,
             "to": to,
             "limit": limit,
@@ -561,15 +697,29 @@ def create_spend_log(
 def get_spending(
     organization_id: UUID | str,
     *,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.Spending]:
     return new_call(
         "GET",
         path_of("/v1/organizations/{organization_id}/spending", organization_id),
         {200: models.Spending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -606,16 +756,16 @@ def get_topup_invoice(
 def list_transactions(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
     type: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.TransactionPage]:
     return new_call(
@@ -623,13 +773,13 @@ def list_transactions(
         path_of("/v1/organizations/{organization_id}/transactions", organization_id),
         {200: models.TransactionPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "type": type,
             "from": from_,
             "to": to,
@@ -808,16 +958,34 @@ def get_revenue(*, month: str | None = None) -> Call[models.Revenue]:
 
 def get_platform_spending(
     *,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
     from_: datetime | str | None = None,
     to: datetime | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.PlatformSpending]:
     return new_call(
         "GET",
         path_of("/v1/spending"),
         {200: models.PlatformSpending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
+
+
+def create_token(**body: Unpack[requests.TokenRequest]) -> Call[models.Token]:
+    return new_call("POST", path_of("/v1/tokens"), {200: models.Token}, body=body)
 
 
 def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage]:
@@ -891,6 +1059,14 @@ class Operations(abc.ABC):
         """
         return self.call(get_exchange_rate(currency))
 
+    def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return self.call(get_platform_forecast(days=days))
+
     def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
 
@@ -900,14 +1076,22 @@ class Operations(abc.ABC):
         return self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -958,6 +1142,16 @@ class Operations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return self.call(get_balance(organization_id))
+
+    def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1021,6 +1215,42 @@ class Operations(abc.ABC):
         model has no price yet is kept, answered by 202, and charged when the price comes.
         """
         return self.call(create_charge(organization_id, idempotency_key=idempotency_key, **body))
+
+    def list_clients(self, organization_id: UUID | str) -> models.OrganizationClients:
+        """List the clients of an organization.
+
+        Oldest first, with those that were revoked.
+        """
+        return self.call(list_clients(organization_id))
+
+    def create_client(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewClient]
+    ) -> models.OrganizationClientWithSecret:
+        """Create a client of an organization.
+
+        A program that gets tokens of this organization alone, by `POST /v1/tokens` with its id and
+        its secret, which the answer shows, this once. Needs the platform's own token.
+        """
+        return self.call(create_client(organization_id, **body))
+
+    def revoke_client(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClient:
+        """Revoke a client.
+
+        It gets no more tokens, and those that it has are refused within a minute.
+        """
+        return self.call(revoke_client(organization_id, client_id))
+
+    def rotate_client_secret(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClientWithSecret:
+        """Give a client a new secret.
+
+        The old secret is good for 24 more hours. One that was stolen ends at once with its client:
+        revoke that, and create another.
+        """
+        return self.call(rotate_client_secret(organization_id, client_id))
 
     def erase_personal_data(
         self,
@@ -1294,6 +1524,66 @@ class Operations(abc.ABC):
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    def list_payments(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Payment]:
+        """List the payments of an organization, newest first.
+
+        Each as it was settled last.
+        """
+        return self.pages(
+            list_payments(organization_id, status=status, limit=limit), models.Payment
+        )
+
+    def create_payment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.NewPayment],
+    ) -> models.Payment:
+        """Create a payment of credit, or of an invoice.
+
+        The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+        currency; `preview` shows it before. An invoice has one open payment, which is returned if
+        it exists. Credit comes when the provider says that it was paid.
+        """
+        return self.call(create_payment(organization_id, idempotency_key=idempotency_key, **body))
+
+    def preview_payment(
+        self, organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+    ) -> models.PaymentPreview:
+        """Preview a payment of credit.
+
+        Shows price, tax and total in the billing currency at the current exchange rate, and stores
+        nothing.
+        """
+        return self.call(preview_payment(organization_id, **body))
+
+    def get_payment(self, organization_id: UUID | str, payment_id: UUID | str) -> models.Payment:
+        """Get a payment.
+
+        The provider is asked about an open one, so that credit comes also when no webhook does.
+        """
+        return self.call(get_payment(organization_id, payment_id))
+
+    def refund_payment(
+        self,
+        organization_id: UUID | str,
+        payment_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.PaymentRefundRequest],
+    ) -> models.PaymentRefund:
+        """Refund a payment to its payer, whole or in part.
+
+        Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent
+        credit is refunded only with `allow_negative_balance`, and becomes debt.
+        """
+        return self.call(
+            refund_payment(organization_id, payment_id, idempotency_key=idempotency_key, **body)
+        )
+
     def export_personal_data(
         self,
         organization_id: UUID | str,
@@ -1329,15 +1619,15 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -1348,13 +1638,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -1379,17 +1669,36 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def create_topup(
         self,
@@ -1427,16 +1736,16 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -1447,13 +1756,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -1628,9 +1937,14 @@ class Operations(abc.ABC):
     def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -1638,7 +1952,26 @@ class Operations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
+
+    def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
+        """Get a token of an organization's client.
+
+        OAuth 2.0's client credentials grant (RFC 6749, 4.4): the body may be a form, and the
+        client may name itself by HTTP Basic. Keep the token until it expires; each one costs.
+        """
+        return self.call(create_token(**body))
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> Iterator[models.Unpriced]:
         """List usage that waits for a price.
@@ -1714,6 +2047,14 @@ class AsyncOperations(abc.ABC):
         """
         return await self.call(get_exchange_rate(currency))
 
+    async def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return await self.call(get_platform_forecast(days=days))
+
     async def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
 
@@ -1723,14 +2064,22 @@ class AsyncOperations(abc.ABC):
         return await self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1783,6 +2132,16 @@ class AsyncOperations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return await self.call(get_balance(organization_id))
+
+    async def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return await self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1850,6 +2209,42 @@ class AsyncOperations(abc.ABC):
         return await self.call(
             create_charge(organization_id, idempotency_key=idempotency_key, **body)
         )
+
+    async def list_clients(self, organization_id: UUID | str) -> models.OrganizationClients:
+        """List the clients of an organization.
+
+        Oldest first, with those that were revoked.
+        """
+        return await self.call(list_clients(organization_id))
+
+    async def create_client(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewClient]
+    ) -> models.OrganizationClientWithSecret:
+        """Create a client of an organization.
+
+        A program that gets tokens of this organization alone, by `POST /v1/tokens` with its id and
+        its secret, which the answer shows, this once. Needs the platform's own token.
+        """
+        return await self.call(create_client(organization_id, **body))
+
+    async def revoke_client(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClient:
+        """Revoke a client.
+
+        It gets no more tokens, and those that it has are refused within a minute.
+        """
+        return await self.call(revoke_client(organization_id, client_id))
+
+    async def rotate_client_secret(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClientWithSecret:
+        """Give a client a new secret.
+
+        The old secret is good for 24 more hours. One that was stolen ends at once with its client:
+        revoke that, and create another.
+        """
+        return await self.call(rotate_client_secret(organization_id, client_id))
 
     async def erase_personal_data(
         self,
@@ -2137,6 +2532,70 @@ class AsyncOperations(abc.ABC):
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    def list_payments(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Payment]:
+        """List the payments of an organization, newest first.
+
+        Each as it was settled last.
+        """
+        return self.pages(
+            list_payments(organization_id, status=status, limit=limit), models.Payment
+        )
+
+    async def create_payment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.NewPayment],
+    ) -> models.Payment:
+        """Create a payment of credit, or of an invoice.
+
+        The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+        currency; `preview` shows it before. An invoice has one open payment, which is returned if
+        it exists. Credit comes when the provider says that it was paid.
+        """
+        return await self.call(
+            create_payment(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def preview_payment(
+        self, organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+    ) -> models.PaymentPreview:
+        """Preview a payment of credit.
+
+        Shows price, tax and total in the billing currency at the current exchange rate, and stores
+        nothing.
+        """
+        return await self.call(preview_payment(organization_id, **body))
+
+    async def get_payment(
+        self, organization_id: UUID | str, payment_id: UUID | str
+    ) -> models.Payment:
+        """Get a payment.
+
+        The provider is asked about an open one, so that credit comes also when no webhook does.
+        """
+        return await self.call(get_payment(organization_id, payment_id))
+
+    async def refund_payment(
+        self,
+        organization_id: UUID | str,
+        payment_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.PaymentRefundRequest],
+    ) -> models.PaymentRefund:
+        """Refund a payment to its payer, whole or in part.
+
+        Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent
+        credit is refunded only with `allow_negative_balance`, and becomes debt.
+        """
+        return await self.call(
+            refund_payment(organization_id, payment_id, idempotency_key=idempotency_key, **body)
+        )
+
     def export_personal_data(
         self,
         organization_id: UUID | str,
@@ -2174,15 +2633,15 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -2193,13 +2652,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -2226,17 +2685,36 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return await self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     async def create_topup(
         self,
@@ -2276,16 +2754,16 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -2296,13 +2774,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -2477,9 +2955,14 @@ class AsyncOperations(abc.ABC):
     async def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -2487,7 +2970,26 @@ class AsyncOperations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return await self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
+
+    async def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
+        """Get a token of an organization's client.
+
+        OAuth 2.0's client credentials grant (RFC 6749, 4.4): the body may be a form, and the
+        client may name itself by HTTP Basic. Keep the token until it expires; each one costs.
+        """
+        return await self.call(create_token(**body))
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> AsyncIterator[models.Unpriced]:
         """List usage that waits for a price.
