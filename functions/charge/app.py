@@ -24,9 +24,6 @@ from synaxis_billing.usage import spend_logs
 handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
 HOLD = f"{ORGANIZATION}/holds/{{hold_id}}"
-# Other models are built when they are first used: the first charge should not wait for that.
-for _model in (charges.ChargeRequest, Transaction):
-    _model.model_rebuild()
 
 
 @api.endpoint(

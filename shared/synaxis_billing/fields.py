@@ -25,9 +25,7 @@ from synaxis_billing.money import format_money, parse_usd
 class Request(BaseModel):
     """What a client sends: a field that is not known is refused."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def __repr__(self) -> str:
         # A request can contain personal data, which must not reach the logs.
@@ -42,7 +40,7 @@ UNNAMED: Any = Field(default_factory=lambda: None)
 class Answer(BaseModel):
     """What a client gets."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = ConfigDict(frozen=True)
 
 
 def matching(pattern: str, rule: str) -> AfterValidator:
