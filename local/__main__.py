@@ -25,7 +25,6 @@ from local import children, month_end, sam, servers, streams, template
 from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
-from local.payments import settings as payment_settings
 from local.tokens import TENANTS, Issuer
 from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
@@ -62,7 +61,7 @@ def run() -> None:
             "DATABASE_URL": prepare(database),
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
-            **_payment_providers(stack, urls[0]),
+            **stack.enter_context(servers.payments(STATE, f"{urls[0]}/v1/payment-events")),
         }
         ship_prices(environment["DATABASE_URL"])
         redis_urls = _redis_urls(stack, regions)
@@ -86,29 +85,14 @@ def run() -> None:
                 await application.replace(gateways())
 
         stack.enter_context(_announced(urls, database, redis_urls[0]))
-        payments = " and ".join(dict.fromkeys(environment[name] for name in _PAYMENT_URLS))
-        print(
-            _WELCOME.format(
-                urls=" and ".join(urls), url=urls[0], logs=STATE / "logs", payments=payments
-            ),
-            flush=True,
-        )
+        print(_welcome(urls, environment), flush=True)
         asyncio.run(_serve(application, listeners, restarted))
 
 
-def _payment_providers(stack: contextlib.ExitStack, url: str) -> dict[str, str]:
-    """Return the settings of the payment providers: the real ones whose keys are in the
-    environment, and a stand-in for the others. Raises CommandError."""
-    try:
-        settings, missing = payment_settings.choose(os.environ)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    if missing:
-        webhooks = {name: f"{url}/v1/payment-events/{name}" for name in missing}
-        stand_in = stack.enter_context(servers.payments(STATE, webhooks))
-        for name in missing:
-            settings |= {f"{name.upper()}_API_URL": stand_in, **payment_settings.variables(name)}
-    return settings
+def _welcome(urls: list[str], environment: dict[str, str]) -> str:
+    payments = " and ".join(dict.fromkeys(environment[name] for name in _PAYMENT_URLS))
+    places = {"urls": " and ".join(urls), "url": urls[0], "logs": STATE / "logs"}
+    return _WELCOME.format(**places, payments=payments)
 
 
 def _redis_urls(stack: contextlib.ExitStack, regions: int) -> list[str]:

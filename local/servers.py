@@ -24,6 +24,7 @@ import psycopg
 import redis
 
 from local.children import Child, ServerError, end_with_parent, running
+from local.payments import settings as payment_settings
 
 DATABASE = "billing"
 ADMINISTRATOR = "billing_admin"
@@ -144,15 +145,25 @@ def kafka(state: Path) -> Iterator[Callable[[], str]]:
 
 
 @contextlib.contextmanager
-def payments(state: Path, webhooks: dict[str, str]) -> Iterator[str]:
-    """The URL of the stand-in of Stripe and PayPal, whose payments are kept below `state`.
+def payments(state: Path, webhooks_url: str) -> Iterator[dict[str, str]]:
+    """The settings of the payment providers: of the real ones whose keys are in the environment,
+    and of a stand-in for the others, whose payments are kept below `state`.
 
-    `webhooks` are the URLs that each provider's events go to. Raises ServerError.
+    Below `webhooks_url`, each provider's events have its name. Raises ServerError.
     """
+    try:
+        real, missing = payment_settings.choose(os.environ)
+    except ValueError as error:
+        raise ServerError(str(error)) from error
+    if not missing:
+        yield real
+        return
     port = free_port()
     command = [sys.executable, "-m", "local.payments", "--port", str(port)]
     command += ["--file", str(state / "payments.json")]
-    command += [part for name, url in webhooks.items() for part in (f"--{name}-webhook", url)]
+    command += [
+        part for name in missing for part in (f"--{name}-webhook", f"{webhooks_url}/{name}")
+    ]
     log = state / "payments.log"
 
     def ready() -> bool:
@@ -163,8 +174,11 @@ def payments(state: Path, webhooks: dict[str, str]) -> Iterator[str]:
     def spawn() -> "subprocess.Popen[bytes]":
         return _spawn(command, log, signal.SIGTERM)
 
+    url = f"http://127.0.0.1:{port}"
     with running(Child("The stand-in of the payment providers", spawn, ready, log)):
-        yield f"http://127.0.0.1:{port}"
+        for provider in missing:
+            real |= payment_settings.stand_in(provider, url)
+        yield real
 
 
 def postgres_binaries() -> Path:

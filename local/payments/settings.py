@@ -53,3 +53,8 @@ def variables(provider: str) -> dict[str, str]:
     """A provider's secrets, by the names of the product's settings, as the stand-in has them."""
     secrets = Secrets()._asdict()
     return {name.upper(): of for name, of in secrets.items() if name.startswith(provider)}
+
+
+def stand_in(provider: str, url: str) -> dict[str, str]:
+    """The settings with which the stand-in at `url` is the provider."""
+    return {f"{provider.upper()}_API_URL": url, **variables(provider)}
