@@ -18,6 +18,11 @@ from tests.support.stack import conditions_of, decided, stack
 # Neither moto's CloudFormation nor a call of its API here makes them.
 NOT_CREATED = {
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudFormation::CustomResource"),
+    *(
+        "AWS::ApiGatewayV2::Authorizer",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+    ),
     *("AWS::Budgets::Budget", "AWS::Logs::MetricFilter", "AWS::RDS::EventSubscription"),
     *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"),
     *("AWS::ElastiCache::ServerlessCache", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup"),
@@ -53,6 +58,9 @@ def _own() -> dict[str, str]:
         "Production": "false",
         "ReserveConcurrency": "true",
         "LogRetentionDays": "7",
+        "UsageTopic": "usage",
+        "UsageQueueApiEnabled": "true",
+        "UsageStreamArn": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/usage",
     }
 
 
@@ -80,6 +88,7 @@ def _outside() -> dict[str, str]:
         "Cache": "false",
         "KafkaBrokers": "kafka:9098",
         "MskClusterArn": f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/billing/1",
+        "UsageTopic": "usage",
     }
 
 
