@@ -192,7 +192,7 @@ def test_a_role_may_do_what_is_named_to_what_is_there(made: Created) -> None:
         *(one["KeyArn"] for one in client("kms").list_keys()["Keys"]),
     }
     # The database, the cache and Kafka, whose ARNs moto does not make.
-    stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|secretsmanager:.*:secret:rds)\b")
+    stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|kinesis|secretsmanager:.*:secret:rds)\b")
     for name, role in made.named("AWS::IAM::Role").items():
         for statement in _statements(role):
             assert statement["Effect"] == "Allow"
@@ -299,7 +299,7 @@ def test_concurrency_is_reserved_if_asked_for_alone(made: Created) -> None:
         for name in made.named("AWS::Lambda::Function").values()
     }
     amounts = [one.get("ReservedConcurrentExecutions", 0) for one in reserved.values()]
-    assert sum(amounts) == (77 if "ReserveConcurrency" in made.parameters else 0)
+    assert sum(amounts) == (87 if "ReserveConcurrency" in made.parameters else 0)
 
 
 def test_alarms_go_to_an_encrypted_topic_and_watch_what_is_there(made: Created) -> None:
