@@ -17,7 +17,8 @@ from synaxis_billing import currencies
 from synaxis_billing.cache import Cache
 from synaxis_billing.caller import Caller
 from synaxis_billing.invoices import invoices, month_end
-from synaxis_billing.invoices.invoices import InvoicePeriod, Issuer, Seller
+from synaxis_billing.invoices.invoices import InvoicePeriod
+from synaxis_billing.invoices.parties import Issuer, Seller
 from synaxis_billing.organizations import profile
 from synaxis_billing.rates import rates
 from synaxis_billing.usage import forecasts, spending

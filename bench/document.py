@@ -14,7 +14,8 @@ from uuid import UUID
 from bench.billing import peak_mb
 from synaxis_billing.invoices.documents.model import InvoiceDocument
 from synaxis_billing.invoices.documents.pdf import pdf
-from synaxis_billing.invoices.invoices import Customer, LineItem, Seller
+from synaxis_billing.invoices.invoices import LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 
 ROUNDS = 5
 END = datetime(2026, 3, 1, tzinfo=UTC)

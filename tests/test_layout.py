@@ -45,6 +45,7 @@ NOUNS: dict[str, set[str]] = {
     "webhooks": {"budgets"},
     "events": {"ledger", "usage"},
     "invalidations": set(),
+    "clients": set(),
     "schema": set(),
 }
 EDGE_ONLY = {"os", "boto3", "botocore", "aws_lambda_powertools", "confluent_kafka"}

@@ -77,7 +77,7 @@ def get_invoice(
     The header `Accept` chooses; JSON unless it names another. Each shows the 500 largest lines, and
     the sums of the others, which `/lines` lists.
     """
-    invoice = invoices.get_invoice(connection(), caller, organization_id, invoice_id)
+    invoice = invoices.get_invoice(connection, cache(), caller, organization_id, invoice_id)
     return represent(accept, invoice, lambda: of_invoice(invoice))
 
 
@@ -154,7 +154,10 @@ def pay_invoice(
 
 
 @api.endpoint(
-    f"POST {INVOICE}/cancel", "billing:admin", refuses=(invoices.InvoiceNotFound, Conflict)
+    f"POST {INVOICE}/cancel",
+    "billing:admin",
+    refuses=(invoices.InvoiceNotFound, Conflict),
+    invalidates=True,
 )
 def cancel_invoice(
     caller: Caller, organization_id: UUID, invoice_id: UUID
@@ -171,6 +174,7 @@ def cancel_invoice(
     "billing:admin",
     status=201,
     refuses=(invoices.InvoiceNotFound, Conflict, credit_notes.CreditExceedsInvoice),
+    invalidates=True,
 )
 def create_credit_note(
     caller: Caller,
@@ -220,7 +224,7 @@ def get_credit_note(
 
     The header `Accept` chooses; JSON unless it names another.
     """
-    invoice_of = (connection(), caller, organization_id, invoice_id)
-    note = credit_notes.get_credit_note(*invoice_of, credit_note_id)
-    invoice = invoices.get_invoice(*invoice_of)
+    invoice_of = (caller, organization_id, invoice_id)
+    note = credit_notes.get_credit_note(connection(), *invoice_of, credit_note_id)
+    invoice = invoices.get_invoice(connection, cache(), *invoice_of)
     return represent(accept, note, lambda: of_credit_note(note, invoice))

@@ -1,5 +1,6 @@
 """What is cached, seen from outside: right at once for who changed it, and soon for everybody."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import uuid4
 
@@ -55,6 +56,29 @@ def test_the_spending_of_a_closed_period_follows_a_change_of_time_zone(api: Clie
     api.http.patch(path, json={"timezone": "Asia/Tokyo"})
     assert api.get(f"{path}/spending", **period).json()["timezone"] in ("Asia/Tokyo", "UTC")
     api.post("/v1/cache/invalidate", {"organization_id": path.rpartition("/")[2], "global": True})
+
+
+def test_an_invoice_that_was_final_is_shown_as_it_is_now(api: Client) -> None:
+    path = api.new_organization(credit_limit_usd="10")
+    charge = {"amount_usd": "1", "description": "chat"}
+    api.post(f"{path}/charges", charge, f"{path} charge").raise_for_status()
+    now = datetime.now(UTC)
+    period = {"period_start": f"{now - timedelta(days=1)}", "period_end": f"{now}"}
+    period = {name: at.replace(" ", "T") for name, at in period.items()}
+    invoice = f"{path}/invoices/{api.post(f'{path}/invoices', period).json()['id']}"
+
+    def status() -> str:
+        return str(api.get(invoice).json()["status"])
+
+    assert api.post(f"{invoice}/issue").json()["status"] == "issued"
+    assert [status(), status()] == ["issued"] * 2
+    api.post(f"{invoice}/pay", {}).raise_for_status()
+    assert [status(), status()] == ["paid"] * 2
+    note = {"reason": "a mistake"}
+    api.post(f"{invoice}/credit-notes", note, f"{path} note").raise_for_status()
+    assert [status(), status()] == ["cancelled"] * 2
+    stranger = api.other("billing:read", uuid4())
+    assert stranger.get(invoice).status_code == 404
 
 
 def test_exchange_rates_are_fetched_by_the_schedule_and_say_where_they_are_from(

@@ -30,7 +30,8 @@ from synaxis_billing.invoices.documents.model import InvoiceDocument
 from synaxis_billing.invoices.documents.page import page
 from synaxis_billing.invoices.documents.pdf import pdf
 from synaxis_billing.invoices.documents.table import csv
-from synaxis_billing.invoices.invoices import Customer, FurtherLines, LineItem, Seller
+from synaxis_billing.invoices.invoices import FurtherLines, LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 from synaxis_billing.invoices.settled import CreditStatement, Settled
 from synaxis_billing.organizations.profile import Address
 

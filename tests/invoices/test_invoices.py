@@ -16,13 +16,26 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from synaxis_billing import currencies
+from synaxis_billing.cache import L2, Cache
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from synaxis_billing.invoices import credit_notes, invoices
-from synaxis_billing.invoices.invoices import InvoicePayment, Issuer, Seller
+from synaxis_billing.invoices.invoices import InvoicePayment
+from synaxis_billing.invoices.parties import Issuer, Seller
 from synaxis_billing.organizations import profile
 from tests.conftest import Database, temporary
-from tests.support.billing import DAY, cancel, credit, draft, issue, pay, rates, set_clock, today
+from tests.support.billing import (
+    DAY,
+    cancel,
+    credit,
+    draft,
+    get_invoice,
+    issue,
+    pay,
+    rates,
+    set_clock,
+    today,
+)
 from tests.support.steps import (
     PLATFORM,
     available,
@@ -121,7 +134,7 @@ def test_a_draft_is_computed_again_and_an_issued_invoice_never(
         profile.update_organization(db, PLATFORM, billed, change)
         assert draft(db, billed, start, closed, rates("0.1")) == issued
         assert issue(db, issued, rates("0.1")) == issued
-        assert invoices.get_invoice(db, PLATFORM, billed, issued.id) == issued
+        assert get_invoice(db, billed, issued.id) == issued
 
 
 @pytest.mark.parametrize(
@@ -147,7 +160,7 @@ def test_the_database_itself_refuses_to_change_an_issued_invoice(
             admin.execute(statement.encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.execute(statement.encode())
-        assert invoices.get_invoice(db, PLATFORM, billed, before.id) == before
+        assert get_invoice(db, billed, before.id) == before
 
 
 def test_the_states_go_on_in_their_order_alone(database: Database, billed: UUID) -> None:
@@ -189,9 +202,7 @@ def test_an_invoice_is_overdue_the_day_after_it_was_due_where_the_customer_is(
             admin.execute("UPDATE billing.invoices SET due_date = %s", [due])
         assert invoices.mark_overdue(lambda: db) == (status == "overdue")
         assert invoices.mark_overdue(lambda: db) == 0
-        assert (
-            invoices.get_invoice(db, PLATFORM, invoice.organization_id, invoice.id).status == status
-        )
+        assert get_invoice(db, invoice.organization_id, invoice.id).status == status
         assert pay(db, invoice).status == "paid"
 
 
@@ -220,6 +231,30 @@ def test_numbers_have_no_gap_though_many_are_issued_at_once_and_some_are_rolled_
         thread.join()
     year = datetime.now(UTC).year
     assert sorted(numbers) == [f"INV-{year}-{number:06}" for number in range(1, 25)]
+
+
+def test_an_invoice_is_read_from_the_cache_once_it_is_final(
+    database: Database, billed: UUID, redis_url: str
+) -> None:
+    cache = Cache(L2(redis_url))
+    with database.connect() as db:
+        connections = 0
+
+        def connect() -> psycopg.Connection:
+            nonlocal connections
+            connections += 1
+            return db
+
+        def read(times: int) -> list[str]:
+            return [
+                invoices.get_invoice(connect, cache, PLATFORM, billed, invoice.id).status
+                for _ in range(times)
+            ]
+
+        invoice = issue(db, draft(db, billed))
+        assert (read(2), connections) == (["issued"] * 2, 2)
+        pay(db, invoice)
+        assert (read(3), connections) == (["paid"] * 3, 3)
 
 
 def test_two_drafts_of_one_period_at_once_are_one(database: Database, billed: UUID) -> None:
@@ -298,9 +333,9 @@ def test_credit_notes_take_an_invoice_back_to_the_last_unit(
         with pytest.raises(Unprocessable, match="exceeds what is left") as beyond:
             credit(db, invoice, amount_usd="1")
         assert beyond.value.code == "credit_exceeds_invoice"
-        assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "issued"
+        assert get_invoice(db, billed, invoice.id).status == "issued"
         parts.append(credit(db, invoice))
-        assert invoices.get_invoice(db, PLATFORM, billed, invoice.id).status == "cancelled"
+        assert get_invoice(db, billed, invoice.id).status == "cancelled"
         with pytest.raises(Conflict, match="nothing to credit"):
             credit(db, invoice)
         assert (
@@ -432,13 +467,13 @@ def test_another_tenant_sees_and_changes_no_invoice(database: Database, billed: 
         invoice = issue(db, draft(db, billed))
         stranger = Caller(tenant=str(new_organization(db)), subject="x")
         with pytest.raises(NotFound):
-            invoices.get_invoice(db, stranger, billed, invoice.id)
+            get_invoice(db, billed, invoice.id, stranger)
         with pytest.raises(NotFound):
             invoices.list_invoices(db, stranger, billed, None, 10, None)
         with pytest.raises(NotFound):
             invoices.pay_invoice(db, stranger, billed, invoice.id, InvoicePayment())
         with pytest.raises(NotFound):
-            invoices.get_invoice(db, stranger, UUID(stranger.tenant), invoice.id)
+            get_invoice(db, UUID(stranger.tenant), invoice.id, stranger)
 
 
 CURRENCIES = {"JPY": 0, "EUR": 2, "KWD": 3}

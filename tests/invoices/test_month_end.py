@@ -18,7 +18,7 @@ from synaxis_billing.invoices import invoices, month_end
 from synaxis_billing.invoices.month_end import Job
 from synaxis_billing.organizations import profile
 from tests.conftest import Database
-from tests.support.billing import ISSUER, draft, rates, set_clock
+from tests.support.billing import ISSUER, draft, get_invoice, rates, set_clock
 from tests.support.clock import move_clock
 from tests.support.steps import PLATFORM, charge, log_spend, new_organization
 
@@ -40,7 +40,7 @@ def bill(db: psycopg.Connection, organization_id: UUID, month: str = MONTH) -> s
 def issued(db: psycopg.Connection, organization_id: UUID) -> list[invoices.Invoice]:
     """Oldest first."""
     listed = invoices.list_invoices(db, PLATFORM, organization_id, None, 100, None).items
-    found = [invoices.get_invoice(db, PLATFORM, organization_id, one.id) for one in listed]
+    found = [get_invoice(db, organization_id, one.id) for one in listed]
     return sorted(found, key=lambda one: one.period_start)
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from synaxis_billing.errors import Conflict, Unprocessable
 from synaxis_billing.grants import revenue
-from synaxis_billing.invoices import invoices, topups
+from synaxis_billing.invoices import topups
 from synaxis_billing.invoices.documents.conversion import of_invoice
 from synaxis_billing.invoices.documents.table import csv
-from synaxis_billing.invoices.invoices import Invoice, Issuer, Seller
+from synaxis_billing.invoices.invoices import Invoice
+from synaxis_billing.invoices.parties import Issuer, Seller
 from synaxis_billing.ledger import credit as ledger_credit
 from synaxis_billing.organizations import balance
 from tests.conftest import Database
@@ -24,6 +25,7 @@ from tests.support.billing import (
     cancel,
     credit,
     draft,
+    get_invoice,
     invoice_topup,
     issue,
     pay,
@@ -346,7 +348,7 @@ def test_what_was_credited_whole_can_be_invoiced_right(database: Database) -> No
         charge(db, acme, "5")
         wrong = statement(db, acme)
         credit(db, wrong)
-        assert invoices.get_invoice(db, PLATFORM, acme, wrong.id).status == "cancelled"
+        assert get_invoice(db, acme, wrong.id).status == "cancelled"
         right = issue(db, draft(db, acme, wrong.period_start, wrong.period_end))
         assert (right.amount_due_usd, balance_of(db, acme).debt_usd) == (Decimal(6), Decimal(5))
         pay(db, right)

@@ -16,7 +16,6 @@ from hypothesis.stateful import (
 
 from synaxis_billing.errors import BillingError
 from synaxis_billing.grants import revenue
-from synaxis_billing.invoices import invoices
 from synaxis_billing.invoices.invoices import Invoice
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.ledger.transactions import Transaction
@@ -129,7 +128,7 @@ class Documents(RuleBasedStateMachine):
     def settles_each_document_and_owes_what_is_unpaid(self) -> None:
         total = unpaid = Decimal(0)
         for known in self.documents:
-            found = invoices.get_invoice(self.db, steps.PLATFORM, self.id, known.id)
+            found = billing.get_invoice(self.db, self.id, known.id)
             settled = sum((one.amount_usd for one in found.settled), Decimal(0))
             due = found.amount_due_usd - found.tax_usd
             total += found.subtotal_usd - settled - due

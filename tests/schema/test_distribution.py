@@ -22,6 +22,7 @@ COLUMN = {"organizations": "id", "invalidations": "tenant"}
 # then done for one organization after the other.
 OF_ALL = {
     "delivered_invalidations",
+    "client_to_verify",
     "due_invoices",
     "due_topups",
     "due_webhooks",
@@ -41,6 +42,7 @@ OF_ALL = {
     "pending_invalidations",
     "plan_forecasts",
     "plan_month_end",
+    "platform_daily_spend",
     "platform_spending",
     "revenue",
     "unpriced",

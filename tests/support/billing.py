@@ -6,17 +6,14 @@ from uuid import UUID
 
 import psycopg
 
+from synaxis_billing.caller import Caller
 from synaxis_billing.invoices import credit_notes, invoices, topups
 from synaxis_billing.invoices.credit_notes import CreditNoteRequest
-from synaxis_billing.invoices.invoices import (
-    InvoicePayment,
-    InvoicePeriod,
-    Issuer,
-    Seller,
-)
+from synaxis_billing.invoices.invoices import InvoicePayment, InvoicePeriod
+from synaxis_billing.invoices.parties import Issuer, Seller
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.rates.rates import Rate
-from tests.support.steps import PLATFORM, new_key
+from tests.support.steps import NO_CACHE, PLATFORM, new_key
 
 ISSUER = Issuer(
     Seller(name="Synaxis GmbH", address="Torstraße 140, 10119 Berlin", tax_id="DE123456789")
@@ -67,6 +64,12 @@ def invoice_topup(
 ) -> invoices.Invoice:
     ids = (bought.organization_id, bought.id)
     return topups.invoice_topup(db, PLATFORM, *ids, rates(), issuer)
+
+
+def get_invoice(
+    db: psycopg.Connection, organization_id: UUID, invoice_id: UUID, caller: Caller = PLATFORM
+) -> invoices.Invoice:
+    return invoices.get_invoice(lambda: db, NO_CACHE, caller, organization_id, invoice_id)
 
 
 def pay(db: psycopg.Connection, invoice: invoices.Invoice) -> invoices.Invoice:

@@ -3,7 +3,7 @@
 from pydantic import ConfigDict, ValidationError
 
 from synaxis_billing.edge.settings import SettingsError, broken_rules, settings
-from synaxis_billing.invoices.invoices import Issuer, Seller
+from synaxis_billing.invoices.parties import Issuer, Seller
 
 
 class _Seller(Seller):

@@ -12,7 +12,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
-from synaxis_billing.invoices.invoices import Issuer
+from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.paging import Page, paginate_by_place
 
 

@@ -81,7 +81,8 @@ BEGIN
     ) RETURNING * INTO n;
     IF n.total_amount_usd = rest.total_amount_usd THEN
         UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
-        WHERE organization_id = o.id AND id = i.id;
+        WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
+        PERFORM billing.forget_invoice(i);
     END IF;
     RETURN billing.outcome('created', billing.credit_note_json(n));
 END $$;

@@ -9,64 +9,29 @@ order of their times, and an invoice is issued only after its period has ended, 
 added to an issued invoice. Usage that a client reports late belongs to the next invoice.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
+from synaxis_billing.cache import Cache, Family, Unreachable
 from synaxis_billing.caller import Caller
 from synaxis_billing.currencies import CURRENCIES
 from synaxis_billing.errors import NotFound, invalid_field
 from synaxis_billing.fields import Answer, Instant, Money, Request, Time
+from synaxis_billing.invoices.parties import Customer, Issuer, Seller
 from synaxis_billing.invoices.settled import CreditStatement, Settled
-from synaxis_billing.organizations.profile import Address, Tax
+from synaxis_billing.organizations.profile import Tax
 from synaxis_billing.paging import Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
 
 type InvoiceKind = Literal["usage", "topup"]
 type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
-
-
-class Seller(Answer):
-    """The seller of an invoice."""
-
-    name: str
-    """Name of the seller."""
-    address: str | None = None
-    """Address of the seller, in lines."""
-    tax_id: str | None = None
-    """Tax id of the seller."""
-    email: str | None = None
-    """E-mail address for questions."""
-    payment_details: str | None = None
-    """How to pay the seller."""
-
-
-class Customer(Answer):
-    """The customer of an invoice."""
-
-    number: str | None = None
-    """Customer number: your own id of the organization, its `external_id`."""
-    name: str
-    """Name of the customer."""
-    address: Address | None = None
-    """Address of the customer."""
-    tax_id: str | None = None
-    """Tax id of the customer."""
-    reference: str | None = None
-    """Reference of the customer, its `buyer_reference`."""
-
-
-class Issuer(NamedTuple):
-    """The seller, and the series of the numbers of its invoices and credit notes."""
-
-    seller: Seller
-    invoice_series: str = "INV"
-    credit_note_series: str = "CN"
 
 
 class InvoicePeriod(Request):
@@ -210,6 +175,11 @@ class Invoice(InvoiceSummary):
     """Sums of the lines after the first 500, which `/lines` lists; null if there are none."""
 
 
+_INVOICES = Family("invoice", Invoice)
+# A credit note, or the cancellation of a statement, invalidates what is paid.
+_FINAL = ("paid", "cancelled")
+
+
 class InvoiceNotFound(NotFound):
     """The invoice does not exist in this organization."""
 
@@ -290,10 +260,32 @@ def cancel_invoice(
 
 
 def get_invoice(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, invoice_id: UUID
+    connect: Callable[[], psycopg.Connection],
+    cache: Cache,
+    caller: Caller,
+    organization_id: UUID,
+    invoice_id: UUID,
 ) -> Invoice:
-    """Return one invoice. Raises OrganizationNotFound, InvoiceNotFound."""
-    return _invoice(db, "invoice", caller, organization_id, invoice_id)
+    """Return one invoice, from the cache once it is final. Raises OrganizationNotFound,
+    InvoiceNotFound."""
+    key = _INVOICES.key(organization_id, str(invoice_id))
+    # An organization that the token may not touch does not exist for it, cached or not.
+    if caller.tenant in ("*", str(organization_id)) and (known := cache.get(key)):
+        return known
+    outcome = procedures.call(
+        connect(),
+        "invoice",
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        invoice_id=invoice_id,
+    )
+    value, _ = procedures.accepted(outcome)
+    invoice = Invoice.model_validate(value)
+    # The erasure of a profile changes what has no number.
+    if invoice.invoice_number is not None and invoice.status in _FINAL:
+        with contextlib.suppress(Unreachable):
+            cache.set(key, invoice, version=value["version"])
+    return invoice
 
 
 def list_invoices(

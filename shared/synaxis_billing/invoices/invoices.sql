@@ -394,8 +394,15 @@ BEGIN
     END IF;
     UPDATE billing.invoices SET status = 'cancelled', updated_at = o.changed_at
     WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
+    PERFORM billing.forget_invoice(i);
     RETURN billing.outcome('found', billing.invoice_json(i));
 END $$;
+
+-- Invalidate the cached invoice, which was final and has changed all the same.
+CREATE OR REPLACE FUNCTION billing.forget_invoice(i billing.invoices) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO billing.invalidations (tenant, keys, tags, version)
+    VALUES (i.organization_id, ARRAY['invoice:' || i.id], '{}', billing.version_of(i.updated_at))
+$$;
 
 -- The organizations after p_after that have issued invoices whose due date has passed in their time zone.
 -- api as synaxis_ledger
@@ -441,7 +448,8 @@ BEGIN
         SELECT * INTO o FROM billing.organizations WHERE id = p_organization_id;
         RETURN billing.no_invoice(o);
     END IF;
-    RETURN billing.outcome('found', billing.invoice_json(i));
+    RETURN billing.outcome('found', (billing.invoice_json(i)::jsonb
+        || jsonb_build_object('version', billing.version_of(i.updated_at)))::json);
 END $$;
 
 -- List lines of an invoice, at most p_limit after the first p_after, the largest amount first.

@@ -10,7 +10,8 @@ import psycopg
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.fields import Answer, json_schema, matching
-from synaxis_billing.invoices.invoices import Issuer, terms
+from synaxis_billing.invoices.invoices import terms
+from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.rates.rates import Rate
 
 PAGE = 1000

@@ -10,7 +10,8 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
 from synaxis_billing.fields import Answer
-from synaxis_billing.invoices.invoices import Invoice, Issuer, terms
+from synaxis_billing.invoices.invoices import Invoice, terms
+from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.rates.rates import Rate
 
 

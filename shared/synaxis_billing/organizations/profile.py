@@ -285,8 +285,9 @@ def update_organization(
     )
     if outcome["outcome"] == Forbidden.code:
         raise Forbidden(
-            "The scope billing:settings may change `address`, `buyer_reference`, `email`, `tax_id` of"
-            " `tax`, `low_balance_threshold_usd` and `runs_out_alert_days`; the rest needs billing:admin."
+            "The scope billing:settings may change `address`, `buyer_reference`, `email`,"
+            " `tax_id` of `tax`, `low_balance_threshold_usd` and `runs_out_alert_days`; the rest"
+            " needs billing:admin."
         )
     return _organization(outcome)
 

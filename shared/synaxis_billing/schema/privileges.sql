@@ -69,7 +69,7 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
     billing.prices, billing.price_rates, billing.reratings, billing.rerating_adjustments,
     billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
-GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
+GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.clients, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
 -- The terms of a grant do not change.
@@ -113,7 +113,7 @@ DECLARE
 BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
-        FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
+        FROM unnest(ARRAY['organizations', 'organization_homes', 'clients', 'external_ids', 'credit_transactions',
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds',
             'logged_spend', 'spend_rollups', 'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
             'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',

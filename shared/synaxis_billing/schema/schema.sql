@@ -329,6 +329,22 @@ CREATE TABLE billing.budgets (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE billing.clients (
+    organization_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    verifier bytea NOT NULL,
+    old_verifier bytea,
+    old_verifier_ends_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    rotated_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT clients_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (NOT ('billing:platform'::text = ANY (scopes))))),
+    CONSTRAINT old_verifier_ends CHECK (((old_verifier IS NULL) = (old_verifier_ends_at IS NULL)))
+);
+
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -881,6 +897,9 @@ ALTER TABLE ONLY billing.budgets
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
 
+ALTER TABLE ONLY billing.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY billing.credit_grants
     ADD CONSTRAINT credit_grants_pkey PRIMARY KEY (organization_id, id);
 
@@ -998,6 +1017,10 @@ CREATE INDEX allocations_of_invoice ON billing.allocations USING btree (organiza
 CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organization_id, refund_id) WHERE (refund_id IS NOT NULL);
 
 CREATE INDEX budgets_newest ON billing.budgets USING btree (organization_id, created_at);
+
+CREATE INDEX clients_id ON billing.clients USING btree (id);
+
+CREATE UNIQUE INDEX clients_name ON billing.clients USING btree (organization_id, name) WHERE (revoked_at IS NULL);
 
 CREATE INDEX credit_grants_expiring ON billing.credit_grants USING btree (expires_at) WHERE ((remaining_usd > (0)::numeric) AND (expires_at < 'infinity'::timestamp with time zone));
 
@@ -1148,6 +1171,9 @@ ALTER TABLE ONLY billing.budgets
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.clients
+    ADD CONSTRAINT clients_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.credit_grants
     ADD CONSTRAINT credit_grants_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1219,6 +1245,8 @@ ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.clients ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
@@ -1288,6 +1316,8 @@ CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING
 CREATE POLICY tenant ON billing.budgets TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.clients TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credit_grants TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1407,6 +1437,8 @@ GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.clients TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
@@ -1650,6 +1682,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_limit integer, p_lease interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.client_is_active(p_tenant text, p_organization_id uuid, p_client_id uuid)
+--     RETURNS boolean, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.client_json(c billing.clients)
+--     RETURNS json, for synaxis_ledger
+-- billing.client_to_verify(p_tenant text, p_client_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.clients(p_tenant text, p_organization_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.count_spent(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
@@ -1665,6 +1705,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.cover_invoice(o billing.organizations, i billing.invoices, p_initiated_by text)
 --     RETURNS void, for synaxis_ledger
 -- billing.create_budget(p_tenant text, p_organization_id uuid, p_budget jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_client(p_tenant text, p_organization_id uuid, p_name text, p_scopes text[], p_verifier bytea, p_most integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1782,6 +1824,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.forget_invoice(i billing.invoices)
+--     RETURNS void, for synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
@@ -1908,6 +1952,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.no_budget(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.no_client(o billing.organizations)
+--     RETURNS json, for synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.no_webhook_endpoint(o billing.organizations)
@@ -1958,6 +2004,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_daily_spend(p_tenant text, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
@@ -2056,8 +2104,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.revoke_client(p_tenant text, p_organization_id uuid, p_client_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.roll_budgets(o billing.organizations, p_subjects text[])
 --     RETURNS void, for synaxis_ledger
+-- billing.rotate_client_secret(p_tenant text, p_organization_id uuid, p_client_id uuid, p_verifier bytea, p_overlap interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.save_budget(b billing.budgets)

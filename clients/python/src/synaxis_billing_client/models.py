@@ -540,6 +540,15 @@ class ExchangeRates(BaseModel):
     """
 
 
+class Confidence(StrEnum):
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+    low = "low"
+    normal = "normal"
+
+
 class ExpiringCredit(BaseModel):
     """
     Credit of a grant that expires soon.
@@ -951,6 +960,91 @@ class MonthEndProgress(BaseModel):
     """
 
 
+class OrganizationClient(BaseModel):
+    """
+    A program that acts for one organization.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+
+
+class OrganizationClientWithSecret(BaseModel):
+    """
+    `secret` is shown once, here.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+    secret: str
+    """
+    The secret, the `client_secret` with which it asks for tokens; shown once, here.
+    """
+
+
+class OrganizationClients(BaseModel):
+    """
+    Oldest first.
+    """
+
+    items: list[OrganizationClient]
+    """
+    The clients, oldest first, with those that were revoked.
+    """
+
+
 class OrganizationHome(BaseModel):
     """
     The other region that holds an organization, and its API.
@@ -1186,6 +1280,10 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
     """
     The fields that break a rule, each with the rule.
+    """
+    error: str | None = None
+    """
+    The same code, as RFC 6749 names it.
     """
     budget_id: str | None = None
     """
@@ -1703,15 +1801,6 @@ class SpendBand(BaseModel):
     """
 
 
-class Confidence(StrEnum):
-    """
-    Low with less than 14 days of history: then the days before are no measure of the bounds.
-    """
-
-    low = "low"
-    normal = "normal"
-
-
 class SpendForecast(BaseModel):
     """
     The charged spend that is expected of the coming days, and when it exceeds the credit.
@@ -1733,15 +1822,15 @@ class SpendForecast(BaseModel):
     """
     All of the days together.
     """
-    runs_out: RunsOut
-    money_at_risk: list[MoneyAtRisk]
-    """
-    Credit that expires within 90 days and is not expected to be spent by then.
-    """
     record: ForecastRecord
     confidence: Confidence
     """
     Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """
+    Credit that expires within 90 days and is not expected to be spent by then.
     """
 
 
@@ -1893,6 +1982,25 @@ class Tax(BaseModel):
     """
 
 
+class Token(BaseModel):
+    """
+    A token, which the header `Authorization: Bearer <access_token>` carries.
+    """
+
+    access_token: str
+    """
+    The token.
+    """
+    token_type: str
+    """
+    How it is sent.
+    """
+    expires_in: int
+    """
+    Seconds until it expires.
+    """
+
+
 class Transaction(BaseModel):
     """
     `amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd.
@@ -1900,11 +2008,11 @@ class Transaction(BaseModel):
 
     id: UUID
     """
-    Id of the usage that waits.
+    Id, a UUID that the server made.
     """
     organization_id: UUID
     """
-    Id of the organization that will be charged.
+    Id of the organization.
     """
     transaction_type: str
     """
@@ -2016,7 +2124,7 @@ class Transaction(BaseModel):
     """
     created_at: AwareDatetime
     """
-    Time at which it was kept.
+    Time of creation.
     """
 
 
@@ -2380,6 +2488,34 @@ class Charged(BaseModel):
     replayed: bool
     """
     Whether this is an earlier answer to the same key, given again.
+    """
+
+
+class ExpectedSpend(BaseModel):
+    """
+    The charged spend that is expected of the coming days.
+    """
+
+    made_at: AwareDatetime
+    """
+    Time at which the forecast was made.
+    """
+    method: str
+    """
+    How it was made.
+    """
+    daily: list[ForecastDay]
+    """
+    Each day, beginning today.
+    """
+    total: SpendBand
+    """
+    All of the days together.
+    """
+    record: ForecastRecord
+    confidence: Confidence
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
     """
 
 

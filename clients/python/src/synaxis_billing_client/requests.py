@@ -227,6 +227,16 @@ class ChargeRequest(TypedDict):
     """
 
 
+type ClientScope = Literal[
+    "billing:charge",
+    "billing:read",
+    "billing:topup",
+    "billing:admin",
+    "billing:pay",
+    "billing:settings",
+]
+
+
 class CreditNoteRequest(TypedDict):
     """
     Without `amount_usd` (net), all that is left of what the invoice asked for is credited. `refund_credit` also gives the net amount back, as a refund of the usage; without it, what was not paid is owed, but on no invoice.
@@ -440,6 +450,21 @@ class NewBudget(TypedDict):
     alert_percents: NotRequired[list[int]]
     """
     Percentages of the limit at which `budget.alert` is sent, each once in a window.
+    """
+
+
+class NewClient(TypedDict):
+    """
+    A program that acts for one organization.
+    """
+
+    name: str
+    """
+    Name of the client, one of its kind among the organization's clients.
+    """
+    scopes: list[ClientScope]
+    """
+    What its tokens allow.
     """
 
 
@@ -657,6 +682,29 @@ class SpendLogRequest(TypedDict):
 
 
 type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
+
+
+class TokenRequest(TypedDict):
+    """
+    OAuth 2.0's client credentials.
+    """
+
+    grant_type: Literal["client_credentials"]
+    """
+    The grant of OAuth 2.0.
+    """
+    client_id: NotRequired[str | None]
+    """
+    Id of the client, unless HTTP Basic names it.
+    """
+    client_secret: NotRequired[str | None]
+    """
+    Its secret, unless HTTP Basic gives it.
+    """
+    scope: NotRequired[str | None]
+    """
+    Scopes, with spaces between them; all that the client has if it is left out.
+    """
 
 
 class TopUpRequest(TypedDict):

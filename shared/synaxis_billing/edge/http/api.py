@@ -18,6 +18,7 @@ from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, 
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
 from synaxis_billing.edge.http.requests import JSON, Event, json_body, require_request
+from synaxis_billing.edge.http.revocation import require_active
 from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
@@ -85,6 +86,7 @@ class Api:
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
+        database.connect_at_start()
 
     def endpoint(
         self,
@@ -214,7 +216,10 @@ def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     if route.scope is None:
         return Caller(tenant="")
     organization_id = path.get("organization_id")
-    return authorize(event, route.scope, organization_id, settings=route.settings)
+    caller = authorize(event, route.scope, organization_id, settings=route.settings)
+    if caller.client is not None:
+        require_active(caller)
+    return caller
 
 
 def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any] | File:

@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
 
@@ -13,6 +14,7 @@ from synaxis_billing.errors import InvalidRequest, UnsupportedMediaType, invalid
 Event = dict[str, Any]
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 # A media type whose document is an array; that of any other is an object.
 BATCH = "-batch+json"
 
@@ -35,8 +37,8 @@ def require_request(event: Event) -> None:
 
 
 def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
-    """Return the body, a JSON object in UTF-8, or an array where the media type is that of a batch;
-    None where there is none. `takes` are the media types that the route takes.
+    """Return the body, a JSON object in UTF-8 (or a form), or an array where the media type is that
+    of a batch; None where there is none. `takes` are the media types that the route takes.
 
     Raises InvalidRequest, UnsupportedMediaType.
     """
@@ -47,12 +49,11 @@ def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
         raise UnsupportedMediaType
     media_type = event["headers"].get("content-type", takes[0]).partition(";")[0].strip().lower()
     if media_type not in takes:
-        raise _invalid_body(f"must be JSON, with Content-Type: {' or '.join(takes)}")
-    if event.get("isBase64Encoded"):
-        try:
-            body = base64.b64decode(body).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise _invalid_body("must be UTF-8") from error
+        forms = "JSON or a form" if FORM in takes else "JSON"
+        raise _invalid_body(f"must be {forms}, with Content-Type: {' or '.join(takes)}")
+    body = _text(event, body)
+    if media_type == FORM:
+        return _unique(parse_qsl(body))
     value = parse_json(body)
     kind, named = (list, "array") if media_type.endswith(BATCH) else (dict, "object")
     if not isinstance(value, kind):
@@ -69,6 +70,15 @@ def parse_json(body: str) -> Any:
     # The parser above keeps the last of two members of one name.
     _EACH_MEMBER_ONCE.decode(body)
     return value
+
+
+def _text(event: Event, body: str) -> str:
+    if not event.get("isBase64Encoded"):
+        return body
+    try:
+        return base64.b64decode(body).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise _invalid_body("must be UTF-8") from error
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:

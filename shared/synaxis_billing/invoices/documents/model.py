@@ -5,7 +5,8 @@ from typing import Literal
 from uuid import UUID
 
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.invoices.invoices import Customer, FurtherLines, LineItem, Seller
+from synaxis_billing.invoices.invoices import FurtherLines, LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 from synaxis_billing.invoices.settled import CreditStatement, Settled
 from synaxis_billing.organizations.profile import TaxCategory
 

@@ -8,7 +8,8 @@ from babel import Locale
 from synaxis_billing.invoices.documents import writing
 from synaxis_billing.invoices.documents.labels import ENGLISH, LABELS, RATE_SOURCES
 from synaxis_billing.invoices.documents.model import InvoiceDocument
-from synaxis_billing.invoices.invoices import Customer, LineItem, Seller
+from synaxis_billing.invoices.invoices import LineItem
+from synaxis_billing.invoices.parties import Customer, Seller
 
 Labels = dict[str, str]
 Note = dict[str, Any]

@@ -73,6 +73,25 @@ CREATE TABLE billing.external_ids (
     organization_id uuid NOT NULL
 );
 
+-- Programs that get tokens of one organization. `verifier` is the hash of the secret.
+CREATE TABLE billing.clients (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    name text NOT NULL CHECK (name <> ''),
+    scopes text[] NOT NULL CHECK (cardinality(scopes) > 0 AND NOT 'billing:platform' = ANY (scopes)),
+    verifier bytea NOT NULL,
+    old_verifier bytea,
+    old_verifier_ends_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    rotated_at timestamptz,
+    revoked_at timestamptz,
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT old_verifier_ends CHECK ((old_verifier IS NULL) = (old_verifier_ends_at IS NULL))
+);
+CREATE UNIQUE INDEX clients_name ON billing.clients (organization_id, name) WHERE revoked_at IS NULL;
+-- A request for a token names no organization.
+CREATE INDEX clients_id ON billing.clients (id);
+
 -- Organizations that another region holds. This region stores their ids and that region's name alone.
 CREATE TABLE billing.organization_homes (
     organization_id uuid PRIMARY KEY,
@@ -890,6 +909,7 @@ CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries (organization_
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.clients ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
