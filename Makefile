@@ -47,6 +47,9 @@ check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
 	.venv-sam/bin/cfn-lint stacks/*.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
 
+vendor: .venv-run  ## the console's libraries, unpacked from npm (for maintainers; needs npm)
+	$(PYTHON) -m local.vendor
+
 client: .venv  ## the wheel of the Python client, in clients/python/dist
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir clients/python/dist ./clients/python
 
@@ -113,4 +116,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm
+.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor

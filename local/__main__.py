@@ -200,8 +200,8 @@ _EXAMPLE_SELLER = {
 }
 _AUDIT_COLUMNS = ("changes", "balance", "drift", "chain", "head")
 _WELCOME = """
-Synaxis Billing is ready on {urls}
-Docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
+Synaxis Billing is ready: {url}/console/
+API on {urls}, its docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
 
 An organization of your own, to paste:
 

@@ -42,6 +42,7 @@ NOUNS: dict[str, set[str]] = {
     "rates": set(),
     "prices": set(),
     "invoices": {"organizations", "rates"},
+    "payments": {"invoices", "rates"},
     "webhooks": {"budgets"},
     "events": {"ledger", "usage"},
     "invalidations": set(),

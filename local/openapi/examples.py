@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import client_story, credit_story, invoice_story, story
+from local.openapi import client_story, credit_story, invoice_story, payment_story, story
 
 # Path parameters and headers.
 PARAMETERS = {
@@ -40,6 +40,7 @@ OPERATIONS = {
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
     ),
     "getOrganization": Example(story.ORGANIZATION),
+    **{name: Example(*parts) for name, parts in payment_story.OPERATIONS.items()},
     "listOrganizations": _page(
         {
             **story.ORGANIZATION,
@@ -72,6 +73,7 @@ OPERATIONS = {
         {
             "balance_usd": "99.9775",
             "held_usd": "0.02",
+            "frozen_usd": "0.00",
             "available_usd": "99.9575",
             "credit_limit_usd": "0.00",
             "debt_usd": "0.00",

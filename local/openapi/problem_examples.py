@@ -6,6 +6,7 @@ from local.openapi import story
 
 # What problems say beside their kind.
 MEMBERS = {
+    "failure_code": "card_declined",
     "available_usd": "0.01",
     "required_usd": "0.0225",
     "deficit_usd": "0.0125",

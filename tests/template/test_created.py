@@ -74,6 +74,7 @@ def _regions() -> dict[str, str]:
     return {
         "KafkaBrokers": "kafka:9092",
         "InvalidationTopicArns": ",".join(topics),
+        "PaymentSecretArn": _secret("Payments"),
         "RestoreFrom": "db-ABC",
         "RestoreTime": "2026-11-25T12:00:00Z",
         "DatabaseSnapshot": "before",
@@ -284,7 +285,8 @@ def test_every_function_but_those_that_need_no_data_is_in_the_network(made: Crea
     for function in _functions().values():
         network = function.get("VpcConfig", {})
         name = function["FunctionName"]
-        outside = any(part in name for part in ("FxFetch", "WebhookSend", "ApiDocs", "TokensF"))
+        parts = ("FxFetch", "WebhookSend", "PaymentCalls", "ApiDocs", "TokensF")
+        outside = any(part in name for part in parts)
         if group is None or outside:
             assert not network.get("SubnetIds"), name
         else:
@@ -308,7 +310,7 @@ def test_concurrency_is_reserved_if_asked_for_alone(made: Created) -> None:
         for name in made.named("AWS::Lambda::Function").values()
     }
     amounts = [one.get("ReservedConcurrentExecutions", 0) for one in reserved.values()]
-    assert sum(amounts) == (87 if "ReserveConcurrency" in made.parameters else 0)
+    assert sum(amounts) == (97 if "ReserveConcurrency" in made.parameters else 0)
 
 
 def test_alarms_go_to_an_encrypted_topic_and_watch_what_is_there(made: Created) -> None:

@@ -129,6 +129,19 @@ class Settings(BaseModel):
     fx_ecb_url: WebUrl = ""
     fx_seed: str = ""
 
+    # Payment providers: what a developer gives, or a secret that contains it as JSON. In a network
+    # another function calls them.
+    stripe_api_url: WebUrl = ""
+    stripe_api_key: str = ""
+    stripe_webhook_secret: str = ""
+    paypal_api_url: WebUrl = ""
+    paypal_client_id: str = ""
+    paypal_client_secret: str = ""
+    paypal_webhook_id: str = ""
+    payment_secret: Arn = ""
+    payment_calls_function: str = ""
+    payment_queue_url: WebUrl = ""
+
     @field_validator("invalidation_topic_arns")
     @classmethod
     def _one_is_here(cls, arns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

@@ -533,6 +533,75 @@ def pay_invoice(
     )
 
 
+def list_payments(
+    organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+) -> Call[models.PaymentPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/payments", organization_id),
+        {200: models.PaymentPage},
+        query={"status": status, "limit": limit},
+    )
+
+
+def create_payment(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.NewPayment],
+) -> Call[models.Payment]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/payments", organization_id),
+        {201: models.Payment},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def preview_payment(
+    organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+) -> Call[models.PaymentPreview]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/payments/preview", organization_id),
+        {200: models.PaymentPreview},
+        body=body,
+    )
+
+
+def get_payment(organization_id: UUID | str, payment_id: UUID | str) -> Call[models.Payment]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/payments/{payment_id}", organization_id, payment_id
+        ),
+        {200: models.Payment},
+    )
+
+
+def refund_payment(
+    organization_id: UUID | str,
+    payment_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.PaymentRefundRequest],
+) -> Call[models.PaymentRefund]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/payments/{payment_id}/refund",
+            organization_id,
+            payment_id,
+        ),
+        {201: models.PaymentRefund},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
 def export_personal_data(
     organization_id: UUID | str, *, initiated_by: str | None = None, limit: int | None = None
 ) -> Call[models.PersonalDataExport]:
@@ -1392,6 +1461,66 @@ class Operations(abc.ABC):
         again changes nothing.
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def list_payments(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Payment]:
+        """List the payments of an organization, newest first.
+
+        Each as it was settled last.
+        """
+        return self.pages(
+            list_payments(organization_id, status=status, limit=limit), models.Payment
+        )
+
+    def create_payment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.NewPayment],
+    ) -> models.Payment:
+        """Create a payment of credit, or of an invoice.
+
+        The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+        currency; `preview` shows it before. An invoice has one open payment, which is returned if
+        it exists. Credit comes when the provider says that it was paid.
+        """
+        return self.call(create_payment(organization_id, idempotency_key=idempotency_key, **body))
+
+    def preview_payment(
+        self, organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+    ) -> models.PaymentPreview:
+        """Preview a payment of credit.
+
+        Shows price, tax and total in the billing currency at the current exchange rate, and stores
+        nothing.
+        """
+        return self.call(preview_payment(organization_id, **body))
+
+    def get_payment(self, organization_id: UUID | str, payment_id: UUID | str) -> models.Payment:
+        """Get a payment.
+
+        The provider is asked about an open one, so that credit comes also when no webhook does.
+        """
+        return self.call(get_payment(organization_id, payment_id))
+
+    def refund_payment(
+        self,
+        organization_id: UUID | str,
+        payment_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.PaymentRefundRequest],
+    ) -> models.PaymentRefund:
+        """Refund a payment to its payer, whole or in part.
+
+        Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent
+        credit is refunded only with `allow_negative_balance`, and becomes debt.
+        """
+        return self.call(
+            refund_payment(organization_id, payment_id, idempotency_key=idempotency_key, **body)
+        )
 
     def export_personal_data(
         self,
@@ -2287,6 +2416,70 @@ class AsyncOperations(abc.ABC):
         again changes nothing.
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def list_payments(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Payment]:
+        """List the payments of an organization, newest first.
+
+        Each as it was settled last.
+        """
+        return self.pages(
+            list_payments(organization_id, status=status, limit=limit), models.Payment
+        )
+
+    async def create_payment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.NewPayment],
+    ) -> models.Payment:
+        """Create a payment of credit, or of an invoice.
+
+        The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+        currency; `preview` shows it before. An invoice has one open payment, which is returned if
+        it exists. Credit comes when the provider says that it was paid.
+        """
+        return await self.call(
+            create_payment(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def preview_payment(
+        self, organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+    ) -> models.PaymentPreview:
+        """Preview a payment of credit.
+
+        Shows price, tax and total in the billing currency at the current exchange rate, and stores
+        nothing.
+        """
+        return await self.call(preview_payment(organization_id, **body))
+
+    async def get_payment(
+        self, organization_id: UUID | str, payment_id: UUID | str
+    ) -> models.Payment:
+        """Get a payment.
+
+        The provider is asked about an open one, so that credit comes also when no webhook does.
+        """
+        return await self.call(get_payment(organization_id, payment_id))
+
+    async def refund_payment(
+        self,
+        organization_id: UUID | str,
+        payment_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.PaymentRefundRequest],
+    ) -> models.PaymentRefund:
+        """Refund a payment to its payer, whole or in part.
+
+        Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent
+        credit is refunded only with `allow_negative_balance`, and becomes debt.
+        """
+        return await self.call(
+            refund_payment(organization_id, payment_id, idempotency_key=idempotency_key, **body)
+        )
 
     def export_personal_data(
         self,

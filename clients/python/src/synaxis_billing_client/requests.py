@@ -534,18 +534,29 @@ type OrganizationStatus = Literal["active", "suspended", "closed"]
 type Overrun = Literal["refuse", "charge"]
 
 
-class Payment(TypedDict):
+class PaymentRefundRequest(TypedDict):
     """
-    What was paid, net of tax.
+    Without `amount_usd`, all unspent credit of the payment is refunded.
     """
 
-    amount: Decimal | int | str
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
-    Amount in the currency.
+    Credit in US dollars whose price goes back; all that is unspent if it is left out.
     """
-    currency: str
+    allow_negative_balance: NotRequired[bool]
     """
-    ISO 4217 code of the currency, in any case.
+    Whether spent credit may be refunded too; it becomes debt.
+    """
+
+
+class PreviewRequest(TypedDict):
+    """
+    Credit that may be bought.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Credit in US dollars.
     """
 
 
@@ -574,6 +585,24 @@ class PriceImport(TypedDict):
     """
     Where the list was taken from.
     """
+
+
+class PricePaid(TypedDict):
+    """
+    What was paid, net of tax.
+    """
+
+    amount: Decimal | int | str
+    """
+    Amount in the currency.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency, in any case.
+    """
+
+
+type ProviderName = Literal["stripe", "paypal"]
 
 
 class QuoteRequest(TypedDict):
@@ -736,7 +765,7 @@ class TopUpRequest(TypedDict):
     """
     Instant from which what is left is gone; never if it is left out.
     """
-    paid: NotRequired[Payment | None]
+    paid: NotRequired[PricePaid | None]
     """
     What was paid for the credit; `amount_usd` if it is left out.
     """
@@ -756,6 +785,10 @@ type WebhookEventType = Literal[
     "grant.expired",
     "budget.alert",
     "budget.exceeded",
+    "payment.succeeded",
+    "payment.failed",
+    "payment.refunded",
+    "payment.disputed",
 ]
 
 
@@ -852,6 +885,29 @@ class CaptureRequest(TypedDict):
     overrun: NotRequired[Overrun]
     """
     Whether a cost above the held amount is refused, or charged whole: the call was made.
+    """
+
+
+class NewPayment(TypedDict):
+    """
+    Exactly one of `amount_usd` and `invoice_id`.
+    """
+
+    provider: ProviderName
+    """
+    Who takes the money.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Credit to buy, in US dollars; tax comes on top.
+    """
+    invoice_id: NotRequired[str | None]
+    """
+    Id of an issued invoice to pay.
+    """
+    return_url: NotRequired[str | None]
+    """
+    The page to which the payer returns; what it is called with proves nothing.
     """
 
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
@@ -17,6 +17,13 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 # A media type whose document is an array; that of any other is an object.
 BATCH = "-batch+json"
+
+
+class Raw(NamedTuple):
+    """A request as it came: the bytes of its body, and its headers by their names in lower case."""
+
+    body: bytes
+    headers: dict[str, str]
 
 
 def require_request(event: Event) -> None:
@@ -70,6 +77,18 @@ def parse_json(body: str) -> Any:
     # The parser above keeps the last of two members of one name.
     _EACH_MEMBER_ONCE.decode(body)
     return value
+
+
+def raw_request(event: Event) -> Raw:
+    """Return the request as it came. API Gateway writes some bodies in Base64. Raises
+    InvalidRequest."""
+    body = event.get("body") or ""
+    try:
+        encoded = event.get("isBase64Encoded")
+        decoded = base64.b64decode(body, validate=True) if encoded else body.encode()
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise _invalid_body("must be the bytes that were sent") from error
+    return Raw(decoded, event["headers"])
 
 
 def _text(event: Event, body: str) -> str:
