@@ -58,6 +58,7 @@ STATUSES = {
     "spending": 200,
     "platform_forecast": 200,
     "platform_spending": 200,
+    "balance_history": 200,
     "get_forecast": 200,
     "personal_data": 200,
     "erase_personal_data": 201,
