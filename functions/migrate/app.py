@@ -26,7 +26,7 @@ def _migrate() -> dict[str, Any]:
         if connection.execute("SELECT FROM pg_roles WHERE rolname = 'rds_iam'").rowcount:
             connection.execute("ALTER ROLE synaxis_app LOGIN; GRANT rds_iam TO synaxis_app")
         done = {"applied": applied, "online": pending(connection)}
-    logger.info("migrated", **done)
+    logger.info("migrated", extra=done)
     return done
 
 
