@@ -11,6 +11,10 @@ BEGIN
             'organization_id', b.organization_id,
             'subject', split_part(b.subject, ' ', 1),
             'subject_id', billing.subject_id(b.subject),
+            'subject_name', (
+                SELECT l.name FROM billing.labels AS l
+                WHERE l.organization_id = b.organization_id AND l.kind::text = split_part(b.subject, ' ', 1)
+                    AND l.subject_id = billing.subject_id(b.subject)),
             'window', b.window_length,
             'limit_usd', b.limit_usd::text,
             'burst_usd', b.burst_usd::text,
