@@ -2220,6 +2220,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.label_json(l billing.labels)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.label_of(p_organization_id uuid, p_kind text, p_id text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.labels_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
 -- billing.labels_page(p_tenant text, p_organization_id uuid, p_kind text, p_after integer, p_limit integer)

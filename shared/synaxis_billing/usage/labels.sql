@@ -5,6 +5,16 @@ CREATE OR REPLACE FUNCTION billing.label_json(l billing.labels) RETURNS json LAN
     SELECT json_build_object('kind', l.kind, 'id', l.subject_id, 'name', l.name)
 $$;
 
+-- The name of a team or a key; NULL of none.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.label_of(p_organization_id uuid, p_kind text, p_id text) RETURNS text
+LANGUAGE plpgsql STABLE STRICT AS $$
+BEGIN
+    RETURN (
+        SELECT name FROM billing.labels WHERE organization_id = p_organization_id
+            AND kind = p_kind::billing.label_kind AND subject_id = p_id);
+END $$;
+
 -- Name a team or a key, or rename it.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.put_label(

@@ -171,17 +171,14 @@ CREATE OR REPLACE FUNCTION billing.sum_spend(
         SELECT g.other, json_agg(jsonb_build_object('day', g.day, 'month', g.month, 'hour', g.hour,
                 'organization_id', g.organization_id, 'model', g.model, 'provider', g.provider,
                 'team_id', g.team_id, 'virtual_key_id', g.virtual_key_id, 'region', g.region,
-                'team_name', team.name, 'virtual_key_name', key.name)
+                'team_name', billing.label_of(coalesce(p_organization_id, g.organization_id), 'team', g.team_id),
+                'virtual_key_name', billing.label_of(
+                    coalesce(p_organization_id, g.organization_id), 'virtual_key', g.virtual_key_id))
             || billing.sums_json(g.amount_usd, g.tokens, g.requests, g.input_tokens, g.cached_tokens,
                 g.output_tokens, g.cost_usd, g.margin_usd)
             ORDER BY g.month, g.day, g.hour, g.amount_usd DESC, g.organization_id, g.model, g.provider, g.team_id,
                 g.virtual_key_id, g.region) AS items
-        FROM groups AS g JOIN counted AS c ON c.groups <= p_limit
-        LEFT JOIN billing.labels AS team ON team.organization_id = coalesce(p_organization_id, g.organization_id)
-            AND team.kind = 'team' AND team.subject_id = g.team_id
-        LEFT JOIN billing.labels AS key ON key.organization_id = coalesce(p_organization_id, g.organization_id)
-            AND key.kind = 'virtual_key' AND key.subject_id = g.virtual_key_id
-        GROUP BY g.other
+        FROM groups AS g JOIN counted AS c ON c.groups <= p_limit GROUP BY g.other
     )
     SELECT json_build_object(
         'groups', c.groups,
