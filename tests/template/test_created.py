@@ -69,6 +69,8 @@ def _regions() -> dict[str, str]:
         "RestoreFrom": "db-ABC",
         "RestoreTime": "2026-11-25T12:00:00Z",
         "DatabaseSnapshot": "before",
+        "DataKeyArn": client("kms").create_key()["KeyMetadata"]["Arn"],
+        "LogAddresses": "false",
         "VpcCidr": "10.65.0.0/18",
         "Zones": f"{REGION}b,{REGION}c",
     }
