@@ -135,6 +135,7 @@ OPERATIONS = {
         {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
         story.USAGE_EVENT,
     ),
+    "createUsageEventsFromTraces": Example(story.TRACES_ANSWER, story.TRACES),
     "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,
