@@ -34,7 +34,7 @@ _ABOUT = """
 _TAGS = {
     "Charges": (
         "Credit that calls take when their cost is known.",
-        {"charges", "batch", "usage-events", "refused"},
+        {"charges", "batch", "usage-events", "refused", "traces"},
     ),
     "Holds": ("Credit that is reserved until the cost is known.", {"holds"}),
     "Credit": (
@@ -46,7 +46,7 @@ _TAGS = {
         {"payments", "payment-link", "payment-links"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
-    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast"}),
+    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast", "labels"}),
     "Prices": (
         "The price book: prices of models, quotes, and corrections by later prices.",
         {"prices", "quotes", "reratings", "unpriced-usage"},

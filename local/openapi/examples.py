@@ -36,6 +36,7 @@ def _page(item: dict[str, Any]) -> Example:
     return Example({"items": [item], "next_cursor": None})
 
 
+_LABEL = {"kind": "team", "id": "team-7", "name": "Search"}
 OPERATIONS = {
     "createOrganization": Example(
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
@@ -63,6 +64,9 @@ OPERATIONS = {
             },
         }
     ),
+    "putLabel": Example(_LABEL, _LABEL),
+    "listLabels": _page(_LABEL),
+    "deleteLabel": Example(_LABEL),
     "getBalanceHistory": Example(
         {
             "timezone": "Europe/Berlin",
@@ -132,6 +136,7 @@ OPERATIONS = {
         {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
         story.USAGE_EVENT,
     ),
+    "createUsageEventsFromTraces": Example(story.TRACES_ANSWER, story.TRACES),
     "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,
