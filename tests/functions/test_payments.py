@@ -1,5 +1,7 @@
 """Payments over HTTP: the running product, a payer's browser, and the stand-in of the providers."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,10 +9,17 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.running import Client, wait_until
+from tests.support.running import EVERYTHING, Client, wait_until
 
 CARD = {"number": "4242424242424242", "name": "Ada", "email": "ada@example.com"}
 TAX = {"label": "VAT", "rate_percent": "19"}
+
+
+@pytest.fixture(scope="module")
+def api(product: tuple[str, Any]) -> Iterator[Client]:
+    """A client that may pay, too."""
+    with contextlib.closing(Client(product[0], f"{EVERYTHING} billing:pay")) as client:
+        yield client
 
 
 def pay(payment: dict[str, Any], **form: str) -> int:
