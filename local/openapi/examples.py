@@ -6,6 +6,7 @@ from local.openapi import client_story, credit_story, invoice_story, payment_sto
 
 # Path parameters and headers.
 PARAMETERS = {
+    "token": payment_story.LINK["token"],
     "organization_id": story.ORGANIZATION_ID,
     "hold_id": story.HOLD_ID,
     "grant_id": story.GRANT_ID,
@@ -135,6 +136,7 @@ OPERATIONS = {
         {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
         story.USAGE_EVENT,
     ),
+    "createUsageEventsFromTraces": Example(story.TRACES_ANSWER, story.TRACES),
     "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,
