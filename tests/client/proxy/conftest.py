@@ -108,6 +108,7 @@ def proxy(
     product: str,
     upstream: str,
     configuration: Path = HERE / "config.yaml",
+    /,
     **settings: str,
 ) -> Iterator[Proxy]:
     port, line = free_port(), Line(product)

@@ -47,7 +47,7 @@ def test_a_billed_call_takes_a_round_trip_more_and_with_a_lease_less_than_that(
     proxies: dict[str, Proxy], books: Billing, url: str, upstream: str, tmp_path: Path
 ) -> None:
     organization = created(books, "100")
-    with proxy(tmp_path, url, upstream, configuration=unbilled(tmp_path)) as plain:
+    with proxy(tmp_path, url, upstream, unbilled(tmp_path)) as plain:
         kinds = {"plain": plain, **proxies}
         taken: dict[str, list[float]] = {kind: [] for kind in kinds}
         for number in range(WARMING + CALLS):
