@@ -43,8 +43,8 @@ def main(folder: Path) -> None:
         Operation.read(document, method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        # CloudEvents come from brokers and collectors, which have senders of their own.
-        if JSON in operation.get("requestBody", {"content": JSON})["content"]
+        # Brokers and collectors, which send usage events, have senders of their own.
+        if not path.startswith("/v1/usage-events") or "requestBody" not in operation
     ]
     answers = {name for operation in operations for name in operation.answers.values() if name}
     taken = {operation.body for operation in operations if operation.body}

@@ -6,6 +6,7 @@ from local.openapi import client_story, credit_story, invoice_story, payment_sto
 
 # Path parameters and headers.
 PARAMETERS = {
+    "token": payment_story.LINK["token"],
     "organization_id": story.ORGANIZATION_ID,
     "hold_id": story.HOLD_ID,
     "grant_id": story.GRANT_ID,
@@ -35,6 +36,7 @@ def _page(item: dict[str, Any]) -> Example:
     return Example({"items": [item], "next_cursor": None})
 
 
+_LABEL = {"kind": "team", "id": "team-7", "name": "Search"}
 OPERATIONS = {
     "createOrganization": Example(
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
@@ -62,6 +64,9 @@ OPERATIONS = {
             },
         }
     ),
+    "putLabel": Example(_LABEL, _LABEL),
+    "listLabels": _page(_LABEL),
+    "deleteLabel": Example(_LABEL),
     "getBalanceHistory": Example(
         {
             "timezone": "Europe/Berlin",
@@ -131,6 +136,7 @@ OPERATIONS = {
         {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
         story.USAGE_EVENT,
     ),
+    "createUsageEventsFromTraces": Example(story.TRACES_ANSWER, story.TRACES),
     "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,

@@ -321,6 +321,10 @@ def test_a_mapping_goes_to_the_alias_and_reports_what_failed(name: str) -> None:
     if "Topics" in mapping:
         return
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    if "DestinationConfig" in mapping:
+        # Of a stream, whose records are given up after so many tries.
+        assert mapping["MaximumRetryAttempts"] > 100
+        return
     queue = properties(mapping["EventSourceArn"]["Fn::GetAtt"][0])
     function = properties(mapping["FunctionName"]["Ref"].removesuffix("Aliaslive"))
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -330,7 +334,7 @@ def test_a_mapping_goes_to_the_alias_and_reports_what_failed(name: str) -> None:
 CONSUMERS = {
     mapping["Properties"]["FunctionName"]["Ref"].removesuffix("Aliaslive"): mapping["Properties"]
     for mapping in MAPPINGS.values()
-    if "Topics" not in mapping["Properties"]
+    if "Topics" not in mapping["Properties"] and "DestinationConfig" not in mapping["Properties"]
 }
 
 
@@ -382,8 +386,24 @@ def test_a_schedule_is_of_this_stack_on_time_and_not_lost(name: str) -> None:
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert schedule["Target"]["Arn"]["Ref"].endswith("Aliaslive")
     assert "DeadLetterConfig" in schedule["Target"]
-    if schedule["ScheduleExpression"].startswith("cron"):
+    if str(schedule["ScheduleExpression"]).startswith("cron"):
         assert schedule["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_a_database_that_sleeps_is_woken_by_the_hour_at_most() -> None:
+    seldom = [properties(name)["ScheduleExpression"] for name in SCHEDULES]
+    assert {str(one) for one in seldom if "cron" not in str(one)} == {
+        "rate(1 hour)",
+        "{'Ref': 'SweepSchedule'}",
+    }
+    sweep = transformed()["Parameters"]["SweepSchedule"]
+    assert sweep["Default"] == "rate(1 minute)"
+    assert "rate(1 hour)" in sweep["AllowedValues"]
+    # The alarms of what is swept wait as long.
+    resources = decided(SweepSchedule="rate(1 hour)")["Resources"]
+    assert resources["ScheduleErrorsAlarm"]["Properties"]["EvaluationPeriods"] == 1
+    late = resources["OutboxesLateAlarm"]["Properties"]["Metrics"][0]["Expression"]
+    assert "600" not in late.replace("21600", "")
 
 
 def test_a_months_schedule_says_which_month() -> None:
@@ -431,7 +451,7 @@ def _scheduled(schedule: str) -> str:
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_somebody_hears_of_a_schedules_function_that_fails(name: str) -> None:
     function = _scheduled(name)
-    if properties(name)["ScheduleExpression"] == "rate(1 minute)":
+    if properties(name)["ScheduleExpression"] == {"Ref": "SweepSchedule"}:
         # An alarm of three periods of five minutes sees no failure of what is seldom invoked.
         assert f'"{function}"' in json.dumps(properties("ScheduleErrorsAlarm"))
     elif function == "FxFetchFunction":
@@ -518,7 +538,11 @@ def test_a_version_is_taken_back_for_its_own_errors_and_is_kept_to_return_to() -
 
 
 def test_a_public_route_has_a_limit_of_its_own() -> None:
-    [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
+    # No route of the API of the queue is public.
+    stages = of_type("AWS::ApiGatewayV2::Stage")
+    routes = of_type("AWS::ApiGatewayV2::Route").values()
+    assert {of["Properties"]["AuthorizationType"] for of in routes} == {"JWT"}
+    [stage] = [of for name, of in stages.items() if name != "UsageQueueStage"]
     limits = stage["Properties"]["RouteSettings"]
     default = stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
     assert limits.keys() == {
@@ -551,7 +575,7 @@ def test_the_migration_waits_for_its_ways_to_the_secret_and_back() -> None:
 
 def test_the_dashboard_is_json() -> None:
     [body, _values] = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) == 9
+    assert len(json.loads(body)["widgets"]) == 10
 
 
 def _statements(resource: dict[str, Any]) -> list[dict[str, Any]]:

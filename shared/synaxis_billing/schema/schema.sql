@@ -49,6 +49,11 @@ CREATE TYPE billing.invoice_status AS ENUM (
     'cancelled'
 );
 
+CREATE TYPE billing.label_kind AS ENUM (
+    'team',
+    'virtual_key'
+);
+
 CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
@@ -523,6 +528,13 @@ CREATE TABLE billing.erasures (
     erased_by text DEFAULT SESSION_USER NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT erasures_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE billing.labels (
+    organization_id uuid NOT NULL,
+    kind billing.label_kind NOT NULL,
+    subject_id text NOT NULL,
+    name text NOT NULL
 );
 
 CREATE TABLE billing.exchange_rates (
@@ -1081,6 +1093,9 @@ ALTER TABLE ONLY billing.invoices
 ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY billing.labels
+    ADD CONSTRAINT labels_pkey PRIMARY KEY (organization_id, kind, subject_id);
+
 ALTER TABLE ONLY billing.logged_spend
     ADD CONSTRAINT logged_spend_pkey PRIMARY KEY (organization_id, created_at);
 
@@ -1366,6 +1381,9 @@ ALTER TABLE ONLY billing.holds
 ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.labels
+    ADD CONSTRAINT labels_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1482,6 +1500,8 @@ ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.labels ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
@@ -1547,6 +1567,8 @@ CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING ((((o
 CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.labels TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.logged_spend TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = ( SELECT current_setting('billing.tenant'::text, true) AS current_setting)) OR (( SELECT current_setting('billing.tenant'::text, true) AS current_setting) = '*'::text))) WITH CHECK ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1673,6 +1695,9 @@ GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
 
+GRANT SELECT ON TABLE billing.labels TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.labels TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
 
@@ -1781,6 +1806,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.payment_customers TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.payment_events TO synaxis_ledger;
 
+GRANT UPDATE(body) ON TABLE billing.payment_events TO synaxis_ledger;
+
 GRANT UPDATE(organization_id) ON TABLE billing.payment_events TO synaxis_ledger;
 
 GRANT UPDATE(payment_id) ON TABLE billing.payment_events TO synaxis_ledger;
@@ -1855,6 +1882,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_odometer()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_payments()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_revenue()
@@ -1917,8 +1946,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charged_lately(p_organization_id uuid, p_now timestamp with time zone)
---     RETURNS TABLE(id uuid, amount_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.charged_lately(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
@@ -1964,6 +1993,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_payment(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_purpose text, p_provider text, p_credit_usd numeric, p_invoice_id uuid, p_return_url text, p_terms jsonb, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_payment_link(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_token_hash bytea, p_expires_in interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2019,6 +2050,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_ledger
 -- billing.delete_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.delete_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delivered_invalidations(p_tenant text, p_ids uuid[])
@@ -2049,6 +2082,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_eraser, synaxis_ledger
+-- billing.erase_labels(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.erase_payments(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
@@ -2189,6 +2226,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.know_objects(p billing.payments, p_external_ids text[])
 --     RETURNS void, for synaxis_ledger
+-- billing.label_json(l billing.labels)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.label_of(p_organization_id uuid, p_kind text, p_id text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.labels_changed(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.labels_page(p_tenant text, p_organization_id uuid, p_kind text, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
 -- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
@@ -2287,6 +2332,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.payment_json(p billing.payments)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_link(p_tenant text, p_organization_id uuid, p_token_hash bytea)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.payment_order(p_tenant text, p_organization_id uuid, p_payment_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_refund_id uuid)
@@ -2339,6 +2386,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.promotional_used_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.put_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text, p_name text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)

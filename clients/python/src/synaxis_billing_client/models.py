@@ -83,6 +83,10 @@ class Budget(BaseModel):
     """
     Id of the team, key or person, or name of the model or provider.
     """
+    subject_name: str | None
+    """
+    Name that the organization gave the team or key.
+    """
     window: str
     """
     How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
@@ -860,6 +864,40 @@ class JournalEntry(BaseModel):
     """
 
 
+class Label(BaseModel):
+    """
+    The name of a team or a key.
+    """
+
+    kind: str
+    """
+    What is named. One of `team`, `virtual_key`, or one of a later version.
+    """
+    id: str
+    """
+    Id of the team or the virtual key.
+    """
+    name: str
+    """
+    Name to show.
+    """
+
+
+class LabelPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Label]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class LineItem(BaseModel):
     """
     What was charged for one model of one provider.
@@ -907,6 +945,75 @@ class LineItemPage(BaseModel):
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
+    """
+
+
+class Status(StrEnum):
+    """
+    State of the invoice.
+    """
+
+    issued = "issued"
+    paid = "paid"
+    overdue = "overdue"
+    cancelled = "cancelled"
+
+
+class LinkedInvoice(BaseModel):
+    """
+    What a link asks for.
+    """
+
+    invoice_id: UUID
+    """
+    Id of the invoice.
+    """
+    invoice_number: str
+    """
+    Number of the invoice.
+    """
+    status: Status
+    """
+    State of the invoice.
+    """
+    seller: str
+    """
+    Name of the seller.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency.
+    """
+    amount: Decimal
+    """
+    What is left to pay, with tax.
+    """
+    due_date: date_aliased | None
+    """
+    Day until which to pay.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
+    """
+
+
+class LinkedPayment(BaseModel):
+    """
+    The open payment of a link's invoice.
+    """
+
+    status: str
+    """
+    State of the payment. One of `pending`, `unknown`, `succeeded`, `failed`, `expired`, or one of a later version.
+    """
+    checkout_url: str | None
+    """
+    The provider's page on which to pay.
+    """
+    expires_at: AwareDatetime | None
+    """
+    Instant from which that page is closed; null if the provider does not say.
     """
 
 
@@ -1288,6 +1395,25 @@ class Payment(BaseModel):
     """
 
 
+class PaymentLink(BaseModel):
+    """
+    A link to pay an invoice. The token is shown this once.
+    """
+
+    invoice_id: UUID
+    """
+    Id of the invoice.
+    """
+    token: str
+    """
+    The secret of the link, for `/v1/payment-links/{token}`.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
+    """
+
+
 class PaymentPage(BaseModel):
     """
     A page of a list, newest first.
@@ -1346,7 +1472,7 @@ class PaymentPreview(BaseModel):
     """
 
 
-class Status(StrEnum):
+class Status1(StrEnum):
     """
     State of the refund at the provider.
     """
@@ -1370,7 +1496,7 @@ class PaymentRefund(BaseModel):
     """
     Id of the payment.
     """
-    status: Status
+    status: Status1
     """
     State of the refund at the provider.
     """
@@ -1407,7 +1533,7 @@ class PersonalDataRecord(BaseModel):
 
     kind: str
     """
-    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `erasure`, or one of a later version.
+    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `payment`, `erasure`, or one of a later version.
     """
     created_at: AwareDatetime
     """
@@ -1424,6 +1550,14 @@ class PlatformSpend(BaseModel):
     The dimensions that were asked for, and what was spent on them.
     """
 
+    team_name: str | None = None
+    """
+    Name that the organization gave the team, beside `team_id`.
+    """
+    virtual_key_name: str | None = None
+    """
+    Name that the organization gave the key, beside `virtual_key_id`.
+    """
     model: str | None = None
     """
     Name of the model.
@@ -2013,6 +2147,14 @@ class Spend(BaseModel):
     The dimensions that were asked for, and what was spent on them.
     """
 
+    team_name: str | None = None
+    """
+    Name that the organization gave the team, beside `team_id`.
+    """
+    virtual_key_name: str | None = None
+    """
+    Name that the organization gave the key, beside `virtual_key_id`.
+    """
     model: str | None = None
     """
     Name of the model.

@@ -549,6 +549,52 @@ def pay_invoice(
     )
 
 
+def create_payment_link(
+    organization_id: UUID | str, invoice_id: UUID | str, **body: Unpack[requests.NewPaymentLink]
+) -> Call[models.PaymentLink]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/payment-link",
+            organization_id,
+            invoice_id,
+        ),
+        {201: models.PaymentLink},
+        body=body,
+    )
+
+
+def delete_label(
+    organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+) -> Call[models.Label]:
+    return new_call(
+        "DELETE",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.Label},
+        query={"kind": kind, "id": id},
+    )
+
+
+def list_labels(
+    organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+) -> Call[models.LabelPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.LabelPage},
+        query={"kind": kind, "limit": limit},
+    )
+
+
+def put_label(organization_id: UUID | str, **body: Unpack[requests.NewLabel]) -> Call[models.Label]:
+    return new_call(
+        "PUT",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.Label},
+        body=body,
+    )
+
+
 def list_payments(
     organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
 ) -> Call[models.PaymentPage]:
@@ -901,6 +947,18 @@ def list_webhook_events(
         path_of("/v1/organizations/{organization_id}/webhook-events", organization_id),
         {200: models.WebhookEventPage},
         query={"type": type, "limit": limit},
+    )
+
+
+def get_payment_link(token: str) -> Call[models.LinkedInvoice]:
+    return new_call("GET", path_of("/v1/payment-links/{token}", token), {200: models.LinkedInvoice})
+
+
+def pay_by_link(
+    token: str, **body: Unpack[requests.LinkPaymentRequest]
+) -> Call[models.LinkedPayment]:
+    return new_call(
+        "POST", path_of("/v1/payment-links/{token}", token), {201: models.LinkedPayment}, body=body
     )
 
 
@@ -1524,6 +1582,47 @@ class Operations(abc.ABC):
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    def create_payment_link(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.NewPaymentLink],
+    ) -> models.PaymentLink:
+        """Create a link to pay an invoice.
+
+        Whoever has the token may see what that invoice asks for, and pay it, until the link
+        expires.
+        """
+        return self.call(create_payment_link(organization_id, invoice_id, **body))
+
+    def delete_label(
+        self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+    ) -> models.Label:
+        """Delete the name of a team or a virtual key.
+
+        Answers the name as it was.
+        """
+        return self.call(delete_label(organization_id, kind=kind, id=id))
+
+    def list_labels(
+        self, organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Label]:
+        """List the names of teams and virtual keys.
+
+        By kind and id.
+        """
+        return self.pages(list_labels(organization_id, kind=kind, limit=limit), models.Label)
+
+    def put_label(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewLabel]
+    ) -> models.Label:
+        """Name a team or a virtual key.
+
+        Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+        `subject_name` in budgets.
+        """
+        return self.call(put_label(organization_id, **body))
+
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
     ) -> Iterator[models.Payment]:
@@ -1860,6 +1959,23 @@ class Operations(abc.ABC):
         return self.pages(
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
+
+    def get_payment_link(self, token: str) -> models.LinkedInvoice:
+        """Get what a payment link asks for.
+
+        Needs no token but that of the link.
+        """
+        return self.call(get_payment_link(token))
+
+    def pay_by_link(
+        self, token: str, **body: Unpack[requests.LinkPaymentRequest]
+    ) -> models.LinkedPayment:
+        """Pay the invoice of a payment link.
+
+        Returns the provider's page on which to pay. The invoice has one open payment, whoever
+        asks.
+        """
+        return self.call(pay_by_link(token, **body))
 
     def list_prices(
         self,
@@ -2532,6 +2648,47 @@ class AsyncOperations(abc.ABC):
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    async def create_payment_link(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.NewPaymentLink],
+    ) -> models.PaymentLink:
+        """Create a link to pay an invoice.
+
+        Whoever has the token may see what that invoice asks for, and pay it, until the link
+        expires.
+        """
+        return await self.call(create_payment_link(organization_id, invoice_id, **body))
+
+    async def delete_label(
+        self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+    ) -> models.Label:
+        """Delete the name of a team or a virtual key.
+
+        Answers the name as it was.
+        """
+        return await self.call(delete_label(organization_id, kind=kind, id=id))
+
+    def list_labels(
+        self, organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Label]:
+        """List the names of teams and virtual keys.
+
+        By kind and id.
+        """
+        return self.pages(list_labels(organization_id, kind=kind, limit=limit), models.Label)
+
+    async def put_label(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewLabel]
+    ) -> models.Label:
+        """Name a team or a virtual key.
+
+        Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+        `subject_name` in budgets.
+        """
+        return await self.call(put_label(organization_id, **body))
+
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
     ) -> AsyncIterator[models.Payment]:
@@ -2878,6 +3035,23 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
+
+    async def get_payment_link(self, token: str) -> models.LinkedInvoice:
+        """Get what a payment link asks for.
+
+        Needs no token but that of the link.
+        """
+        return await self.call(get_payment_link(token))
+
+    async def pay_by_link(
+        self, token: str, **body: Unpack[requests.LinkPaymentRequest]
+    ) -> models.LinkedPayment:
+        """Pay the invoice of a payment link.
+
+        Returns the provider's page on which to pay. The invoice has one open payment, whoever
+        asks.
+        """
+        return await self.call(pay_by_link(token, **body))
 
     def list_prices(
         self,
