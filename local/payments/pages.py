@@ -365,7 +365,7 @@ def _page(title: str, body: str, status: int = 200, wide: bool = False) -> Page:
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<style>{_STYLE}</style></head><body>"
-        "<p class='note' role='note'>A stand-in on this machine: no money moves.</p>"
+        "<header class='note'>A stand-in on this machine: no money moves.</header>"
         f"<main{' class=wide' if wide else ''}><h1>{title}</h1>{body}</main></body></html>"
     )
     headers = {
