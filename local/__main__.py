@@ -30,6 +30,7 @@ from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate
+from synaxis_billing.schema.online import migrate_online
 
 STATE = Path(os.environ.get("STATE", template.ROOT / ".local")).resolve()
 RUNNING = STATE / "run.json"
@@ -167,6 +168,8 @@ def migrate_command() -> None:
     distributed = _number("DISTRIBUTED", 0, 0, 1) == 1
     with psycopg.connect(_database_url(), autocommit=True) as connection:
         done = migrate(connection, distributed=distributed)
+        for name in migrate_online(connection):
+            print(f"done {name}", flush=True)
     print("\n".join(f"applied {name}" for name in done) or "The database is up to date.")
 
 
