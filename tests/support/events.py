@@ -97,6 +97,10 @@ STATUSES = {
     "list_payments": 200,
     "get_payment": 404,
     "refund_payment": 404,
+    # No card is saved.
+    "set_auto_topup": 409,
+    "get_auto_topup": 404,
+    "delete_auto_topup": 404,
     "payment_event": 400,
     "list_exchange_rates": 200,
     "get_exchange_rate": 200,
