@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from local import console, sign_in
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
 from local.pool import EventTooLarge, FunctionError, Pool, Throttled
+from local.sqs import Sqs
 from local.template import Template
 from local.tokens import (
     LIFETIME_SECONDS,
@@ -23,7 +24,7 @@ from local.tokens import (
     TokenRequest,
     read_token_request,
 )
-from local.triggers import Triggers, md5_of
+from local.triggers import Triggers
 from synaxis_billing.errors import (
     BillingError,
     Forbidden,
@@ -69,6 +70,7 @@ class Gateway:
         self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
         self._people = sign_in.People(template.scopes)
         self._triggers = Triggers(template, self._invoke, region)
+        self._sqs = Sqs(template.queue_routes, self._triggers)
         self._late: set[asyncio.Future[Any]] = set()
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}
@@ -113,6 +115,8 @@ class Gateway:
         return response._replace(headers=[*response.headers, ("apigw-requestid", request_id)])
 
     async def _api(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        if (queued := self._sqs.find(request)) is not None:
+            return self._sqs.send(*queued, request, self._claims(request))
         found = self._routes.find(request.method, request.path)
         if found is None:
             raise NotFound("There is no such route.")
@@ -156,7 +160,7 @@ class Gateway:
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 return _json(await self._invoke(name, _event(request.body)))
             case "POST", ["_local", "sqs"]:
-                return self._sqs(request)
+                return self._sqs.answer(request)
         raise NotFound("There is no such route.")
 
     async def _page(self, parts: list[str], request: HttpRequest) -> HttpResponse:
@@ -182,28 +186,6 @@ class Gateway:
         answered = await self._api(request, str(uuid.uuid4()))
         items: list[dict[str, Any]] = json.loads(answered.body).get("items", [])
         return items
-
-    def _sqs(self, request: HttpRequest) -> HttpResponse:
-        """The one action of SQS that functions use.
-
-        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
-        """
-        action = dict(request.headers).get("x-amz-target")
-        if action != "AmazonSQS.SendMessageBatch":
-            raise NotFound(f"There is no {action} here.")
-        asked = json.loads(request.body)
-        queue = asked["QueueUrl"].rpartition("/")[2]
-        sent = [
-            {
-                "Id": entry["Id"],
-                "MessageId": self._triggers.send(
-                    queue, entry["MessageBody"], entry.get("MessageAttributes")
-                ),
-                "MD5OfMessageBody": md5_of(entry["MessageBody"]),
-            }
-            for entry in asked["Entries"]
-        ]
-        return _json({"Successful": sent, "Failed": []}, content_type="application/x-amz-json-1.0")
 
     async def _invoke(self, name: str, event: Any) -> Any:
         return await self._pools[name].invoke(event, str(uuid.uuid4()))

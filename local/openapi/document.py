@@ -34,7 +34,7 @@ _ABOUT = """
 _TAGS = {
     "Charges": (
         "Credit that calls take when their cost is known.",
-        {"charges", "batch", "usage-events", "refused"},
+        {"charges", "batch", "usage-events", "refused", "traces"},
     ),
     "Holds": ("Credit that is reserved until the cost is known.", {"holds"}),
     "Credit": (

@@ -837,6 +837,7 @@ CREATE TABLE billing.forecasts (
     first_day date NOT NULL,
     made_at timestamp with time zone NOT NULL,
     history_days integer NOT NULL,
+    runs_out date,
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
     naive_error_usd numeric(28,8) NOT NULL,
@@ -1906,6 +1907,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_ledger
 -- billing.balance(p_tenant text, p_organization_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.balance_history(p_tenant text, p_organization_id uuid, p_from date, p_to date, p_most integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.balance_low(p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint)
 --     RETURNS void, for synaxis_ledger
 -- billing.batch_items(p_requests billing.usage_request[], p_organization_id uuid)
@@ -1956,6 +1959,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charged_lately(p_organization_id uuid, p_now timestamp with time zone)
+--     RETURNS TABLE(id uuid, amount_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
@@ -2048,6 +2053,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.day_start_of(p_tenant text, p_organization_id uuid, p_day date)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.decide_batch(p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
@@ -2152,6 +2159,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.grants_ahead(o billing.organizations, p_now timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
+-- billing.grouped_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer)
+--     RETURNS TABLE(other boolean, month text, day text, hour timestamp with time zone, organization_id uuid, model text, provider text, team_id text, virtual_key_id text, region text, amount_usd numeric, tokens numeric, requests numeric, input_tokens numeric, cached_tokens numeric, output_tokens numeric, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hashed_text(t billing.credit_transactions)
@@ -2172,6 +2181,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.home(p_tenant text, p_organization_id uuid)
 --     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.hourly_spend(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(hour timestamp with time zone, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.import_prices(p_tenant text, p_prices jsonb, p_effective_from timestamp with time zone, p_source text, p_dry_run boolean)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.in_burn_down_order(p_grants billing.credit_grants[])
@@ -2210,6 +2221,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_final_decline(p_code text)
 --     RETURNS boolean, for synaxis_ledger
+-- billing.is_listed(o billing.organizations, p_name text, p_status text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
@@ -2228,6 +2241,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
+-- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.locked_again(p_organization_id uuid)
@@ -2294,9 +2309,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_by(p_tenant text, p_sort text, p_name text, p_status text, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_charged_for(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_to_settle(p_tenant text, p_limit integer)
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
@@ -2346,7 +2363,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
--- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.preview_payment(p_tenant text, p_organization_id uuid, p_credit_usd numeric, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2510,9 +2527,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.spend_of(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
---     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
--- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.spend_of(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[])
+--     RETURNS TABLE(organization_id uuid, hour timestamp with time zone, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spent_at(b billing.budgets, p_at timestamp with time zone)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
@@ -2546,7 +2563,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text[], for synaxis_app, synaxis_ledger
 -- billing.subjects_of(u billing.usage_request)
 --     RETURNS text[], for synaxis_ledger
--- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger

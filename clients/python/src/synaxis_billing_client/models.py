@@ -62,6 +62,58 @@ class AppliedRate(BaseModel):
     """
 
 
+class AutoTopup(BaseModel):
+    """
+    Automatic top-ups of an organization.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    threshold_usd: Decimal
+    """
+    Credit is bought when less than this, in US dollars, is available without credit limit.
+    """
+    target_usd: Decimal
+    """
+    Credit in US dollars that is available after a top-up.
+    """
+    monthly_limit_usd: Decimal
+    """
+    Credit in US dollars that is bought at most in a calendar month.
+    """
+    charged_this_month_usd: Decimal
+    """
+    Credit in US dollars that was bought, or is being bought, in this calendar month.
+    """
+    card: str | None
+    """
+    Brand and last digits of the card that is charged.
+    """
+    declines: int
+    """
+    How often the card was declined since the last payment that succeeded.
+    """
+    next_attempt_at: AwareDatetime | None
+    """
+    Time before which nothing is tried, after a decline or until the next month; null for now.
+    """
+    paused_at: AwareDatetime | None
+    """
+    Time since which nothing is tried until a payment succeeds; null if it is not paused.
+    """
+    paused_reason: str | None
+    """
+    Why it is paused: the code of the last decline, or `dispute_lost`.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+
+
 class Budget(BaseModel):
     """
     A budget, and what its window contains now.
@@ -250,6 +302,25 @@ class CacheStatistics(BaseModel):
     families: dict[str, CacheFamilyStatistics]
     """
     The counts of each family of values, by its name.
+    """
+
+
+class ClosingBalance(BaseModel):
+    """
+    The balance at the end of a day, or now for today.
+    """
+
+    day: date_aliased
+    """
+    Day in the time zone of the organization.
+    """
+    balance_usd: Decimal
+    """
+    `balance_after_usd` of the newest transaction of the day or of the days before, in US dollars.
+    """
+    version: int
+    """
+    Number of that transaction in the chain of the organization; 0 if there was none.
     """
 
 
@@ -1115,6 +1186,29 @@ class OrganizationRevenue(BaseModel):
     """
 
 
+class OrganizationTotals(BaseModel):
+    """
+    Sums over all organizations that the filters match.
+    """
+
+    organizations: int
+    """
+    Number of them.
+    """
+    balance_usd: Decimal
+    """
+    Sum of their balances in US dollars, debts subtracted.
+    """
+    debt_usd: Decimal
+    """
+    Sum of the balances below zero in US dollars, as a positive amount.
+    """
+    spent_7_days_usd: Decimal
+    """
+    Sum of the charges of their last seven local days in US dollars.
+    """
+
+
 class Payment(BaseModel):
     """
     A payment. Amounts without `_usd` are in its currency.
@@ -1463,7 +1557,11 @@ class PlatformSpending(BaseModel):
     """
     items: list[PlatformSpend]
     """
-    One sum per group, of the dimensions that `group_by` names.
+    One sum per group, of the dimensions that `group_by` names; none for a time without spend.
+    """
+    others: list[PlatformSpend] | None = None
+    """
+    With `top`: the sums of the groups that are not in `items`, by the times of `group_by`.
     """
     total: PlatformSpend
     """
@@ -1995,6 +2093,10 @@ class Spend(BaseModel):
     """
     Month in the time zone of the organization, such as 2026-02.
     """
+    hour: AwareDatetime | None = None
+    """
+    Start of the hour by the clocks of the organization's time zone.
+    """
     amount_usd: Decimal
     """
     Sum of the spend in US dollars.
@@ -2198,7 +2300,11 @@ class Spending(BaseModel):
     """
     items: list[Spend]
     """
-    One sum per group, of the dimensions that `group_by` names.
+    One sum per group, of the dimensions that `group_by` names; none for a time without spend.
+    """
+    others: list[Spend] | None = None
+    """
+    With `top`: the sums of the groups that are not in `items`, by the times of `group_by`.
     """
     total: Spend
     """
@@ -2720,6 +2826,21 @@ class Balance(BaseModel):
     rate_stale: bool
     """
     Whether the exchange rate is old or the static fallback.
+    """
+
+
+class BalanceHistory(BaseModel):
+    """
+    The closing balance of each day.
+    """
+
+    timezone: str
+    """
+    Time zone that the days are in.
+    """
+    items: list[ClosingBalance]
+    """
+    Each day, oldest first, at most until today.
     """
 
 
@@ -3380,20 +3501,13 @@ class OrganizationWithBalance(BaseModel):
     """
     Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
     """
-
-
-class OrganizationWithBalancePage(BaseModel):
+    spent_7_days_usd: Decimal
     """
-    A page of a list, newest first.
+    Sum of the charges of the last seven local days, today included, in US dollars.
     """
-
-    items: list[OrganizationWithBalance]
+    runs_out: date_aliased | None
     """
-    The items of this page.
-    """
-    next_cursor: str | None
-    """
-    The cursor of the next page; null on the last one.
+    Day on which the credit is expected to run out, as of the newest nightly forecast; null if it does not within 90 days, or nothing was charged yet.
     """
 
 
@@ -3633,4 +3747,23 @@ class BatchAnswer(BaseModel):
     results: list[Charged | Kept | Refused]
     """
     One result per charge, in the order of the request.
+    """
+
+
+class OrganizationPage(BaseModel):
+    """
+    A page of the platform's organizations.
+    """
+
+    items: list[OrganizationWithBalance]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+    totals: OrganizationTotals | None = None
+    """
+    With the first page of a list with `sort`.
     """

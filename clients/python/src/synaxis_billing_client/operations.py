@@ -3,7 +3,7 @@
 
 import abc
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Unpack
 from uuid import UUID
 
@@ -58,13 +58,18 @@ def get_month_end(month: str) -> Call[models.MonthEndProgress]:
 
 
 def list_organizations(
-    *, external_id: str | None = None, q: str | None = None, limit: int | None = None
-) -> Call[models.OrganizationWithBalancePage]:
+    *,
+    external_id: str | None = None,
+    q: str | None = None,
+    status: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> Call[models.OrganizationPage]:
     return new_call(
         "GET",
         path_of("/v1/organizations"),
-        {200: models.OrganizationWithBalancePage},
-        query={"external_id": external_id, "q": q, "limit": limit},
+        {200: models.OrganizationPage},
+        query={"external_id": external_id, "q": q, "status": status, "sort": sort, "limit": limit},
     )
 
 
@@ -107,11 +112,49 @@ def create_adjustment(
     )
 
 
+def delete_auto_topup(organization_id: UUID | str) -> Call[models.AutoTopup]:
+    return new_call(
+        "DELETE",
+        path_of("/v1/organizations/{organization_id}/auto-topup", organization_id),
+        {200: models.AutoTopup},
+    )
+
+
+def get_auto_topup(organization_id: UUID | str) -> Call[models.AutoTopup]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/auto-topup", organization_id),
+        {200: models.AutoTopup},
+    )
+
+
+def set_auto_topup(
+    organization_id: UUID | str, **body: Unpack[requests.AutoTopupRequest]
+) -> Call[models.AutoTopup]:
+    return new_call(
+        "PUT",
+        path_of("/v1/organizations/{organization_id}/auto-topup", organization_id),
+        {200: models.AutoTopup},
+        body=body,
+    )
+
+
 def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
     return new_call(
         "GET",
         path_of("/v1/organizations/{organization_id}/balance", organization_id),
         {200: models.Balance},
+    )
+
+
+def get_balance_history(
+    organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+) -> Call[models.BalanceHistory]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/balance/history", organization_id),
+        {200: models.BalanceHistory},
+        query={"from": from_, "to": to},
     )
 
 
@@ -632,15 +675,15 @@ def create_refund(
 def list_spend_logs(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.SpendLogPage]:
     return new_call(
@@ -648,13 +691,13 @@ def list_spend_logs(
         path_of("/v1/organizations/{organization_id}/spend-logs", organization_id),
         {200: models.SpendLogPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "from": from_,
             "to": to,
             "limit": limit,
@@ -681,15 +724,29 @@ def create_spend_log(
 def get_spending(
     organization_id: UUID | str,
     *,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.Spending]:
     return new_call(
         "GET",
         path_of("/v1/organizations/{organization_id}/spending", organization_id),
         {200: models.Spending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -726,16 +783,16 @@ def get_topup_invoice(
 def list_transactions(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
     type: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.TransactionPage]:
     return new_call(
@@ -743,13 +800,13 @@ def list_transactions(
         path_of("/v1/organizations/{organization_id}/transactions", organization_id),
         {200: models.TransactionPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "type": type,
             "from": from_,
             "to": to,
@@ -928,15 +985,29 @@ def get_revenue(*, month: str | None = None) -> Call[models.Revenue]:
 
 def get_platform_spending(
     *,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
     from_: datetime | str | None = None,
     to: datetime | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.PlatformSpending]:
     return new_call(
         "GET",
         path_of("/v1/spending"),
         {200: models.PlatformSpending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -1032,14 +1103,22 @@ class Operations(abc.ABC):
         return self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1084,12 +1163,46 @@ class Operations(abc.ABC):
             create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
         )
 
+    def delete_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Switch automatic top-ups off.
+
+        Answers them as they were. A charge that is under way goes on.
+        """
+        return self.call(delete_auto_topup(organization_id))
+
+    def get_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Get the automatic top-ups of an organization."""
+        return self.call(get_auto_topup(organization_id))
+
+    def set_auto_topup(
+        self, organization_id: UUID | str, **body: Unpack[requests.AutoTopupRequest]
+    ) -> models.AutoTopup:
+        """Switch automatic top-ups on, or change them.
+
+        Within a minute of the available credit's fall below the threshold, the saved card is
+        charged for what is missing to the target. There is never more than one charge under way,
+        and never more than the limit in a calendar month. A declined card is tried again after 1,
+        2 and 4 hours; after the fourth decline, or one that no later try can mend, it is paused
+        until a payment succeeds.
+        """
+        return self.call(set_auto_topup(organization_id, **body))
+
     def get_balance(self, organization_id: UUID | str) -> models.Balance:
         """Get the balance of an organization.
 
         The credit now, also in the billing currency at the current exchange rate.
         """
         return self.call(get_balance(organization_id))
+
+    def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1557,15 +1670,15 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -1576,13 +1689,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -1607,17 +1720,36 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def create_topup(
         self,
@@ -1655,16 +1787,16 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -1675,13 +1807,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -1856,9 +1988,14 @@ class Operations(abc.ABC):
     def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -1866,7 +2003,18 @@ class Operations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
         """Get a token of an organization's client.
@@ -1967,14 +2115,22 @@ class AsyncOperations(abc.ABC):
         return await self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -2021,12 +2177,46 @@ class AsyncOperations(abc.ABC):
             create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
         )
 
+    async def delete_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Switch automatic top-ups off.
+
+        Answers them as they were. A charge that is under way goes on.
+        """
+        return await self.call(delete_auto_topup(organization_id))
+
+    async def get_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Get the automatic top-ups of an organization."""
+        return await self.call(get_auto_topup(organization_id))
+
+    async def set_auto_topup(
+        self, organization_id: UUID | str, **body: Unpack[requests.AutoTopupRequest]
+    ) -> models.AutoTopup:
+        """Switch automatic top-ups on, or change them.
+
+        Within a minute of the available credit's fall below the threshold, the saved card is
+        charged for what is missing to the target. There is never more than one charge under way,
+        and never more than the limit in a calendar month. A declined card is tried again after 1,
+        2 and 4 hours; after the fourth decline, or one that no later try can mend, it is paused
+        until a payment succeeds.
+        """
+        return await self.call(set_auto_topup(organization_id, **body))
+
     async def get_balance(self, organization_id: UUID | str) -> models.Balance:
         """Get the balance of an organization.
 
         The credit now, also in the billing currency at the current exchange rate.
         """
         return await self.call(get_balance(organization_id))
+
+    async def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return await self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -2518,15 +2708,15 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -2537,13 +2727,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -2570,17 +2760,36 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return await self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     async def create_topup(
         self,
@@ -2620,16 +2829,16 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -2640,13 +2849,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -2821,9 +3030,14 @@ class AsyncOperations(abc.ABC):
     async def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -2831,7 +3045,18 @@ class AsyncOperations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return await self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     async def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
         """Get a token of an organization's client.

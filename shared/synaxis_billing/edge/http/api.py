@@ -25,6 +25,7 @@ from synaxis_billing.edge.http.requests import (
     require_request,
 )
 from synaxis_billing.edge.http.revocation import require_active
+from synaxis_billing.edge.http.transfer import transferred
 from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
@@ -131,7 +132,8 @@ class Api:
         request_id = event["requestContext"]["requestId"]
         logger.set_correlation_id(request_id)
         with invocation():
-            answered = self._answer(event, request_id)
+            method = event["requestContext"]["http"]["method"]
+            answered = transferred(method, event["headers"], self._answer(event, request_id))
         _measure(event["routeKey"], request_id, answered)
         return answered
 

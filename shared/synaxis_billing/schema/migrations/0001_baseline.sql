@@ -485,6 +485,8 @@ CREATE TABLE billing.forecasts (
     first_day date NOT NULL,
     made_at timestamptz NOT NULL,
     history_days int NOT NULL,
+    -- The day on which the expected spend exceeds the credit.
+    runs_out date,
     -- Of each day, and of the days up to it: expected, lower and upper bound in US dollars, as text.
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
