@@ -188,7 +188,7 @@ def _function(
         properties["MemorySize"],
         environment,
         routes,
-        _rates(properties),
+        _rates(properties, values),
         tuple(_resource(event["Queue"]) for event in _events(properties, "SQS")),
         _resource(on_success["Destination"]) if on_success else None,
     )
@@ -218,10 +218,12 @@ def _events(properties: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def _rates(properties: dict[str, Any]) -> tuple[int, ...]:
+def _rates(properties: dict[str, Any], values: dict[str, str]) -> tuple[int, ...]:
     """Return the intervals of rate(...) schedules; those of cron(...) are invoked by hand."""
     found = [
-        re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", event["ScheduleExpression"])
+        re.fullmatch(
+            r"rate\((\d+) (minute|hour|day)s?\)", _value(event["ScheduleExpression"], values)
+        )
         for event in _events(properties, "ScheduleV2")
     ]
     seconds = {"minute": 60, "hour": 3600, "day": 86400}

@@ -23,15 +23,16 @@ from synaxis_billing.edge.http.parameters import (
 )
 from synaxis_billing.edge.http.periods import period
 from synaxis_billing.events import refused
-from synaxis_billing.fields import Day, Name
+from synaxis_billing.fields import ClientId, Day, Name
 from synaxis_billing.grants import receipts
 from synaxis_billing.ledger import history, holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.usage import forecasts, spend_logs, spending
+from synaxis_billing.usage import forecasts, labels, spend_logs, spending
 from synaxis_billing.usage.dimensions import SpendFilter, UsageFilter
 
 handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
+LABELS = f"{ORGANIZATION}/labels"
 Top = Annotated[
     spending.Top | None,
     Query(),
@@ -206,6 +207,55 @@ def get_balance_history(
     balance after a transaction, whose `version` it names. At most 400 days.
     """
     return Reply(history.get_balance_history(connection(), caller, organization_id, start, end))
+
+
+@api.endpoint(f"PUT {LABELS}", "billing:admin", settings=True, invalidates=True)
+def put_label(caller: Caller, organization_id: UUID, body: labels.NewLabel) -> Reply[labels.Label]:
+    """Name a team or a virtual key.
+
+    Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+    `subject_name` in budgets.
+    """
+    return Reply(labels.put_label(connection(), caller, organization_id, body))
+
+
+@api.endpoint(f"GET {LABELS}", "billing:read")
+def list_labels(
+    caller: Caller,
+    organization_id: UUID,
+    kind: Annotated[
+        labels.LabelKind | None, Query(), Field(description="Only names of this kind.")
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[labels.Label]]:
+    """List the names of teams and virtual keys.
+
+    By kind and id.
+    """
+    return Reply(labels.list_labels(connection(), caller, organization_id, kind, limit, cursor))
+
+
+@api.endpoint(
+    f"DELETE {LABELS}",
+    "billing:admin",
+    settings=True,
+    invalidates=True,
+    refuses=(labels.LabelNotFound,),
+)
+def delete_label(
+    caller: Caller,
+    organization_id: UUID,
+    kind: Annotated[labels.LabelKind, Query(), Field(description="What is named.")],
+    subject_id: Annotated[
+        ClientId, Query("id"), Field(description="Id of the team or the virtual key.")
+    ],
+) -> Reply[labels.Label]:
+    """Delete the name of a team or a virtual key.
+
+    Answers the name as it was.
+    """
+    return Reply(labels.delete_label(connection(), caller, organization_id, kind, subject_id))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/forecast", "billing:read")

@@ -42,7 +42,7 @@ _TAGS = {
         {"topups", "grants", "refunds", "adjustments"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
-    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast"}),
+    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast", "labels"}),
     "Prices": (
         "The price book: prices of models, quotes, and corrections by later prices.",
         {"prices", "quotes", "reratings", "unpriced-usage"},

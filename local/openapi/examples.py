@@ -35,6 +35,7 @@ def _page(item: dict[str, Any]) -> Example:
     return Example({"items": [item], "next_cursor": None})
 
 
+_LABEL = {"kind": "team", "id": "team-7", "name": "Search"}
 OPERATIONS = {
     "createOrganization": Example(
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
@@ -62,6 +63,9 @@ OPERATIONS = {
             },
         }
     ),
+    "putLabel": Example(_LABEL, _LABEL),
+    "listLabels": _page(_LABEL),
+    "deleteLabel": Example(_LABEL),
     "getBalanceHistory": Example(
         {
             "timezone": "Europe/Berlin",

@@ -357,6 +357,7 @@ BUDGET = {
     "organization_id": ORGANIZATION_ID,
     "subject": "virtual_key",
     "subject_id": KEY_ID,
+    "subject_name": None,
     "window": "month",
     "limit_usd": "50.00",
     "burst_usd": None,

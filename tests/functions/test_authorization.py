@@ -182,6 +182,8 @@ def test_settings_are_enough_for_a_token_of_the_organization_alone(
     endpoint = "/webhook-endpoints/{endpoint_id}"
     assert opened == {
         ("PATCH", ""),
+        ("PUT", "/labels"),
+        ("DELETE", "/labels"),
         ("POST", "/budgets"),
         ("PATCH", "/budgets/{budget_id}"),
         ("DELETE", "/budgets/{budget_id}"),

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local.payments.server import Secrets, Standin
+from local.payments.server import Standin
+from local.payments.settings import Secrets
 from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.payments import inbox
 from synaxis_billing.payments.models import Payment

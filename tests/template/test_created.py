@@ -57,6 +57,7 @@ def _own() -> dict[str, str]:
         "MonthlyCostUsd": "100",
         "ChargeConcurrency": "2",
         "Production": "false",
+        "SweepSchedule": "rate(1 hour)",
         "ReserveConcurrency": "true",
         "LogRetentionDays": "7",
         "UsageTopic": "usage",

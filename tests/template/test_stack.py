@@ -386,8 +386,24 @@ def test_a_schedule_is_of_this_stack_on_time_and_not_lost(name: str) -> None:
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert schedule["Target"]["Arn"]["Ref"].endswith("Aliaslive")
     assert "DeadLetterConfig" in schedule["Target"]
-    if schedule["ScheduleExpression"].startswith("cron"):
+    if str(schedule["ScheduleExpression"]).startswith("cron"):
         assert schedule["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_a_database_that_sleeps_is_woken_by_the_hour_at_most() -> None:
+    seldom = [properties(name)["ScheduleExpression"] for name in SCHEDULES]
+    assert {str(one) for one in seldom if "cron" not in str(one)} == {
+        "rate(1 hour)",
+        "{'Ref': 'SweepSchedule'}",
+    }
+    sweep = transformed()["Parameters"]["SweepSchedule"]
+    assert sweep["Default"] == "rate(1 minute)"
+    assert "rate(1 hour)" in sweep["AllowedValues"]
+    # The alarms of what is swept wait as long.
+    resources = decided(SweepSchedule="rate(1 hour)")["Resources"]
+    assert resources["ScheduleErrorsAlarm"]["Properties"]["EvaluationPeriods"] == 1
+    late = resources["OutboxesLateAlarm"]["Properties"]["Metrics"][0]["Expression"]
+    assert "600" not in late.replace("21600", "")
 
 
 def test_a_months_schedule_says_which_month() -> None:
@@ -435,7 +451,7 @@ def _scheduled(schedule: str) -> str:
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_somebody_hears_of_a_schedules_function_that_fails(name: str) -> None:
     function = _scheduled(name)
-    if properties(name)["ScheduleExpression"] == "rate(1 minute)":
+    if properties(name)["ScheduleExpression"] == {"Ref": "SweepSchedule"}:
         # An alarm of three periods of five minutes sees no failure of what is seldom invoked.
         assert f'"{function}"' in json.dumps(properties("ScheduleErrorsAlarm"))
     elif function == "FxFetchFunction":

@@ -105,6 +105,8 @@ class Budget(Answer):
     """What the budget is of."""
     subject_id: str | None
     """Id of the team, key or person, or name of the model or provider."""
+    subject_name: str | None
+    """Name that the organization gave the team or key."""
     window: BudgetWindow
     """How long it counts."""
     limit_usd: Money

@@ -49,6 +49,11 @@ CREATE TYPE billing.invoice_status AS ENUM (
     'cancelled'
 );
 
+CREATE TYPE billing.label_kind AS ENUM (
+    'team',
+    'virtual_key'
+);
+
 CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
@@ -542,6 +547,13 @@ CREATE TABLE billing.erasures (
     erased_by text DEFAULT SESSION_USER NOT NULL,
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT erasures_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE billing.labels (
+    organization_id uuid NOT NULL,
+    kind billing.label_kind NOT NULL,
+    subject_id text NOT NULL,
+    name text NOT NULL
 );
 
 CREATE TABLE billing.exchange_rates (
@@ -1103,6 +1115,9 @@ ALTER TABLE ONLY billing.invoices
 ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY billing.labels
+    ADD CONSTRAINT labels_pkey PRIMARY KEY (organization_id, kind, subject_id);
+
 ALTER TABLE ONLY billing.logged_spend
     ADD CONSTRAINT logged_spend_pkey PRIMARY KEY (organization_id, created_at);
 
@@ -1393,6 +1408,9 @@ ALTER TABLE ONLY billing.holds
 ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.labels
+    ADD CONSTRAINT labels_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1511,6 +1529,8 @@ ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.labels ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
@@ -1578,6 +1598,8 @@ CREATE POLICY tenant ON billing.holds TO synaxis_ledger, synaxis_app USING ((((o
 CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.labels TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.logged_spend TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = ( SELECT current_setting('billing.tenant'::text, true) AS current_setting)) OR (( SELECT current_setting('billing.tenant'::text, true) AS current_setting) = '*'::text))) WITH CHECK ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1706,6 +1728,9 @@ GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.labels TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.labels TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
@@ -2065,6 +2090,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.delete_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delivered_invalidations(p_tenant text, p_ids uuid[])
@@ -2097,6 +2124,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_eraser, synaxis_ledger
+-- billing.erase_labels(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
 -- billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
@@ -2239,6 +2268,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.know_objects(p billing.payments, p_external_ids text[])
 --     RETURNS void, for synaxis_ledger
+-- billing.label_json(l billing.labels)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.label_of(p_organization_id uuid, p_kind text, p_id text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.labels_changed(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.labels_page(p_tenant text, p_organization_id uuid, p_kind text, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
 -- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
@@ -2389,6 +2426,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.promotional_used_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.put_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text, p_name text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)

@@ -22,6 +22,7 @@ from synaxis_billing.usage.dimensions import OwnGroup, PlatformGroup, SpendFilte
 PLATFORM_DIMENSIONS = tuple(PlatformGroup.model_fields)
 DIMENSIONS = tuple(OwnGroup.model_fields)
 _TIMES = {"day", "month", "hour"}
+_NAMES = {"team_id": "team_name", "virtual_key_id": "virtual_key_name"}
 
 
 def _pattern(dimensions: tuple[str, ...]) -> str:
@@ -78,6 +79,11 @@ class Sums(Answer):
 
 
 class _AskedFor(Answer):
+    team_name: str | None = None
+    """Name that the organization gave the team, beside `team_id`."""
+    virtual_key_name: str | None = None
+    """Name that the organization gave the key, beside `virtual_key_id`."""
+
     @model_serializer(mode="wrap")
     def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: of for name, of in serialize(self).items() if name in self.model_fields_set}
@@ -221,6 +227,7 @@ def _sums(
         raise invalid_field("query", "/group_by", rule)
     sums = {*Sums.model_fields} - (set() if caller.tenant == "*" else {"cost_usd", "margin_usd"})
     by = {*asked.group_by}
+    by |= {name for of, name in _NAMES.items() if of in by}
     _leave(value["sums"]["items"], by | sums)
     _leave(value["sums"]["others"], by & _TIMES | sums)
     _leave([value["sums"]["total"]], sums)

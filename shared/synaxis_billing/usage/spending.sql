@@ -170,7 +170,10 @@ CREATE OR REPLACE FUNCTION billing.sum_spend(
     ), listed AS (
         SELECT g.other, json_agg(jsonb_build_object('day', g.day, 'month', g.month, 'hour', g.hour,
                 'organization_id', g.organization_id, 'model', g.model, 'provider', g.provider,
-                'team_id', g.team_id, 'virtual_key_id', g.virtual_key_id, 'region', g.region)
+                'team_id', g.team_id, 'virtual_key_id', g.virtual_key_id, 'region', g.region,
+                'team_name', billing.label_of(coalesce(p_organization_id, g.organization_id), 'team', g.team_id),
+                'virtual_key_name', billing.label_of(
+                    coalesce(p_organization_id, g.organization_id), 'virtual_key', g.virtual_key_id))
             || billing.sums_json(g.amount_usd, g.tokens, g.requests, g.input_tokens, g.cached_tokens,
                 g.output_tokens, g.cost_usd, g.margin_usd)
             ORDER BY g.month, g.day, g.hour, g.amount_usd DESC, g.organization_id, g.model, g.provider, g.team_id,

@@ -135,6 +135,10 @@ class Budget(BaseModel):
     """
     Id of the team, key or person, or name of the model or provider.
     """
+    subject_name: str | None
+    """
+    Name that the organization gave the team or key.
+    """
     window: str
     """
     How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
@@ -912,6 +916,40 @@ class JournalEntry(BaseModel):
     """
 
 
+class Label(BaseModel):
+    """
+    The name of a team or a key.
+    """
+
+    kind: str
+    """
+    What is named. One of `team`, `virtual_key`, or one of a later version.
+    """
+    id: str
+    """
+    Id of the team or the virtual key.
+    """
+    name: str
+    """
+    Name to show.
+    """
+
+
+class LabelPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Label]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class LineItem(BaseModel):
     """
     What was charged for one model of one provider.
@@ -1476,6 +1514,14 @@ class PlatformSpend(BaseModel):
     The dimensions that were asked for, and what was spent on them.
     """
 
+    team_name: str | None = None
+    """
+    Name that the organization gave the team, beside `team_id`.
+    """
+    virtual_key_name: str | None = None
+    """
+    Name that the organization gave the key, beside `virtual_key_id`.
+    """
     model: str | None = None
     """
     Name of the model.
@@ -2065,6 +2111,14 @@ class Spend(BaseModel):
     The dimensions that were asked for, and what was spent on them.
     """
 
+    team_name: str | None = None
+    """
+    Name that the organization gave the team, beside `team_id`.
+    """
+    virtual_key_name: str | None = None
+    """
+    Name that the organization gave the key, beside `virtual_key_id`.
+    """
     model: str | None = None
     """
     Name of the model.

@@ -576,6 +576,37 @@ def pay_invoice(
     )
 
 
+def delete_label(
+    organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+) -> Call[models.Label]:
+    return new_call(
+        "DELETE",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.Label},
+        query={"kind": kind, "id": id},
+    )
+
+
+def list_labels(
+    organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+) -> Call[models.LabelPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.LabelPage},
+        query={"kind": kind, "limit": limit},
+    )
+
+
+def put_label(organization_id: UUID | str, **body: Unpack[requests.NewLabel]) -> Call[models.Label]:
+    return new_call(
+        "PUT",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.Label},
+        body=body,
+    )
+
+
 def list_payments(
     organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
 ) -> Call[models.PaymentPage]:
@@ -1574,6 +1605,34 @@ class Operations(abc.ABC):
         again changes nothing.
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def delete_label(
+        self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+    ) -> models.Label:
+        """Delete the name of a team or a virtual key.
+
+        Answers the name as it was.
+        """
+        return self.call(delete_label(organization_id, kind=kind, id=id))
+
+    def list_labels(
+        self, organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Label]:
+        """List the names of teams and virtual keys.
+
+        By kind and id.
+        """
+        return self.pages(list_labels(organization_id, kind=kind, limit=limit), models.Label)
+
+    def put_label(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewLabel]
+    ) -> models.Label:
+        """Name a team or a virtual key.
+
+        Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+        `subject_name` in budgets.
+        """
+        return self.call(put_label(organization_id, **body))
 
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
@@ -2606,6 +2665,34 @@ class AsyncOperations(abc.ABC):
         again changes nothing.
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    async def delete_label(
+        self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+    ) -> models.Label:
+        """Delete the name of a team or a virtual key.
+
+        Answers the name as it was.
+        """
+        return await self.call(delete_label(organization_id, kind=kind, id=id))
+
+    def list_labels(
+        self, organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Label]:
+        """List the names of teams and virtual keys.
+
+        By kind and id.
+        """
+        return self.pages(list_labels(organization_id, kind=kind, limit=limit), models.Label)
+
+    async def put_label(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewLabel]
+    ) -> models.Label:
+        """Name a team or a virtual key.
+
+        Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+        `subject_name` in budgets.
+        """
+        return await self.call(put_label(organization_id, **body))
 
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None

@@ -437,6 +437,9 @@ class InvoicePeriod(TypedDict):
     """
 
 
+type LabelKind = Literal["team", "virtual_key"]
+
+
 class NewBudget(TypedDict):
     """
     At most `limit_usd` in each window; of a rate, `limit_usd` per hour in the long run, and never more than `burst_usd` at once.
@@ -484,6 +487,25 @@ class NewClient(TypedDict):
     scopes: list[ClientScope]
     """
     What its tokens allow.
+    """
+
+
+class NewLabel(TypedDict):
+    """
+    The name of a team or a key, in place of an earlier one.
+    """
+
+    kind: LabelKind
+    """
+    What is named.
+    """
+    id: str
+    """
+    Your id of the team or the virtual key.
+    """
+    name: str
+    """
+    Name to show.
     """
 
 

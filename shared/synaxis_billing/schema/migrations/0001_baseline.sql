@@ -440,6 +440,17 @@ CREATE TABLE billing.spend_rollups (
     PRIMARY KEY (organization_id, bucket_start, dimensions)
 ) WITH (fillfactor = 70);
 
+CREATE TYPE billing.label_kind AS ENUM ('team', 'virtual_key');
+
+-- The names that an organization gave its teams and keys. Nothing is computed by them.
+CREATE TABLE billing.labels (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    kind billing.label_kind NOT NULL,
+    subject_id text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (organization_id, kind, subject_id)
+);
+
 -- Budgets
 
 CREATE TYPE billing.budget_window AS ENUM ('day', 'week', 'month', 'lifetime', 'rate');
@@ -1094,6 +1105,7 @@ ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.labels ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
