@@ -41,6 +41,10 @@ _TAGS = {
         "Credit that comes in or is put right: top-ups, grants, refunds and adjustments.",
         {"topups", "grants", "refunds", "adjustments"},
     ),
+    "Payments": (
+        "Money by card and PayPal: buying credit, paying invoices, refunds to payers.",
+        {"payments", "payment-link", "payment-links"},
+    ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
     "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast", "labels"}),
     "Prices": (

@@ -6,6 +6,7 @@ from local.openapi import client_story, credit_story, invoice_story, payment_sto
 
 # Path parameters and headers.
 PARAMETERS = {
+    "token": payment_story.LINK["token"],
     "organization_id": story.ORGANIZATION_ID,
     "hold_id": story.HOLD_ID,
     "grant_id": story.GRANT_ID,

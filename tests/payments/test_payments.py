@@ -12,8 +12,8 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, TemporarilyUnavailable
 from synaxis_billing.idempotency import IdempotencyKeyReused
 from synaxis_billing.invoices import invoices
-from synaxis_billing.payments import models, payments, refunds
-from synaxis_billing.payments.advancing import due_payments
+from synaxis_billing.payments import links, models, payments, refunds
+from synaxis_billing.payments.advancing import advance, due_payments
 from synaxis_billing.payments.paypal import to_value
 from synaxis_billing.payments.providers import NoAnswer, Refused
 from synaxis_billing.payments.stripe import from_units, to_units
@@ -320,3 +320,34 @@ def test_the_worker_tries_again_without_an_answer(database: Database) -> None:
             payer.settle(payment)
         # The API shows what is known.
         assert payer.get(payment).status == "pending"
+
+
+def test_a_link_pays_its_invoice_alone_until_it_expires(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        invoice = _invoice(payer)
+        ids = (payer.organization_id, invoice.id)
+        asked = links.NewPaymentLink(expires_in_seconds=3600)
+        link = links.create_link(db, steps.PLATFORM, *ids, asked)
+        assert links.get_linked_invoice(db, link.token).amount == 40
+        request = links.LinkPaymentRequest(provider="stripe")
+
+        def pay(token: str) -> links.LinkedPayment:
+            access = payer.access(Caller(tenant=""))
+            return links.pay_by_link(access, token, request, payer.rates, billing.ISSUER)
+
+        opened = pay(link.token)
+        assert opened.checkout_url == pay(link.token).checkout_url
+        [made] = payer.provider.objects.values()
+        made.paid = made.order.amount
+        advance(payer.access(), payer.organization_id, made.order.id)
+        assert links.get_linked_invoice(db, link.token).status == "paid"
+        other = link.token[:-1] + ("A" if link.token[-1] != "A" else "B")
+        for token in (other[:-4], "x", "", link.token[:-2] + "__", "é"):
+            with pytest.raises(links.PaymentLinkNotFound):
+                links.get_linked_invoice(db, token)
+        with database.admin() as admin:
+            admin.execute("UPDATE billing.payment_links SET expires_at = billing.now()")
+        with pytest.raises(links.PaymentLinkNotFound):
+            pay(link.token)
+    assert database.audit().whole

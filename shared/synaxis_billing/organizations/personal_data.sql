@@ -123,7 +123,8 @@ CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_i
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by);
+    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by),
+        billing.erase_payments(p_organization_id, p_initiated_by);
     IF p_initiated_by IS NULL AND EXISTS (
         SELECT FROM billing.labels WHERE organization_id = p_organization_id) THEN
         PERFORM billing.erase_labels(billing.lock_organization(p_tenant, p_organization_id));
@@ -206,7 +207,7 @@ BEGIN
                 ORDER BY created_at DESC FETCH FIRST ($3) ROWS WITH TIES) AS r',
             p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
-            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4'
+            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4' WHEN 'payment' THEN 'initiated_by = $4'
                 WHEN 'refused_event' THEN 'initiated_by = $4' WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;

@@ -33,6 +33,8 @@ BEGIN
     UNION ALL
     SELECT * FROM billing.audit_invoices()
     UNION ALL
+    SELECT * FROM billing.audit_payments()
+    UNION ALL
     SELECT * FROM billing.audit_guards();
 END $$;
 

@@ -76,7 +76,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
     billing.month_end_items, billing.webhook_deliveries, billing.payments, billing.payment_refunds,
     billing.payment_customers, billing.auto_topups TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.payment_objects, billing.payment_links TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at) ON billing.payment_events TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at, body) ON billing.payment_events TO synaxis_ledger;
 -- The terms of a grant do not change.
 GRANT SELECT, INSERT, UPDATE (remaining_usd, frozen_usd, started, transaction_id, voided_at, warned_days)
     ON billing.credit_grants TO synaxis_ledger;

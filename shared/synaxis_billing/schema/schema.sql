@@ -1840,6 +1840,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.payment_customers TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.payment_events TO synaxis_ledger;
 
+GRANT UPDATE(body) ON TABLE billing.payment_events TO synaxis_ledger;
+
 GRANT UPDATE(organization_id) ON TABLE billing.payment_events TO synaxis_ledger;
 
 GRANT UPDATE(payment_id) ON TABLE billing.payment_events TO synaxis_ledger;
@@ -1913,6 +1915,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.audit_keys()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_odometer()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_payments()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
@@ -2034,6 +2038,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_payment(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_purpose text, p_provider text, p_credit_usd numeric, p_invoice_id uuid, p_return_url text, p_terms jsonb, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_payment_link(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_token_hash bytea, p_expires_in interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
@@ -2125,6 +2131,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_eraser, synaxis_ledger
 -- billing.erase_labels(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.erase_payments(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
@@ -2374,6 +2382,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.payment_json(p billing.payments)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_link(p_tenant text, p_organization_id uuid, p_token_hash bytea)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.payment_order(p_tenant text, p_organization_id uuid, p_payment_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_refund_id uuid)

@@ -1000,6 +1000,75 @@ class LineItemPage(BaseModel):
     """
 
 
+class Status(StrEnum):
+    """
+    State of the invoice.
+    """
+
+    issued = "issued"
+    paid = "paid"
+    overdue = "overdue"
+    cancelled = "cancelled"
+
+
+class LinkedInvoice(BaseModel):
+    """
+    What a link asks for.
+    """
+
+    invoice_id: UUID
+    """
+    Id of the invoice.
+    """
+    invoice_number: str
+    """
+    Number of the invoice.
+    """
+    status: Status
+    """
+    State of the invoice.
+    """
+    seller: str
+    """
+    Name of the seller.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency.
+    """
+    amount: Decimal
+    """
+    What is left to pay, with tax.
+    """
+    due_date: date_aliased | None
+    """
+    Day until which to pay.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
+    """
+
+
+class LinkedPayment(BaseModel):
+    """
+    The open payment of a link's invoice.
+    """
+
+    status: str
+    """
+    State of the payment. One of `pending`, `unknown`, `succeeded`, `failed`, `expired`, or one of a later version.
+    """
+    checkout_url: str | None
+    """
+    The provider's page on which to pay.
+    """
+    expires_at: AwareDatetime | None
+    """
+    Instant from which that page is closed; null if the provider does not say.
+    """
+
+
 class MoneyAtRisk(BaseModel):
     """
     Credit of a grant that is expected to expire before it is spent.
@@ -1378,6 +1447,25 @@ class Payment(BaseModel):
     """
 
 
+class PaymentLink(BaseModel):
+    """
+    A link to pay an invoice. The token is shown this once.
+    """
+
+    invoice_id: UUID
+    """
+    Id of the invoice.
+    """
+    token: str
+    """
+    The secret of the link, for `/v1/payment-links/{token}`.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
+    """
+
+
 class PaymentPage(BaseModel):
     """
     A page of a list, newest first.
@@ -1436,7 +1524,7 @@ class PaymentPreview(BaseModel):
     """
 
 
-class Status(StrEnum):
+class Status1(StrEnum):
     """
     State of the refund at the provider.
     """
@@ -1460,7 +1548,7 @@ class PaymentRefund(BaseModel):
     """
     Id of the payment.
     """
-    status: Status
+    status: Status1
     """
     State of the refund at the provider.
     """
@@ -1497,7 +1585,7 @@ class PersonalDataRecord(BaseModel):
 
     kind: str
     """
-    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `erasure`, or one of a later version.
+    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `payment`, `erasure`, or one of a later version.
     """
     created_at: AwareDatetime
     """

@@ -576,6 +576,21 @@ def pay_invoice(
     )
 
 
+def create_payment_link(
+    organization_id: UUID | str, invoice_id: UUID | str, **body: Unpack[requests.NewPaymentLink]
+) -> Call[models.PaymentLink]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/payment-link",
+            organization_id,
+            invoice_id,
+        ),
+        {201: models.PaymentLink},
+        body=body,
+    )
+
+
 def delete_label(
     organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
 ) -> Call[models.Label]:
@@ -959,6 +974,18 @@ def list_webhook_events(
         path_of("/v1/organizations/{organization_id}/webhook-events", organization_id),
         {200: models.WebhookEventPage},
         query={"type": type, "limit": limit},
+    )
+
+
+def get_payment_link(token: str) -> Call[models.LinkedInvoice]:
+    return new_call("GET", path_of("/v1/payment-links/{token}", token), {200: models.LinkedInvoice})
+
+
+def pay_by_link(
+    token: str, **body: Unpack[requests.LinkPaymentRequest]
+) -> Call[models.LinkedPayment]:
+    return new_call(
+        "POST", path_of("/v1/payment-links/{token}", token), {201: models.LinkedPayment}, body=body
     )
 
 
@@ -1606,6 +1633,19 @@ class Operations(abc.ABC):
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    def create_payment_link(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.NewPaymentLink],
+    ) -> models.PaymentLink:
+        """Create a link to pay an invoice.
+
+        Whoever has the token may see what that invoice asks for, and pay it, until the link
+        expires.
+        """
+        return self.call(create_payment_link(organization_id, invoice_id, **body))
+
     def delete_label(
         self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
     ) -> models.Label:
@@ -1970,6 +2010,23 @@ class Operations(abc.ABC):
         return self.pages(
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
+
+    def get_payment_link(self, token: str) -> models.LinkedInvoice:
+        """Get what a payment link asks for.
+
+        Needs no token but that of the link.
+        """
+        return self.call(get_payment_link(token))
+
+    def pay_by_link(
+        self, token: str, **body: Unpack[requests.LinkPaymentRequest]
+    ) -> models.LinkedPayment:
+        """Pay the invoice of a payment link.
+
+        Returns the provider's page on which to pay. The invoice has one open payment, whoever
+        asks.
+        """
+        return self.call(pay_by_link(token, **body))
 
     def list_prices(
         self,
@@ -2666,6 +2723,19 @@ class AsyncOperations(abc.ABC):
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    async def create_payment_link(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.NewPaymentLink],
+    ) -> models.PaymentLink:
+        """Create a link to pay an invoice.
+
+        Whoever has the token may see what that invoice asks for, and pay it, until the link
+        expires.
+        """
+        return await self.call(create_payment_link(organization_id, invoice_id, **body))
+
     async def delete_label(
         self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
     ) -> models.Label:
@@ -3040,6 +3110,23 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
+
+    async def get_payment_link(self, token: str) -> models.LinkedInvoice:
+        """Get what a payment link asks for.
+
+        Needs no token but that of the link.
+        """
+        return await self.call(get_payment_link(token))
+
+    async def pay_by_link(
+        self, token: str, **body: Unpack[requests.LinkPaymentRequest]
+    ) -> models.LinkedPayment:
+        """Pay the invoice of a payment link.
+
+        Returns the provider's page on which to pay. The invoice has one open payment, whoever
+        asks.
+        """
+        return await self.call(pay_by_link(token, **body))
 
     def list_prices(
         self,

@@ -520,6 +520,17 @@ class NewOrganizationHome(TypedDict):
     """
 
 
+class NewPaymentLink(TypedDict):
+    """
+    Without `expires_in_seconds`, the link lives for 30 days.
+    """
+
+    expires_in_seconds: NotRequired[int]
+    """
+    How long the link lives, at most 90 days.
+    """
+
+
 class NewRate(TypedDict):
     """
     A rate of a bucket; one that is absent is that of its parent, never zero.
@@ -927,6 +938,21 @@ class CaptureRequest(TypedDict):
     overrun: NotRequired[Overrun]
     """
     Whether a cost above the held amount is refused, or charged whole: the call was made.
+    """
+
+
+class LinkPaymentRequest(TypedDict):
+    """
+    How the payer pays.
+    """
+
+    provider: ProviderName
+    """
+    Who takes the money.
+    """
+    return_url: NotRequired[str | None]
+    """
+    The page to which the payer returns.
     """
 
 
