@@ -72,7 +72,6 @@ class FakeProvider:
         self.fault: Callable[[str, str], None] = lambda _operation, _when: None
         self.refuses: str | None = None
         self.declines: str | None = None
-        self.card = "pm_1"
         self.charges = 0
         # Of a real provider's database.
         self._lock = threading.RLock()
@@ -147,7 +146,7 @@ class FakeProvider:
             dispute_state=made.dispute_state,
             failure_code=made.declined,
             customer_id="cus_1",
-            payment_method_id=self.card,
+            payment_method_id="pm_1",
             card="visa 4242",
             refunds=tuple(made.refunds.values()),
         )
