@@ -1,7 +1,6 @@
 """Queues the payments that are due, every minute: automatic top-ups, and those to be asked for, so
 that lost webhooks delay, and lose nothing."""
 
-from itertools import chain
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -27,7 +26,7 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
     claimed = claim_auto_topups(platform, rates.current_rates(connection, cache()), issuer())
     due = [
         ToSettle(organization_id=organization_id, payment_id=payment_id).model_dump_json()
-        for organization_id, payment_id in chain(claimed, due_payments(platform))
+        for organization_id, payment_id in [*claimed, *due_payments(platform)]
     ]
     unsent = queue.send(settings().payment_queue_url, due)
     unknown = count_unknown(connection())
