@@ -16,6 +16,9 @@ demo: .venv-run  ## replay real LLM traffic through the API (ARGS="--help" for o
 month-end: .venv-run  ## bill a month for every organization of the running product (PERIOD=2026-02)
 	@$(PYTHON) -m local month-end $(PERIOD)
 
+find: .venv-run  ## what the running product knows of a call (REQUEST_ID=...); without one, open holds (ARGS="--help")
+	@$(PYTHON) -m local.find $(if $(REQUEST_ID),--request-id "$(REQUEST_ID)") $(ARGS)
+
 test: .venv  ## every test, a real PostgreSQL and a real Valkey for each core (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
@@ -116,4 +119,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor
+.PHONY: help run demo month-end find test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor

@@ -1,17 +1,14 @@
 -- The platform's list of its organizations, each with its credit, its spend and its run-out.
 
--- What each organization, or one of them, was charged in its last seven local days, today included.
+-- What an organization was charged in its last seven local days, today included.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.charged_lately(p_organization_id uuid, p_now timestamptz)
-RETURNS TABLE (id uuid, amount_usd numeric) LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.charged_lately(o billing.organizations, p_now timestamptz) RETURNS numeric
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN QUERY
-    SELECT o.id, sum(r.amount_usd) FROM billing.organizations AS o
-    JOIN billing.spend_rollups AS r ON r.organization_id = o.id AND r.charged
-        AND r.bucket_start > p_now - interval '9 days'
-    WHERE (p_organization_id IS NULL OR o.id = p_organization_id)
-        AND (r.bucket_start AT TIME ZONE o.timezone)::date > (p_now AT TIME ZONE o.timezone)::date - 7
-    GROUP BY o.id;
+    RETURN (
+        SELECT coalesce(sum(r.amount_usd), 0) FROM billing.spend_rollups AS r
+        WHERE r.organization_id = o.id AND r.bucket_start > p_now - interval '9 days' AND r.charged
+            AND (r.bucket_start AT TIME ZONE o.timezone)::date > (p_now AT TIME ZONE o.timezone)::date - 7);
 END $$;
 
 -- An organization in the platform's lists.
@@ -20,7 +17,7 @@ CREATE OR REPLACE FUNCTION billing.listed_organization(o billing.organizations, 
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN billing.organization_json(o)::jsonb || billing.credit_of(o, p_now)::jsonb || jsonb_build_object(
-        'spent_7_days_usd', coalesce((SELECT c.amount_usd FROM billing.charged_lately(o.id, p_now) AS c), 0)::text,
+        'spent_7_days_usd', billing.charged_lately(o, p_now)::text,
         'runs_out', (SELECT f.runs_out FROM billing.forecasts AS f WHERE f.organization_id = o.id));
 END $$;
 
@@ -47,10 +44,15 @@ BEGIN
     END IF;
     PERFORM billing.set_tenant(p_tenant);
     WITH listed AS MATERIALIZED (
-        SELECT ROW(r.*)::billing.organizations AS o, coalesce(c.amount_usd, 0) AS spent_usd, f.runs_out
+        SELECT ROW(r.*)::billing.organizations AS o, spent.usd AS spent_usd, f.runs_out
         FROM billing.organizations AS r
         LEFT JOIN billing.forecasts AS f ON f.organization_id = r.id
-        LEFT JOIN billing.charged_lately(NULL, v_now) AS c ON c.id = r.id
+        -- As billing.charged_lately() has it, of the newest rollups of each: all of them are many.
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount_usd), 0) AS usd FROM billing.spend_rollups
+            WHERE organization_id = r.id AND bucket_start > v_now - interval '9 days' AND charged
+                AND (bucket_start AT TIME ZONE r.timezone)::date > (v_now AT TIME ZONE r.timezone)::date - 7
+        ) AS spent
         WHERE billing.is_listed(ROW(r.*)::billing.organizations, p_name, p_status)
     ), page AS (
         SELECT o, row_number() OVER () AS place FROM (

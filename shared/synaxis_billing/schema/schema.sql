@@ -1988,8 +1988,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.charged_lately(p_organization_id uuid, p_now timestamp with time zone)
---     RETURNS TABLE(id uuid, amount_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.charged_lately(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
