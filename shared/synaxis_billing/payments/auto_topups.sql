@@ -4,34 +4,42 @@
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.auto_topup_json(a billing.auto_topups) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    o billing.organizations;
+    v_card text;
+BEGIN
+    SELECT * INTO o FROM billing.organizations WHERE id = a.organization_id;
+    SELECT card INTO v_card FROM billing.payment_customers
+    WHERE organization_id = a.organization_id AND provider = 'stripe';
+    RETURN json_build_object(
         'organization_id', a.organization_id,
         'threshold_usd', a.threshold_usd::text,
         'target_usd', a.target_usd::text,
         'monthly_limit_usd', a.monthly_limit_usd::text,
-        'charged_this_month_usd', billing.topped_up_this_month(o, billing.now())::text,
-        'card', c.card,
+        'charged_this_month_usd', billing.topped_up_this_month(o, v_now)::text,
+        'card', v_card,
         'declines', a.declines,
-        'next_attempt_at', CASE WHEN a.paused_at IS NULL AND a.next_attempt_at > billing.now()
-            THEN a.next_attempt_at END,
+        'next_attempt_at', CASE WHEN a.paused_at IS NULL AND a.next_attempt_at > v_now THEN a.next_attempt_at END,
         'paused_at', a.paused_at,
         'paused_reason', a.paused_reason,
         'created_at', a.created_at,
-        'updated_at', a.updated_at)
-    FROM billing.organizations AS o LEFT JOIN billing.payment_customers AS c
-        ON c.organization_id = o.id AND c.provider = 'stripe'
-    WHERE o.id = a.organization_id
-$$;
+        'updated_at', a.updated_at);
+END $$;
 
 -- The credit that automatic top-ups have bought, or are about to buy, since the local month began.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.topped_up_this_month(o billing.organizations, p_at timestamptz) RETURNS numeric
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(credit_usd), 0) FROM billing.payments
-    WHERE organization_id = o.id AND purpose = 'auto_topup' AND status NOT IN ('failed', 'expired')
-        AND created_at >= billing.month_start(to_char(p_at AT TIME ZONE o.timezone, 'YYYY-MM'), o.timezone)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_month timestamptz := billing.month_start(to_char(p_at AT TIME ZONE o.timezone, 'YYYY-MM'), o.timezone);
+BEGIN
+    RETURN (
+        SELECT coalesce(sum(credit_usd), 0) FROM billing.payments
+        WHERE organization_id = o.id AND purpose = 'auto_topup' AND status NOT IN ('failed', 'expired')
+            AND created_at >= v_month);
+END $$;
 
 -- Switch automatic top-ups on, or change them. The breaker stays as it is: only another payment that succeeds
 -- resets it.
