@@ -42,13 +42,14 @@ sam-api: .venv .venv-sam  ## the running product's API in containers, by `sam lo
 	@$(MAKE) --no-print-directory build ARGS=
 	@exec $(PYTHON) -m local start-api
 
-check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
+check: .venv .venv-sam .venv-checkov  ## format, lint, types, template, and that a client in TypeScript compiles
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy shared functions local tests bench clients/python
 	$(validate)
 	.venv-sam/bin/cfn-lint stacks/*.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
+	.ci/typescript
 
 vendor: .venv-run  ## the console's libraries, unpacked from npm (for maintainers; needs npm)
 	$(PYTHON) -m local.vendor

@@ -575,7 +575,7 @@ def test_the_migration_waits_for_its_ways_to_the_secret_and_back() -> None:
 
 def test_the_dashboard_is_json() -> None:
     [body, _values] = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) == 9
+    assert len(json.loads(body)["widgets"]) == 10
 
 
 def _statements(resource: dict[str, Any]) -> list[dict[str, Any]]:

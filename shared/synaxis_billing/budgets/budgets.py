@@ -148,6 +148,7 @@ class BudgetExceeded(PaymentRequired):
     """A hard budget does not cover this amount."""
 
     code = "budget_exceeded"
+    metric = "BudgetRefusals"
     members: ClassVar = {
         "budget_id": "Id of the budget.",
         "subject": "What the budget is of.",
