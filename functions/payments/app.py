@@ -134,7 +134,10 @@ def set_auto_topup(
 
 @api.endpoint(f"GET {AUTO_TOPUP}", "billing:pay", refuses=(auto_topups.AutoTopupNotFound,))
 def get_auto_topup(caller: Caller, organization_id: UUID) -> Reply[auto_topups.AutoTopup]:
-    """Get the automatic top-ups of an organization."""
+    """Get the automatic top-ups of an organization.
+
+    Tells what was bought this month, and whether the card was declined.
+    """
     return Reply(auto_topups.get_auto_topup(connection(), caller, organization_id))
 
 

@@ -1229,7 +1229,10 @@ class Operations(abc.ABC):
         return self.call(delete_auto_topup(organization_id))
 
     def get_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
-        """Get the automatic top-ups of an organization."""
+        """Get the automatic top-ups of an organization.
+
+        Tells what was bought this month, and whether the card was declined.
+        """
         return self.call(get_auto_topup(organization_id))
 
     def set_auto_topup(
@@ -2301,7 +2304,10 @@ class AsyncOperations(abc.ABC):
         return await self.call(delete_auto_topup(organization_id))
 
     async def get_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
-        """Get the automatic top-ups of an organization."""
+        """Get the automatic top-ups of an organization.
+
+        Tells what was bought this month, and whether the card was declined.
+        """
         return await self.call(get_auto_topup(organization_id))
 
     async def set_auto_topup(
