@@ -59,6 +59,7 @@ class AutoTopup(Answer):
     """Why it is paused: the code of the last decline, or `dispute_lost`."""
     created_at: Time
     updated_at: Time
+    """Time of the newest change of these limits."""
 
 
 class AutoTopupNotFound(NotFound):

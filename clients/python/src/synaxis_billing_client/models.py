@@ -112,6 +112,9 @@ class AutoTopup(BaseModel):
     Time of creation.
     """
     updated_at: AwareDatetime
+    """
+    Time of the newest change of these limits.
+    """
 
 
 class Budget(BaseModel):
