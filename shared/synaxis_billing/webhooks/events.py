@@ -25,7 +25,7 @@ class InvoiceData(Answer):
     """Number of the invoice."""
     kind: Literal["usage", "topup"]
     """Usage of a period, or the sale of credit."""
-    status: Literal["issued", "paid", "overdue", "cancelled"]
+    status: Literal["issued", "paid", "overdue", "uncollectible", "cancelled"]
     """State that the invoice took."""
     period_start: Time
     """Start of the period (inclusive)."""
@@ -46,6 +46,31 @@ class InvoiceData(Answer):
     pay."""
     paid_at: Time | None
     """Time of the payment; null until then."""
+
+
+class ReminderData(Answer):
+    """An invoice that was not paid in time."""
+
+    organization_id: UUID
+    invoice_id: UUID
+    """Id of the invoice."""
+    invoice_number: str
+    """Number of the invoice."""
+    amount_due_usd: Money
+    """What the invoice asks for, in US dollars."""
+    billing_currency: str
+    """ISO 4217 code of the billing currency."""
+    amount_due_billing_currency: Money
+    """What the invoice asks for in the billing currency."""
+    due_date: date
+    """Day until which it was to be paid, in the time zone of the organization."""
+    overdue_days: int
+    """Days since it became overdue, 0 on the first."""
+    reminder: int
+    """Number of this reminder, from 1 to 4."""
+    next_reminder_on: date | None
+    """Day of the next reminder; null for the last, after which the invoice becomes
+    uncollectible."""
 
 
 class CreditNoteData(Answer):
@@ -230,6 +255,20 @@ class InvoicePaid(WebhookBody):
     data: InvoiceData
 
 
+class InvoicePaymentFailed(WebhookBody):
+    """An overdue invoice is still not paid: on days 0, 3, 5 and 7."""
+
+    type: Literal["invoice.payment_failed"]
+    data: ReminderData
+
+
+class InvoiceUncollectible(WebhookBody):
+    """An invoice was not paid after the last reminder. It can still be paid."""
+
+    type: Literal["invoice.uncollectible"]
+    data: InvoiceData
+
+
 class InvoiceOverdue(WebhookBody):
     """An invoice was not paid by its due date."""
 
@@ -346,6 +385,8 @@ BODIES: dict[str, type[WebhookBody]] = {
     "invoice.issued": InvoiceIssued,
     "invoice.paid": InvoicePaid,
     "invoice.overdue": InvoiceOverdue,
+    "invoice.payment_failed": InvoicePaymentFailed,
+    "invoice.uncollectible": InvoiceUncollectible,
     "invoice.cancelled": InvoiceCancelled,
     "credit_note.issued": CreditNoteIssued,
     "balance.low": BalanceLow,
