@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import pytest
@@ -15,7 +15,6 @@ from tests.console.conftest import NAME, Customers, open_context, sign_in, viola
 from tests.support.running import EVERYTHING, Client
 
 TOPPED_UP = "Arden Labs"
-PHONE = {"width": 390, "height": 844}
 BACK = "https://shop.example.com/credit"
 
 
@@ -162,21 +161,21 @@ def as_finance(client: Client, browser: Browser, customers: Customers, **options
 
 def look_at_console(page: Page, name: str) -> None:
     """Check it as everybody meets it: light and dark, wide and on a phone."""
-    wide = page.viewport_size
-    for scheme, size in (("light", wide), ("dark", wide), ("light", PHONE)):
-        assert size is not None
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        page.set_viewport_size(size)
+    views: list[tuple[Literal["light", "dark"], int, int]] = [
+        ("dark", 1280, 720),
+        ("light", 390, 844),
+        ("light", 1280, 720),
+    ]
+    for scheme, width, height in views:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": height})
         expect(page.locator(".skeleton")).to_have_count(0)
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("blocked") == []
         if folder := os.environ.get("SCREENSHOTS"):
-            shown = f"{name}-{scheme}-{size['width']}.png"
-            page.screenshot(path=Path(folder) / shown, full_page=True)
-    assert wide is not None
-    page.set_viewport_size(wide)
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+            shown = Path(folder) / f"{name}-{scheme}-{width}.png"
+            page.screenshot(path=shown, full_page=True)
 
 
 def test_automatic_top_ups_are_switched_on_changed_and_off(
