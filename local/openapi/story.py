@@ -126,6 +126,7 @@ PROFILE = {
 ORGANIZATION = {
     "id": ORGANIZATION_ID,
     "status": "active",
+    "suspended_because": None,
     **PROFILE,
     "created_at": "2026-02-01T08:00:00Z",
 }

@@ -12,6 +12,19 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "paid_at": invoice_story.PAID["paid_at"],
     },
     "invoice.overdue": {**invoice_story.INVOICE_DATA, "status": "overdue"},
+    "invoice.payment_failed": {
+        **{
+            name: invoice_story.INVOICE_DATA[name]
+            for name in (
+                *("organization_id", "invoice_id", "invoice_number", "amount_due_usd"),
+                *("billing_currency", "amount_due_billing_currency", "due_date"),
+            )
+        },
+        "overdue_days": 3,
+        "reminder": 2,
+        "next_reminder_on": "2026-04-06",
+    },
+    "invoice.uncollectible": {**invoice_story.INVOICE_DATA, "status": "uncollectible"},
     "invoice.cancelled": {**invoice_story.INVOICE_DATA, "status": "cancelled"},
     "credit_note.issued": {
         "organization_id": story.ORGANIZATION_ID,

@@ -41,6 +41,7 @@ OF_ALL = {
     "month_end",
     "organizations_charged_for",
     "organizations_page",
+    "organizations_to_dun",
     "organizations_to_settle",
     "organizations_with_unpriced",
     "pending_invalidations",

@@ -115,6 +115,9 @@ class Settings(BaseModel):
     credit_note_series: Series = "CN"
     fonts_folder: Path = Path("/opt/python/fonts")
 
+    # Whether an organization is suspended when an invoice of it is given up.
+    suspend_uncollectible: bool = False
+
     month_end_queue_url: WebUrl = ""
     webhook_queue_url: WebUrl = ""
     webhook_results_queue_url: WebUrl = ""

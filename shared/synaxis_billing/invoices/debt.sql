@@ -25,7 +25,7 @@ BEGIN
         RETURN billing.no_invoice(o);
     ELSIF i.status = 'paid' THEN
         RETURN billing.outcome('replayed', billing.invoice_json(i));
-    ELSIF i.status NOT IN ('issued', 'overdue') THEN
+    ELSIF NOT billing.is_unpaid(i.status) THEN
         RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
     END IF;
     RETURN billing.outcome('found', billing.invoice_json(billing.mark_paid(o, i, p_paid_at, p_initiated_by)));
@@ -36,7 +36,8 @@ CREATE OR REPLACE FUNCTION billing.mark_paid(
     o billing.organizations, i billing.invoices, p_paid_at timestamptz, p_initiated_by text
 ) RETURNS billing.invoices LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM billing.cover_invoice(billing.settle(o, o.changed_at), i, p_initiated_by);
+    o := billing.unsuspended(billing.settle(o, o.changed_at), i.id);
+    PERFORM billing.cover_invoice(o, i, p_initiated_by);
     UPDATE billing.invoices
     SET status = 'paid', paid_at = coalesce(p_paid_at, o.changed_at), updated_at = o.changed_at
     WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;

@@ -31,7 +31,7 @@ from synaxis_billing.paging import Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
 
 type InvoiceKind = Literal["usage", "topup"]
-type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "cancelled"]
+type InvoiceStatus = Literal["draft", "issued", "paid", "overdue", "uncollectible", "cancelled"]
 
 
 class InvoicePeriod(Request):

@@ -515,10 +515,13 @@ BEGIN
             RETURN NEW;
         END IF;
         IF (OLD.status, NEW.status) IN (('issued', 'paid'), ('issued', 'overdue'), ('overdue', 'paid'),
-                ('issued', 'cancelled'), ('overdue', 'cancelled'), ('paid', 'cancelled'))
+                ('issued', 'cancelled'), ('overdue', 'cancelled'), ('paid', 'cancelled'),
+                -- A reminder, and what follows the last.
+                ('overdue', 'overdue'), ('overdue', 'uncollectible'), ('uncollectible', 'paid'),
+                ('uncollectible', 'cancelled'))
             AND (NEW.status = 'paid' OR NEW.paid_at IS NOT DISTINCT FROM OLD.paid_at)
-            AND to_jsonb(NEW) - ARRAY['status', 'paid_at', 'updated_at']
-              = to_jsonb(OLD) - ARRAY['status', 'paid_at', 'updated_at']
+            AND to_jsonb(NEW) - ARRAY['status', 'paid_at', 'updated_at', 'reminders', 'reminded_on']
+              = to_jsonb(OLD) - ARRAY['status', 'paid_at', 'updated_at', 'reminders', 'reminded_on']
             AND (NEW.status <> 'cancelled' OR NEW.amount_due_usd = (
                 SELECT coalesce(sum(total_amount_usd), 0) FROM billing.credit_notes
                 WHERE organization_id = NEW.organization_id AND invoice_id = NEW.id))

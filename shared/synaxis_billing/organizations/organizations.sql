@@ -74,6 +74,7 @@ BEGIN
         name = o.name,
         email = o.email,
         status = o.status,
+        suspended_because = o.suspended_because,
         billing_currency = o.billing_currency,
         timezone = o.timezone,
         region = o.region,

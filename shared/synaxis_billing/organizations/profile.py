@@ -190,6 +190,8 @@ class Organization(Answer):
     """Address to which letters about invoices go."""
     status: OrganizationStatus
     """Whether it may charge: a suspended or closed one is refused new charges and holds."""
+    suspended_because: Literal["unpaid_invoice"] | None
+    """Why it is suspended by itself, until the invoice is paid; null if the platform did it."""
     credit_limit_usd: Money
     """How far charges may take the balance below zero, in US dollars."""
     region: str | None

@@ -10,6 +10,7 @@ LANGUAGE sql STABLE AS $$
         'name', o.name,
         'email', o.email,
         'status', o.status,
+        'suspended_because', o.suspended_because,
         'billing_currency', o.billing_currency,
         'timezone', o.timezone,
         'region', o.region,
@@ -128,6 +129,8 @@ BEGIN
         RETURN billing.outcome('external_id_exists');
     END IF;
     p.floor_usd := least(p.floor_usd, p.balance_usd - p.held_usd);
+    -- The platform decides: what it says is not taken back by a payment.
+    p.suspended_because := CASE WHEN p_profile ? 'status' THEN NULL ELSE p.suspended_because END;
     PERFORM billing.save_organization(p);
     PERFORM billing.profile_changed(p);
     RETURN billing.outcome('found', billing.organization_json(p));

@@ -155,7 +155,7 @@ DECLARE
 BEGIN
     IF i.id IS NULL THEN
         RETURN billing.outcome('invoice_not_found');
-    ELSIF i.status NOT IN ('issued', 'overdue') THEN
+    ELSIF NOT billing.is_unpaid(i.status) THEN
         RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
     END IF;
     SELECT * INTO p FROM billing.payments

@@ -107,7 +107,7 @@ BEGIN
     SELECT * INTO i FROM billing.invoices WHERE organization_id = o.id AND id = p.invoice_id;
     rest := billing.uncredited(i);
     p.credited_usd := v_credit_usd;
-    IF i.status IN ('issued', 'overdue') AND p.captured >= rest.total_amount_billing_currency
+    IF billing.is_unpaid(i.status) AND p.captured >= rest.total_amount_billing_currency
         AND v_credit_usd >= rest.subtotal_usd
     THEN
         PERFORM billing.mark_paid(o, i, NULL, p.initiated_by);

@@ -46,6 +46,7 @@ CREATE TYPE billing.invoice_status AS ENUM (
     'issued',
     'paid',
     'overdue',
+    'uncollectible',
     'cancelled'
 );
 
@@ -256,6 +257,7 @@ CREATE TABLE billing.organizations (
     name text NOT NULL,
     email text,
     status billing.organization_status DEFAULT 'active'::billing.organization_status NOT NULL,
+    suspended_because text,
     billing_currency text NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
@@ -284,7 +286,8 @@ CREATE TABLE billing.organizations (
     created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
     CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric)),
-    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90)))
+    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90))),
+    CONSTRAINT organizations_suspended_because_check CHECK ((suspended_because = 'unpaid_invoice'::text))
 )
 WITH (fillfactor='50');
 
@@ -489,6 +492,8 @@ CREATE TABLE billing.invoices (
     due_date date,
     paid_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    reminders integer DEFAULT 0 NOT NULL,
+    reminded_on date,
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT invoices_billing_currency_check CHECK ((billing_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT invoices_check CHECK ((line_count = jsonb_array_length(line_items))),
@@ -2122,6 +2127,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.due_webhooks(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.dun(p_tenant text, p_organization_id uuid, p_suspend boolean)
+--     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
@@ -2260,6 +2267,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS boolean, for synaxis_ledger
 -- billing.is_listed(o billing.organizations, p_name text, p_status text)
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
+-- billing.is_unpaid(p_status billing.invoice_status)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
@@ -2360,6 +2369,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_to_dun(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.organizations_to_settle(p_tenant text, p_limit integer)
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
 -- billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit integer)
@@ -2494,6 +2505,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.release_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.reminder_of(i billing.invoices, p_overdue_days integer, p_next_on date)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
 -- billing.replacing_grants(o billing.organizations, p_parts numeric[])
@@ -2658,6 +2671,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)
 --     RETURNS json, for synaxis_ledger
+-- billing.unsuspended(o billing.organizations, p_paid_invoice_id uuid)
+--     RETURNS billing.organizations, for synaxis_ledger
 -- billing.update_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid, p_change jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.update_organization(p_tenant text, p_organization_id uuid, p_profile jsonb, p_settings_only boolean)

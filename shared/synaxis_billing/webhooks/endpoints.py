@@ -33,6 +33,8 @@ type WebhookEventType = Literal[
     "invoice.issued",
     "invoice.paid",
     "invoice.overdue",
+    "invoice.payment_failed",
+    "invoice.uncollectible",
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",

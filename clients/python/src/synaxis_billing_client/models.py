@@ -1941,7 +1941,7 @@ class ReceiptInvoice(BaseModel):
     """
     status: str
     """
-    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `uncollectible`, `cancelled`, or one of a later version.
     """
 
 
@@ -3149,7 +3149,7 @@ class Invoice(BaseModel):
     """
     status: str
     """
-    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `uncollectible`, `cancelled`, or one of a later version.
     """
     period_start: AwareDatetime
     """
@@ -3316,7 +3316,7 @@ class InvoiceSummary(BaseModel):
     """
     status: str
     """
-    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `cancelled`, or one of a later version.
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `uncollectible`, `cancelled`, or one of a later version.
     """
     period_start: AwareDatetime
     """
@@ -3511,6 +3511,10 @@ class Organization(BaseModel):
     """
     Whether it may charge: a suspended or closed one is refused new charges and holds. One of `active`, `suspended`, `closed`, or one of a later version.
     """
+    suspended_because: str | None
+    """
+    Why it is suspended by itself, until the invoice is paid; null if the platform did it.
+    """
     credit_limit_usd: Decimal
     """
     How far charges may take the balance below zero, in US dollars.
@@ -3589,6 +3593,10 @@ class OrganizationWithBalance(BaseModel):
     status: str
     """
     Whether it may charge: a suspended or closed one is refused new charges and holds. One of `active`, `suspended`, `closed`, or one of a later version.
+    """
+    suspended_because: str | None
+    """
+    Why it is suspended by itself, until the invoice is paid; null if the platform did it.
     """
     credit_limit_usd: Decimal
     """

@@ -827,6 +827,8 @@ type WebhookEventType = Literal[
     "invoice.issued",
     "invoice.paid",
     "invoice.overdue",
+    "invoice.payment_failed",
+    "invoice.uncollectible",
     "invoice.cancelled",
     "credit_note.issued",
     "balance.low",

@@ -21,6 +21,8 @@ CREATE TABLE billing.organizations (
     name text NOT NULL,
     email text,
     status billing.organization_status NOT NULL DEFAULT 'active',
+    -- NULL: the platform has decided so.
+    suspended_because text CHECK (suspended_because = 'unpaid_invoice'),
     billing_currency text NOT NULL,
     timezone text NOT NULL DEFAULT 'UTC',
     region text,
@@ -697,7 +699,7 @@ CREATE INDEX invalidations_due ON billing.invalidations (next_attempt_at, id);
 
 -- Invoices, credit notes, month end
 
-CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue', 'cancelled');
+CREATE TYPE billing.invoice_status AS ENUM ('draft', 'issued', 'paid', 'overdue', 'uncollectible', 'cancelled');
 
 -- The usage of a period, or the sale of credit.
 CREATE TYPE billing.invoice_kind AS ENUM ('usage', 'topup');
@@ -765,6 +767,9 @@ CREATE TABLE billing.invoices (
     due_date date,
     paid_at timestamptz,
     created_at timestamptz NOT NULL,
+    -- How often it was asked for after it was due, and on which local day last.
+    reminders int NOT NULL DEFAULT 0,
+    reminded_on date,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, invoice_number),
