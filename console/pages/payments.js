@@ -5,6 +5,7 @@ import { decimal, money, typedAmount, units } from "../lib/money.js";
 import { address } from "../lib/router.js";
 import { Badge, Choice, Empty, Exact, Fact, Facts, Failure, Head, Loaded, Money, Pages, html, label, locale, say } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
+import { AutoTopup } from "./auto_topup.js";
 
 const PRESETS = ["50", "100", "250", "500"];
 const PROVIDERS = [["stripe", "Card"], ["paypal", "PayPal"]];
@@ -24,6 +25,7 @@ export function Payments({ organization, base, onChanged }) {
         : html`<${Rows} items=${items} path=${path} organization=${organization} base=${base} onSettled=${() => { list.reload(); onChanged(); }} />`}</${Loaded}>
       <${Pages} label="payments" cursor=${cursor} next=${list.data?.next_cursor} />
     </section>
+    <${AutoTopup} organization=${organization} onAdd=${() => setAdding(true)} />
     ${adding && html`<${AddCredit} path=${path} organization=${organization} base=${base} onClose=${() => setAdding(false)} />`}`;
 }
 

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.console.conftest import NAME, Customers, open_context, sign_in, violations
 from tests.support.running import EVERYTHING, Client
 
+TOPPED_UP = "Arden Labs"
 BACK = "https://shop.example.com/credit"
 
 
@@ -143,3 +146,98 @@ def test_credit_is_bought_by_paypal(client: Client, customers: Customers, payer:
     payer.goto(payment["checkout_url"].partition("/checkoutnow")[0])
     expect(payer.get_by_role("heading", name="Payments")).to_be_visible()
     look(payer, "overview")
+
+
+@pytest.fixture
+def topped_up(client: Client, customers: Customers) -> Customers:
+    """An organization that only this test uses."""
+    return customers._replace(path=client.new_organization("50", name=f"{TOPPED_UP} {uuid4()}"))
+
+
+def as_finance(client: Client, browser: Browser, customers: Customers, **options: Any) -> Page:
+    name = client.get(customers.path).raise_for_status().json()["name"]
+    return sign_in(open_context(browser, **options).new_page(), customers.url, name)
+
+
+def look_at_console(page: Page, name: str) -> None:
+    """Check it as everybody meets it: light and dark, wide and on a phone."""
+    views: list[tuple[Literal["light", "dark"], int, int]] = [
+        ("dark", 1280, 720),
+        ("light", 390, 844),
+        ("light", 1280, 720),
+    ]
+    for scheme, width, height in views:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": height})
+        expect(page.locator(".skeleton")).to_have_count(0)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("blocked") == []
+        if folder := os.environ.get("SCREENSHOTS"):
+            shown = Path(folder) / f"{name}-{scheme}-{width}.png"
+            page.screenshot(path=shown, full_page=True)
+
+
+def test_automatic_top_ups_are_switched_on_changed_and_off(
+    client: Client, topped_up: Customers, browser: Browser, payer: Page
+) -> None:
+    page = as_finance(client, browser, topped_up)
+    page.goto(f"{topped_up.home}/payments")
+    page.get_by_role("button", name="Switch on").click()
+    dialog = page.get_by_role("dialog")
+    look_at_console(page, "auto-topup-form")
+    page.get_by_label("Buy credit up to").fill("20")
+    expect(dialog.get_by_role("button", name="Switch on")).to_be_disabled()
+    page.get_by_label("Buy credit up to").fill("100")
+    dialog.get_by_role("button", name="Switch on").click()
+    expect(page.get_by_role("alert")).to_contain_text("No card is saved")
+    payer.goto(ask(client, topped_up, "save a card", amount_usd="10")["checkout_url"])
+    pay(payer, "4242 4242 4242 4242")
+    expect(payer.get_by_role("heading", name="Back in the shop")).to_be_visible()
+    listed = client.get(f"{topped_up.path}/payments").raise_for_status().json()["items"]
+    assert settled(client, topped_up, listed[0]) == "succeeded"
+    dialog.get_by_role("button", name="Switch on").click()
+    main = page.get_by_role("main")
+    expect(main).to_contain_text(
+        "When less than $20.00 is available, buy credit up to $100.00,"
+        " at most $500.00 a month, with visa 4242."
+    )
+    look_at_console(page, "auto-topup-on")
+    page.get_by_role("button", name="Change the automatic top-ups").click()
+    page.get_by_label("When less than this is available").fill("30,5")
+    dialog.get_by_role("button", name="Save").click()
+    expect(main).to_contain_text("When less than $30.50 is available")
+    shown = client.get(f"{topped_up.path}/auto-topup").raise_for_status().json()
+    assert Decimal(shown["threshold_usd"]) == Decimal("30.5")
+    page.get_by_role("button", name="Switch off").click()
+    dialog.get_by_role("button", name="Switch off").click()
+    expect(page.get_by_role("button", name="Switch on")).to_be_visible()
+    assert client.get(f"{topped_up.path}/auto-topup").json()["code"] == "auto_topup_not_found"
+    page.context.close()
+
+
+def test_paused_automatic_top_ups_say_why_and_what_ends_the_pause(
+    client: Client, topped_up: Customers, browser: Browser
+) -> None:
+    page = as_finance(client, browser, topped_up)
+    paused = {
+        "threshold_usd": "20",
+        "target_usd": "100",
+        "monthly_limit_usd": "500",
+        "charged_this_month_usd": "0",
+        "card": "visa 0341",
+        "declines": 4,
+        "next_attempt_at": None,
+        "paused_at": "2026-11-20T08:00:00Z",
+        "paused_reason": "insufficient_funds",
+    }
+    page.route("**/auto-topup", lambda route: route.fulfill(json=paused))
+    page.goto(topped_up.home)
+    expect(page.get_by_text("the card was declined (insufficient funds)")).to_be_visible()
+    look_at_console(page, "auto-topup-notice")
+    page.get_by_role("link", name="Pay once to go on").click()
+    expect(page.get_by_role("dialog", name="Add credit")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Any payment that succeeds ends the pause")).to_be_visible()
+    look_at_console(page, "auto-topup-paused")
+    page.context.close()
