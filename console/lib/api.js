@@ -44,8 +44,8 @@ export async function call(path, { method = "GET", body, headers = {}, signal, a
 }
 
 /** A GET that a component shows: what was there stays until the new answer comes. `every` asks again, in
- * milliseconds, while the page is visible. */
-export function useGet(path, { every } = {}) {
+ * milliseconds, while the page is visible, and as long as `while` is true of the newest answer. */
+export function useGet(path, { every, while: goesOn = () => true } = {}) {
   const [state, setState] = useState({ loading: true });
   const [turn, setTurn] = useState(0);
   const reload = useCallback(() => setTurn((n) => n + 1), []);
@@ -60,10 +60,10 @@ export function useGet(path, { every } = {}) {
     return () => abort.abort();
   }, [path, turn]);
   useEffect(() => {
-    if (!every) return undefined;
+    if (!every || (state.data && !goesOn(state.data))) return undefined;
     const timer = setInterval(() => document.visibilityState === "visible" && reload(), every);
     return () => clearInterval(timer);
-  }, [every]);
+  }, [every, state.data && goesOn(state.data)]);
   return { ...state, reload };
 }
 

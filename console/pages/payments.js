@@ -2,27 +2,33 @@ import { useEffect, useState } from "../vendor/hooks.js";
 import { call, query, useChange, useGet } from "../lib/api.js";
 import { dateTime } from "../lib/dates.js";
 import { decimal, money, typedAmount, units } from "../lib/money.js";
-import { address } from "../lib/router.js";
-import { Badge, Choice, Empty, Exact, Fact, Facts, Failure, Head, Loaded, Money, Pages, html, label, locale, say } from "../ui/parts.js";
+import { address, setQuery } from "../lib/router.js";
+import { Badge, Choice, Empty, Exact, Fact, Facts, Failure, Head, Loaded, Money, Notice, Pages, html, label, locale, say } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
 import { AutoTopup } from "./auto_topup.js";
 
 const PRESETS = ["50", "100", "250", "500"];
-const PROVIDERS = [["stripe", "Card"], ["paypal", "PayPal"]];
+export const PROVIDERS = [["stripe", "Card"], ["paypal", "PayPal"]];
 const isOpen = (payment) => ["pending", "unknown"].includes(payment.status);
 const PURPOSES = { topup: "Credit", auto_topup: "Automatic credit", invoice: "Invoice" };
 
+/** The page to which the provider leads back, which names what was to be paid: an invoice, or credit. */
+export const returnUrl = (base, returned) => `${location.origin}${base}/payments?returned=${returned}`;
+const isOf = (returned) => (payment) => (returned === "credit" ? payment.purpose === "topup" : payment.invoice_id === returned);
+
 /** Credit that was paid for, and what is under way. */
 export function Payments({ organization, base, onChanged }) {
-  const { cursor = "", add } = address.value.query;
+  const { cursor = "", add, returned } = address.value.query;
   const path = `/v1/organizations/${organization.id}/payments`;
   const list = useGet(path + query({ limit: 50, cursor }));
   const [adding, setAdding] = useState(Boolean(add));
+  const settled = () => { list.reload(); onChanged(); };
   return html`<${Head} title="Payments"><button class="button primary" onClick=${() => setAdding(true)}>Add credit</button></${Head}>
+    ${returned && list.data && html`<${Returned} payment=${list.data.items.find(isOf(returned))} path=${path} base=${base} onSettled=${settled} />`}
     <section class="panel" aria-busy=${list.loading}>
       <${Loaded} get=${list} what="Loading the payments">${({ items }) => items.length === 0
         ? html`<${Empty} title="No payments yet">Credit that you pay for shows here, with its invoice.</${Empty}>`
-        : html`<${Rows} items=${items} path=${path} organization=${organization} base=${base} onSettled=${() => { list.reload(); onChanged(); }} />`}</${Loaded}>
+        : html`<${Rows} items=${items} path=${path} organization=${organization} base=${base} onSettled=${settled} />`}</${Loaded}>
       <${Pages} label="payments" cursor=${cursor} next=${list.data?.next_cursor} />
     </section>
     <${AutoTopup} organization=${organization} onAdd=${() => setAdding(true)} />
@@ -46,6 +52,28 @@ function Rows({ items, path, organization, base, onSettled }) {
           ${units(payment.refunded) > 0n && html`<br /><span class="muted">${`${money(payment.refunded, { locale: locale.value, currency: payment.currency })} paid back`}</span>`}</td>
       </tr>`)}</tbody>
     </table>`;
+}
+
+/** What became of the payment from which the payer comes back. That the browser is here proves nothing: the API is asked. */
+function Returned({ payment, path, base, onSettled }) {
+  const asked = useGet(payment ? `${path}/${payment.id}` : null, { every: 3_000, while: isOpen });
+  const now = asked.data ?? payment;
+  const settled = Boolean(asked.data) && !isOpen(asked.data);
+  useEffect(() => void (settled && onSettled()), [settled]);
+  if (!now) return null;
+  const paid = money(now.amount, { locale: locale.value, currency: now.currency });
+  const close = html`<button class="link" onClick=${() => setQuery({ returned: null }, { replace: true })}>Close</button>`;
+  if (isOpen(now)) {
+    return html`<${Notice} tone="calm"><p><strong>${`The payment of ${paid} is pending.`}</strong>${" It is not confirmed yet. This page asks every few seconds, and shows it here."}</p>
+      <p class="row">${now.checkout_url && html`<a href=${now.checkout_url}>Go on paying</a>`}${close}</p></${Notice}>`;
+  }
+  if (now.status !== "succeeded") {
+    return html`<${Notice} tone="bad"><p><strong>${now.status === "expired" ? `Nobody paid ${paid} in time.` : `The payment of ${paid} failed.`}</strong>
+      ${` ${now.failure_code ? `The provider says: ${now.failure_code.replaceAll("_", " ")}. ` : ""}Nothing was taken.`}</p><p class="row">${close}</p></${Notice}>`;
+  }
+  return html`<${Notice} tone="good"><p><strong>${`${paid} was paid.`}</strong>${" "}
+    ${now.purpose === "invoice" ? html`<a href="${base}/invoices?invoice=${now.invoice_id}">See the invoice</a>`
+      : `${money(now.credited_usd, { locale: locale.value })} of credit was added, and can be used now.`}</p><p class="row">${close}</p></${Notice}>`;
 }
 
 function For({ payment, base }) {
@@ -85,7 +113,7 @@ function AddCredit({ path, organization, base, onClose }) {
   }, [amount]);
   const price = amount && preview.data;
   const show = (value) => (price ? money(value(price), { locale: locale.value, currency: price.currency }) : "…");
-  const submit = () => change.run(path, { provider, amount_usd: amount, return_url: `${location.origin}${base}/payments` });
+  const submit = () => change.run(path, { provider, amount_usd: amount, return_url: returnUrl(base, "credit") });
   const incomplete = !organization.address || !organization.tax?.tax_id;
   return html`<${FormDialog} title="Add credit" action=${price ? `Continue to pay ${show((of) => of.amount)}` : "Continue"} change=${change} ready=${amount && !preview.error} onSubmit=${submit} onClose=${onClose}>
     <${Choice} name="amount" legend="Credit" value=${preset} autofocus onChange=${setPreset}

@@ -410,5 +410,8 @@ def test_a_route_that_answers_slowly_keeps_the_place_of_what_comes(
     page.route(re.compile("/v1/.*/invoices"), lambda route: waiting.append(route))
     page.goto(f"{customers.home}/invoices")
     expect(page.get_by_role("status", name="Loading the invoices")).to_be_visible()
+    # The place is drawn before the browser asks.
+    while not waiting:
+        page.wait_for_timeout(50)
     waiting[-1].continue_()
     expect(page.get_by_role("status", name="Loading the invoices")).to_have_count(0)

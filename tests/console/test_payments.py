@@ -241,3 +241,97 @@ def test_paused_automatic_top_ups_say_why_and_what_ends_the_pause(
     expect(page.get_by_text("Any payment that succeeds ends the pause")).to_be_visible()
     look_at_console(page, "auto-topup-paused")
     page.context.close()
+
+
+def test_credit_that_was_paid_shows_as_added_when_the_payer_returns(
+    client: Client, topped_up: Customers, browser: Browser
+) -> None:
+    page = as_finance(client, browser, topped_up)
+    page.goto(f"{topped_up.home}/payments?add=1")
+    page.get_by_role("button", name="Continue to pay $100.00").click()
+    page.get_by_role("link", name="Cancel and return").click()
+    expect(page.get_by_text("The payment of $100.00 is pending.")).to_be_visible()
+    look_at_console(page, "returned-pending")
+    page.get_by_role("link", name="Go on paying").click()
+    pay(page, "4242 4242 4242 4242")
+    expect(page.get_by_text("$100.00 was paid.")).to_be_visible()
+    expect(page.get_by_text("$100.00 of credit was added")).to_be_visible()
+    expect(page.get_by_role("cell", name="Succeeded")).to_be_visible()
+    look_at_console(page, "returned-paid")
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("$100.00 was paid.")).to_have_count(0)
+    balance = client.get(f"{topped_up.path}/balance").raise_for_status().json()
+    assert Decimal(balance["available_usd"]) == Decimal(150)
+    page.context.close()
+
+
+def test_a_payment_that_nobody_completed_in_time_says_that_nothing_was_taken(
+    client: Client, topped_up: Customers, browser: Browser
+) -> None:
+    payment = ask(client, topped_up, "expires", amount_usd="10")
+    listed = client.get(f"{topped_up.path}/payments").raise_for_status().json()["items"][0]
+    page = as_finance(client, browser, topped_up)
+    expired = {**listed, "status": "expired", "checkout_url": None}
+    page.route(f"**/payments/{payment['id']}", lambda route: route.fulfill(json=expired))
+    page.goto(f"{topped_up.home}/payments?returned=credit")
+    expect(page.get_by_text("Nobody paid $10.00 in time.")).to_be_visible()
+    expect(page.get_by_text("Nothing was taken.")).to_be_visible()
+    page.context.close()
+
+
+def issued_invoice(client: Client, customers: Customers) -> Any:
+    """A postpaid customer's invoice of today, which credit does not settle."""
+    client.http.patch(customers.path, json={"credit_limit_usd": "100"}).raise_for_status()
+    spent = {"amount_usd": "62.50", "description": "chat"}
+    client.post(f"{customers.path}/charges", spent, "charge").raise_for_status()
+    now = datetime.now(UTC)
+    period = {
+        "period_start": f"{now - timedelta(days=1):%Y-%m-%dT00:00:00Z}",
+        "period_end": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+    }
+    drafted = client.post(f"{customers.path}/invoices", period).raise_for_status().json()
+    issued = client.post(f"{customers.path}/invoices/{drafted['id']}/issue")
+    return issued.raise_for_status().json()
+
+
+def test_an_issued_invoice_is_paid_from_its_page_and_shows_as_paid(
+    client: Client, topped_up: Customers, browser: Browser
+) -> None:
+    invoice = issued_invoice(client, topped_up)
+    page = as_finance(client, browser, topped_up)
+    page.goto(f"{topped_up.home}/invoices?invoice={invoice['id']}")
+    look_at_console(page, "invoice-to-pay")
+    page.get_by_role("button", name="Pay $12.50").click()
+    pay(page, "4242 4242 4242 4242")
+    expect(page.get_by_text("$12.50 was paid.")).to_be_visible()
+    page.get_by_role("link", name="See the invoice").click()
+    drawer = page.get_by_role("dialog", name=invoice["invoice_number"])
+    expect(drawer).to_contain_text("Paid")
+    expect(drawer.get_by_role("button", name="Pay $12.50")).to_have_count(0)
+    assert client.get(f"{topped_up.path}/invoices/{invoice['id']}").json()["status"] == "paid"
+    page.context.close()
+
+
+def test_an_invoice_is_paid_by_paypal(
+    client: Client, topped_up: Customers, browser: Browser
+) -> None:
+    invoice = issued_invoice(client, topped_up)
+    page = as_finance(client, browser, topped_up)
+    page.goto(f"{topped_up.home}/invoices?invoice={invoice['id']}")
+    page.get_by_label("PayPal").check()
+    page.get_by_role("button", name="Pay $12.50").click()
+    page.get_by_role("button", name="Pay with balance").click()
+    expect(page.get_by_text("$12.50 was paid.")).to_be_visible()
+    page.context.close()
+
+
+def test_who_may_only_read_has_no_button_to_pay(
+    client: Client, topped_up: Customers, browser: Browser
+) -> None:
+    invoice = issued_invoice(client, topped_up)
+    name = client.get(topped_up.path).json()["name"]
+    page = sign_in(open_context(browser).new_page(), topped_up.url, name, "engineer")
+    page.goto(f"{topped_up.home}/invoices?invoice={invoice['id']}")
+    expect(page.get_by_role("dialog").locator(".sums").first).to_be_visible()
+    expect(page.get_by_role("button", name="Pay $12.50")).to_have_count(0)
+    page.context.close()
