@@ -16,6 +16,7 @@ from tests.console.conftest import (
     sign_in_as_operator,
     violations,
 )
+from tests.support.running import Client
 
 ROWS = ".rows tbody tr:not(.day)"
 
@@ -349,6 +350,31 @@ def test_the_operator_finds_an_organization_and_acts_visibly_as_the_operator(
     page.get_by_role("link", name="All organizations").click()
     expect(page.locator(ROWS)).to_have_count(2)
     context.close()
+
+
+def test_organizations_are_sorted_by_who_runs_out_first_and_summed(
+    browser: Browser, customers: Customers
+) -> None:
+    context = open_context(browser)
+    page = sign_in_as_operator(context.new_page(), customers.url)
+    expect(page.get_by_label("Sort by")).to_have_value("runs_out")
+    expect(page.get_by_text(re.compile(r"2 organizations · \$"))).to_be_visible()
+    page.get_by_label("Sort by").select_option("balance")
+    expect(page.locator(ROWS).first).to_contain_text("Dover Legal")
+    page.get_by_label("Sort by").select_option("spent")
+    expect(page.locator(ROWS).first).to_contain_text(NAME)
+    assert "sort=spent" in page.url
+    context.close()
+
+
+def test_a_labelled_team_is_shown_by_its_name(page: Page, customers: Customers) -> None:
+    client = Client(customers.url)
+    label = {"kind": "team", "id": "team-1", "name": "Search"}
+    client.http.put(f"{customers.path}/labels", json=label).raise_for_status()
+    client.close()
+    page.goto(f"{customers.home}?by=team_id&as=table")
+    expect(page.get_by_text("Search (team-1)").first).to_be_visible()
+    expect(page.get_by_text("team-0").first).to_be_visible()
 
 
 PAGES = [
