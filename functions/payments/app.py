@@ -168,7 +168,7 @@ def create_payment_link(
 
 
 @api.endpoint(f"GET {LINK}", None, refuses=(links.PaymentLinkNotFound,))
-def get_payment_link(token: str) -> Reply[links.LinkedInvoice]:
+def get_payment_link(token: links.LinkToken) -> Reply[links.LinkedInvoice]:
     """Get what a payment link asks for.
 
     Needs no token but that of the link.
@@ -187,7 +187,9 @@ def get_payment_link(token: str) -> Reply[links.LinkedInvoice]:
         TemporarilyUnavailable,
     ),
 )
-def pay_by_link(token: str, body: links.LinkPaymentRequest) -> Reply[links.LinkedPayment]:
+def pay_by_link(
+    token: links.LinkToken, body: links.LinkPaymentRequest
+) -> Reply[links.LinkedPayment]:
     """Pay the invoice of a payment link.
 
     Returns the provider's page on which to pay. The invoice has one open payment, whoever asks.

@@ -194,7 +194,13 @@ def _schemas(routes: list[Route]) -> tuple[_References, dict[str, Any]]:
             for status, model in route.answers.items()
         ]
     inputs += [(name, "serialization", TypeAdapter(of)) for name, of in events.BODIES.items()]
-    return models_and_names([(key, mode, of.core_schema) for key, mode, of in inputs])
+    references, models = models_and_names([(key, mode, of.core_schema) for key, mode, of in inputs])
+    for schema in references.values():
+        # What is alone in one media type and in a list in another is one model.
+        if (item := schema.get("items", {})).get("title"):
+            models[item["title"]] = item
+            schema["items"] = {"$ref": f"#/components/schemas/{item['title']}"}
+    return references, models
 
 
 def _operation(route: Route, references: _References, refused: Problems) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def test_no_function_starts_with_bad_settings_and_each_is_named_with_its_rule() 
 def test_a_function_that_issues_invoices_does_not_start_without_a_valid_seller() -> None:
     ends = start_all(INVOICE_SELLER='{"nme": "Example GmbH"}')
     issuing = {"InvoiceFunction", "MonthEndWorkFunction", "TopupInvoicesFunction"}
+    issuing |= {"PaymentsFunction", "PaymentSweepFunction"}
     assert ends == {
         "SettingsError: INVOICE_SELLER/name is required; INVOICE_SELLER/nme is not a known field",
         *(f"{name} started" for name in read({}).functions if name not in issuing),

@@ -52,17 +52,19 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     for route, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             body = operation.get("requestBody")
-            if body:
-                content = body["content"]["application/json"]
+            # Events contain charges.
+            if content := (body or {}).get("content", {}).get("application/json"):
                 yield f"{method.upper()}", route, content["schema"], content["example"]
 
 
 # Time zones and regions are names that exist.
 NAMES = {"timezone", "region", "kind"}
+# Its texts are those of a client that exists.
+TOKENS = "/v1/tokens"
 CASES = [
     pytest.param(method, route, schema, example, id=f"{method} {route}")
     for method, route, schema, example in operations()
-    if any(text.path[-1] not in NAMES for text in texts(schema))
+    if route != TOKENS and any(text.path[-1] not in NAMES for text in texts(schema))
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import psycopg
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
@@ -24,6 +24,12 @@ from synaxis_billing.payments.providers import ProviderName
 from synaxis_billing.rates.rates import Rate
 
 SECRET_BYTES = 16
+# The organization's id and the secret, in the base64 of URLs.
+LinkToken = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    Field(description="The secret of the link."),
+]
 DAY_SECONDS = 86_400
 
 
