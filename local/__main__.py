@@ -25,7 +25,7 @@ from local import children, month_end, sam, servers, streams, template
 from local.connections import Complaints, Listener, Protocol
 from local.database import prepare, ship_prices
 from local.gateway import QUEUES, Gateway, Regions
-from local.tokens import Issuer
+from local.tokens import TENANTS, Issuer
 from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
@@ -115,6 +115,10 @@ def _gateway(
         "FxSources": os.environ.get("FX_SOURCES", "simulated"),
         # Who tries webhooks out receives them on this machine.
         "WebhooksToPrivate": "true",
+    }
+    environment = environment | {
+        "USER_POOL_ENDPOINT": f"{urls[region]}/_local/token",
+        "TENANTS_CLIENT_ID": TENANTS,
     }
     declared = template.read(parameters, f"{urls[region]}{QUEUES}", environment)
     issuer = Issuer(parameters["JwtIssuer"], declared.jwt_audience, STATE / "issuer.pem")

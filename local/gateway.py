@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
 from local.pool import EventTooLarge, FunctionError, Pool, Throttled
 from local.template import Template
-from local.tokens import LIFETIME_SECONDS, InvalidToken, Issuer, TokenError, read_token_request
+from local.tokens import (
+    LIFETIME_SECONDS,
+    InvalidToken,
+    Issuer,
+    TokenError,
+    TokenRequest,
+    read_token_request,
+)
 from local.triggers import Triggers, md5_of
 from synaxis_billing.errors import (
     BillingError,
@@ -143,7 +150,7 @@ class Gateway:
             case "GET", _:
                 return self._page(parts)
             case "POST", ["_local", "token"]:
-                return self._token(request)
+                return await self._token(request)
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 return _json(await self._invoke(name, _event(request.body)))
             case "POST", ["_local", "sqs"]:
@@ -191,11 +198,43 @@ class Gateway:
         except InvalidToken as error:
             raise Unauthenticated(str(error)) from error
 
-    def _token(self, request: HttpRequest) -> HttpResponse:
+    async def _claimed(self, asked: TokenRequest) -> tuple[str, dict[str, str]]:
+        """Return the scopes and further claims of a token: of a client of an organization, what the
+        trigger says, as Cognito asks it. Raises TokenError."""
+        if asked.metadata is None:
+            return asked.scope, {}
+        event = {
+            "version": "3",
+            "triggerSource": "TokenGeneration_ClientCredentials",
+            "region": "local",
+            "userPoolId": "local",
+            "userName": asked.subject,
+            "callerContext": {"awsSdkVersion": "none", "clientId": asked.subject},
+            "request": {
+                "userAttributes": {},
+                "groupConfiguration": {},
+                "scopes": asked.scope.replace(":", "/").split(),
+                "clientMetadata": asked.metadata,
+            },
+            "response": {},
+        }
+        try:
+            answer = await self._invoke("TokenClaimsFunction", event)
+        except FunctionError as error:
+            reason = f"PreTokenGeneration failed with error {error}."
+            raise TokenError("invalid_request", reason) from error
+        said = answer["response"]["claimsAndScopeOverrideDetails"]["accessTokenGeneration"]
+        return (
+            _without(asked.scope.replace("/", ":"), said["scopesToSuppress"]),
+            said["claimsToAddOrOverride"],
+        )
+
+    async def _token(self, request: HttpRequest) -> HttpResponse:
         try:
             asked = read_token_request(
                 request.body, dict(request.headers).get("authorization"), self._scopes
             )
+            scope, claims = await self._claimed(asked)
         except TokenError as error:
             response = _json(
                 {"error": error.code, "error_description": str(error)}, status=error.status
@@ -205,13 +244,20 @@ class Gateway:
         else:
             response = _json(
                 {
-                    "access_token": self._issuer.issue(*asked),
+                    "access_token": self._issuer.issue(
+                        scope, asked.organization_id, asked.subject, claims
+                    ),
                     "token_type": "Bearer",
                     "expires_in": LIFETIME_SECONDS,
                 }
             )
         response.headers.append(("cache-control", "no-store"))
         return response
+
+
+def _without(scopes: str, suppressed: list[str]) -> str:
+    kept = [one for one in scopes.split() if one.replace(":", "/") not in suppressed]
+    return " ".join(kept)
 
 
 def _event(body: bytes) -> Any:

@@ -23,6 +23,8 @@ from local.servers import write_private
 LIFETIME_SECONDS = 12 * 60 * 60
 ALGORITHM = "RS256"
 KEY_ID = "local"
+# The client that all clients of organizations share.
+TENANTS = "tenants"
 
 
 class InvalidToken(Exception):
@@ -44,6 +46,8 @@ class TokenRequest(NamedTuple):
     scope: str
     organization_id: str | None
     subject: str
+    # What the tokens' endpoint passes on to the trigger; None where there is no trigger.
+    metadata: dict[str, str] | None = None
 
 
 def read_token_request(
@@ -98,7 +102,14 @@ def _from_form(
             "The client must name itself by HTTP Basic, or by `client_id` and `client_secret`.",
             401,
         )
-    return TokenRequest(form.get("scope") or " ".join(sorted(known)), None, client)
+    if client != TENANTS:
+        return TokenRequest(form.get("scope") or " ".join(sorted(known)), None, client)
+    scopes = form.get("scope") or " ".join(sorted(known - {"billing:platform"}))
+    try:
+        metadata = json.loads(form.get("aws_client_metadata", "{}"))
+    except ValueError:
+        raise TokenError("invalid_request", "`aws_client_metadata` must be JSON.") from None
+    return TokenRequest(scopes, None, client, metadata)
 
 
 def _basic_client(authorization: str) -> str | None:
@@ -123,7 +134,13 @@ class Issuer:
         assert isinstance(key, rsa.RSAPrivateKey)
         self._key = key
 
-    def issue(self, scope: str, organization_id: str | None, subject: str) -> str:
+    def issue(
+        self,
+        scope: str,
+        organization_id: str | None,
+        subject: str,
+        more: dict[str, str] | None = None,
+    ) -> str:
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -137,6 +154,7 @@ class Issuer:
         }
         if organization_id is not None:
             claims["organization_id"] = organization_id
+        claims |= more or {}
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": KEY_ID})
 
     def claims(self, authorization: str | None) -> dict[str, str]:

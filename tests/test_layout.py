@@ -42,9 +42,11 @@ NOUNS: dict[str, set[str]] = {
     "rates": set(),
     "prices": set(),
     "invoices": {"organizations", "rates"},
+    "payments": {"invoices", "rates"},
     "webhooks": {"budgets"},
     "events": {"ledger", "usage"},
     "invalidations": set(),
+    "clients": set(),
     "schema": set(),
 }
 EDGE_ONLY = {"os", "boto3", "botocore", "aws_lambda_powertools", "confluent_kafka"}

@@ -198,6 +198,21 @@ def get_platform_spending(
     return Reply(spending.get_platform_spending(connection(), caller, start, end, by))
 
 
+@api.endpoint("GET /v1/forecast", "billing:read")
+def get_platform_forecast(
+    caller: Caller,
+    days: Annotated[
+        forecasts.Days, Query(), Field(description="Number of days to forecast.")
+    ] = forecasts.DEFAULT_DAYS,
+) -> Reply[forecasts.ExpectedSpend]:
+    """Forecast the spend of all organizations together.
+
+    Needs `billing:platform` too. The first day is the oldest that has not ended in every time zone;
+    days are those of each organization.
+    """
+    return Reply(forecasts.get_platform_forecast(connection(), caller, days))
+
+
 @api.endpoint("GET /v1/usage-events/refused", "billing:read")
 def list_refused_usage_events(
     caller: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None

@@ -15,7 +15,7 @@ from synaxis_billing.webhooks import delivery
 @task
 def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
     sent = 0
-    while new := drain():
+    while new := drain(probe=True):
         sent += new
     metrics.add_metric("InvalidationsSwept", MetricUnit.Count, sent)
     for name, waiting in (

@@ -34,6 +34,7 @@ GRANT = {
     "status": "active",
     "amount_usd": "5.00",
     "remaining_usd": "5.00",
+    "frozen_usd": "0.00",
     "priority": 50,
     "effective_at": "2026-02-03T09:00:00Z",
     "expires_at": "2026-02-28T23:00:00Z",

@@ -42,7 +42,7 @@ _TAGS = {
         {"topups", "grants", "refunds", "adjustments"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
-    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending"}),
+    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast"}),
     "Prices": (
         "The price book: prices of models, quotes, and corrections by later prices.",
         {"prices", "quotes", "reratings", "unpriced-usage"},
@@ -65,6 +65,7 @@ _TAGS = {
         "Endpoints that are told of changes, and what they are told.",
         {"webhook-endpoints", "webhook-events"},
     ),
+    "Clients": ("Programs of an organization, and their tokens.", {"clients", "tokens"}),
     "Personal data": ("Export and erasure of personal data.", {"personal-data", "erasures"}),
     "Cache": ("Statistics and invalidation of the cache.", {"cache"}),
     "Health": ("The state of the product itself.", {"health"}),
@@ -208,7 +209,8 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
     parameters = [
         _parameter(parameter, references[route.key, parameter.place, parameter.name])
         for parameter in route.parameters
-        if parameter.place in ("path", "query", "header") and parameter.name != "accept"
+        if parameter.place in ("path", "query", "header")
+        and parameter.name not in ("accept", "authorization")
     ]
     if parameters:
         operation["parameters"] = parameters

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import credit_story, invoice_story, story
+from local.openapi import client_story, credit_story, invoice_story, payment_story, story
 
 # Path parameters and headers.
 PARAMETERS = {
@@ -15,40 +15,10 @@ PARAMETERS = {
     "price_id": story.PRICE_ID,
     "budget_id": story.BUDGET_ID,
     "endpoint_id": story.ENDPOINT_ID,
+    "client_id": client_story.CLIENT_ID,
     "currency": "EUR",
     "month": "2026-02",
     "Idempotency-Key": "chatcmpl-B7xQ2",
-}
-# What problems say beside their kind.
-MEMBERS = {
-    "available_usd": "0.01",
-    "required_usd": "0.0225",
-    "deficit_usd": "0.0125",
-    "held_usd": "0.02",
-    "refundable_usd": "0.01",
-    "requested_usd": "9.00",
-    "invoice_id": story.INVOICE_ID,
-    "creditable_usd": "6.25",
-    "budget_id": story.BUDGET_ID,
-    "subject": "virtual_key",
-    "subject_id": story.KEY_ID,
-    "limit_usd": "50.00",
-    "spent_usd": "49.99",
-    "resets_at": "2026-02-28T23:00:00Z",
-    "provider": "openai",
-    "model": "gpt-4o",
-    "home_region": "eu-central-1",
-    "home_endpoint": "https://eu.billing.example.com",
-}
-# What some problems say, by their code.
-PROBLEMS: dict[str, dict[str, Any]] = {
-    "invalid_request": {
-        "detail": "`amount_usd` must be greater than zero.",
-        "errors": [{"in": "body", "pointer": "/amount_usd", "detail": "must be greater than zero"}],
-    },
-    "idempotency_key_required": {
-        "errors": [{"in": "header", "pointer": "/idempotency-key", "detail": "is required"}]
-    },
 }
 
 
@@ -70,6 +40,7 @@ OPERATIONS = {
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
     ),
     "getOrganization": Example(story.ORGANIZATION),
+    **{name: Example(*parts) for name, parts in payment_story.OPERATIONS.items()},
     "listOrganizations": _page(
         {
             **story.ORGANIZATION,
@@ -102,6 +73,7 @@ OPERATIONS = {
         {
             "balance_usd": "99.9775",
             "held_usd": "0.02",
+            "frozen_usd": "0.00",
             "available_usd": "99.9575",
             "credit_limit_usd": "0.00",
             "debt_usd": "0.00",
@@ -194,6 +166,7 @@ OPERATIONS = {
         }
     ),
     "getForecast": Example(story.FORECAST),
+    "getPlatformForecast": Example(story.EXPECTED_SPEND),
     "getPlatformSpending": Example(
         {
             "from": "2026-02-01T00:00:00Z",
@@ -343,6 +316,7 @@ OPERATIONS = {
         {"limit_usd": "75.00"},
     ),
     "deleteBudget": Example(story.BUDGET),
+    **{name: Example(*of) for name, of in client_story.OPERATIONS.items()},
     "createWebhookEndpoint": Example(
         {**story.ENDPOINT, **story.SECRET},
         {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},

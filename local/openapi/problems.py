@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from local.openapi.examples import MEMBERS, PROBLEMS
+from local.openapi.problem_examples import MEMBERS, PROBLEMS
 from local.openapi.story import REQUEST_ID
 from synaxis_billing.caller import OrganizationNotFound
 from synaxis_billing.edge.http.api import Route

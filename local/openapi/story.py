@@ -330,16 +330,15 @@ RUNS_OUT_DATA = {
     "runs_out_alert_days": 14,
 }
 BAND = {"expected_usd": "5.93", "low_usd": "3.10", "high_usd": "9.84"}
-FORECAST = {
+EXPECTED_SPEND = {
     "made_at": "2026-02-27T23:05:11Z",
     "method": "weekday index x exponential smoothing, adaptive conformal band",
     "daily": [{**BAND, "day": "2026-02-28"}],
     "total": BAND,
-    "runs_out": RUNS_OUT,
-    "money_at_risk": [],
     "record": {"days": 90, "mase": 0.81, "coverage": 0.7889},
     "confidence": "normal",
 }
+FORECAST = {**EXPECTED_SPEND, "runs_out": RUNS_OUT, "money_at_risk": []}
 BUDGET = {
     "id": BUDGET_ID,
     "organization_id": ORGANIZATION_ID,

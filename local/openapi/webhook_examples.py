@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.openapi import credit_story, invoice_story, story
+from local.openapi import credit_story, invoice_story, payment_story, story
 
 WEBHOOKS: dict[str, dict[str, Any]] = {
     "invoice.issued": invoice_story.INVOICE_DATA,
@@ -36,4 +36,18 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
     },
     "budget.alert": {**story.BUDGET_DATA, "spent_usd": "40.01", "percent": 80},
     "budget.exceeded": {**story.BUDGET_DATA, "spent_usd": "49.99", "required_usd": "0.0225"},
+    "payment.succeeded": payment_story.PAYMENT_DATA,
+    "payment.failed": {
+        **payment_story.PAYMENT_DATA,
+        "status": "failed",
+        "credited_usd": "0.00",
+        "failure_code": "card_declined",
+        "transaction_id": None,
+    },
+    "payment.refunded": {**payment_story.PAYMENT_DATA, "refunded": "43.79"},
+    "payment.disputed": {
+        **payment_story.PAYMENT_DATA,
+        "disputed": "109.48",
+        "dispute_state": "open",
+    },
 }

@@ -7,11 +7,12 @@ from synaxis_billing.fields import Answer
 class Caller(Answer):
     """`tenant` is an organization's id, or * for all of them; `subject` is the token's.
     `settings_only`: it may change an organization's own settings, and nothing that the platform
-    decides."""
+    decides. `client` is the id of an organization's client, where the token is one's."""
 
     tenant: str
     subject: str | None = None
     settings_only: bool = False
+    client: str | None = None
 
 
 class OrganizationNotFound(NotFound):

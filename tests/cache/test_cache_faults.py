@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -448,6 +449,49 @@ def tls_url(own_redis: str, tmp_path: Path) -> Iterator[str]:
     with relaying("127.0.0.1", inner, context) as port:
         secured = own_redis.replace("redis://", "rediss://").replace(f":{inner}", f":{port}")
         yield f"{secured}?ssl_ca_certs={certificate}"
+
+
+class _Held:
+    """A server's side of TLS whose first handshake never ends, while `released` is not set."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self.released = threading.Event()
+
+    def wrap_socket(self, sock: socket.socket, *, server_side: bool) -> ssl.SSLSocket:
+        if not self.released.wait(PATIENCE_SECONDS) or self.first:
+            self.first = False
+            sock.close()
+            raise ssl.SSLError
+        return self._context.wrap_socket(sock, server_side=server_side)
+
+    first = True
+
+
+def test_a_first_handshake_that_is_slow_ends_beside_the_requests(
+    own_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key_file = certificate_of(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key_file)
+    held = _Held(context)
+    inner = int(own_redis.rpartition(":")[2].partition("/")[0])
+    monkeypatch.setattr(connections, "PATIENT_SECONDS", PATIENCE_SECONDS)
+    with relaying("127.0.0.1", inner, held) as port:  # type: ignore[arg-type]
+        url = own_redis.replace("redis://", "rediss://").replace(f":{inner}", f":{port}")
+        cache, source = container(f"{url}?ssl_ca_certs={certificate}"), Source()
+        with monkeypatch.context() as shipped:
+            for name, seconds in SHIPPED_DEADLINES.items():
+                shipped.setattr(connections, name, seconds)
+            key = PRICES.key(uuid4(), "gpt-4o")
+            # The request is answered from the source, and goes on.
+            assert cache.get_or_load(key, source.load) == price(1)
+        assert cache.breaker_open
+        held.released.set()
+        # Nobody asks for it, and it is connected all the same.
+        wait_until(lambda: not cache.breaker_open)
+        cache.get_or_load(PRICES.key(uuid4(), "gpt-4o"), source.load)
+        assert cache.failures == 1
 
 
 def test_tls_is_checked_and_its_context_made_once(

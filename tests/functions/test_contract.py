@@ -51,6 +51,7 @@ def test_a_customers_month(api: Client, product: tuple[str, Database]) -> None:
     assert balance == {
         "balance_usd": "24.25",
         "held_usd": "5.00",
+        "frozen_usd": "0.00",
         "available_usd": "19.25",
         "credit_limit_usd": "0.00",
         "debt_usd": "0.00",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.budgets import budgets
@@ -15,6 +16,7 @@ from synaxis_billing.ledger import charges
 from synaxis_billing.ledger.holds import Hold
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.organizations import profile
+from synaxis_billing.payments.providers import State
 from synaxis_billing.prices import book, reratings, unpriced
 from synaxis_billing.rates.rates import Rate
 from tests.interleavings import stepping
@@ -47,6 +49,8 @@ class Scene(NamedTuple):
     budget: Any
     draft: invoices.Invoice
     issued: invoices.Invoice
+    paying: UUID
+    paid: UUID
 
 
 Act = Callable[[psycopg.Connection, Scene, str], Any]
@@ -105,11 +109,86 @@ def make(db: psycopg.Connection) -> Scene:
     steps.grant(db, id_, "4", expires_at=DUE, description=PERSONAL)
     steps.grant(db, id_, "1", effective_at=DUE, description=PERSONAL)
     steps.grant(db, id_, "1", every="month", description=PERSONAL)
+    paying, paid = (
+        _payment(db, id_, key, credit_usd="5")["value"]["id"] for key in ("paying", "paid")
+    )
+    _settlement(db, id_, paid, LATER, captured="2.5")
     captured, released, expiring = (
         steps.hold(db, id_, "2", team_id="red", expires_in_seconds=seconds, description=PERSONAL)
         for seconds in (7200, 7200, 3600)
     )
-    return Scene(id_, charged, bought, captured, released, expiring, voided, budget, draft, issued)
+    return Scene(
+        id_,
+        charged,
+        bought,
+        captured,
+        released,
+        expiring,
+        voided,
+        budget,
+        draft,
+        issued,
+        paying,
+        paid,
+    )
+
+
+def _call(db: psycopg.Connection, function: str, id_: UUID, **arguments: Any) -> Any:
+    return procedures.call(
+        db, function, tenant=steps.PLATFORM.tenant, organization_id=id_, **arguments
+    )
+
+
+def _payment(db: psycopg.Connection, id_: UUID, key: str, **asked: Any) -> Any:
+    arguments = {"credit_usd": None, "invoice_id": None} | asked
+    return _call(
+        db,
+        "create_payment",
+        id_,
+        key=key,
+        fingerprint=b"payment",
+        purpose="topup" if arguments["credit_usd"] else "invoice",
+        provider="stripe",
+        return_url="https://example.com",
+        terms=invoices.terms(_RATES, billing.ISSUER),
+        initiated_by=PERSON,
+        **arguments,
+    )
+
+
+def _checkout(db: psycopg.Connection, of: Scene, _: str) -> Any:
+    arguments = {"external_id": "cs_1", "checkout_url": "https://example.com/cs_1"}
+    return _call(
+        db,
+        "record_checkout",
+        of.id,
+        payment_id=of.paying,
+        expires_at=datetime(2026, 4, 2, tzinfo=UTC),
+        customer_id="cus_1",
+        **arguments,
+    )
+
+
+def _settlement(
+    db: psycopg.Connection, id_: UUID, payment_id: UUID, as_of: str, **amounts: str
+) -> Any:
+    state = State.model_validate({"status": "succeeded", "currency": "EUR", **amounts})
+    arguments = {"as_of": as_of, "state": Jsonb(state.model_dump(mode="json"))}
+    return _call(db, "settle_payment", id_, payment_id=payment_id, **arguments)
+
+
+def _payment_refund(db: psycopg.Connection, of: Scene, key: str) -> Any:
+    return _call(
+        db,
+        "create_payment_refund",
+        of.id,
+        payment_id=of.paid,
+        key=key,
+        fingerprint=b"refund",
+        amount_usd="1",
+        allow_negative_balance=False,
+        initiated_by=PERSON,
+    )
 
 
 def _charge_tokens(
@@ -221,6 +300,25 @@ OPERATIONS = {
     ),
     "invoice of a top-up": Operation("invoice_topup", _invoice_topup),
     "month end": Operation("bill_month", _bill_month),
+    "payment": Operation(
+        "create_payment", lambda db, of, key: _payment(db, of.id, key, credit_usd="5")
+    ),
+    "payment of an invoice": Operation(
+        "create_payment",
+        lambda db, of, key: _payment(db, of.id, key, invoice_id=of.issued.id),
+    ),
+    "checkout": Operation("record_checkout", _checkout),
+    "payment settlement": Operation(
+        "settle_payment",
+        lambda db, of, _: _settlement(db, of.id, of.paying, AFTERWARDS, captured="2.5"),
+    ),
+    "payment dispute": Operation(
+        "settle_payment",
+        lambda db, of, _: _settlement(
+            db, of.id, of.paid, AFTERWARDS, captured="2.5", disputed="2.5", dispute_state="open"
+        ),
+    ),
+    "payment refund": Operation("create_payment_refund", _payment_refund),
     "erasure of a person": Operation(
         "erase_personal_data", lambda db, of, _: steps.erase(db, of.id, PERSON)
     ),
@@ -260,6 +358,12 @@ LEFT_OUT = {
     "claim_topups": "it hands out work, in one statement",
     "refuse_events": "it lists what was refused, and changes nothing else",
     "used_event_keys": "it reads",
+    "payment_order": "it reads",
+    "preview_payment": "it reads",
+    "claim_payments": "it hands out work, in one statement",
+    "create_client": "a client of the API moves no money by itself",
+    "revoke_client": "a client of the API moves no money by itself",
+    "rotate_client_secret": "a client of the API moves no money by itself",
     "request_invalidation": "it writes the outbox of the caches",
     "set_home": "an organization of another region has no other operation here",
     "month_failed": "it writes a reason into the list of month end",

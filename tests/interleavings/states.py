@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 
@@ -90,8 +90,7 @@ class Keeper:
 
     def _read(self) -> str:
         [(rows,)] = self._admin.execute(self._rows.encode()).fetchall()
-        text: str = rows
-        return text
+        return str(rows)
 
 
 def _without(value: Any, names: set[str]) -> Any:
@@ -101,4 +100,4 @@ def _without(value: Any, names: set[str]) -> Any:
 
 
 def _execute(admin: psycopg.Connection, statement: str) -> None:
-    admin.execute(cast(LiteralString, statement))
+    admin.execute(statement.encode())

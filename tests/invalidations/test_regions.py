@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from local.template import ROOT
 from synaxis_billing.cache import L2, Cache, Unreachable
 from synaxis_billing.edge.aws import bus, msk
 from synaxis_billing.invalidations import outbox
-from synaxis_billing.invalidations.outbox import Message
+from synaxis_billing.invalidations.outbox import Message, Undelivered
 from synaxis_billing.organizations import profile
 from tests.conftest import Database
 from tests.support.steps import PLATFORM, new_organization
@@ -98,6 +99,7 @@ def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setattr(bus, "DELIVERY_SECONDS", 60)
     bus._producer.cache_clear()
     bus._sns.cache_clear()
+    monkeypatch.setattr(bus, "_breaker", bus._Breaker())
     yield monkeypatch
     bus._producer.cache_clear()
     bus._sns.cache_clear()
@@ -312,6 +314,41 @@ def test_a_message_that_names_too_much_names_all_of_the_tenant() -> None:
     longest = [f"{number:03}{'x' * 509}" for number in range(outbox.MOST_NAMES)]
     [long] = outbox.coalesced([row | {"keys": longest, "tags": [], "families": []}], "here")
     assert (long.keys, long.everything) == ({}, 0)
+
+
+def test_a_dead_bus_delays_one_request_and_is_tried_again(
+    no_bus: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def dead(messages: Sequence[Message]) -> None:
+        asked.append(messages)
+        raise Undelivered({message.tenant: "no answer" for message in messages})
+
+    guarded = bus.unless_broken(dead)
+    for _ in range(3):
+        with pytest.raises(Undelivered) as failed:
+            guarded(told())
+    assert "a moment ago" in str(failed.value)
+    assert len(asked) == 1
+    # What the bus refuses for what it is says nothing about the bus.
+    message = told()
+    no_bus.setattr(bus, "_breaker", bus._Breaker())
+
+    def picky(messages: Sequence[Message]) -> None:
+        asked.append(messages)
+        tenants = [one.tenant for one in messages]
+        raise Undelivered(dict.fromkeys(tenants, "too large"), refused=tenants)
+
+    for _ in range(2):
+        with pytest.raises(Undelivered, match="too large"):
+            bus.unless_broken(picky)(message)
+    # After its pause, it is asked again, and one success ends the trouble.
+    bus._breaker.fail()
+    later = time.time() + bus.FIRST_PAUSE_SECONDS
+    no_bus.setattr(time, "time", lambda: later)
+    bus.unless_broken(lambda _messages: None)(message)
+    assert not bus._breaker.open
 
 
 def subscribed_queue(region: str, topics: list[str]) -> str:

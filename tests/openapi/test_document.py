@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from pydantic import TypeAdapter
 
-from local.openapi import document, examples, webhook_examples
+from local.openapi import document, examples, problem_examples, webhook_examples
 from local.openapi.problems import kinds_of
 from local.template import ROOT, read
 from synaxis_billing.edge.http.api import Route
@@ -159,7 +159,7 @@ def test_no_body_keeps_a_client_from_sending_a_request_again(name: str) -> None:
 
 @pytest.mark.parametrize("kind", list(refusals()), ids=lambda kind: kind.code)
 def test_a_problem_of_any_kind_fits_the_one_that_batches_answer(kind: type[BillingError]) -> None:
-    facts: dict[str, Any] = {name: examples.MEMBERS.get(name, []) for name in kind.members}
+    facts: dict[str, Any] = {name: problem_examples.MEMBERS.get(name, []) for name in kind.members}
     matches({"$ref": "#/components/schemas/Problem"}, kind(**facts).problem())
 
 

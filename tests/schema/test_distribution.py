@@ -16,13 +16,16 @@ from tests.conftest import Database
 BOOK = {"prices", "price_rates", "reratings"}
 # Rows that belong to no organization, or find one.
 SHARED = {"exchange_rates", "document_counters", "external_ids", "migrations"} | BOOK
+SHARED |= {"payment_objects", "payment_events"}
 # By which column an organization's rows are found.
 COLUMN = {"organizations": "id", "invalidations": "tenant"}
 # What is asked of the whole platform. The lists of organizations only read; what they list is
 # then done for one organization after the other.
 OF_ALL = {
     "delivered_invalidations",
+    "client_to_verify",
     "due_invoices",
+    "due_payments",
     "due_topups",
     "due_webhooks",
     "failed_topups",
@@ -41,6 +44,7 @@ OF_ALL = {
     "pending_invalidations",
     "plan_forecasts",
     "plan_month_end",
+    "platform_daily_spend",
     "platform_spending",
     "revenue",
     "unpriced",
@@ -55,6 +59,9 @@ OF_ALL = {
     "charge_batch",
     "spend_batch",
     "set_tenant",
+    # A provider names its own objects.
+    "store_payment_event",
+    "unknown_payment_events",
 }
 # Of these, what one server does, or the coordinator by its own copy of the book.
 AT_HAND = {"charge_batch", "everyones_quote", "price", "prices", "set_tenant"}

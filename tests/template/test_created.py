@@ -65,6 +65,7 @@ def _regions() -> dict[str, str]:
     return {
         "KafkaBrokers": "kafka:9092",
         "InvalidationTopicArns": ",".join(topics),
+        "PaymentSecretArn": _secret("Payments"),
         "RestoreFrom": "db-ABC",
         "RestoreTime": "2026-11-25T12:00:00Z",
         "DatabaseSnapshot": "before",
@@ -169,6 +170,14 @@ def _statements(role: str) -> list[dict[str, Any]]:
     return [statement for document in documents for statement in _listed(document["Statement"])]
 
 
+def _user_pools() -> set[str]:
+    cognito = client("cognito-idp")
+    return {
+        cognito.describe_user_pool(UserPoolId=one["Id"])["UserPool"]["Arn"]
+        for one in cognito.list_user_pools(MaxResults=10)["UserPools"]
+    }
+
+
 def test_a_role_may_do_what_is_named_to_what_is_there(made: Created) -> None:
     there = {
         *_queues(),
@@ -176,6 +185,7 @@ def test_a_role_may_do_what_is_named_to_what_is_there(made: Created) -> None:
         *(one["ARN"] for one in client("secretsmanager").list_secrets()["SecretList"]),
         *(one["TopicArn"] for one in client("sns").list_topics()["Topics"]),
         *(one["KeyArn"] for one in client("kms").list_keys()["Keys"]),
+        *_user_pools(),
     }
     # The database, the cache and Kafka, whose ARNs moto does not make.
     stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|secretsmanager:.*:secret:rds)\b")
@@ -261,7 +271,8 @@ def test_every_function_but_those_that_need_no_data_is_in_the_network(made: Crea
     for function in _functions().values():
         network = function.get("VpcConfig", {})
         name = function["FunctionName"]
-        outside = any(part in name for part in ("FxFetch", "WebhookSend", "ApiDocs"))
+        parts = ("FxFetch", "WebhookSend", "PaymentCalls", "ApiDocs", "TokensF")
+        outside = any(part in name for part in parts)
         if group is None or outside:
             assert not network.get("SubnetIds"), name
         else:
@@ -285,7 +296,7 @@ def test_concurrency_is_reserved_if_asked_for_alone(made: Created) -> None:
         for name in made.named("AWS::Lambda::Function").values()
     }
     amounts = [one.get("ReservedConcurrentExecutions", 0) for one in reserved.values()]
-    assert sum(amounts) == (77 if "ReserveConcurrency" in made.parameters else 0)
+    assert sum(amounts) == (87 if "ReserveConcurrency" in made.parameters else 0)
 
 
 def test_alarms_go_to_an_encrypted_topic_and_watch_what_is_there(made: Created) -> None:
@@ -352,19 +363,38 @@ def test_a_schedule_invokes_a_function_as_a_role_that_may_do_that_alone(made: Cr
         assert target["DeadLetterConfig"]["Arn"] in _queues()
 
 
-def test_the_gateways_client_has_a_secret_and_no_way_in_but_by_it(made: Created) -> None:
+# What each client of the user pool may do.
+CLIENTS = {
+    "gateway": {"platform", "charge", "read"},
+    "administrator": {"platform", "charge", "read", "topup", "admin"},
+    "tenants": {"charge", "read", "topup", "admin", "pay", "settings"},
+}
+
+
+def test_each_client_has_a_secret_its_scopes_and_no_way_in_but_by_it(made: Created) -> None:
     cognito = client("cognito-idp")
     pools = [one["Id"] for one in cognito.list_user_pools(MaxResults=10)["UserPools"]]
     assert bool(pools) == ("JwtIssuer" not in made.parameters)
     for pool in pools:
-        [listed] = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
-        identifier = {"UserPoolId": pool, "ClientId": listed["ClientId"]}
-        gateway = cognito.describe_user_pool_client(**identifier)["UserPoolClient"]
-        assert gateway["ClientSecret"]
-        assert gateway["AllowedOAuthFlows"] == ["client_credentials"]
+        listed = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
+        found = {}
+        for one in listed:
+            identifier = {"UserPoolId": pool, "ClientId": one["ClientId"]}
+            described = cognito.describe_user_pool_client(**identifier)["UserPoolClient"]
+            assert described["ClientSecret"]
+            assert described["AllowedOAuthFlows"] == ["client_credentials"]
+            found[described["ClientName"]] = set(described["AllowedOAuthScopes"])
+        assert found == {
+            name: {f"billing/{scope}" for scope in scopes} for name, scopes in CLIENTS.items()
+        }
         [server] = cognito.list_resource_servers(UserPoolId=pool, MaxResults=10)["ResourceServers"]
-        scopes = {f"{server['Identifier']}/{one['ScopeName']}" for one in server["Scopes"]}
-        assert set(gateway["AllowedOAuthScopes"]) == scopes - {"billing/pay", "billing/settings"}
+        scopes = {one["ScopeName"] for one in server["Scopes"]}
+        assert scopes == set.union(*CLIENTS.values())
+        # What all customers' programs share gives no token of all organizations.
+        pool_of = cognito.describe_user_pool(UserPoolId=pool)["UserPool"]
+        trigger = pool_of["LambdaConfig"]["PreTokenGenerationConfig"]
+        assert trigger["LambdaVersion"] == "V3_0"
+        assert "TokenClaimsFunction" in trigger["LambdaArn"]
 
 
 def test_the_database_is_encrypted_kept_and_out_of_reach(made: Created) -> None:

@@ -24,7 +24,8 @@ API = {
     for function in read({}).functions.values()
     if function.routes
 }
-UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction", "ApiDocsFunction"}
+UNREACHABLE = {"FxFetchFunction", "WebhookSendFunction", "PaymentCallsFunction"}
+UNREACHABLE |= {"ApiDocsFunction", "TokensFunction"}
 FUNCTIONS = of_type("AWS::Lambda::Function")
 QUEUES = of_type("AWS::SQS::Queue")
 
@@ -205,7 +206,7 @@ def test_no_secret_is_in_the_environment() -> None:
     for name in FUNCTIONS:
         variables = properties(name)["Environment"]["Variables"]
         secret = {key for key in variables if re.search(r"URL$|KEY$|PASSWORD|TOKEN", key)}
-        for key in secret - {"FX_API_URL", "FX_ECB_URL"}:
+        for key in secret - {"FX_API_URL", "FX_ECB_URL", "STRIPE_API_URL", "PAYPAL_API_URL"}:
             queue = variables[key]
             assert queue == "" or queue["Ref"] in QUEUES, (name, key)
     parameters = (ROOT / "template.yaml").read_text()
@@ -366,7 +367,15 @@ def test_an_alarm_tells_somebody_and_says_where_to_read_on(name: str) -> None:
 
 
 def test_every_function_is_watched() -> None:
-    alarms = ("ApiErrorsAlarm", "ScheduleErrorsAlarm", "QueueErrorsAlarm")
+    kinds = (
+        "ApiErrors",
+        "PublicErrors",
+        "PaymentErrors",
+        "TokensRefused",
+        "ScheduleErrors",
+        "QueueErrors",
+    )
+    alarms = [f"{kind}Alarm" for kind in kinds]
     watched = json.dumps([properties(name) for name in alarms])
     scheduled = {_scheduled(name) for name in SCHEDULES}
     # A migration that fails stops the deployment.
@@ -443,15 +452,19 @@ def test_new_versions_of_the_api_get_traffic_step_by_step_and_are_rolled_back() 
         group = properties(f"{name}DeploymentGroup")
         assert "Canary10Percent5Minutes" in json.dumps(group["DeploymentConfigName"])
         assert [one["Name"]["Ref"] for one in group["AlarmConfiguration"]["Alarms"]] == [
-            *("NewVersionAlarm", "ApiRefusesAlarm")
+            *("NewVersionAlarm", "NewPublicVersionAlarm", "ApiRefusesAlarm")
         ]
 
 
 def test_a_version_is_taken_back_for_its_own_errors_and_is_kept_to_return_to() -> None:
     template, nested = separate()
     given = template["Resources"]["Observability"]["Properties"]["Parameters"]
-    alarm = nested["Observability"]["Resources"]["NewVersionAlarm"]["Properties"]
-    watched = [one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one]
+    watched = [
+        one["MetricStat"]
+        for name in ("NewVersionAlarm", "NewPublicVersionAlarm")
+        for one in nested["Observability"]["Resources"][name]["Properties"]["Metrics"]
+        if "MetricStat" in one
+    ]
     assert len(watched) == len(API)
     for stat in watched:
         dimensions = {one["Name"]: one["Value"] for one in stat["Metric"]["Dimensions"]}
@@ -467,7 +480,13 @@ def test_a_public_route_has_a_limit_of_its_own() -> None:
     [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
     limits = stage["Properties"]["RouteSettings"]
     default = stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
-    assert limits.keys() == {"GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}"}
+    assert limits.keys() == {
+        "GET /health",
+        "GET /openapi.json",
+        "GET /docs",
+        "GET /docs/{file}",
+        "POST /v1/tokens",
+    }
     assert all(of["ThrottlingRateLimit"] <= default / 100 for of in limits.values())
 
 

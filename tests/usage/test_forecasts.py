@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from synaxis_billing import procedures
 from synaxis_billing.caller import Caller, OrganizationNotFound
 from synaxis_billing.errors import Forbidden
 from synaxis_billing.organizations import profile
@@ -362,3 +363,29 @@ def test_only_the_platform_makes_forecasts_and_each_sees_its_own(database: Datab
             row = db.execute(f"SELECT {call.format(organization)}".encode()).fetchone()
             assert row
             assert row[0]["outcome"] == Forbidden.code
+
+
+def test_all_organizations_together_have_a_forecast_and_its_record(database: Database) -> None:
+    weeks = WEEK * 10
+    with database.admin() as admin, database.connect() as db:
+        before = daily_spend(db)
+        for zone in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12"):
+            spend_daily(admin, steps.new_organization(db, timezone=zone), weeks, zone)
+        after = daily_spend(db)
+        found = forecasts.get_platform_forecast(db, steps.PLATFORM, 7)
+        with pytest.raises(Forbidden):
+            forecasts.get_platform_forecast(db, Caller(tenant=str(UUID(int=7))), 7)
+    added = [after[day] - before.get(day, 0) for day in sorted(after)][-60:]
+    # The days that have ended everywhere: any seven of them are a week of each organization.
+    assert sum(added[-14:-7]) == sum(added[-21:-14]) == 3 * 52
+    assert found.daily[0].day == date.fromisoformat(max(after)) + DAY
+    assert [one.day for one in found.daily] == [found.daily[0].day + n * DAY for n in range(7)]
+    assert found.total.expected_usd >= 3 * 30
+    assert found.confidence == "normal"
+    assert found.record.days >= len(weeks) - 14 - 2
+
+
+def daily_spend(db: psycopg.Connection) -> dict[str, Decimal]:
+    outcome = procedures.call(db, "platform_daily_spend", tenant="*", days=455)
+    spent = procedures.accepted(outcome)[0]["spent"]
+    return {day: Decimal(amount) for day, amount in spent.items()}

@@ -1,9 +1,11 @@
 """Connections to Redis, with deadlines and one TLS context for all of them."""
 
+import contextlib
 import functools
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -12,17 +14,43 @@ from redis.connection import SSLConnection
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
+# What a request waits for.
 CONNECT_SECONDS = 0.2
 ANSWER_SECONDS = 0.1
+# A first handshake and login take longer, where a container has a part of a processor.
+PATIENT_SECONDS = 2
+_here = threading.local()
 
 
 class SharedContextConnection(SSLConnection):
     """A connection with the shared TLS context: redis-py would make one, and read all certificates,
     for each connection."""
 
+    def connect(self) -> None:
+        if not getattr(_here, "patient", False):
+            super().connect()  # type: ignore[no-untyped-call]
+            return
+        usual = self.socket_timeout, self.socket_connect_timeout
+        self.socket_timeout = self.socket_connect_timeout = PATIENT_SECONDS
+        try:
+            super().connect()  # type: ignore[no-untyped-call]
+        finally:
+            self.socket_timeout, self.socket_connect_timeout = usual
+        self.update_current_socket_timeout(self.socket_timeout)
+
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
         context = _context(self.ca_certs, self.check_hostname, self.cert_reqs)
         return context.wrap_socket(sock, server_hostname=self.host)
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Let connections that this thread makes meanwhile take longer than a request waits."""
+    _here.patient = True
+    try:
+        yield
+    finally:
+        _here.patient = False
 
 
 @functools.cache

@@ -10,6 +10,7 @@ row version below which nothing is stored any more, whichever replica it was rea
 
 import contextlib
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from struct import Struct
@@ -19,7 +20,7 @@ from uuid import UUID
 import redis
 
 from synaxis_billing.cache.clock import Clock
-from synaxis_billing.cache.connections import Token, client_of
+from synaxis_billing.cache.connections import Token, client_of, patience
 from synaxis_billing.cache.keys import Key, family_fence, tag_fence, tenant_fence, value_name
 
 LEASE_MILLISECONDS = 6_000
@@ -104,6 +105,7 @@ class L2:
         self._used_at = 0.0
         self._failed_at = 0.0
         self._pause = 0.0
+        self._connecting: threading.Thread | None = None
         self.failures = 0
 
     @property
@@ -194,6 +196,20 @@ class L2:
 
         self._do(send)
 
+    def connect(self) -> None:
+        """Connect before the first request, or beside the requests after one that did not wait long
+        enough; in vain, if the server cannot be reached."""
+        with contextlib.suppress(redis.RedisError, OSError, LookupError), patience():
+            client = client_of(self._url, self._cluster, self._token)
+            client.ping()
+            if self._client is None:
+                self._client, self._used_at, self._pause = client, self._wall(), 0.0
+
+    def _connect_beside(self) -> None:
+        if self._connecting is None or not self._connecting.is_alive():
+            self._connecting = threading.Thread(target=self.connect, daemon=True)
+            self._connecting.start()
+
     def ping(self) -> None:
         """Check that Redis answers. Raises Unreachable."""
         self._do(lambda client: client.ping())
@@ -211,6 +227,7 @@ class L2:
         now = self._wall()
         if not 0 <= now - self._used_at < IDLE_SECONDS:
             self.close()
+        first = self._client is None
         try:
             if self._client is None:
                 self._client = client_of(self._url, self._cluster, self._token)
@@ -224,6 +241,9 @@ class L2:
             self.close()
             self._failed_at = self._wall()
             self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            # Without TLS, a server that can be reached at all is reached in time.
+            if first and self._url.startswith("rediss:"):
+                self._connect_beside()
             raise Unreachable(str(error)) from error
         self._used_at = now
         self._pause = 0.0

@@ -172,6 +172,11 @@ class Cache:
                     self.l1.clear()
                 self.l1.remove(*one.values)
 
+    def connect(self) -> None:
+        """Connect to Redis, if there is one, with more patience than a request has."""
+        if self._l2 is not None:
+            self._l2.connect()
+
     def wake(self) -> None:
         """Forget L1 after a freeze; called when an invocation begins."""
         self.l1.wake()

@@ -77,6 +77,15 @@ def cache() -> Cache:
     return Cache(L2(redis.url, cluster=redis.cluster, token=token))
 
 
+def _connect_at_start() -> None:
+    if settings().may_connect_at_start:
+        try:
+            cache().connect()
+        except LookupError as error:
+            # The first request meets it again, and says so.
+            logger.warning("cache is not connected", reason=str(error))
+
+
 @functools.cache
 def container_id() -> uuid.UUID:
     """Return an id of this container. Made at the first use: containers that start from one
@@ -84,11 +93,14 @@ def container_id() -> uuid.UUID:
     return uuid.uuid4()
 
 
-def drain() -> int:
+def drain(*, probe: bool = False) -> int:
     """Send a page of the invalidations that are due to this region's Redis and to the other
-    regions; return how many there were. Those that cannot be sent now stay for a later call."""
+    regions; return how many there were. Those that cannot be sent now stay for a later call.
+
+    A request does not wait for a bus that failed a moment ago; a `probe` does.
+    """
     try:
-        publish = bus.publisher()
+        publish = bus.publisher() if probe else bus.unless_broken(bus.publisher())
         drained = outbox.drain(database.connection(), cache(), settings().aws_region, publish)
     except psycopg.Error as error:
         _delayed(str(error))
@@ -155,5 +167,6 @@ def _wake() -> None:
     cache().wake()
 
 
+_connect_at_start()
 # Values from before a freeze are not served, and the counts become metrics.
 invocation.register(begin=_wake, end=_measure)

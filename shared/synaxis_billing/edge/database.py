@@ -10,6 +10,7 @@ from psycopg.pq import TransactionStatus
 
 from synaxis_billing import procedures
 from synaxis_billing.edge.aws import credentials
+from synaxis_billing.edge.settings import settings
 
 CONNECT_TIMEOUT_SECONDS = 3
 # The server ends a statement after 5 seconds; a server that hangs is abandoned after this.
@@ -58,6 +59,15 @@ def connection() -> psycopg.Connection:
             _connection.cursor_factory = psycopg.ClientCursor
     _used_at = time.time()
     return _connection
+
+
+def connect_at_start() -> None:
+    """Connect before the first request, which Lambda does not wait for. Nothing fails here: the
+    first request meets what is wrong."""
+    configured = settings().database_url_secret or settings().database_host
+    if configured and settings().may_connect_at_start:
+        with contextlib.suppress(psycopg.Error):
+            connection()
 
 
 def _login() -> str:

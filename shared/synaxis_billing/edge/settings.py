@@ -53,6 +53,7 @@ Brokers = Annotated[
     str, matching(r"[^\s,:]+:\d+(,[^\s,:]+:\d+)*", "must be host:port, or several with commas")
 ]
 FxSource = Literal["exchangerate-api", "ecb", "simulated"]
+Claim = Annotated[str, matching(r"\S+", "must be the name of a claim, such as scope")]
 Series = Annotated[str, matching("[A-Z0-9]{1,10}", "must be 1 to 10 of A-Z and 0-9")]
 
 
@@ -66,6 +67,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     aws_region: str = ""
+    # Lambda's: on-demand, provisioned-concurrency or snap-start; empty on a developer's machine.
+    aws_lambda_initialization_type: str = ""
 
     # PostgreSQL: a URL (on a developer's machine), a secret that holds one, or a host that takes
     # tokens of the function's role.
@@ -95,6 +98,14 @@ class Settings(BaseModel):
     # The URL at which each region's API answers, by the region's name.
     region_endpoints: Json[dict[str, WebUrl]] = {}
 
+    # The claims of a token that name its scopes and its organization.
+    scope_claim: Claim = "scope"
+    organization_claim: Claim = "organization_id"
+    # The user pool, its endpoint of tokens, and the client that the organizations' clients share;
+    # on a developer's machine there is no pool.
+    user_pool_id: str = ""
+    user_pool_endpoint: WebUrl = ""
+    tenants_client_id: str = ""
     # Where clients get tokens, for the API's document; its own where this is empty.
     oauth_endpoint: WebUrl = ""
 
@@ -118,6 +129,19 @@ class Settings(BaseModel):
     fx_ecb_url: WebUrl = ""
     fx_seed: str = ""
 
+    # Payment providers: what a developer gives, or a secret that contains it as JSON. In a network
+    # another function calls them.
+    stripe_api_url: WebUrl = ""
+    stripe_api_key: str = ""
+    stripe_webhook_secret: str = ""
+    paypal_api_url: WebUrl = ""
+    paypal_client_id: str = ""
+    paypal_client_secret: str = ""
+    paypal_webhook_id: str = ""
+    payment_secret: Arn = ""
+    payment_calls_function: str = ""
+    payment_queue_url: WebUrl = ""
+
     @field_validator("invalidation_topic_arns")
     @classmethod
     def _one_is_here(cls, arns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -129,6 +153,11 @@ class Settings(BaseModel):
     def invalidation_topic(self) -> str | None:
         """The topic of this region; None where there is no topic."""
         return _of_region(self.invalidation_topic_arns, self.aws_region)
+
+    @property
+    def may_connect_at_start(self) -> bool:
+        """Whether a connection made before the first request is good in it: a snapshot's is not."""
+        return self.aws_lambda_initialization_type in ("on-demand", "provisioned-concurrency")
 
     @property
     def other_regions(self) -> dict[str, str]:

@@ -223,7 +223,7 @@ BEGIN
     FOREACH g IN ARRAY v_grants LOOP
         EXIT WHEN billing.debt_usd(o.id) = 0;
         CONTINUE WHEN NOT g.started OR least(g.expires_at, g.voided_at) <= p_at;
-        v_covered_usd := billing.cover_debt(o.id, g.id, g.remaining_usd, p_at);
+        v_covered_usd := billing.cover_debt(o.id, g.id, g.remaining_usd - g.frozen_usd, p_at);
         UPDATE billing.credit_grants SET remaining_usd = remaining_usd - v_covered_usd
         WHERE organization_id = o.id AND id = g.id;
     END LOOP;

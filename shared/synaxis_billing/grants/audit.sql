@@ -63,8 +63,9 @@ BEGIN
             SELECT a.organization_id, a.grant_id, a.to_usd - a.from_usd AS usd FROM billing.allocations AS a
             WHERE a.restored_to IS DISTINCT FROM a.grant_id
             UNION ALL
+            -- An adjustment names the grant whose spent credit was charged back, and takes none of it.
             SELECT t.organization_id, t.grant_id, -t.amount_usd FROM billing.credit_transactions AS t
-            WHERE t.grant_id IS NOT NULL
+            WHERE t.grant_id IS NOT NULL AND t.transaction_type <> 'adjustment'
         ) AS m WHERE m.grant_id IS NOT NULL GROUP BY 1, 2
     )
     SELECT o.id, 'grants less debt are the balance', format('balance %s, grants %s, debt %s, drawn since %s',

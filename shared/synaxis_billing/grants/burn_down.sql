@@ -17,16 +17,21 @@ CREATE OR REPLACE FUNCTION billing.burn_down(
     p_grants billing.credit_grants[], p_from_usd numeric, p_to_usd numeric
 ) RETURNS TABLE (ordinal int, grant_id uuid, from_usd numeric, to_usd numeric) LANGUAGE sql IMMUTABLE AS $$
     WITH usable AS (
-        SELECT g.ordinality, g.id, g.remaining_usd,
-            p_from_usd + sum(g.remaining_usd) OVER (ORDER BY g.ordinality) AS ends_usd
-        FROM unnest(p_grants) WITH ORDINALITY AS g WHERE g.started AND g.remaining_usd > 0
+        SELECT g.ordinality, g.id, g.remaining_usd - g.frozen_usd AS usable_usd,
+            p_from_usd + sum(g.remaining_usd - g.frozen_usd) OVER (ORDER BY g.ordinality) AS ends_usd
+        FROM unnest(p_grants) WITH ORDINALITY AS g WHERE g.started AND g.remaining_usd > g.frozen_usd
     )
-    SELECT ordinality::int, id, ends_usd - remaining_usd, least(ends_usd, p_to_usd)
-    FROM usable WHERE ends_usd - remaining_usd < p_to_usd
+    SELECT ordinality::int, id, ends_usd - usable_usd, least(ends_usd, p_to_usd)
+    FROM usable WHERE ends_usd - usable_usd < p_to_usd
     UNION ALL
     SELECT NULL, NULL, coalesce(max(ends_usd), p_from_usd), p_to_usd
     FROM usable HAVING coalesce(max(ends_usd), p_from_usd) < p_to_usd
 $$;
+
+-- The credit that is frozen, which neither charges nor holds can use.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.frozen_usd(p_grants billing.credit_grants[]) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce(sum(g.frozen_usd), 0) FROM unnest(p_grants) AS g $$;
 
 -- The part of an ended grant that live holds can take from nowhere else: neither from other credit, nor from
 -- what the credit limit leaves beside debt.

@@ -73,6 +73,8 @@ class Grant(Answer):
     """Amount in US dollars."""
     remaining_usd: Money
     """What is left, in US dollars. Of an ended grant: what unexpired holds still reserve."""
+    frozen_usd: Money
+    """Of that, what a dispute or a refund of the payment keeps from use."""
     priority: int
     """Credit of a lower priority is used first."""
     effective_at: Time

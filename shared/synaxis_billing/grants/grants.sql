@@ -18,6 +18,7 @@ BEGIN
     g.effective_at := o.changed_at;
     g.expires_at := coalesce(p_expires_at, 'infinity');
     g.cost_basis_usd := p_cost_basis_usd;
+    g.frozen_usd := 0;
     g.started := false;
     g.created_at := o.changed_at;
     RETURN g;
@@ -180,6 +181,8 @@ BEGIN
     ELSIF g.voided_at IS NOT NULL OR g.expires_at <= o.changed_at THEN
         RETURN billing.invalid_state(format('grant %s is already %s', g.id,
             CASE WHEN g.voided_at IS NULL THEN 'expired' ELSE 'voided' END));
+    ELSIF g.frozen_usd > 0 THEN
+        RETURN billing.invalid_state(format('a dispute or a refund of its payment freezes grant %s', g.id));
     END IF;
     o := billing.expire_holds(o);
     IF g.started THEN
@@ -217,6 +220,7 @@ LANGUAGE sql STABLE AS $$
         'status', billing.grant_status(g, p_at),
         'amount_usd', g.amount_usd::text,
         'remaining_usd', g.remaining_usd::text,
+        'frozen_usd', g.frozen_usd::text,
         'priority', g.priority,
         'effective_at', g.effective_at,
         'expires_at', nullif(g.expires_at, 'infinity'),
@@ -244,6 +248,7 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT g FROM billing.credit_grants WHERE organization_id = p_organization_id AND id = p_id;
     g.voided_at := NULL;
+    g.frozen_usd := 0;
     IF g.effective_at > g.created_at THEN
         g.started := false;
         g.transaction_id := NULL;

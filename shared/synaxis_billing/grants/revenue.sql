@@ -57,7 +57,8 @@ BEGIN
     ), left_again AS (
         SELECT t.grant_id, -t.amount_usd AS usd, t.transaction_type
         FROM billing.credit_transactions AS t
-        WHERE t.organization_id = o.id AND t.transaction_type <> 'charge' AND t.grant_id IS NOT NULL
+        WHERE t.organization_id = o.id AND t.transaction_type <> 'charge' AND t.transaction_type <> 'adjustment'
+            AND t.grant_id IS NOT NULL
             AND t.created_at < p_instant
         UNION ALL
         -- What no settlement has written yet.

@@ -77,7 +77,7 @@ BEGIN
     FOREACH i IN ARRAY p_ended LOOP
         g := s.grants[i];
         v_usd := g.remaining_usd - billing.needed_by_holds(g.remaining_usd, p_held_usd,
-            s.balance_usd + s.debt_usd - g.remaining_usd, p_credit_limit_usd - s.debt_usd);
+            s.balance_usd + s.debt_usd - g.remaining_usd - billing.frozen_usd(s.grants), p_credit_limit_usd - s.debt_usd);
         IF v_usd > 0 THEN
             s.steps := s.steps || (p_at, CASE WHEN g.voided_at IS NULL THEN 'expiry' ELSE 'void' END,
                 g.id, v_usd, 0)::billing.settlement_step;

@@ -28,11 +28,19 @@ BEGIN
     ELSIF i.status NOT IN ('issued', 'overdue') THEN
         RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
     END IF;
+    RETURN billing.outcome('found', billing.invoice_json(billing.mark_paid(o, i, p_paid_at, p_initiated_by)));
+END $$;
+
+-- Cover the debt of an issued invoice, and mark it as paid; the organization is written back.
+CREATE OR REPLACE FUNCTION billing.mark_paid(
+    o billing.organizations, i billing.invoices, p_paid_at timestamptz, p_initiated_by text
+) RETURNS billing.invoices LANGUAGE plpgsql AS $$
+BEGIN
     PERFORM billing.cover_invoice(billing.settle(o, o.changed_at), i, p_initiated_by);
     UPDATE billing.invoices
     SET status = 'paid', paid_at = coalesce(p_paid_at, o.changed_at), updated_at = o.changed_at
     WHERE organization_id = o.id AND id = i.id RETURNING * INTO i;
-    RETURN billing.outcome('found', billing.invoice_json(i));
+    RETURN i;
 END $$;
 
 -- Cover the debt of an invoice by a grant of its own, which is used up at once.

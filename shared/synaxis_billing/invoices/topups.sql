@@ -62,6 +62,8 @@ BEGIN
     i.exchange_rate := coalesce((g.paid ->> 'exchange_rate')::numeric, i.exchange_rate);
     i.rate_source := coalesce(g.paid ->> 'rate_source', i.rate_source);
     i.rate_as_of := coalesce((g.paid ->> 'rate_as_of')::timestamptz, i.rate_as_of);
+    -- A payment was taxed when it was made.
+    i.tax := CASE WHEN g.paid ? 'tax' THEN nullif(g.paid -> 'tax', 'null') ELSE i.tax END;
     i.subtotal_usd := g.cost_basis_usd;
     i.subtotal_billing_currency := billing.in_currency(g.cost_basis_usd, i.exchange_rate, i.minor_units);
     i.settled := '[]';

@@ -81,10 +81,16 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql
 BEGIN
     RETURN QUERY
     SELECT o.id, 'held credit is the sum of the open holds',
-        format('held %s, holds %s', o.held_usd, coalesce(sum(h.amount_usd), 0))
+        format('held %s, holds and frozen credit %s', o.held_usd, coalesce(h.usd, 0) + coalesce(g.usd, 0))
     FROM billing.organizations AS o
-    LEFT JOIN billing.holds AS h ON h.organization_id = o.id AND h.status = 'held'
-    GROUP BY o.id HAVING o.held_usd <> coalesce(sum(h.amount_usd), 0)
+    LEFT JOIN (
+        SELECT f.organization_id, sum(f.amount_usd) AS usd FROM billing.holds AS f
+        WHERE f.status = 'held' GROUP BY 1
+    ) AS h ON h.organization_id = o.id
+    LEFT JOIN (
+        SELECT f.organization_id, sum(f.frozen_usd) AS usd FROM billing.credit_grants AS f GROUP BY 1
+    ) AS g ON g.organization_id = o.id
+    WHERE o.held_usd <> coalesce(h.usd, 0) + coalesce(g.usd, 0)
     UNION ALL
     SELECT coalesce(h.organization_id, t.organization_id), 'a captured hold is one charge',
         format('hold %s, transaction %s', h.id, t.id)

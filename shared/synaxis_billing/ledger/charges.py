@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -13,10 +13,13 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError, PayloadTooLarge
 from synaxis_billing.fields import Answer, Key, Request, Text
-from synaxis_billing.ledger.transactions import Transaction, charged_or_kept, spend
+from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import PricedUsage, usage_arguments
 from synaxis_billing.validation import invalid_request
+
+# What waits for its turn, turns.sql.
+type Operation = Literal["charge", "hold", "capture_hold", "release_hold", "change_hold"]
 
 LARGEST_BATCH = 1000
 # Lambda returns 6 MB of JSON; each charge's answer adds so much to the texts of its request.
@@ -122,6 +125,41 @@ def charge(
         "amount_usd": None if request.amount_usd is None else -request.amount_usd,
     }
     return charged_or_kept(outcome, known)
+
+
+def spend(
+    db: psycopg.Connection,
+    operation: Operation,
+    caller: Caller,
+    organization_id: UUID,
+    arguments: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the outcome of an operation; its arguments are those of `billing.usage_request`.
+
+    Raises TooManyRequests.
+    """
+    outcome: dict[str, Any] = procedures.call_procedure(
+        db,
+        "spend",
+        operation=operation,
+        tenant=caller.tenant,
+        organization_id=organization_id,
+        request=Jsonb(arguments),
+    )
+    return outcome
+
+
+def charged_or_kept(
+    outcome: dict[str, Any], known: dict[str, Any] | None = None
+) -> tuple[Transaction | Unpriced, bool]:
+    """Return the charge of an outcome, or the usage that waits for a price, and whether it is
+    replayed. Raises its refusal.
+
+    `known` are the fields that a charge's outcome may leave out.
+    """
+    if outcome["outcome"] == "unpriced":
+        return Unpriced.model_validate(outcome["value"]), False
+    return accepted_transaction(outcome, known)
 
 
 def charge_batch(db: psycopg.Connection, caller: Caller, request: BatchRequest) -> list[Result]:

@@ -21,7 +21,7 @@ DEFAULT_PRIORITY = 50
 Priority = Annotated[int, Field(strict=True, ge=0, le=100)]
 
 
-class Payment(Request):
+class PricePaid(Request):
     """What was paid, net of tax."""
 
     amount: Usd
@@ -45,7 +45,7 @@ class TopUpRequest(Request):
     """Credit of a lower priority is used first."""
     expires_at: Instant | None = None
     """Instant from which what is left is gone; never if it is left out."""
-    paid: Payment | None = None
+    paid: PricePaid | None = None
     """What was paid for the credit; `amount_usd` if it is left out."""
 
 

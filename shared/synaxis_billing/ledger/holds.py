@@ -16,7 +16,8 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import UNNAMED, Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
-from synaxis_billing.ledger.transactions import Transaction, charged_or_kept, spend
+from synaxis_billing.ledger.charges import charged_or_kept, spend
+from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import PricedUsage, Used, usage_arguments

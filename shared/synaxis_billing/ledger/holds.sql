@@ -147,7 +147,8 @@ BEGIN
     SELECT status INTO h.status FROM billing.holds WHERE organization_id = o.id AND id = h.id;
     o.held_usd := o.held_usd - CASE h.status WHEN 'held' THEN h.amount_usd ELSE 0 END;
     IF billing.exceeds_credit(o, u.amount_usd) THEN
-        IF u.overrun IS DISTINCT FROM 'charge' THEN
+        -- What a live hold promised is charged, also when a dispute or an adjustment has taken the credit since.
+        IF u.overrun IS DISTINCT FROM 'charge' AND (h.status <> 'held' OR u.amount_usd > h.amount_usd) THEN
             o.held_usd := o.held_usd + CASE h.status WHEN 'held' THEN h.amount_usd ELSE 0 END;
             PERFORM billing.save_organization(o);
             RETURN billing.insufficient_credits(o, u.amount_usd);

@@ -12,14 +12,11 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, PaymentRequired
 from synaxis_billing.fields import Answer, Money, Time
 from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
-from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
 type TransactionType = Literal[
     "topup", "charge", "refund", "adjustment", "grant", "expiry", "void", "payout"
 ]
-# What waits for its turn, turns.sql.
-type Operation = Literal["charge", "hold", "capture_hold", "release_hold", "change_hold"]
 
 
 class InsufficientCredits(PaymentRequired):
@@ -113,41 +110,6 @@ def get_transaction(
             transaction_id=transaction_id,
         )
     )[0]
-
-
-def spend(
-    db: psycopg.Connection,
-    operation: Operation,
-    caller: Caller,
-    organization_id: UUID,
-    arguments: dict[str, Any],
-) -> dict[str, Any]:
-    """Return the outcome of an operation; its arguments are those of `billing.usage_request`.
-
-    Raises TooManyRequests.
-    """
-    outcome: dict[str, Any] = procedures.call_procedure(
-        db,
-        "spend",
-        operation=operation,
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        request=Jsonb(arguments),
-    )
-    return outcome
-
-
-def charged_or_kept(
-    outcome: dict[str, Any], known: dict[str, Any] | None = None
-) -> tuple[Transaction | Unpriced, bool]:
-    """Return the charge of an outcome, or the usage that waits for a price, and whether it is
-    replayed. Raises its refusal.
-
-    `known` are the fields that a charge's outcome may leave out.
-    """
-    if outcome["outcome"] == "unpriced":
-        return Unpriced.model_validate(outcome["value"]), False
-    return accepted_transaction(outcome, known)
 
 
 def list_transactions(

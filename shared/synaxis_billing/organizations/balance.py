@@ -31,7 +31,9 @@ class Balance(Answer):
     balance_usd: Money
     """Sum of all transactions in US dollars."""
     held_usd: Money
-    """Credit in US dollars that unexpired holds reserve."""
+    """Credit in US dollars that unexpired holds reserve, or that is frozen."""
+    frozen_usd: Money
+    """Of that, what disputes and refunds under way keep from use."""
     available_usd: Money
     """Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd."""
     credit_limit_usd: Money
@@ -72,6 +74,7 @@ def get_balance(
     return Balance(
         balance_usd=value["balance_usd"],
         held_usd=value["held_usd"],
+        frozen_usd=value["frozen_usd"],
         available_usd=value["available_usd"],
         credit_limit_usd=value["credit_limit_usd"],
         debt_usd=value["debt_usd"],

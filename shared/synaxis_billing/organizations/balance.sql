@@ -8,6 +8,7 @@ LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
         'balance_usd', (credit).balance_usd::text,
         'held_usd', held_usd::text,
+        'frozen_usd', billing.frozen_usd((credit).grants)::text,
         'available_usd', ((credit).balance_usd + o.credit_limit_usd - held_usd)::text,
         'credit_limit_usd', o.credit_limit_usd::text,
         'debt_usd', (credit).debt_usd::text,
@@ -19,8 +20,9 @@ LANGUAGE sql STABLE AS $$
                 AND g.expires_at <= p_now + interval '30 days'))
     FROM (
         SELECT billing.settled_credit(o, p_now),
-            billing.held_at(billing.held_credit_of(o.id), p_now) OFFSET 0
-    ) AS now (credit, held_usd)
+            billing.held_at(billing.held_credit_of(o.id), p_now) AS by_holds OFFSET 0
+    ) AS now (credit, by_holds)
+    CROSS JOIN LATERAL (SELECT by_holds + billing.frozen_usd((credit).grants)) AS held (held_usd)
 $$;
 
 -- The balance now.

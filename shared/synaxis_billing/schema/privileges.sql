@@ -59,7 +59,8 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.exter
     billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
     billing.spend_logs, billing.logged_spend,
     billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
-    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets
+    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets,
+    billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links
     TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
@@ -69,11 +70,15 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
     billing.prices, billing.price_rates, billing.reratings, billing.rerating_adjustments,
     billing.rerated_charges TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
-GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.holds,
+GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.clients, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
-    billing.month_end_items, billing.webhook_deliveries TO synaxis_ledger;
+    billing.month_end_items, billing.webhook_deliveries, billing.payments, billing.payment_refunds,
+    billing.payment_customers TO synaxis_ledger;
+GRANT SELECT, INSERT ON billing.payment_objects, billing.payment_links TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at) ON billing.payment_events TO synaxis_ledger;
 -- The terms of a grant do not change.
-GRANT SELECT, INSERT, UPDATE (remaining_usd, started, transaction_id, voided_at, warned_days, description, initiated_by)
+GRANT SELECT, INSERT, UPDATE (remaining_usd, frozen_usd, started, transaction_id, voided_at, warned_days, description,
+    initiated_by)
     ON billing.credit_grants TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
     ON billing.allocations TO synaxis_ledger;
@@ -111,12 +116,12 @@ DECLARE
 BEGIN
     FOR v_policy IN
         SELECT t.name AS table_name, p.*
-        FROM unnest(ARRAY['organizations', 'organization_homes', 'external_ids', 'credit_transactions',
+        FROM unnest(ARRAY['organizations', 'organization_homes', 'clients', 'external_ids', 'credit_transactions',
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds',
             'logged_spend', 'spend_rollups', 'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
             'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',
-            'refused_events',
-            'rerating_adjustments', 'rerated_charges', 'budgets']) AS t (name)
+            'refused_events', 'rerating_adjustments', 'rerated_charges', 'budgets', 'payments', 'payment_objects',
+            'payment_refunds', 'payment_customers', 'payment_links']) AS t (name)
         -- One comparison for a function of one organization, which sees nothing else.
         CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)
             OR current_setting('billing.tenant', true) = '*'$sql$,
@@ -141,6 +146,9 @@ BEGIN
         UNION ALL
         SELECT 'reratings', 'platform', 'synaxis_ledger',
             'current_setting(''billing.tenant'', true) = ''*'''
+        UNION ALL
+        -- A provider's event belongs to nobody until its payment is known. Only functions read it.
+        SELECT 'payment_events', 'everybody', 'synaxis_ledger', 'true'
         UNION ALL
         -- A price of no organization is everyone's.
         SELECT p.name, 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'

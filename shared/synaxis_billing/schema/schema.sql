@@ -55,6 +55,20 @@ CREATE TYPE billing.organization_status AS ENUM (
     'closed'
 );
 
+CREATE TYPE billing.payment_purpose AS ENUM (
+    'topup',
+    'auto_topup',
+    'invoice'
+);
+
+CREATE TYPE billing.payment_status AS ENUM (
+    'pending',
+    'unknown',
+    'succeeded',
+    'failed',
+    'expired'
+);
+
 CREATE TYPE billing.period_settlement AS (
 	drawn_from_usd numeric,
 	drawn_to_usd numeric,
@@ -124,6 +138,7 @@ CREATE TABLE billing.credit_grants (
     kind billing.grant_kind NOT NULL,
     amount_usd numeric(18,8) NOT NULL,
     remaining_usd numeric(18,8) NOT NULL,
+    frozen_usd numeric(18,8) DEFAULT 0 NOT NULL,
     priority smallint NOT NULL,
     effective_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
@@ -145,6 +160,7 @@ CREATE TABLE billing.credit_grants (
     CONSTRAINT credit_grants_cost_basis_usd_check CHECK ((cost_basis_usd >= (0)::numeric)),
     CONSTRAINT credit_grants_period_check CHECK ((period ~ '^\d{4}-(0[1-9]|1[0-2])$'::text)),
     CONSTRAINT credit_grants_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
+    CONSTRAINT frozen_is_part CHECK (((frozen_usd >= (0)::numeric) AND (frozen_usd <= remaining_usd))),
     CONSTRAINT recurs_by_month CHECK (((schedule_id IS NULL) = (period IS NULL))),
     CONSTRAINT remaining_is_part CHECK (((remaining_usd >= (0)::numeric) AND (remaining_usd <= amount_usd))),
     CONSTRAINT starts_before_it_ends CHECK ((effective_at < expires_at))
@@ -308,6 +324,67 @@ CREATE TABLE billing.idempotency (
 
 ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
 
+CREATE TABLE billing.payments (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    purpose billing.payment_purpose NOT NULL,
+    provider text NOT NULL,
+    status billing.payment_status DEFAULT 'pending'::billing.payment_status NOT NULL,
+    invoice_id uuid,
+    credit_usd numeric(18,8) NOT NULL,
+    currency text NOT NULL,
+    minor_units integer NOT NULL,
+    amount numeric(28,4) NOT NULL,
+    tax numeric(28,4) NOT NULL,
+    exchange_rate numeric(24,12) NOT NULL,
+    rate_source text NOT NULL,
+    rate_as_of timestamp with time zone NOT NULL,
+    tax_terms jsonb,
+    return_url text,
+    external_id text,
+    checkout_url text,
+    expires_at timestamp with time zone,
+    captured numeric(28,4) DEFAULT 0 NOT NULL,
+    refunded numeric(28,4) DEFAULT 0 NOT NULL,
+    disputed numeric(28,4) DEFAULT 0 NOT NULL,
+    lost numeric(28,4) DEFAULT 0 NOT NULL,
+    dispute_state text,
+    fee numeric(28,4),
+    fee_currency text,
+    failure_code text,
+    as_of timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    next_ask_at timestamp with time zone NOT NULL,
+    credited_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    paid_out_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    charged_back_usd numeric(18,8) DEFAULT 0 NOT NULL,
+    grant_id uuid,
+    transaction_id uuid,
+    initiated_by text,
+    idempotency_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT an_invoice_is_paid_for CHECK (((purpose = 'invoice'::billing.payment_purpose) = (invoice_id IS NOT NULL))),
+    CONSTRAINT credits_once_it_succeeds CHECK (((credited_usd > (0)::numeric) = (grant_id IS NOT NULL))),
+    CONSTRAINT payments_amount_check CHECK ((amount > (0)::numeric)),
+    CONSTRAINT payments_captured_check CHECK ((captured >= (0)::numeric)),
+    CONSTRAINT payments_charged_back_usd_check CHECK ((charged_back_usd >= (0)::numeric)),
+    CONSTRAINT payments_credit_usd_check CHECK ((credit_usd > (0)::numeric)),
+    CONSTRAINT payments_credited_usd_check CHECK ((credited_usd >= (0)::numeric)),
+    CONSTRAINT payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payments_dispute_state_check CHECK ((dispute_state = ANY (ARRAY['open'::text, 'won'::text, 'lost'::text]))),
+    CONSTRAINT payments_disputed_check CHECK ((disputed >= (0)::numeric)),
+    CONSTRAINT payments_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
+    CONSTRAINT payments_lost_check CHECK ((lost >= (0)::numeric)),
+    CONSTRAINT payments_minor_units_check CHECK (((minor_units >= 0) AND (minor_units <= 4))),
+    CONSTRAINT payments_paid_out_usd_check CHECK ((paid_out_usd >= (0)::numeric)),
+    CONSTRAINT payments_provider_check CHECK ((provider = ANY (ARRAY['stripe'::text, 'paypal'::text]))),
+    CONSTRAINT payments_refunded_check CHECK ((refunded >= (0)::numeric)),
+    CONSTRAINT payments_tax_check CHECK ((tax >= (0)::numeric)),
+    CONSTRAINT takes_back_what_it_brought CHECK (((paid_out_usd + charged_back_usd) <= credited_usd)),
+    CONSTRAINT tax_is_part CHECK ((tax < amount))
+);
+
 CREATE TABLE billing.budgets (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -328,6 +405,22 @@ CREATE TABLE billing.budgets (
     created_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='50');
+
+CREATE TABLE billing.clients (
+    organization_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    verifier bytea NOT NULL,
+    old_verifier bytea,
+    old_verifier_ends_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    rotated_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT clients_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (NOT ('billing:platform'::text = ANY (scopes))))),
+    CONSTRAINT old_verifier_ends CHECK (((old_verifier IS NULL) = (old_verifier_ends_at IS NULL)))
+);
 
 CREATE TABLE billing.invoices (
     organization_id uuid NOT NULL,
@@ -517,6 +610,24 @@ UNION ALL
     logged_spend.bucket_start,
     logged_spend.created_at
    FROM billing.logged_spend;
+
+CREATE TABLE billing.payment_refunds (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    amount numeric(28,4) NOT NULL,
+    credit_usd numeric(18,8) NOT NULL,
+    external_id text,
+    failure_code text,
+    initiated_by text,
+    idempotency_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_refunds_amount_check CHECK ((amount > (0)::numeric)),
+    CONSTRAINT payment_refunds_credit_usd_check CHECK ((credit_usd > (0)::numeric)),
+    CONSTRAINT payment_refunds_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'unknown'::text, 'succeeded'::text, 'failed'::text])))
+);
 
 CREATE TABLE billing.prices (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -780,6 +891,43 @@ CREATE TABLE billing.organization_homes (
     CONSTRAINT organization_homes_region_check CHECK ((region <> ''::text))
 );
 
+CREATE TABLE billing.payment_customers (
+    organization_id uuid NOT NULL,
+    provider text NOT NULL,
+    customer_id text NOT NULL,
+    payment_method_id text,
+    card_fingerprint text,
+    card text,
+    updated_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE billing.payment_events (
+    provider text NOT NULL,
+    event_id text NOT NULL,
+    type text NOT NULL,
+    external_ids text[] NOT NULL,
+    body text NOT NULL,
+    organization_id uuid,
+    payment_id uuid,
+    received_at timestamp with time zone DEFAULT billing.now() NOT NULL,
+    settled_at timestamp with time zone
+);
+
+CREATE TABLE billing.payment_links (
+    organization_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    invoice_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE billing.payment_objects (
+    provider text NOT NULL,
+    external_id text NOT NULL,
+    organization_id uuid NOT NULL,
+    payment_id uuid NOT NULL
+);
+
 CREATE TABLE billing.price_rates (
     price_id uuid NOT NULL,
     organization_id uuid,
@@ -881,6 +1029,9 @@ ALTER TABLE ONLY billing.budgets
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_pkey PRIMARY KEY (organization_id, charge_id);
 
+ALTER TABLE ONLY billing.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY billing.credit_grants
     ADD CONSTRAINT credit_grants_pkey PRIMARY KEY (organization_id, id);
 
@@ -947,6 +1098,30 @@ ALTER TABLE ONLY billing.organization_homes
 ALTER TABLE ONLY billing.organizations
     ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY billing.payment_customers
+    ADD CONSTRAINT payment_customers_pkey PRIMARY KEY (organization_id, provider);
+
+ALTER TABLE ONLY billing.payment_events
+    ADD CONSTRAINT payment_events_pkey PRIMARY KEY (provider, event_id);
+
+ALTER TABLE ONLY billing.payment_links
+    ADD CONSTRAINT payment_links_pkey PRIMARY KEY (organization_id, token_hash);
+
+ALTER TABLE ONLY billing.payment_objects
+    ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (provider, external_id);
+
+ALTER TABLE ONLY billing.payment_refunds
+    ADD CONSTRAINT payment_refunds_organization_id_idempotency_key_key UNIQUE (organization_id, idempotency_key);
+
+ALTER TABLE ONLY billing.payment_refunds
+    ADD CONSTRAINT payment_refunds_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY billing.payments
+    ADD CONSTRAINT payments_organization_id_idempotency_key_key UNIQUE (organization_id, idempotency_key);
+
+ALTER TABLE ONLY billing.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY billing.price_rates
     ADD CONSTRAINT price_rates_pkey PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens);
 
@@ -999,6 +1174,10 @@ CREATE INDEX allocations_of_refund ON billing.allocations USING btree (organizat
 
 CREATE INDEX budgets_newest ON billing.budgets USING btree (organization_id, created_at);
 
+CREATE INDEX clients_id ON billing.clients USING btree (id);
+
+CREATE UNIQUE INDEX clients_name ON billing.clients USING btree (organization_id, name) WHERE (revoked_at IS NULL);
+
 CREATE INDEX credit_grants_expiring ON billing.credit_grants USING btree (expires_at) WHERE ((remaining_usd > (0)::numeric) AND (expires_at < 'infinity'::timestamp with time zone));
 
 CREATE INDEX credit_grants_newest ON billing.credit_grants USING btree (organization_id, created_at);
@@ -1040,6 +1219,20 @@ CREATE INDEX month_end_items_open ON billing.month_end_items USING btree (update
 CREATE INDEX organizations_due ON billing.organizations USING btree (settle_at) WHERE (settle_at < 'infinity'::timestamp with time zone);
 
 CREATE INDEX organizations_newest ON billing.organizations USING btree (created_at, id);
+
+CREATE INDEX payment_events_of ON billing.payment_events USING btree (organization_id, payment_id) WHERE (settled_at IS NULL);
+
+CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids) WHERE (payment_id IS NULL);
+
+CREATE INDEX payment_objects_of ON billing.payment_objects USING btree (organization_id, payment_id);
+
+CREATE INDEX payment_refunds_of ON billing.payment_refunds USING btree (organization_id, payment_id);
+
+CREATE INDEX payments_due ON billing.payments USING btree (next_ask_at) WHERE (next_ask_at < 'infinity'::timestamp with time zone);
+
+CREATE UNIQUE INDEX payments_newest ON billing.payments USING btree (organization_id, created_at);
+
+CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments USING btree (organization_id, invoice_id) WHERE (status = ANY (ARRAY['pending'::billing.payment_status, 'unknown'::billing.payment_status]));
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
 
@@ -1148,6 +1341,9 @@ ALTER TABLE ONLY billing.budgets
 ALTER TABLE ONLY billing.charge_refunds
     ADD CONSTRAINT charge_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.clients
+    ADD CONSTRAINT clients_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.credit_grants
     ADD CONSTRAINT credit_grants_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1174,6 +1370,30 @@ ALTER TABLE ONLY billing.month_end_items
 
 ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
+
+ALTER TABLE ONLY billing.payment_customers
+    ADD CONSTRAINT payment_customers_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.payment_links
+    ADD CONSTRAINT payment_links_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.payment_links
+    ADD CONSTRAINT payment_links_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
+
+ALTER TABLE ONLY billing.payment_refunds
+    ADD CONSTRAINT payment_refunds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.payment_refunds
+    ADD CONSTRAINT payment_refunds_organization_id_payment_id_fkey FOREIGN KEY (organization_id, payment_id) REFERENCES billing.payments(organization_id, id);
+
+ALTER TABLE ONLY billing.payments
+    ADD CONSTRAINT payments_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
+ALTER TABLE ONLY billing.payments
+    ADD CONSTRAINT payments_organization_id_grant_id_fkey FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants(organization_id, id);
+
+ALTER TABLE ONLY billing.payments
+    ADD CONSTRAINT payments_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
 
 ALTER TABLE ONLY billing.price_rates
     ADD CONSTRAINT price_rates_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
@@ -1219,6 +1439,8 @@ ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.charge_refunds ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.clients ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
@@ -1245,6 +1467,8 @@ ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app USING (true);
 
+CREATE POLICY everybody ON billing.payment_events TO synaxis_ledger USING (true);
+
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.external_ids ENABLE ROW LEVEL SECURITY;
@@ -1267,6 +1491,18 @@ ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.payment_customers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.payment_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.payment_links ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.payment_objects ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.payment_refunds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE billing.payments ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY platform ON billing.reratings TO synaxis_ledger USING ((current_setting('billing.tenant'::text, true) = '*'::text));
 
 ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
@@ -1288,6 +1524,8 @@ CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING
 CREATE POLICY tenant ON billing.budgets TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.charge_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.clients TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.credit_grants TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1316,6 +1554,16 @@ CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app U
 CREATE POLICY tenant ON billing.organization_homes TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.organizations TO synaxis_ledger, synaxis_app USING ((((id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.payment_customers TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.payment_links TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.payment_objects TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.payment_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.payments TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
@@ -1359,6 +1607,8 @@ GRANT SELECT ON TABLE billing.credit_grants TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT UPDATE(remaining_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
+
+GRANT UPDATE(frozen_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_ledger;
 
@@ -1404,8 +1654,13 @@ GRANT UPDATE(metadata) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.payments TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.payments TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.clients TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.invoices TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.invoices TO synaxis_ledger;
@@ -1433,6 +1688,9 @@ GRANT UPDATE(metadata) ON TABLE billing.logged_spend TO synaxis_eraser;
 
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_app;
 GRANT SELECT ON TABLE billing.spend_logs TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.payment_refunds TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.payment_refunds TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.prices TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.prices TO synaxis_ledger;
@@ -1516,6 +1774,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.month_end_items TO synaxis_ledger;
 GRANT SELECT ON TABLE billing.organization_homes TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.organization_homes TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.payment_customers TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.payment_customers TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.payment_events TO synaxis_ledger;
+
+GRANT UPDATE(organization_id) ON TABLE billing.payment_events TO synaxis_ledger;
+
+GRANT UPDATE(payment_id) ON TABLE billing.payment_events TO synaxis_ledger;
+
+GRANT UPDATE(settled_at) ON TABLE billing.payment_events TO synaxis_ledger;
+
+GRANT SELECT ON TABLE billing.payment_links TO synaxis_app;
+GRANT SELECT,INSERT ON TABLE billing.payment_links TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.payment_objects TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.price_rates TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
 
@@ -1597,6 +1871,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.bring_grant(o billing.organizations, g billing.credit_grants, t billing.credit_transactions)
 --     RETURNS billing.organizations, for synaxis_ledger
+-- billing.bring_payment(o billing.organizations, p billing.payments, p_credit_usd numeric)
+--     RETURNS billing.payments, for synaxis_ledger
 -- billing.brought(p_grants billing.credit_grants[], t billing.credit_transactions)
 --     RETURNS billing.credit_grants[], for synaxis_ledger
 -- billing.budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
@@ -1645,9 +1921,19 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
+-- billing.claim_payments(p_tenant text, p_organization_id uuid)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_topups(p_tenant text, p_organization_id uuid)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_webhooks(p_tenant text, p_organization_id uuid, p_each integer, p_limit integer, p_lease interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.client_is_active(p_tenant text, p_organization_id uuid, p_client_id uuid)
+--     RETURNS boolean, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.client_json(c billing.clients)
+--     RETURNS json, for synaxis_ledger
+-- billing.client_to_verify(p_tenant text, p_client_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.clients(p_tenant text, p_organization_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
@@ -1665,9 +1951,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.create_budget(p_tenant text, p_organization_id uuid, p_budget jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_client(p_tenant text, p_organization_id uuid, p_name text, p_scopes text[], p_verifier bytea, p_most integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_grant(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_priority integer, p_effective_at timestamp with time zone, p_expires_at timestamp with time zone, p_every text, p_description text, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_organization(p_tenant text, p_organization_id uuid, p_profile jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_payment(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_purpose text, p_provider text, p_credit_usd numeric, p_invoice_id uuid, p_return_url text, p_terms jsonb, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1691,6 +1983,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.credit_of(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.credit_of_part(p billing.payments, p_part numeric)
+--     RETURNS numeric, for synaxis_ledger
+-- billing.credit_payment(o billing.organizations, p billing.payments)
+--     RETURNS billing.payments, for synaxis_ledger
 -- billing.credit_refused(i billing.invoices, p_amount_usd numeric, p_creditable_usd numeric, p_refund_credit boolean)
 --     RETURNS json, for synaxis_ledger
 -- billing.credit_statement(o billing.organizations, s billing.period_settlement, p_start timestamp with time zone, p_end timestamp with time zone)
@@ -1730,6 +2026,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.due(p_grants billing.credit_grants[], p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS TABLE(at timestamp with time zone, starts boolean, ordinal integer), for synaxis_app, synaxis_ledger
 -- billing.due_invoices(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.due_payments(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.due_topups(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -1783,6 +2081,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.forget_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
+-- billing.freeze_grant(o billing.organizations, p billing.payments, p_frozen_usd numeric, p_leaving_usd numeric)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.frozen_usd(p_grants billing.credit_grants[])
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.give_back(o billing.organizations, p billing.payments, p_usd numeric)
+--     RETURNS billing.payments, for synaxis_ledger
 -- billing.gone_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS TABLE(grant_id uuid, basis_usd numeric, used_basis_usd numeric, expired_basis_usd numeric, gone_basis_usd numeric), for synaxis_ledger
 -- billing.grant_event()
@@ -1865,9 +2169,17 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.keep_unpriced(o billing.organizations, u billing.usage_request)
 --     RETURNS json, for synaxis_ledger
+-- billing.know_card(p billing.payments, p_state jsonb, p_at timestamp with time zone)
+--     RETURNS void, for synaxis_ledger
+-- billing.know_customer(p billing.payments, p_customer_id text, p_at timestamp with time zone)
+--     RETURNS void, for synaxis_ledger
+-- billing.know_objects(p billing.payments, p_external_ids text[])
+--     RETURNS void, for synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
+--     RETURNS billing.organizations, for synaxis_ledger
+-- billing.locked_again(p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.log_of_charge(t billing.credit_transactions)
 --     RETURNS billing.spend_logs, for synaxis_app, synaxis_ledger
@@ -1875,6 +2187,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.mark_overdue(p_tenant text, p_organization_id uuid)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.mark_paid(o billing.organizations, i billing.invoices, p_paid_at timestamp with time zone, p_initiated_by text)
+--     RETURNS billing.invoices, for synaxis_ledger
 -- billing.matches(f billing.usage_request, p_request_id text, p_reference_id text, p_team_id text, p_virtual_key_id text, p_end_user text, p_model text, p_provider text)
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.month_end(p_tenant text, p_month text, p_limit integer)
@@ -1909,11 +2223,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.no_budget(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.no_client(o billing.organizations)
+--     RETURNS json, for synaxis_ledger
 -- billing.no_invoice(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.no_webhook_endpoint(o billing.organizations)
 --     RETURNS json, for synaxis_ledger
 -- billing.not_covered(o billing.organizations, u billing.usage_request)
+--     RETURNS json, for synaxis_ledger
+-- billing.not_payable(i billing.invoices, p_provider text)
 --     RETURNS json, for synaxis_ledger
 -- billing.now()
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_eraser, synaxis_ledger
@@ -1945,6 +2263,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_notes, for synaxis_ledger
 -- billing.pay_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_paid_at timestamp with time zone, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.payment(p_tenant text, p_organization_id uuid, p_payment_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_events_of(p_before billing.payments, p billing.payments)
+--     RETURNS void, for synaxis_ledger
+-- billing.payment_json(p billing.payments)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_order(p_tenant text, p_organization_id uuid, p_payment_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_refund_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_refund_json(r billing.payment_refunds, p billing.payments)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payments(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_budgets(p_organization_id uuid, p_end_user text)
@@ -1961,10 +2293,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.plan_month_end(p_tenant text, p_month text, p_after uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.platform_daily_spend(p_tenant text, p_days integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.preview_payment(p_tenant text, p_organization_id uuid, p_credit_usd numeric, p_terms jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1977,6 +2313,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.priced_members(u billing.usage_request)
 --     RETURNS text, for synaxis_ledger
+-- billing.priced_payment(o billing.organizations, i billing.invoices, p_credit_usd numeric, p_terms jsonb)
+--     RETURNS billing.payments, for synaxis_ledger
+-- billing.priced_refund(p billing.payments, p_usd numeric)
+--     RETURNS billing.payment_refunds, for synaxis_ledger
 -- billing.prices(p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
@@ -2009,6 +2349,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.receivable_at(o billing.organizations, p_instant timestamp with time zone, OUT debt_usd numeric, OUT invoiced_usd numeric, OUT overdue_usd numeric)
 --     RETURNS record, for synaxis_ledger
+-- billing.record_checkout(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_external_id text, p_checkout_url text, p_expires_at timestamp with time zone, p_customer_id text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.record_event(p_organization_id uuid, p_type text, p_data jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.recount_budgets(o billing.organizations)
@@ -2021,6 +2363,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea)
 --     RETURNS uuid, for synaxis_ledger
+-- billing.refundable_of_payment(o billing.organizations, p billing.payments, p_spent_too boolean)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.refundable_usd(p_organization_id uuid, p_from_usd numeric, p_to_usd numeric, p_invoice_id uuid DEFAULT NULL::uuid)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.refuse_change()
@@ -2059,14 +2403,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.revenue_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS jsonb, for synaxis_ledger
+-- billing.revoke_client(p_tenant text, p_organization_id uuid, p_client_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.roll_budgets(o billing.organizations, p_subjects text[])
 --     RETURNS void, for synaxis_ledger
+-- billing.rotate_client_secret(p_tenant text, p_organization_id uuid, p_client_id uuid, p_verifier bytea, p_overlap interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.rotate_webhook_secret(p_tenant text, p_organization_id uuid, p_endpoint_id uuid, p_secret bytea, p_overlap interval)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.save_budget(b billing.budgets)
 --     RETURNS void, for synaxis_ledger
 -- billing.save_organization(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
+-- billing.save_payment(p billing.payments)
+--     RETURNS billing.payments, for synaxis_ledger
 -- billing.seen_item(u billing.usage_request, p_ordinal integer)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.seller_is_incomplete(i billing.invoices)
@@ -2081,6 +2431,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.settle_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.settle_payment(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_as_of timestamp with time zone, p_state jsonb)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.settle_refunds(p billing.payments, p_refunds jsonb)
+--     RETURNS void, for synaxis_ledger
 -- billing.settled(o billing.organizations, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
 -- billing.settled_credit(o billing.organizations, p_now timestamp with time zone)
@@ -2125,6 +2479,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.store_keys(p_transactions billing.credit_transactions[], p_usages billing.usage_request[])
 --     RETURNS void, for synaxis_ledger
+-- billing.store_payment(o billing.organizations, p billing.payments)
+--     RETURNS billing.payments, for synaxis_ledger
+-- billing.store_payment_event(p_tenant text, p_provider text, p_event_id text, p_type text, p_external_ids text[], p_body text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_rates(p_rates jsonb)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transaction(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
@@ -2141,6 +2499,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
+-- billing.take_back(p billing.payments)
+--     RETURNS billing.payments, for synaxis_ledger
+-- billing.take_credit(o billing.organizations, p billing.payments, p_usd numeric)
+--     RETURNS billing.payments, for synaxis_ledger
 -- billing.take_off_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.take_place(p_organization_id uuid)
@@ -2171,6 +2533,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.uncredited(i billing.invoices)
 --     RETURNS billing.credit_notes, for synaxis_ledger
+-- billing.unknown_payment_events(p_tenant text)
+--     RETURNS bigint, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced(p_tenant text, p_before uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)
@@ -2221,5 +2585,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
 -- billing.with_hold_defaults(u billing.usage_request, h billing.holds)
 --     RETURNS billing.usage_request, for synaxis_ledger
+-- billing.with_state(p billing.payments, p_state jsonb)
+--     RETURNS billing.payments, for synaxis_ledger
 -- billing.with_tax_on(i billing.invoices, p_taxed_usd numeric)
 --     RETURNS billing.invoices, for synaxis_ledger

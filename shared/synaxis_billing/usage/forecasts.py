@@ -89,8 +89,8 @@ class ForecastRecord(Answer):
     """Share of the days whose spend was within its bounds, which should be 0.8."""
 
 
-class SpendForecast(Answer):
-    """The charged spend that is expected of the coming days, and when it exceeds the credit."""
+class ExpectedSpend(Answer):
+    """The charged spend that is expected of the coming days."""
 
     made_at: Time
     """Time at which the forecast was made."""
@@ -100,12 +100,17 @@ class SpendForecast(Answer):
     """Each day, beginning today."""
     total: SpendBand
     """All of the days together."""
-    runs_out: RunsOut
-    money_at_risk: list[MoneyAtRisk]
-    """Credit that expires within 90 days and is not expected to be spent by then."""
     record: ForecastRecord
     confidence: Literal["low", "normal"]
     """Low with less than 14 days of history: then the days before are no measure of the bounds."""
+
+
+class SpendForecast(ExpectedSpend):
+    """The charged spend that is expected of the coming days, and when it exceeds the credit."""
+
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """Credit that expires within 90 days and is not expected to be spent by then."""
 
 
 def get_forecast(
@@ -117,20 +122,58 @@ def get_forecast(
     """
     basis = _basis(db, caller.tenant, organization_id)
     forecast = _stored(basis) if basis["history"] is None else _made(basis)
-    today = date.fromisoformat(basis["today"])
     return SpendForecast(
         made_at=basis["stored"]["made_at"] if basis["history"] is None else basis["now"],
-        method=METHOD,
-        daily=[
+        **_expected(forecast, date.fromisoformat(basis["today"]), days),
+        record=_record(*_scores(basis)),
+        runs_out=_runs_out(basis, forecast),
+        money_at_risk=_at_risk(basis, forecast),
+    )
+
+
+def get_platform_forecast(db: psycopg.Connection, caller: Caller, days: int) -> ExpectedSpend:
+    """Forecast so many days of all organizations together, made now from the days that have ended
+    in every time zone. Its record is what it would have forecast of each of the last days.
+
+    Raises Forbidden (a tenant's token).
+    """
+    outcome = procedures.call(db, "platform_daily_spend", tenant=caller.tenant, days=HISTORY_DAYS)
+    value, _ = procedures.accepted(outcome)
+    today, spent = date.fromisoformat(value["today"]), value["spent"]
+    first = date.fromisoformat(min(spent, default=value["today"]))
+    history = [
+        Decimal(spent.get(f"{first + timedelta(number)}", 0))
+        for number in range((today - first).days)
+    ]
+    return ExpectedSpend(
+        made_at=value["now"],
+        **_expected(make_forecast(history), today, days),
+        record=_record(*_scores_of_each_day(history)),
+    )
+
+
+def _expected(forecast: Forecast, today: date, days: int) -> dict[str, Any]:
+    return {
+        "method": METHOD,
+        "daily": [
             ForecastDay(day=today + timedelta(number), **_band(band))
             for number, band in enumerate(forecast.daily[:days])
         ],
-        total=SpendBand(**_band(forecast.totals[days - 1])),
-        runs_out=_runs_out(basis, forecast),
-        money_at_risk=_at_risk(basis, forecast),
-        record=_record(*_scores(basis)),
-        confidence="low" if forecast.days < ENOUGH_DAYS else "normal",
-    )
+        "total": SpendBand(**_band(forecast.totals[days - 1])),
+        "confidence": "low" if forecast.days < ENOUGH_DAYS else "normal",
+    }
+
+
+def _scores_of_each_day(history: list[Decimal]) -> tuple[list[Decimal | None], list[bool]]:
+    """Return the error of the forecast that each of the last days would have had, and whether the
+    day was within its bounds."""
+    errors, covered = [], []
+    for day in range(max(ENOUGH_DAYS, len(history) - RECORD_DAYS), len(history)):
+        before = make_forecast(history[:day])
+        error, within = _score(history[day], before.daily[0], before.naive_error)
+        errors.append(error)
+        covered.append(within)
+    return errors, covered
 
 
 def make_forecasts(db: psycopg.Connection, go_on: Callable[[], bool]) -> int:
@@ -249,11 +292,16 @@ def _scores(basis: dict[str, Any]) -> tuple[list[Decimal | None], list[bool]]:
     covered = list(stored["covered"])
     if history and 1 <= _days_since(basis) <= len(history):
         actual = Decimal(history[-_days_since(basis)])
-        expected, low, high = map(Decimal, stored["daily"][0])
-        naive = Decimal(str(stored["naive_error_usd"]))
-        errors.append(round(abs(actual - expected) / naive, 6) if naive else None)
-        covered.append(low <= actual <= high)
+        band = Band(*map(Decimal, stored["daily"][0]))
+        error, within = _score(actual, band, Decimal(str(stored["naive_error_usd"])))
+        errors.append(error)
+        covered.append(within)
     return errors[-RECORD_DAYS:], covered[-RECORD_DAYS:]
+
+
+def _score(actual: Decimal, band: Band, naive_error: Decimal) -> tuple[Decimal | None, bool]:
+    error = round(abs(actual - band.expected) / naive_error, 6) if naive_error else None
+    return error, band.low <= actual <= band.high
 
 
 def _record(errors: list[Decimal | None], covered: list[bool]) -> ForecastRecord:

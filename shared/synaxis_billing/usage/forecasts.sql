@@ -24,6 +24,31 @@ BEGIN
         LEFT JOIN days USING (day));
 END $$;
 
+-- The charged spend of all organizations on each of at most p_days days that have ended in every time zone, by day;
+-- those of each organization are local.
+-- api
+CREATE OR REPLACE FUNCTION billing.platform_daily_spend(p_tenant text, p_days int) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := billing.now();
+    -- Of the zones that are in use, the last to begin a day is twelve hours behind UTC.
+    v_today date := (v_now - interval '12 hours') AT TIME ZONE 'UTC';
+BEGIN
+    IF p_tenant <> '*' THEN
+        RETURN billing.outcome('forbidden');
+    END IF;
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN billing.outcome('found', json_build_object('now', v_now, 'today', v_today, 'spent', (
+        SELECT coalesce(json_object_agg(day, amount_usd::text), '{}')
+        FROM (
+            SELECT (r.bucket_start AT TIME ZONE o.timezone)::date AS day, sum(r.amount_usd) AS amount_usd
+            FROM billing.organizations AS o JOIN billing.spend_rollups AS r ON r.organization_id = o.id
+            WHERE r.charged AND r.bucket_start > v_today - p_days - 2 AND r.bucket_start < v_today + 1
+            GROUP BY 1
+        ) AS daily
+        WHERE day >= v_today - p_days AND day < v_today)));
+END $$;
+
 -- The credit grants that can be spent until an instant, in burn-down order, with what is left of each: the open
 -- ones, and those that follow in their schedules.
 -- api helper

@@ -43,6 +43,10 @@ type WebhookEventType = Literal[
     "grant.expired",
     "budget.alert",
     "budget.exceeded",
+    "payment.succeeded",
+    "payment.failed",
+    "payment.refunded",
+    "payment.disputed",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]

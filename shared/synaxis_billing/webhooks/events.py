@@ -171,6 +171,38 @@ class BudgetExceededData(BudgetData):
     """What the request needed."""
 
 
+class PaymentData(Answer):
+    """A payment. Amounts without `_usd` are in its currency."""
+
+    organization_id: UUID
+    payment_id: UUID
+    """Id of the payment."""
+    purpose: Literal["topup", "auto_topup", "invoice"]
+    """What is paid for."""
+    provider: Literal["stripe", "paypal"]
+    """Who takes the money."""
+    status: Literal["succeeded", "failed"]
+    """State of the payment."""
+    invoice_id: UUID | None
+    """Id of the invoice that is paid; null for credit."""
+    currency: str
+    """ISO 4217 code of the currency in which it is paid."""
+    amount: Money
+    """What the payer was asked for, with tax."""
+    credited_usd: Money
+    """Credit that it has brought, in US dollars."""
+    refunded: Money
+    """What went back to the payer so far."""
+    disputed: Money
+    """What the payer disputes, or has won by a dispute."""
+    dispute_state: Literal["open", "won", "lost"] | None
+    """State of the dispute; null if there was none."""
+    failure_code: str | None
+    """Why the payment failed, in the provider's words."""
+    transaction_id: UUID | None
+    """Id of the top-up; null for a payment that failed."""
+
+
 class InvoiceIssued(WebhookBody):
     """An invoice was issued and has its number. A statement, and the invoice of a top-up, is paid
     then."""
@@ -263,6 +295,34 @@ class BudgetExceeded(WebhookBody):
     data: BudgetExceededData
 
 
+class PaymentSucceeded(WebhookBody):
+    """A payment brought credit, or paid an invoice."""
+
+    type: Literal["payment.succeeded"]
+    data: PaymentData
+
+
+class PaymentFailed(WebhookBody):
+    """A payment failed for good; another one may succeed."""
+
+    type: Literal["payment.failed"]
+    data: PaymentData
+
+
+class PaymentRefunded(WebhookBody):
+    """Money of a payment went back to the payer, or a refund failed and came back."""
+
+    type: Literal["payment.refunded"]
+    data: PaymentData
+
+
+class PaymentDisputed(WebhookBody):
+    """A dispute of a payment was opened, won or lost."""
+
+    type: Literal["payment.disputed"]
+    data: PaymentData
+
+
 BODIES: dict[str, type[WebhookBody]] = {
     "invoice.issued": InvoiceIssued,
     "invoice.paid": InvoicePaid,
@@ -277,4 +337,8 @@ BODIES: dict[str, type[WebhookBody]] = {
     "grant.expired": GrantExpired,
     "budget.alert": BudgetAlert,
     "budget.exceeded": BudgetExceeded,
+    "payment.succeeded": PaymentSucceeded,
+    "payment.failed": PaymentFailed,
+    "payment.refunded": PaymentRefunded,
+    "payment.disputed": PaymentDisputed,
 }

@@ -540,6 +540,15 @@ class ExchangeRates(BaseModel):
     """
 
 
+class Confidence(StrEnum):
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+    low = "low"
+    normal = "normal"
+
+
 class ExpiringCredit(BaseModel):
     """
     Credit of a grant that expires soon.
@@ -951,6 +960,91 @@ class MonthEndProgress(BaseModel):
     """
 
 
+class OrganizationClient(BaseModel):
+    """
+    A program that acts for one organization.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+
+
+class OrganizationClientWithSecret(BaseModel):
+    """
+    `secret` is shown once, here.
+    """
+
+    id: UUID
+    """
+    Id of the client, the `client_id` with which it asks for tokens.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    name: str
+    """
+    Name of the client.
+    """
+    scopes: list[str]
+    """
+    What its tokens allow.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    rotated_at: AwareDatetime | None
+    """
+    Time at which its secret was renewed.
+    """
+    revoked_at: AwareDatetime | None
+    """
+    Time from which on it is refused.
+    """
+    secret: str
+    """
+    The secret, the `client_secret` with which it asks for tokens; shown once, here.
+    """
+
+
+class OrganizationClients(BaseModel):
+    """
+    Oldest first.
+    """
+
+    items: list[OrganizationClient]
+    """
+    The clients, oldest first, with those that were revoked.
+    """
+
+
 class OrganizationHome(BaseModel):
     """
     The other region that holds an organization, and its API.
@@ -1018,6 +1112,249 @@ class OrganizationRevenue(BaseModel):
     organization_id: UUID
     """
     Id of the organization.
+    """
+
+
+class Payment(BaseModel):
+    """
+    A payment. Amounts without `_usd` are in its currency.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    purpose: str
+    """
+    What is paid for. One of `topup`, `auto_topup`, `invoice`, or one of a later version.
+    """
+    provider: str
+    """
+    Who takes the money. One of `stripe`, `paypal`, or one of a later version.
+    """
+    status: str
+    """
+    pending: waits for the payer. unknown: the provider did not answer and is asked again. One of `pending`, `unknown`, `succeeded`, `failed`, `expired`, or one of a later version.
+    """
+    invoice_id: UUID | None
+    """
+    Id of the invoice that is paid; null for credit.
+    """
+    credit_usd: Decimal
+    """
+    Credit that it buys, or the net amount of the invoice, in US dollars.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency in which it is paid.
+    """
+    amount: Decimal
+    """
+    What the payer is asked for, with tax.
+    """
+    net: Decimal
+    """
+    The same without tax.
+    """
+    tax: Decimal
+    """
+    Tax in the amount.
+    """
+    exchange_rate: Decimal
+    """
+    Units of the currency per US dollar; fixed when the payment is created.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    captured: Decimal
+    """
+    What was paid.
+    """
+    refunded: Decimal
+    """
+    What went back to the payer.
+    """
+    disputed: Decimal
+    """
+    What the payer disputes, or has won by a dispute.
+    """
+    dispute_state: str | None
+    """
+    State of the dispute; null if there was none.
+    """
+    fee: Decimal | None
+    """
+    What the provider keeps; null until it says so.
+    """
+    fee_currency: str | None
+    """
+    ISO 4217 code of the currency of the fee.
+    """
+    failure_code: str | None
+    """
+    Why the payment failed, in the provider's words.
+    """
+    checkout_url: str | None
+    """
+    The provider's page on which to pay; null when there is nothing to pay.
+    """
+    expires_at: AwareDatetime | None
+    """
+    Instant from which that page is closed; null if the provider does not say.
+    """
+    credited_usd: Decimal
+    """
+    Credit that it has brought, in US dollars.
+    """
+    paid_out_usd: Decimal
+    """
+    Unspent credit that left again, in US dollars.
+    """
+    charged_back_usd: Decimal
+    """
+    Spent credit that was drawn again, in US dollars.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the top-up; null until the payment succeeds.
+    """
+    grant_id: UUID | None
+    """
+    Id of the credit grant; null until the payment succeeds.
+    """
+    initiated_by: str | None
+    """
+    Who asked for it.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+    """
+    Time of the newest change.
+    """
+
+
+class PaymentPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Payment]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class PaymentPreview(BaseModel):
+    """
+    What a payment would cost now.
+    """
+
+    credit_usd: Decimal
+    """
+    Credit in US dollars.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency in which it is paid.
+    """
+    net: Decimal
+    """
+    Price in the currency, without tax.
+    """
+    tax: Decimal
+    """
+    Tax in the currency.
+    """
+    amount: Decimal
+    """
+    What the payer pays, with tax.
+    """
+    exchange_rate: Decimal
+    """
+    Units of the currency per US dollar.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    tax_percent: Decimal
+    """
+    Rate of the tax, in percent.
+    """
+
+
+class Status(StrEnum):
+    """
+    State of the refund at the provider.
+    """
+
+    pending = "pending"
+    unknown = "unknown"
+    succeeded = "succeeded"
+    failed = "failed"
+
+
+class PaymentRefund(BaseModel):
+    """
+    Money that goes back to the payer, and the credit that it was paid for.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    payment_id: UUID
+    """
+    Id of the payment.
+    """
+    status: Status
+    """
+    State of the refund at the provider.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency.
+    """
+    amount: Decimal
+    """
+    What goes back to the payer, with tax.
+    """
+    credit_usd: Decimal
+    """
+    Credit in US dollars that leaves, a minor unit of the currency less than asked at most.
+    """
+    failure_code: str | None
+    """
+    Why the refund failed, in the provider's words.
+    """
+    initiated_by: str | None
+    """
+    Who asked for it.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
     """
 
 
@@ -1187,6 +1524,10 @@ class Problem(BaseModel):
     """
     The fields that break a rule, each with the rule.
     """
+    error: str | None = None
+    """
+    The same code, as RFC 6749 names it.
+    """
     budget_id: str | None = None
     """
     Id of the budget.
@@ -1246,6 +1587,10 @@ class Problem(BaseModel):
     creditable_usd: Decimal | None = None
     """
     What is left of the invoice to credit, net.
+    """
+    failure_code: str | None = None
+    """
+    Why, in the provider's words.
     """
     provider: str | None = None
     """
@@ -1703,15 +2048,6 @@ class SpendBand(BaseModel):
     """
 
 
-class Confidence(StrEnum):
-    """
-    Low with less than 14 days of history: then the days before are no measure of the bounds.
-    """
-
-    low = "low"
-    normal = "normal"
-
-
 class SpendForecast(BaseModel):
     """
     The charged spend that is expected of the coming days, and when it exceeds the credit.
@@ -1733,15 +2069,15 @@ class SpendForecast(BaseModel):
     """
     All of the days together.
     """
-    runs_out: RunsOut
-    money_at_risk: list[MoneyAtRisk]
-    """
-    Credit that expires within 90 days and is not expected to be spent by then.
-    """
     record: ForecastRecord
     confidence: Confidence
     """
     Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+    runs_out: RunsOut
+    money_at_risk: list[MoneyAtRisk]
+    """
+    Credit that expires within 90 days and is not expected to be spent by then.
     """
 
 
@@ -1893,6 +2229,25 @@ class Tax(BaseModel):
     """
 
 
+class Token(BaseModel):
+    """
+    A token, which the header `Authorization: Bearer <access_token>` carries.
+    """
+
+    access_token: str
+    """
+    The token.
+    """
+    token_type: str
+    """
+    How it is sent.
+    """
+    expires_in: int
+    """
+    Seconds until it expires.
+    """
+
+
 class Transaction(BaseModel):
     """
     `amount_usd` is signed: balance_after_usd = balance_before_usd + amount_usd.
@@ -1900,11 +2255,11 @@ class Transaction(BaseModel):
 
     id: UUID
     """
-    Id of the usage that waits.
+    Id, a UUID that the server made.
     """
     organization_id: UUID
     """
-    Id of the organization that will be charged.
+    Id of the organization.
     """
     transaction_type: str
     """
@@ -2016,7 +2371,7 @@ class Transaction(BaseModel):
     """
     created_at: AwareDatetime
     """
-    Time at which it was kept.
+    Time of creation.
     """
 
 
@@ -2320,7 +2675,11 @@ class Balance(BaseModel):
     """
     held_usd: Decimal
     """
-    Credit in US dollars that unexpired holds reserve.
+    Credit in US dollars that unexpired holds reserve, or that is frozen.
+    """
+    frozen_usd: Decimal
+    """
+    Of that, what disputes and refunds under way keep from use.
     """
     available_usd: Decimal
     """
@@ -2383,6 +2742,34 @@ class Charged(BaseModel):
     """
 
 
+class ExpectedSpend(BaseModel):
+    """
+    The charged spend that is expected of the coming days.
+    """
+
+    made_at: AwareDatetime
+    """
+    Time at which the forecast was made.
+    """
+    method: str
+    """
+    How it was made.
+    """
+    daily: list[ForecastDay]
+    """
+    Each day, beginning today.
+    """
+    total: SpendBand
+    """
+    All of the days together.
+    """
+    record: ForecastRecord
+    confidence: Confidence
+    """
+    Low with less than 14 days of history: then the days before are no measure of the bounds.
+    """
+
+
 class Grant(BaseModel):
     """
     Credit of one origin, as it is now.
@@ -2411,6 +2798,10 @@ class Grant(BaseModel):
     remaining_usd: Decimal
     """
     What is left, in US dollars. Of an ended grant: what unexpired holds still reserve.
+    """
+    frozen_usd: Decimal
+    """
+    Of that, what a dispute or a refund of the payment keeps from use.
     """
     priority: int
     """

@@ -47,6 +47,12 @@ def get_exchange_rate(currency: str) -> Call[models.ExchangeRate]:
     )
 
 
+def get_platform_forecast(*, days: int | None = None) -> Call[models.ExpectedSpend]:
+    return new_call(
+        "GET", path_of("/v1/forecast"), {200: models.ExpectedSpend}, query={"days": days}
+    )
+
+
 def get_month_end(month: str) -> Call[models.MonthEndProgress]:
     return new_call("GET", path_of("/v1/month-end/{month}", month), {200: models.MonthEndProgress})
 
@@ -177,6 +183,51 @@ def create_charge(
         body=body,
         keyed=True,
         key=idempotency_key,
+    )
+
+
+def list_clients(organization_id: UUID | str) -> Call[models.OrganizationClients]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/clients", organization_id),
+        {200: models.OrganizationClients},
+    )
+
+
+def create_client(
+    organization_id: UUID | str, **body: Unpack[requests.NewClient]
+) -> Call[models.OrganizationClientWithSecret]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/clients", organization_id),
+        {201: models.OrganizationClientWithSecret},
+        body=body,
+    )
+
+
+def revoke_client(
+    organization_id: UUID | str, client_id: UUID | str
+) -> Call[models.OrganizationClient]:
+    return new_call(
+        "DELETE",
+        path_of(
+            "/v1/organizations/{organization_id}/clients/{client_id}", organization_id, client_id
+        ),
+        {200: models.OrganizationClient},
+    )
+
+
+def rotate_client_secret(
+    organization_id: UUID | str, client_id: UUID | str
+) -> Call[models.OrganizationClientWithSecret]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/clients/{client_id}/rotate-secret",
+            organization_id,
+            client_id,
+        ),
+        {200: models.OrganizationClientWithSecret},
     )
 
 
@@ -479,6 +530,75 @@ def pay_invoice(
         {200: models.Invoice},
         body=body,
         repeatable=True,
+    )
+
+
+def list_payments(
+    organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+) -> Call[models.PaymentPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/payments", organization_id),
+        {200: models.PaymentPage},
+        query={"status": status, "limit": limit},
+    )
+
+
+def create_payment(
+    organization_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.NewPayment],
+) -> Call[models.Payment]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/payments", organization_id),
+        {201: models.Payment},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
+    )
+
+
+def preview_payment(
+    organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+) -> Call[models.PaymentPreview]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/payments/preview", organization_id),
+        {200: models.PaymentPreview},
+        body=body,
+    )
+
+
+def get_payment(organization_id: UUID | str, payment_id: UUID | str) -> Call[models.Payment]:
+    return new_call(
+        "GET",
+        path_of(
+            "/v1/organizations/{organization_id}/payments/{payment_id}", organization_id, payment_id
+        ),
+        {200: models.Payment},
+    )
+
+
+def refund_payment(
+    organization_id: UUID | str,
+    payment_id: UUID | str,
+    *,
+    idempotency_key: str | None = None,
+    **body: Unpack[requests.PaymentRefundRequest],
+) -> Call[models.PaymentRefund]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/payments/{payment_id}/refund",
+            organization_id,
+            payment_id,
+        ),
+        {201: models.PaymentRefund},
+        body=body,
+        keyed=True,
+        key=idempotency_key,
     )
 
 
@@ -820,6 +940,10 @@ def get_platform_spending(
     )
 
 
+def create_token(**body: Unpack[requests.TokenRequest]) -> Call[models.Token]:
+    return new_call("POST", path_of("/v1/tokens"), {200: models.Token}, body=body)
+
+
 def list_unpriced_usage(*, limit: int | None = None) -> Call[models.UnpricedPage]:
     return new_call(
         "GET", path_of("/v1/unpriced-usage"), {200: models.UnpricedPage}, query={"limit": limit}
@@ -890,6 +1014,14 @@ class Operations(abc.ABC):
         The last known rate; `stale` tells that it is old or the static fallback.
         """
         return self.call(get_exchange_rate(currency))
+
+    def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return self.call(get_platform_forecast(days=days))
 
     def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
@@ -1021,6 +1153,42 @@ class Operations(abc.ABC):
         model has no price yet is kept, answered by 202, and charged when the price comes.
         """
         return self.call(create_charge(organization_id, idempotency_key=idempotency_key, **body))
+
+    def list_clients(self, organization_id: UUID | str) -> models.OrganizationClients:
+        """List the clients of an organization.
+
+        Oldest first, with those that were revoked.
+        """
+        return self.call(list_clients(organization_id))
+
+    def create_client(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewClient]
+    ) -> models.OrganizationClientWithSecret:
+        """Create a client of an organization.
+
+        A program that gets tokens of this organization alone, by `POST /v1/tokens` with its id and
+        its secret, which the answer shows, this once. Needs the platform's own token.
+        """
+        return self.call(create_client(organization_id, **body))
+
+    def revoke_client(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClient:
+        """Revoke a client.
+
+        It gets no more tokens, and those that it has are refused within a minute.
+        """
+        return self.call(revoke_client(organization_id, client_id))
+
+    def rotate_client_secret(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClientWithSecret:
+        """Give a client a new secret.
+
+        The old secret is good for 24 more hours. One that was stolen ends at once with its client:
+        revoke that, and create another.
+        """
+        return self.call(rotate_client_secret(organization_id, client_id))
 
     def erase_personal_data(
         self,
@@ -1293,6 +1461,66 @@ class Operations(abc.ABC):
         again changes nothing.
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def list_payments(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Payment]:
+        """List the payments of an organization, newest first.
+
+        Each as it was settled last.
+        """
+        return self.pages(
+            list_payments(organization_id, status=status, limit=limit), models.Payment
+        )
+
+    def create_payment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.NewPayment],
+    ) -> models.Payment:
+        """Create a payment of credit, or of an invoice.
+
+        The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+        currency; `preview` shows it before. An invoice has one open payment, which is returned if
+        it exists. Credit comes when the provider says that it was paid.
+        """
+        return self.call(create_payment(organization_id, idempotency_key=idempotency_key, **body))
+
+    def preview_payment(
+        self, organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+    ) -> models.PaymentPreview:
+        """Preview a payment of credit.
+
+        Shows price, tax and total in the billing currency at the current exchange rate, and stores
+        nothing.
+        """
+        return self.call(preview_payment(organization_id, **body))
+
+    def get_payment(self, organization_id: UUID | str, payment_id: UUID | str) -> models.Payment:
+        """Get a payment.
+
+        The provider is asked about an open one, so that credit comes also when no webhook does.
+        """
+        return self.call(get_payment(organization_id, payment_id))
+
+    def refund_payment(
+        self,
+        organization_id: UUID | str,
+        payment_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.PaymentRefundRequest],
+    ) -> models.PaymentRefund:
+        """Refund a payment to its payer, whole or in part.
+
+        Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent
+        credit is refunded only with `allow_negative_balance`, and becomes debt.
+        """
+        return self.call(
+            refund_payment(organization_id, payment_id, idempotency_key=idempotency_key, **body)
+        )
 
     def export_personal_data(
         self,
@@ -1640,6 +1868,14 @@ class Operations(abc.ABC):
         """
         return self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
 
+    def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
+        """Get a token of an organization's client.
+
+        OAuth 2.0's client credentials grant (RFC 6749, 4.4): the body may be a form, and the
+        client may name itself by HTTP Basic. Keep the token until it expires; each one costs.
+        """
+        return self.call(create_token(**body))
+
     def list_unpriced_usage(self, *, limit: int | None = None) -> Iterator[models.Unpriced]:
         """List usage that waits for a price.
 
@@ -1713,6 +1949,14 @@ class AsyncOperations(abc.ABC):
         The last known rate; `stale` tells that it is old or the static fallback.
         """
         return await self.call(get_exchange_rate(currency))
+
+    async def get_platform_forecast(self, *, days: int | None = None) -> models.ExpectedSpend:
+        """Forecast the spend of all organizations together.
+
+        Needs `billing:platform` too. The first day is the oldest that has not ended in every time
+        zone; days are those of each organization.
+        """
+        return await self.call(get_platform_forecast(days=days))
 
     async def get_month_end(self, month: str) -> models.MonthEndProgress:
         """Get the progress of a month end.
@@ -1850,6 +2094,42 @@ class AsyncOperations(abc.ABC):
         return await self.call(
             create_charge(organization_id, idempotency_key=idempotency_key, **body)
         )
+
+    async def list_clients(self, organization_id: UUID | str) -> models.OrganizationClients:
+        """List the clients of an organization.
+
+        Oldest first, with those that were revoked.
+        """
+        return await self.call(list_clients(organization_id))
+
+    async def create_client(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewClient]
+    ) -> models.OrganizationClientWithSecret:
+        """Create a client of an organization.
+
+        A program that gets tokens of this organization alone, by `POST /v1/tokens` with its id and
+        its secret, which the answer shows, this once. Needs the platform's own token.
+        """
+        return await self.call(create_client(organization_id, **body))
+
+    async def revoke_client(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClient:
+        """Revoke a client.
+
+        It gets no more tokens, and those that it has are refused within a minute.
+        """
+        return await self.call(revoke_client(organization_id, client_id))
+
+    async def rotate_client_secret(
+        self, organization_id: UUID | str, client_id: UUID | str
+    ) -> models.OrganizationClientWithSecret:
+        """Give a client a new secret.
+
+        The old secret is good for 24 more hours. One that was stolen ends at once with its client:
+        revoke that, and create another.
+        """
+        return await self.call(rotate_client_secret(organization_id, client_id))
 
     async def erase_personal_data(
         self,
@@ -2136,6 +2416,70 @@ class AsyncOperations(abc.ABC):
         again changes nothing.
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
+
+    def list_payments(
+        self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Payment]:
+        """List the payments of an organization, newest first.
+
+        Each as it was settled last.
+        """
+        return self.pages(
+            list_payments(organization_id, status=status, limit=limit), models.Payment
+        )
+
+    async def create_payment(
+        self,
+        organization_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.NewPayment],
+    ) -> models.Payment:
+        """Create a payment of credit, or of an invoice.
+
+        The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+        currency; `preview` shows it before. An invoice has one open payment, which is returned if
+        it exists. Credit comes when the provider says that it was paid.
+        """
+        return await self.call(
+            create_payment(organization_id, idempotency_key=idempotency_key, **body)
+        )
+
+    async def preview_payment(
+        self, organization_id: UUID | str, **body: Unpack[requests.PreviewRequest]
+    ) -> models.PaymentPreview:
+        """Preview a payment of credit.
+
+        Shows price, tax and total in the billing currency at the current exchange rate, and stores
+        nothing.
+        """
+        return await self.call(preview_payment(organization_id, **body))
+
+    async def get_payment(
+        self, organization_id: UUID | str, payment_id: UUID | str
+    ) -> models.Payment:
+        """Get a payment.
+
+        The provider is asked about an open one, so that credit comes also when no webhook does.
+        """
+        return await self.call(get_payment(organization_id, payment_id))
+
+    async def refund_payment(
+        self,
+        organization_id: UUID | str,
+        payment_id: UUID | str,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[requests.PaymentRefundRequest],
+    ) -> models.PaymentRefund:
+        """Refund a payment to its payer, whole or in part.
+
+        Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent
+        credit is refunded only with `allow_negative_balance`, and becomes debt.
+        """
+        return await self.call(
+            refund_payment(organization_id, payment_id, idempotency_key=idempotency_key, **body)
+        )
 
     def export_personal_data(
         self,
@@ -2488,6 +2832,14 @@ class AsyncOperations(abc.ABC):
         answer has at most 10,000 groups and 6 MB.
         """
         return await self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+
+    async def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
+        """Get a token of an organization's client.
+
+        OAuth 2.0's client credentials grant (RFC 6749, 4.4): the body may be a form, and the
+        client may name itself by HTTP Basic. Keep the token until it expires; each one costs.
+        """
+        return await self.call(create_token(**body))
 
     def list_unpriced_usage(self, *, limit: int | None = None) -> AsyncIterator[models.Unpriced]:
         """List usage that waits for a price.

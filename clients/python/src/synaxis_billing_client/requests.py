@@ -227,6 +227,16 @@ class ChargeRequest(TypedDict):
     """
 
 
+type ClientScope = Literal[
+    "billing:charge",
+    "billing:read",
+    "billing:topup",
+    "billing:admin",
+    "billing:pay",
+    "billing:settings",
+]
+
+
 class CreditNoteRequest(TypedDict):
     """
     Without `amount_usd` (net), all that is left of what the invoice asked for is credited. `refund_credit` also gives the net amount back, as a refund of the usage; without it, what was not paid is owed, but on no invoice.
@@ -443,6 +453,21 @@ class NewBudget(TypedDict):
     """
 
 
+class NewClient(TypedDict):
+    """
+    A program that acts for one organization.
+    """
+
+    name: str
+    """
+    Name of the client, one of its kind among the organization's clients.
+    """
+    scopes: list[ClientScope]
+    """
+    What its tokens allow.
+    """
+
+
 class NewOrganizationHome(TypedDict):
     """
     The region that holds an organization.
@@ -509,18 +534,29 @@ type OrganizationStatus = Literal["active", "suspended", "closed"]
 type Overrun = Literal["refuse", "charge"]
 
 
-class Payment(TypedDict):
+class PaymentRefundRequest(TypedDict):
     """
-    What was paid, net of tax.
+    Without `amount_usd`, all unspent credit of the payment is refunded.
     """
 
-    amount: Decimal | int | str
+    amount_usd: NotRequired[Decimal | int | str | None]
     """
-    Amount in the currency.
+    Credit in US dollars whose price goes back; all that is unspent if it is left out.
     """
-    currency: str
+    allow_negative_balance: NotRequired[bool]
     """
-    ISO 4217 code of the currency, in any case.
+    Whether spent credit may be refunded too; it becomes debt.
+    """
+
+
+class PreviewRequest(TypedDict):
+    """
+    Credit that may be bought.
+    """
+
+    amount_usd: Decimal | int | str
+    """
+    Credit in US dollars.
     """
 
 
@@ -549,6 +585,24 @@ class PriceImport(TypedDict):
     """
     Where the list was taken from.
     """
+
+
+class PricePaid(TypedDict):
+    """
+    What was paid, net of tax.
+    """
+
+    amount: Decimal | int | str
+    """
+    Amount in the currency.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency, in any case.
+    """
+
+
+type ProviderName = Literal["stripe", "paypal"]
 
 
 class QuoteRequest(TypedDict):
@@ -659,6 +713,29 @@ class SpendLogRequest(TypedDict):
 type TaxCategory = Literal["standard", "reverse_charge", "exempt"]
 
 
+class TokenRequest(TypedDict):
+    """
+    OAuth 2.0's client credentials.
+    """
+
+    grant_type: Literal["client_credentials"]
+    """
+    The grant of OAuth 2.0.
+    """
+    client_id: NotRequired[str | None]
+    """
+    Id of the client, unless HTTP Basic names it.
+    """
+    client_secret: NotRequired[str | None]
+    """
+    Its secret, unless HTTP Basic gives it.
+    """
+    scope: NotRequired[str | None]
+    """
+    Scopes, with spaces between them; all that the client has if it is left out.
+    """
+
+
 class TopUpRequest(TypedDict):
     """
     `reference_id` names the payment, which is credited once.
@@ -688,7 +765,7 @@ class TopUpRequest(TypedDict):
     """
     Instant from which what is left is gone; never if it is left out.
     """
-    paid: NotRequired[Payment | None]
+    paid: NotRequired[PricePaid | None]
     """
     What was paid for the credit; `amount_usd` if it is left out.
     """
@@ -708,6 +785,10 @@ type WebhookEventType = Literal[
     "grant.expired",
     "budget.alert",
     "budget.exceeded",
+    "payment.succeeded",
+    "payment.failed",
+    "payment.refunded",
+    "payment.disputed",
 ]
 
 
@@ -804,6 +885,29 @@ class CaptureRequest(TypedDict):
     overrun: NotRequired[Overrun]
     """
     Whether a cost above the held amount is refused, or charged whole: the call was made.
+    """
+
+
+class NewPayment(TypedDict):
+    """
+    Exactly one of `amount_usd` and `invoice_id`.
+    """
+
+    provider: ProviderName
+    """
+    Who takes the money.
+    """
+    amount_usd: NotRequired[Decimal | int | str | None]
+    """
+    Credit to buy, in US dollars; tax comes on top.
+    """
+    invoice_id: NotRequired[str | None]
+    """
+    Id of an issued invoice to pay.
+    """
+    return_url: NotRequired[str | None]
+    """
+    The page to which the payer returns; what it is called with proves nothing.
     """
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -23,6 +24,33 @@ DELIVERY_SECONDS = 2
 _REFUSALS = {"InvalidParameter", "InvalidParameterValue", "ValidationException"}
 
 
+# Requests do not ask a bus that failed for so long, and for twice that when it fails again.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 60
+
+
+class _Breaker:
+    """Keeps requests from a bus that failed a moment ago, by the wall clock: the monotonic one
+    stands still while the container is frozen."""
+
+    def __init__(self) -> None:
+        self._failed_at = 0.0
+        self._pause = 0.0
+
+    @property
+    def open(self) -> bool:
+        return 0 <= time.time() - self._failed_at < self._pause
+
+    def fail(self) -> None:
+        self._failed_at = time.time()
+        self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        self._pause = 0.0
+
+
+_breaker = _Breaker()
+
+
 class Received(NamedTuple):
     """The messages of a batch, and the ids of those that could not be read: of a queue's messages,
     or of Kafka's records as topic-partition:offset."""
@@ -39,6 +67,25 @@ def publisher() -> Publish:
     if settings().invalidation_topic:
         return publish_to_sns
     return lambda _messages: None
+
+
+def unless_broken(publish: Publish) -> Publish:
+    """Return a function that publishes, and leaves the messages to a later call while the bus is
+    broken."""
+
+    def guarded(messages: Sequence[Message]) -> None:
+        if _breaker.open:
+            reason = "the bus failed a moment ago and is not asked again yet"
+            raise Undelivered({message.tenant: reason for message in messages})
+        try:
+            publish(messages)
+        except Undelivered as error:
+            if error.failures.keys() - set(error.refused):
+                _breaker.fail()
+            raise
+        _breaker.close()
+
+    return guarded
 
 
 def publish_to_kafka(messages: Sequence[Message]) -> None:

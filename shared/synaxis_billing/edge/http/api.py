@@ -17,7 +17,14 @@ from synaxis_billing.edge import database
 from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, problem
 from synaxis_billing.edge.http.authorization import authorize
 from synaxis_billing.edge.http.parameters import Header, Query
-from synaxis_billing.edge.http.requests import JSON, Event, json_body, require_request
+from synaxis_billing.edge.http.requests import (
+    JSON,
+    Event,
+    json_body,
+    raw_request,
+    require_request,
+)
+from synaxis_billing.edge.http.revocation import require_active
 from synaxis_billing.edge.invocation import invocation, logger, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
@@ -85,6 +92,7 @@ class Api:
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
+        database.connect_at_start()
 
     def endpoint(
         self,
@@ -101,9 +109,9 @@ class Api:
     ) -> Callable[[Endpoint], Endpoint]:
         """Serve a route by the decorated function; see Route.
 
-        The function's arguments are the path's parameters by name, `caller`, `body`, and what
-        is marked by Query or Header. Its docstring is the summary, and below it the description,
-        in the API's document, which leaves out a route that answers a File.
+        The function's arguments are the path's parameters by name, `caller`, `body` or `raw`, and
+        what is marked by Query or Header. Its docstring is the summary, and below it the
+        description, in the API's document, which leaves out a route that answers a File.
         """
 
         def register(call: Endpoint) -> Endpoint:
@@ -197,7 +205,7 @@ def _parameters(key: str, call: Endpoint) -> list[Parameter]:
 
 def _source(key: str, argument: str, hint: Any) -> tuple[str, str]:
     """Return where an argument comes from, and its name there."""
-    if argument in ("caller", "body"):
+    if argument in ("caller", "body", "raw"):
         return argument, ""
     if f"{{{argument}}}" in key:
         return "path", argument
@@ -214,7 +222,10 @@ def _authorize(route: Route, event: Event, path: dict[str, str]) -> Caller:
     if route.scope is None:
         return Caller(tenant="")
     organization_id = path.get("organization_id")
-    return authorize(event, route.scope, organization_id, settings=route.settings)
+    caller = authorize(event, route.scope, organization_id, settings=route.settings)
+    if caller.client is not None:
+        require_active(caller)
+    return caller
 
 
 def _serve(route: Route, event: Event, path: dict[str, str], caller: Caller) -> Reply[Any] | File:
@@ -236,8 +247,12 @@ def _arguments(route: Route, event: Event, path: dict[str, str], caller: Caller)
         "path": path,
         "query": _known_query(route, event),
         "header": event["headers"],
-        "body": {"": json_body(event, route.takes)},
     }
+    # Bytes whose signature has to be checked are not for us to parse.
+    raw = any(of.place == "raw" for of in route.parameters)
+    given |= (
+        {"raw": {"": raw_request(event)}} if raw else {"body": {"": json_body(event, route.takes)}}
+    )
     arguments: dict[str, Any] = {}
     # The fields of each group that are given; the group itself takes them when all are valid.
     groups: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from synaxis_billing.caller import Caller, OrganizationNotFound
+from synaxis_billing.edge.settings import settings as configured
 from synaxis_billing.errors import Forbidden, Unauthenticated
 from synaxis_billing.validation import invalid_request
 
@@ -13,6 +14,8 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 SETTINGS = "billing:settings"
+# The claim that a token of an organization's client has.
+CLIENT = "organization_client"
 
 
 def authorize(
@@ -26,13 +29,14 @@ def authorize(
     claims = _claims(event)
     if not claims:
         raise Unauthenticated
-    # Cognito writes a resource server's scope with a slash.
-    scopes = claims.get("scope", "").replace("billing/", "billing:").split()
+    # Cognito writes a resource server's scope with a slash, API Gateway a list in brackets.
+    said = claims.get(configured().scope_claim, "").strip("[]")
+    scopes = said.replace("billing/", "billing:").split()
     settings_only = settings and scope not in scopes and SETTINGS in scopes
     if scope not in scopes and not settings_only:
         enough = f"{scope} or {SETTINGS}" if settings else scope
         raise Forbidden(f"This request needs a token with the scope {enough}.")
-    tenant = _tenant(claims.get("organization_id"), scopes)
+    tenant = _tenant(claims.get(configured().organization_claim), scopes)
     if settings_only and tenant == "*":
         raise Forbidden(f"A token of all organizations needs the scope {scope} for this request.")
     if organization_id is not None:
@@ -41,7 +45,9 @@ def authorize(
             raise invalid_request([{"type": "uuid_parsing", "loc": ("path", "organization_id")}])
         if tenant not in ("*", str(asked)):
             raise OrganizationNotFound
-    return Caller(tenant=tenant, subject=claims.get("sub"), settings_only=settings_only)
+    client = claims.get(CLIENT)
+    subject = client or claims.get("sub")
+    return Caller(tenant=tenant, subject=subject, settings_only=settings_only, client=client)
 
 
 def _claims(event: dict[str, Any]) -> dict[str, str]:

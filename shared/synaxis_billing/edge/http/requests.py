@@ -4,7 +4,8 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
 
@@ -13,8 +14,16 @@ from synaxis_billing.errors import InvalidRequest, UnsupportedMediaType, invalid
 Event = dict[str, Any]
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 # A media type whose document is an array; that of any other is an object.
 BATCH = "-batch+json"
+
+
+class Raw(NamedTuple):
+    """A request as it came: the bytes of its body, and its headers by their names in lower case."""
+
+    body: bytes
+    headers: dict[str, str]
 
 
 def require_request(event: Event) -> None:
@@ -35,8 +44,8 @@ def require_request(event: Event) -> None:
 
 
 def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
-    """Return the body, a JSON object in UTF-8, or an array where the media type is that of a batch;
-    None where there is none. `takes` are the media types that the route takes.
+    """Return the body, a JSON object in UTF-8 (or a form), or an array where the media type is that
+    of a batch; None where there is none. `takes` are the media types that the route takes.
 
     Raises InvalidRequest, UnsupportedMediaType.
     """
@@ -47,12 +56,11 @@ def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
         raise UnsupportedMediaType
     media_type = event["headers"].get("content-type", takes[0]).partition(";")[0].strip().lower()
     if media_type not in takes:
-        raise _invalid_body(f"must be JSON, with Content-Type: {' or '.join(takes)}")
-    if event.get("isBase64Encoded"):
-        try:
-            body = base64.b64decode(body).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise _invalid_body("must be UTF-8") from error
+        forms = "JSON or a form" if FORM in takes else "JSON"
+        raise _invalid_body(f"must be {forms}, with Content-Type: {' or '.join(takes)}")
+    body = _text(event, body)
+    if media_type == FORM:
+        return _unique(parse_qsl(body))
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -63,6 +71,27 @@ def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
     if not isinstance(value, kind):
         raise _invalid_body(f"must be a JSON {named}")
     return value
+
+
+def raw_request(event: Event) -> Raw:
+    """Return the request as it came. API Gateway writes some bodies in Base64. Raises
+    InvalidRequest."""
+    body = event.get("body") or ""
+    try:
+        encoded = event.get("isBase64Encoded")
+        decoded = base64.b64decode(body, validate=True) if encoded else body.encode()
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise _invalid_body("must be the bytes that were sent") from error
+    return Raw(decoded, event["headers"])
+
+
+def _text(event: Event, body: str) -> str:
+    if not event.get("isBase64Encoded"):
+        return body
+    try:
+        return base64.b64decode(body).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise _invalid_body("must be UTF-8") from error
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ CREATE TABLE billing.organizations (
     -- Markup or discount on everyone's prices.
     price_multiplier numeric(18, 8) NOT NULL DEFAULT 1 CHECK (price_multiplier >= 0),
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
-    -- Credit reserved by holds; counts expired holds until a statement that needs credit clears them.
+    -- Credit reserved by holds, and frozen credit of grants; counts expired holds until a statement that needs
+    -- credit clears them.
     held_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- How far below zero charges may take the balance.
     credit_limit_usd numeric(18, 8) NOT NULL DEFAULT 0,
@@ -72,6 +73,25 @@ CREATE TABLE billing.external_ids (
     external_id text PRIMARY KEY,
     organization_id uuid NOT NULL
 );
+
+-- Programs that get tokens of one organization. `verifier` is the hash of the secret.
+CREATE TABLE billing.clients (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    name text NOT NULL CHECK (name <> ''),
+    scopes text[] NOT NULL CHECK (cardinality(scopes) > 0 AND NOT 'billing:platform' = ANY (scopes)),
+    verifier bytea NOT NULL,
+    old_verifier bytea,
+    old_verifier_ends_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT billing.now(),
+    rotated_at timestamptz,
+    revoked_at timestamptz,
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT old_verifier_ends CHECK ((old_verifier IS NULL) = (old_verifier_ends_at IS NULL))
+);
+CREATE UNIQUE INDEX clients_name ON billing.clients (organization_id, name) WHERE revoked_at IS NULL;
+-- A request for a token names no organization.
+CREATE INDEX clients_id ON billing.clients (id);
 
 -- Organizations that another region holds. This region stores their ids and that region's name alone.
 CREATE TABLE billing.organization_homes (
@@ -227,6 +247,8 @@ CREATE TABLE billing.credit_grants (
     amount_usd numeric(18, 8) NOT NULL CHECK (amount_usd > 0),
     -- As of the newest settlement. It is open while this is more than zero.
     remaining_usd numeric(18, 8) NOT NULL,
+    -- Of that, what a dispute or a refund to the payer that is under way keeps from use: held_usd counts it.
+    frozen_usd numeric(18, 8) NOT NULL DEFAULT 0,
     priority smallint NOT NULL CHECK (priority BETWEEN 0 AND 100),
     effective_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL DEFAULT 'infinity',
@@ -252,6 +274,7 @@ CREATE TABLE billing.credit_grants (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id),
     CONSTRAINT remaining_is_part CHECK (remaining_usd BETWEEN 0 AND amount_usd),
+    CONSTRAINT frozen_is_part CHECK (frozen_usd BETWEEN 0 AND remaining_usd),
     CONSTRAINT starts_before_it_ends CHECK (effective_at < expires_at),
     CONSTRAINT brought_by_transaction CHECK (started = (transaction_id IS NOT NULL)),
     CONSTRAINT recurs_by_month CHECK ((schedule_id IS NULL) = (period IS NULL))
@@ -833,6 +856,153 @@ CREATE TABLE billing.month_end_items (
 CREATE INDEX month_end_items_of ON billing.month_end_items (month, organization_id);
 CREATE INDEX month_end_items_open ON billing.month_end_items (updated_at) WHERE status IN ('pending', 'failed');
 
+-- Payments
+
+CREATE TYPE billing.payment_purpose AS ENUM ('topup', 'auto_topup', 'invoice');
+
+-- unknown: a call to the provider had no answer, so the provider is asked; nothing is paid under another key.
+CREATE TYPE billing.payment_status AS ENUM ('pending', 'unknown', 'succeeded', 'failed', 'expired');
+
+-- Money that a payer gives through a provider. Amounts without _usd are in the currency.
+CREATE TABLE billing.payments (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    -- Also the key under which the provider makes the payment, once.
+    id uuid NOT NULL,
+    purpose billing.payment_purpose NOT NULL,
+    provider text NOT NULL CHECK (provider IN ('stripe', 'paypal')),
+    status billing.payment_status NOT NULL DEFAULT 'pending',
+    -- The invoice that it pays.
+    invoice_id uuid,
+    -- The credit that it buys, or the net amount of the invoice.
+    credit_usd numeric(18, 8) NOT NULL CHECK (credit_usd > 0),
+    -- What the payer is asked for, and the tax in it, on the terms of the moment at which it was asked.
+    currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    minor_units int NOT NULL CHECK (minor_units BETWEEN 0 AND 4),
+    amount numeric(28, 4) NOT NULL CHECK (amount > 0),
+    tax numeric(28, 4) NOT NULL CHECK (tax >= 0),
+    exchange_rate numeric(24, 12) NOT NULL CHECK (exchange_rate > 0),
+    rate_source text NOT NULL,
+    rate_as_of timestamptz NOT NULL,
+    tax_terms jsonb,
+    return_url text,
+    -- The provider's object that is asked, and where the payer pays until when.
+    external_id text,
+    checkout_url text,
+    expires_at timestamptz,
+    -- The provider's state in the newest answer that was settled, and when that question was asked.
+    captured numeric(28, 4) NOT NULL DEFAULT 0 CHECK (captured >= 0),
+    refunded numeric(28, 4) NOT NULL DEFAULT 0 CHECK (refunded >= 0),
+    -- Under dispute, and lost by disputes.
+    disputed numeric(28, 4) NOT NULL DEFAULT 0 CHECK (disputed >= 0),
+    lost numeric(28, 4) NOT NULL DEFAULT 0 CHECK (lost >= 0),
+    dispute_state text CHECK (dispute_state IN ('open', 'won', 'lost')),
+    fee numeric(28, 4),
+    fee_currency text,
+    failure_code text,
+    as_of timestamptz NOT NULL DEFAULT '-infinity',
+    -- When to ask next, whether or not a webhook comes.
+    next_ask_at timestamptz NOT NULL,
+    -- What it did to the credit: what it brought, what left again, and what of that had been spent already.
+    credited_usd numeric(18, 8) NOT NULL DEFAULT 0 CHECK (credited_usd >= 0),
+    paid_out_usd numeric(18, 8) NOT NULL DEFAULT 0 CHECK (paid_out_usd >= 0),
+    charged_back_usd numeric(18, 8) NOT NULL DEFAULT 0 CHECK (charged_back_usd >= 0),
+    grant_id uuid,
+    transaction_id uuid,
+    initiated_by text,
+    idempotency_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, idempotency_key),
+    FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices,
+    FOREIGN KEY (organization_id, grant_id) REFERENCES billing.credit_grants,
+    CONSTRAINT an_invoice_is_paid_for CHECK ((purpose = 'invoice') = (invoice_id IS NOT NULL)),
+    CONSTRAINT tax_is_part CHECK (tax < amount),
+    CONSTRAINT takes_back_what_it_brought CHECK (paid_out_usd + charged_back_usd <= credited_usd),
+    CONSTRAINT credits_once_it_succeeds CHECK ((credited_usd > 0) = (grant_id IS NOT NULL))
+);
+CREATE UNIQUE INDEX payments_newest ON billing.payments (organization_id, created_at);
+CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments (organization_id, invoice_id)
+    WHERE status IN ('pending', 'unknown');
+CREATE INDEX payments_due ON billing.payments (next_ask_at) WHERE next_ask_at < 'infinity';
+
+-- The provider's objects of each payment: no object belongs to two.
+CREATE TABLE billing.payment_objects (
+    provider text NOT NULL,
+    external_id text NOT NULL,
+    organization_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    PRIMARY KEY (provider, external_id)
+);
+CREATE INDEX payment_objects_of ON billing.payment_objects (organization_id, payment_id);
+
+-- The verified webhooks of providers, as they came. Their numbers are never booked: an event only says which
+-- payment to ask for.
+CREATE TABLE billing.payment_events (
+    provider text NOT NULL,
+    event_id text NOT NULL,
+    type text NOT NULL,
+    -- The provider's objects that it names.
+    external_ids text[] NOT NULL,
+    body text NOT NULL,
+    -- NULL until the payment of one of these objects is known.
+    organization_id uuid,
+    payment_id uuid,
+    received_at timestamptz NOT NULL DEFAULT billing.now(),
+    -- Set by the settlement of an answer to a question that was asked after the event came.
+    settled_at timestamptz,
+    PRIMARY KEY (provider, event_id)
+);
+CREATE INDEX payment_events_of ON billing.payment_events (organization_id, payment_id) WHERE settled_at IS NULL;
+CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids)
+    WHERE payment_id IS NULL;
+
+-- Money that goes back to the payer because the platform asks for it. Its credit is frozen until the provider has
+-- answered.
+CREATE TABLE billing.payment_refunds (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    -- Also the key under which the provider makes the refund, once.
+    id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'unknown', 'succeeded', 'failed')),
+    amount numeric(28, 4) NOT NULL CHECK (amount > 0),
+    credit_usd numeric(18, 8) NOT NULL CHECK (credit_usd > 0),
+    external_id text,
+    failure_code text,
+    initiated_by text,
+    idempotency_key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, idempotency_key),
+    FOREIGN KEY (organization_id, payment_id) REFERENCES billing.payments
+);
+CREATE INDEX payment_refunds_of ON billing.payment_refunds (organization_id, payment_id);
+
+-- The provider's customer of an organization, and the card that may be charged without the payer.
+CREATE TABLE billing.payment_customers (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    provider text NOT NULL,
+    customer_id text NOT NULL,
+    payment_method_id text,
+    card_fingerprint text,
+    card text,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, provider)
+);
+
+-- Links by which anybody who has the token pays one invoice; only the token's hash is kept.
+CREATE TABLE billing.payment_links (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    token_hash bytea NOT NULL,
+    invoice_id uuid NOT NULL,
+    expires_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, token_hash),
+    FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices
+);
+
 -- Webhooks
 
 -- Where an organization receives events. After a rotation both secrets sign until the old one ends.
@@ -890,6 +1060,7 @@ CREATE INDEX webhook_deliveries_due ON billing.webhook_deliveries (organization_
 
 ALTER TABLE billing.organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.organization_homes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.clients ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
@@ -915,6 +1086,12 @@ ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.topups_to_invoice ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.credit_notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.payments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.payment_objects ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.payment_events ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.payment_refunds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.payment_customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.payment_links ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;

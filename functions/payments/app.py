@@ -1,0 +1,116 @@
+"""Payments by card and PayPal: buying credit, paying invoices, refunds to the payer."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from synaxis_billing.caller import Caller
+from synaxis_billing.edge.cache import cache
+from synaxis_billing.edge.database import connection
+from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.api import Api
+from synaxis_billing.edge.http.parameters import Cursor, IdempotencyKey, Limit, Query
+from synaxis_billing.edge.invoicing import issuer
+from synaxis_billing.edge.payments import access
+from synaxis_billing.errors import Conflict, TemporarilyUnavailable
+from synaxis_billing.invoices.invoices import InvoiceNotFound
+from synaxis_billing.paging import DEFAULT_LIMIT, Page
+from synaxis_billing.payments import models, payments, refunds
+from synaxis_billing.rates import rates
+
+handler = api = Api()
+PAYMENTS = "/v1/organizations/{organization_id}/payments"
+PAYMENT = f"{PAYMENTS}/{{payment_id}}"
+
+
+@api.endpoint(
+    f"POST {PAYMENTS}",
+    "billing:pay",
+    status=201,
+    refuses=(
+        Conflict,
+        InvoiceNotFound,
+        models.AmountTooSmall,
+        models.PaymentRefused,
+        TemporarilyUnavailable,
+    ),
+)
+def create_payment(
+    caller: Caller, organization_id: UUID, key: IdempotencyKey, body: models.NewPayment
+) -> Reply[models.Payment]:
+    """Create a payment of credit, or of an invoice.
+
+    The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
+    currency; `preview` shows it before. An invoice has one open payment, which is returned if it
+    exists. Credit comes when the provider says that it was paid.
+    """
+    prices = (rates.current_rates(connection, cache()), issuer())
+    return Reply(*payments.create_payment(access(caller), organization_id, key, body, *prices))
+
+
+@api.endpoint(f"POST {PAYMENTS}/preview", "billing:pay")
+def preview_payment(
+    caller: Caller, organization_id: UUID, body: models.PreviewRequest
+) -> Reply[models.PaymentPreview]:
+    """Preview a payment of credit.
+
+    Shows price, tax and total in the billing currency at the current exchange rate, and stores
+    nothing.
+    """
+    prices = (rates.current_rates(connection, cache()), issuer())
+    return Reply(payments.preview_payment(connection(), caller, organization_id, body, *prices))
+
+
+@api.endpoint(f"GET {PAYMENTS}", "billing:pay")
+def list_payments(
+    caller: Caller,
+    organization_id: UUID,
+    status: Annotated[
+        models.PaymentStatus | None, Query(), Field(description="Only payments in this state.")
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[models.Payment]]:
+    """List the payments of an organization, newest first.
+
+    Each as it was settled last.
+    """
+    page = (status, limit, cursor)
+    return Reply(payments.list_payments(connection(), caller, organization_id, *page))
+
+
+@api.endpoint(f"GET {PAYMENT}", "billing:pay", refuses=(models.PaymentNotFound,))
+def get_payment(caller: Caller, organization_id: UUID, payment_id: UUID) -> Reply[models.Payment]:
+    """Get a payment.
+
+    The provider is asked about an open one, so that credit comes also when no webhook does.
+    """
+    return Reply(payments.get_payment(access(caller), organization_id, payment_id))
+
+
+@api.endpoint(
+    f"POST {PAYMENT}/refund",
+    "billing:topup",
+    status=201,
+    refuses=(
+        models.PaymentNotFound,
+        Conflict,
+        refunds.RefundExceedsPayment,
+        models.PaymentRefused,
+    ),
+)
+def refund_payment(
+    caller: Caller,
+    organization_id: UUID,
+    payment_id: UUID,
+    key: IdempotencyKey,
+    body: refunds.PaymentRefundRequest,
+) -> Reply[refunds.PaymentRefund]:
+    """Refund a payment to its payer, whole or in part.
+
+    Takes unspent credit of the payment and gives back what was paid for it, with tax. Spent credit
+    is refunded only with `allow_negative_balance`, and becomes debt.
+    """
+    ids = (organization_id, payment_id)
+    return Reply(*refunds.refund_payment(access(caller), *ids, key, body))

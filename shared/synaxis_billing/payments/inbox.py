@@ -1,0 +1,74 @@
+"""The webhooks of providers: verified, stored, and turned into a question. An event's numbers are
+never booked."""
+
+import base64
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from synaxis_billing import procedures
+from synaxis_billing.errors import TemporarilyUnavailable
+from synaxis_billing.fields import Answer
+from synaxis_billing.payments.providers import (
+    Call,
+    Calls,
+    InvalidSignature,
+    NoAnswer,
+    ProviderName,
+    Refused,
+    answered,
+)
+
+
+class ToSettle(Answer):
+    """A payment that a provider is to be asked about: a message to the worker."""
+
+    organization_id: UUID
+    payment_id: UUID
+
+
+def receive_event(
+    db: psycopg.Connection,
+    calls: Calls,
+    provider: ProviderName,
+    body: bytes,
+    headers: dict[str, str],
+    received_at: datetime,
+) -> list[ToSettle]:
+    """Verify and store a webhook; return the payment that it is about, or none if that is not known
+    or the event is settled already.
+
+    Raises InvalidSignature, TemporarilyUnavailable.
+    """
+    call = Call(
+        provider=provider,
+        operation="verify",
+        body=base64.b64encode(body).decode(),
+        headers=headers,
+        received_at=received_at,
+    )
+    try:
+        notice = answered(calls(call)).notice
+    except NoAnswer as error:
+        raise TemporarilyUnavailable from error
+    except Refused as error:
+        raise InvalidSignature from error
+    assert notice
+    outcome = procedures.call(
+        db,
+        "store_payment_event",
+        tenant="*",
+        provider=provider,
+        event_id=notice.event_id,
+        type=notice.type,
+        external_ids=notice.external_ids,
+        body=body.decode(),
+    )
+    value, _ = procedures.accepted(outcome)
+    return [ToSettle.model_validate(value)] if value else []
+
+
+def count_unknown(db: psycopg.Connection) -> int:
+    """Return how many events name no object that is known here."""
+    return int(procedures.call(db, "unknown_payment_events", tenant="*"))
