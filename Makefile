@@ -16,6 +16,9 @@ demo: .venv-run  ## replay real LLM traffic through the API (ARGS="--help" for o
 month-end: .venv-run  ## bill a month for every organization of the running product (PERIOD=2026-02)
 	@$(PYTHON) -m local month-end $(PERIOD)
 
+find: .venv-run  ## what the running product knows of a call (REQUEST_ID=...); without one, open holds (ARGS="--help")
+	@$(PYTHON) -m local.find $(if $(REQUEST_ID),--request-id "$(REQUEST_ID)") $(ARGS)
+
 test: .venv  ## every test, a real PostgreSQL and a real Valkey for each core (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
@@ -42,13 +45,17 @@ sam-api: .venv .venv-sam  ## the running product's API in containers, by `sam lo
 	@$(MAKE) --no-print-directory build ARGS=
 	@exec $(PYTHON) -m local start-api
 
-check: .venv .venv-sam .venv-checkov  ## format, lint, types, template
+check: .venv .venv-sam .venv-checkov  ## format, lint, types, template, and that a client in TypeScript compiles
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy shared functions local tests bench clients/python
 	$(validate)
 	.venv-sam/bin/cfn-lint stacks/*.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download -f template.yaml stacks/*.yaml
+	.ci/typescript
+
+vendor: .venv-run  ## the console's libraries, unpacked from npm (for maintainers; needs npm)
+	$(PYTHON) -m local.vendor
 
 client: .venv  ## the wheel of the Python client, in clients/python/dist
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir clients/python/dist ./clients/python
@@ -116,4 +123,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end test openapi fuzz chaos interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm
+.PHONY: help run demo month-end find test openapi fuzz chaos interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor

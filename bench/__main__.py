@@ -21,7 +21,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import billing, caching, fleet, granting, growth, imports, rates
+from bench import billing, caching, fleet, granting, growth, imports, ingest, rates
 from bench.rates import ORGANIZATIONS
 from bench.turns import Turns
 from local import servers
@@ -97,6 +97,7 @@ def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
         ),
         *_peer_rows(f"{busy}, batches of 100", hot, "batches of 100", "charges", 8.0),
         *_peer_rows(f"{busy}, batches of 1000", hot, "batches of 1000", "charges"),
+        _ingest_row(stand, hot),
         _fleet_row(stand),
         *_wal_rows(stand, grown),
     ]
@@ -179,6 +180,18 @@ def _fleet_row(stand: rates.Stand) -> Row:
         ratio,
         "<= 1.5, none refused",
         ratio <= 1.5 and not found.others_refused,
+    )
+
+
+def _ingest_row(stand: rates.Stand, hot: Turns) -> Row:
+    found = ingest.measure(stand.app_url, stand.ids[2], stand.rounds)
+    return _at_least(
+        "usage events of one organization, the queue's function",
+        _per_second(found.queued),
+        f"its charges, the API's function: {_per_second(found.single)}; 8 connections without a"
+        f" function: {_per_second(hot.rate('charges'))}",
+        found.ratio,
+        8.0,
     )
 
 

@@ -122,7 +122,11 @@ def drafts(app_url: str, admin_url: str, logs: int) -> Draft:
         def spend() -> None:
             period = (PERIOD.period_start, PERIOD.period_end)
             found = spending.get_spending(
-                lambda: db, NO_CACHE, CALLER, organization_id, *period, ["model", "day"]
+                lambda: db,
+                NO_CACHE,
+                CALLER,
+                organization_id,
+                spending.Question(*period, ["model", "day"]),
             )
             assert found.total.requests == logs
 

@@ -30,6 +30,7 @@ from synaxis_billing.invoices.parties import Seller
 from synaxis_billing.ledger.audit import audit
 from synaxis_billing.money import format_money
 from synaxis_billing.schema.migrate import MigrationError, migrate
+from synaxis_billing.schema.online import migrate_online
 
 STATE = Path(os.environ.get("STATE", template.ROOT / ".local")).resolve()
 RUNNING = STATE / "run.json"
@@ -61,6 +62,7 @@ def run() -> None:
             "DATABASE_URL": prepare(database),
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
+            **stack.enter_context(servers.payments(STATE, f"{urls[0]}/v1/payment-events")),
         }
         ship_prices(environment["DATABASE_URL"])
         redis_urls = _redis_urls(stack, regions)
@@ -84,10 +86,14 @@ def run() -> None:
                 await application.replace(gateways())
 
         stack.enter_context(_announced(urls, database, redis_urls[0]))
-        print(
-            _WELCOME.format(urls=" and ".join(urls), url=urls[0], logs=STATE / "logs"), flush=True
-        )
+        print(_welcome(urls, environment), flush=True)
         asyncio.run(_serve(application, listeners, restarted))
+
+
+def _welcome(urls: list[str], environment: dict[str, str]) -> str:
+    payments = " and ".join(dict.fromkeys(environment[name] for name in _PAYMENT_URLS))
+    places = {"urls": " and ".join(urls), "url": urls[0], "logs": STATE / "logs"}
+    return _WELCOME.format(**places, payments=payments)
 
 
 def _redis_urls(stack: contextlib.ExitStack, regions: int) -> list[str]:
@@ -162,6 +168,8 @@ def migrate_command() -> None:
     distributed = _number("DISTRIBUTED", 0, 0, 1) == 1
     with psycopg.connect(_database_url(), autocommit=True) as connection:
         done = migrate(connection, distributed=distributed)
+        for name in migrate_online(connection):
+            print(f"done {name}", flush=True)
     print("\n".join(f"applied {name}" for name in done) or "The database is up to date.")
 
 
@@ -191,6 +199,7 @@ def audit_command() -> None:
     console.print(f"Every promise holds for {len(found.organizations)} organizations.")
 
 
+_PAYMENT_URLS = ("STRIPE_API_URL", "PAYPAL_API_URL")
 _EXAMPLE_SELLER = {
     "name": "Example Gateway GmbH",
     "address": "Musterstraße 12\n10115 Berlin\nGermany",
@@ -200,8 +209,9 @@ _EXAMPLE_SELLER = {
 }
 _AUDIT_COLUMNS = ("changes", "balance", "drift", "chain", "head")
 _WELCOME = """
-Synaxis Billing is ready on {urls}
-Docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
+Synaxis Billing is ready: {url}/console/
+API on {urls}, its docs on {url}/docs, logs in {logs}. Ctrl-C stops everything; the data is kept.
+Payments go to {payments}; no money moves.
 
 An organization of your own, to paste:
 

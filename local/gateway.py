@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from local import console, sign_in
 from local.events import HttpRequest, HttpResponse, Routes, from_answer, to_event
 from local.pool import EventTooLarge, FunctionError, Pool, Throttled
+from local.sqs import Sqs
 from local.template import Template
 from local.tokens import (
     LIFETIME_SECONDS,
@@ -22,7 +24,7 @@ from local.tokens import (
     TokenRequest,
     read_token_request,
 )
-from local.triggers import Triggers, md5_of
+from local.triggers import Triggers
 from synaxis_billing.errors import (
     BillingError,
     Forbidden,
@@ -66,7 +68,9 @@ class Gateway:
         self._issuer = issuer
         self._scopes = template.scopes
         self._pools = {name: Pool(of, logs, region) for name, of in template.functions.items()}
+        self._people = sign_in.People(template.scopes)
         self._triggers = Triggers(template, self._invoke, region)
+        self._sqs = Sqs(template.queue_routes, self._triggers)
         self._late: set[asyncio.Future[Any]] = set()
         self._routes = Routes(
             {route: name for name, of in template.functions.items() for route in of.routes}
@@ -111,6 +115,8 @@ class Gateway:
         return response._replace(headers=[*response.headers, ("apigw-requestid", request_id)])
 
     async def _api(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        if (queued := self._sqs.find(request)) is not None:
+            return self._sqs.send(*queued, request, self._claims(request))
         found = self._routes.find(request.method, request.path)
         if found is None:
             raise NotFound("There is no such route.")
@@ -148,17 +154,23 @@ class Gateway:
             case "GET", ["_local", "claims"]:
                 return _json(self._claims(request))
             case "GET", _:
-                return self._page(parts)
+                return await self._page(parts, request)
             case "POST", ["_local", "token"]:
                 return await self._token(request)
             case "POST", ["_local", "invoke", name] if name in self._pools:
                 return _json(await self._invoke(name, _event(request.body)))
             case "POST", ["_local", "sqs"]:
-                return self._sqs(request)
+                return self._sqs.answer(request)
         raise NotFound("There is no such route.")
 
-    def _page(self, parts: list[str]) -> HttpResponse:
+    async def _page(self, parts: list[str], request: HttpRequest) -> HttpResponse:
         match parts:
+            case ["console", *_]:
+                return console.answer(request, sign_in.SIGN_IN)
+            case ["_local", "authorize"]:
+                return await self._people.authorize(request, self._organizations)
+            case ["_local", "logout"]:
+                return sign_in.end_session()
             case [""]:
                 return HttpResponse(307, [("location", "/docs")], b"")
             case ["_local", ".well-known", "openid-configuration"]:
@@ -167,27 +179,13 @@ class Gateway:
                 return _json(self._issuer.key_set())
         raise NotFound("There is no such route.")
 
-    def _sqs(self, request: HttpRequest) -> HttpResponse:
-        """The one action of SQS that functions use.
-
-        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
-        """
-        action = dict(request.headers).get("x-amz-target")
-        if action != "AmazonSQS.SendMessageBatch":
-            raise NotFound(f"There is no {action} here.")
-        asked = json.loads(request.body)
-        queue = asked["QueueUrl"].rpartition("/")[2]
-        sent = [
-            {
-                "Id": entry["Id"],
-                "MessageId": self._triggers.send(
-                    queue, entry["MessageBody"], entry.get("MessageAttributes")
-                ),
-                "MD5OfMessageBody": md5_of(entry["MessageBody"]),
-            }
-            for entry in asked["Entries"]
-        ]
-        return _json({"Successful": sent, "Failed": []}, content_type="application/x-amz-json-1.0")
+    async def _organizations(self, source_ip: str) -> list[dict[str, Any]]:
+        token = self._issuer.issue("billing:platform billing:read", None, "sign-in")
+        bearer = [("authorization", f"Bearer {token}")]
+        request = HttpRequest("GET", "/v1/organizations", "limit=100", bearer, b"", source_ip)
+        answered = await self._api(request, str(uuid.uuid4()))
+        items: list[dict[str, Any]] = json.loads(answered.body).get("items", [])
+        return items
 
     async def _invoke(self, name: str, event: Any) -> Any:
         return await self._pools[name].invoke(event, str(uuid.uuid4()))
@@ -231,9 +229,7 @@ class Gateway:
 
     async def _token(self, request: HttpRequest) -> HttpResponse:
         try:
-            asked = read_token_request(
-                request.body, dict(request.headers).get("authorization"), self._scopes
-            )
+            asked, seconds = self._asked_token(request)
             scope, claims = await self._claimed(asked)
         except TokenError as error:
             response = _json(
@@ -245,14 +241,22 @@ class Gateway:
             response = _json(
                 {
                     "access_token": self._issuer.issue(
-                        scope, asked.organization_id, asked.subject, claims
+                        scope, asked.organization_id, asked.subject, claims, seconds
                     ),
                     "token_type": "Bearer",
-                    "expires_in": LIFETIME_SECONDS,
+                    "expires_in": seconds,
                 }
             )
         response.headers.append(("cache-control", "no-store"))
         return response
+
+    def _asked_token(self, request: HttpRequest) -> tuple[TokenRequest, int]:
+        """Return what a token is asked for, and its lifetime."""
+        form = dict(parse_qsl(request.body.decode(errors="replace")))
+        if form.get("grant_type") == "authorization_code":
+            return self._people.redeem(form), sign_in.TOKEN_SECONDS
+        authorization = dict(request.headers).get("authorization")
+        return read_token_request(request.body, authorization, self._scopes), LIFETIME_SECONDS
 
 
 def _without(scopes: str, suppressed: list[str]) -> str:
@@ -300,7 +304,7 @@ class Regions:
 
 
 def _is_local(path: str) -> bool:
-    return path == "/" or path.startswith("/_local/")
+    return path in ("/", "/console") or path.startswith(("/_local/", "/console/"))
 
 
 class _Unread(Exception):

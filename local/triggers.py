@@ -28,6 +28,7 @@ class Message(NamedTuple):
     body: str
     sent_milliseconds: int
     attributes: dict[str, dict[str, str]]
+    group: str | None = None
     received: int = 0
 
 
@@ -59,10 +60,14 @@ class Triggers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def send(
-        self, queue: str, body: str, attributes: dict[str, dict[str, str]] | None = None
+        self,
+        queue: str,
+        body: str,
+        attributes: dict[str, dict[str, str]] | None = None,
+        group: str | None = None,
     ) -> str:
         """Put a message into a queue, and return its id. Attributes are as SQS's API has them."""
-        message = Message(str(uuid.uuid4()), body, int(time.time() * 1000), attributes or {})
+        message = Message(str(uuid.uuid4()), body, int(time.time() * 1000), attributes or {}, group)
         self._queues[queue].put_nowait(message)
         return message.id
 
@@ -95,18 +100,24 @@ class Triggers:
 
     async def _on_messages(self, function: Function, queue: Queue) -> None:
         waiting = self._queues[queue.name]
+        # Of a queue that keeps the order, what comes before the messages that wait.
+        first: list[Message] = []
         while True:
-            batch = [await waiting.get()]
+            batch = first or [await waiting.get()]
             while not waiting.empty() and len(batch) < queue.batch_size:
                 batch.append(waiting.get_nowait())
             batch = [one._replace(received=one.received + 1) for one in batch]
+            again = []
             for message in await self._failed(function, queue, batch):
                 if message.received < queue.most_receives:
-                    asyncio.get_running_loop().call_later(
-                        RETRY_SECONDS, waiting.put_nowait, message
-                    )
+                    again.append(message)
                 else:
                     logger.error("%s: given up on %s", queue.name, message.body)
+            first = again if queue.fifo else []
+            if first:
+                await asyncio.sleep(RETRY_SECONDS)
+            for message in () if queue.fifo else again:
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, waiting.put_nowait, message)
 
     async def _failed(
         self, function: Function, queue: Queue, batch: list[Message]
@@ -163,6 +174,7 @@ def _record(queue: str, message: Message) -> dict[str, Any]:
         "attributes": {
             "ApproximateReceiveCount": str(message.received),
             "SentTimestamp": str(message.sent_milliseconds),
+            **({} if message.group is None else {"MessageGroupId": message.group}),
         },
         "messageAttributes": {
             name: {"stringValue": of["StringValue"], "dataType": of["DataType"]}

@@ -43,8 +43,8 @@ def main(folder: Path) -> None:
         Operation.read(document, method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        # CloudEvents come from brokers and collectors, which have senders of their own.
-        if JSON in operation.get("requestBody", {"content": JSON})["content"]
+        # Brokers and collectors, which send usage events, have senders of their own.
+        if not path.startswith("/v1/usage-events") or "requestBody" not in operation
     ]
     answers = {name for operation in operations for name in operation.answers.values() if name}
     taken = {operation.body for operation in operations if operation.body}
@@ -225,7 +225,7 @@ class Operation(NamedTuple):
                 documents += [kind for kind in content if "json" not in kind]
         page = document["components"]["schemas"].get(answers.get(200) or "", {}).get("properties")
         item = None
-        if page and page.keys() == {"items", "next_cursor"}:
+        if page and page.keys() >= {"items", "next_cursor"}:
             item = page["items"]["items"]["$ref"].rpartition("/")[2]
         return cls(
             name=re.sub(r"(?<!^)(?=[A-Z])", "_", operation["operationId"]).lower(),
@@ -288,10 +288,15 @@ def parameter_of(of: Json, document: Json) -> Parameter:
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     kinds = {"uuid": "UUID | str", "date-time": "datetime | str"}
+    if "anyOf" in schema:
+        # A bound of a period.
+        return Parameter(of["name"], python_of(of["name"]), "datetime | date | str", False)
     kind = kinds.get(schema.get("format"), {"integer": "int"}.get(schema.get("type"), "str"))
-    name = of["name"]
-    python = f"{name}_" if keyword.iskeyword(name) else name
-    return Parameter(name, python, kind, bool(of.get("required")))
+    return Parameter(of["name"], python_of(of["name"]), kind, bool(of.get("required")))
+
+
+def python_of(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def module_of(operations: list[Operation]) -> Iterator[str]:
@@ -299,7 +304,7 @@ def module_of(operations: list[Operation]) -> Iterator[str]:
     yield '"""The routes of the API: what each is called by, and what it answers."""\n'
     yield "import abc"
     yield "from collections.abc import AsyncIterator, Iterator"
-    yield "from datetime import datetime"
+    yield "from datetime import date, datetime"
     yield "from typing import Unpack"
     yield "from uuid import UUID\n"
     yield "from synaxis_billing_client import models, requests"

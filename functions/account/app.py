@@ -17,9 +17,9 @@ from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import Cursor, Limit, Query
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import Conflict, Misdirected
-from synaxis_billing.fields import ClientId, Name
+from synaxis_billing.fields import Name
 from synaxis_billing.invalidations import outbox
-from synaxis_billing.organizations import balance, profile, residency
+from synaxis_billing.organizations import balance, listing, profile, residency
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
 from synaxis_billing.rates import rates
 
@@ -50,21 +50,16 @@ def create_organization(
 @api.endpoint("GET /v1/organizations", "billing:read")
 def list_organizations(
     caller: Caller,
-    external_id: Annotated[
-        ClientId | None, Query(), Field(description="Only the organization with this external id.")
-    ] = None,
-    q: Annotated[
-        Name | None, Query(), Field(description="Only organizations whose name contains this.")
-    ] = None,
+    listed: Annotated[listing.OrganizationFilter, Query()],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Reply[Page[profile.OrganizationWithBalance]]:
+) -> Reply[listing.OrganizationPage]:
     """List the organizations of the platform, each with its credit now.
 
-    Newest first. Only a token with `billing:platform` may.
+    Newest first, or in the order that `sort` names, with the totals of all of them. Only a token
+    with `billing:platform` may. An organization may move while the pages of an order are read.
     """
-    page = (external_id, q, limit, cursor)
-    return Reply(profile.list_organizations(connection(), caller, *page))
+    return Reply(listing.list_organizations(connection(), caller, listed, limit, cursor))
 
 
 @api.endpoint(f"GET {ORGANIZATION}", "billing:read")

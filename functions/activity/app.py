@@ -11,17 +11,36 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.lists import CSV, represent_list
-from synaxis_billing.edge.http.parameters import Accept, Cursor, From, Limit, Query, To
+from synaxis_billing.edge.http.parameters import (
+    Accept,
+    Cursor,
+    From,
+    FromInstant,
+    Limit,
+    Query,
+    To,
+    ToInstant,
+)
+from synaxis_billing.edge.http.periods import period
 from synaxis_billing.events import refused
-from synaxis_billing.fields import Name
+from synaxis_billing.fields import ClientId, Day, Name
 from synaxis_billing.grants import receipts
-from synaxis_billing.ledger import holds, transactions
+from synaxis_billing.ledger import history, holds, transactions
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.usage import forecasts, spend_logs, spending
-from synaxis_billing.usage.dimensions import UsageFilter
+from synaxis_billing.usage import forecasts, labels, spend_logs, spending
+from synaxis_billing.usage.dimensions import SpendFilter, UsageFilter
 
 handler = api = Api()
 ORGANIZATION = "/v1/organizations/{organization_id}"
+LABELS = f"{ORGANIZATION}/labels"
+Top = Annotated[
+    spending.Top | None,
+    Query(),
+    Field(
+        description="Only so many groups, those with the most spend over the whole period;"
+        " `others` sums the rest."
+    ),
+]
 
 
 @api.endpoint(f"GET {ORGANIZATION}/transactions", "billing:read", also=(CSV,))
@@ -45,7 +64,8 @@ def list_transactions(
     Newest first, those that have every field that the filters name, optionally of a period. A page
     of rare ones may have few, or none, and still a cursor.
     """
-    page = (transaction_type, usage, start, end, limit, cursor)
+    bounds = period(caller, organization_id, start, end)
+    page = (transaction_type, usage, *bounds, limit, cursor)
     found = transactions.list_transactions(connection(), caller, organization_id, *page)
     return represent_list(accept, found, found.items, transactions.Transaction, "transactions")
 
@@ -132,7 +152,7 @@ def list_spend_logs(
     Newest first, those that have every field that the filters name, optionally of a period. A page
     of rare ones may have few, or none, and still a cursor.
     """
-    page = (usage, start, end, limit, cursor)
+    page = (usage, *period(caller, organization_id, start, end), limit, cursor)
     found = spend_logs.list_spend_logs(connection(), caller, organization_id, *page)
     return represent_list(accept, found, found.items, spend_logs.SpendLog, "spend-logs")
 
@@ -141,6 +161,7 @@ def list_spend_logs(
 def get_spending(
     caller: Caller,
     organization_id: UUID,
+    calls: Annotated[SpendFilter, Query()],
     start: From = None,
     end: To = None,
     group_by: Annotated[
@@ -148,17 +169,93 @@ def get_spending(
         Query(),
         Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
     ] = None,
+    top: Top = None,
 ) -> Reply[spending.Spending]:
     """Sum the spend of an organization.
 
-    Exact sums of a period by any mix of dimensions; without a period, of the current month in the
-    time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of the
-    platform gets the cost and the margin too.
+    Exact sums of a period by any mix of dimensions, of the calls that have every field that the
+    filters name; without a period, of the current month in the time zone of the organization. A
+    day, month or hour without spend has no item. The hours of at most 7 days can be summed. An
+    answer has at most 10,000 groups and 6 MB. A token of the platform gets the cost and the margin
+    too.
     """
-    by = spending.parse_group_by(group_by)
-    return Reply(
-        spending.get_spending(connection, cache(), caller, organization_id, start, end, by)
+    asked = spending.Question(
+        *period(caller, organization_id, start, end),
+        spending.parse_group_by(group_by),
+        top,
+        calls,
     )
+    return Reply(spending.get_spending(connection, cache(), caller, organization_id, asked))
+
+
+@api.endpoint(f"GET {ORGANIZATION}/balance/history", "billing:read")
+def get_balance_history(
+    caller: Caller,
+    organization_id: UUID,
+    start: Annotated[
+        Day | None, Query("from"), Field(description="First day; 30 days before `to` without it.")
+    ] = None,
+    end: Annotated[
+        Day | None,
+        Query("to"),
+        Field(description="Day after the last one; tomorrow without it, and at the latest."),
+    ] = None,
+) -> Reply[history.BalanceHistory]:
+    """Get the closing balance of each day.
+
+    Days are those of the organization's time zone; that of today is the balance now. Each is the
+    balance after a transaction, whose `version` it names. At most 400 days.
+    """
+    return Reply(history.get_balance_history(connection(), caller, organization_id, start, end))
+
+
+@api.endpoint(f"PUT {LABELS}", "billing:admin", settings=True, invalidates=True)
+def put_label(caller: Caller, organization_id: UUID, body: labels.NewLabel) -> Reply[labels.Label]:
+    """Name a team or a virtual key.
+
+    Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+    `subject_name` in budgets.
+    """
+    return Reply(labels.put_label(connection(), caller, organization_id, body))
+
+
+@api.endpoint(f"GET {LABELS}", "billing:read")
+def list_labels(
+    caller: Caller,
+    organization_id: UUID,
+    kind: Annotated[
+        labels.LabelKind | None, Query(), Field(description="Only names of this kind.")
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[labels.Label]]:
+    """List the names of teams and virtual keys.
+
+    By kind and id.
+    """
+    return Reply(labels.list_labels(connection(), caller, organization_id, kind, limit, cursor))
+
+
+@api.endpoint(
+    f"DELETE {LABELS}",
+    "billing:admin",
+    settings=True,
+    invalidates=True,
+    refuses=(labels.LabelNotFound,),
+)
+def delete_label(
+    caller: Caller,
+    organization_id: UUID,
+    kind: Annotated[labels.LabelKind, Query(), Field(description="What is named.")],
+    subject_id: Annotated[
+        ClientId, Query("id"), Field(description="Id of the team or the virtual key.")
+    ],
+) -> Reply[labels.Label]:
+    """Delete the name of a team or a virtual key.
+
+    Answers the name as it was.
+    """
+    return Reply(labels.delete_label(connection(), caller, organization_id, kind, subject_id))
 
 
 @api.endpoint(f"GET {ORGANIZATION}/forecast", "billing:read")
@@ -180,13 +277,15 @@ def get_forecast(
 @api.endpoint("GET /v1/spending", "billing:read")
 def get_platform_spending(
     caller: Caller,
-    start: From = None,
-    end: To = None,
+    calls: Annotated[SpendFilter, Query()],
+    start: FromInstant = None,
+    end: ToInstant = None,
     group_by: Annotated[
         spending.PlatformGroupBy | None,
         Query(),
         Field(description="Dimensions to sum by, comma-separated; none for the total alone."),
     ] = None,
+    top: Top = None,
 ) -> Reply[spending.PlatformSpending]:
     """Sum the spend of all organizations.
 
@@ -195,7 +294,8 @@ def get_platform_spending(
     at most 10,000 groups and 6 MB.
     """
     by = spending.parse_group_by(group_by, spending.PLATFORM_DIMENSIONS)
-    return Reply(spending.get_platform_spending(connection(), caller, start, end, by))
+    asked = spending.Question(start, end, by, top, calls)
+    return Reply(spending.get_platform_spending(connection(), caller, asked))
 
 
 @api.endpoint("GET /v1/forecast", "billing:read")

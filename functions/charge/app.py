@@ -4,13 +4,13 @@ from uuid import UUID
 
 from synaxis_billing.budgets.budgets import BudgetExceeded
 from synaxis_billing.caller import Caller
-from synaxis_billing.edge.charging import reply_to_batch, reply_to_charge
+from synaxis_billing.edge.charging import count_results, reply_to_batch, reply_to_charge
 from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import IdempotencyKey, OptionalIdempotencyKey
 from synaxis_billing.errors import Conflict
-from synaxis_billing.events import usage_events
+from synaxis_billing.events import traces, usage_events
 from synaxis_billing.ledger import charges, holds
 from synaxis_billing.ledger.transactions import (
     InsufficientCredits,
@@ -69,6 +69,21 @@ def create_usage_events(caller: Caller, body: usage_events.Events) -> Reply[char
     event does not affect the others, and is kept among the refused events.
     """
     return reply_to_batch(usage_events.take(connection(), caller, body))
+
+
+@api.endpoint("POST /v1/usage-events/otlp/v1/traces", "billing:charge")
+def create_usage_events_from_traces(
+    caller: Caller, body: traces.Traces
+) -> Reply[traces.TracesAnswer]:
+    """Take usage from traces.
+
+    For the exporter `otlphttp` of an OpenTelemetry Collector, in JSON. Charges the usage of spans
+    of LLM calls, each by its trace and span id, to the organization in the attribute
+    `synaxis.organization`. Refused spans are listed among the refused usage events.
+    """
+    answer, results = traces.take(connection, caller, body)
+    count_results(results)
+    return Reply(answer)
 
 
 @api.endpoint(

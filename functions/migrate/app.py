@@ -7,6 +7,7 @@ from synaxis_billing import web
 from synaxis_billing.edge.database import administrator
 from synaxis_billing.edge.invocation import logger, task
 from synaxis_billing.schema.migrate import migrate
+from synaxis_billing.schema.online import pending
 
 # CloudFormation takes 4 KB in all.
 LONGEST_REASON = 1000
@@ -22,12 +23,11 @@ def _migrate() -> dict[str, Any]:
     with administrator() as connection:
         applied = migrate(connection)
         # On RDS the application logs in by tokens.
-        rds = "SELECT FROM pg_roles WHERE rolname = 'rds_iam'"
-        if connection.execute(rds).fetchone() is not None:
-            connection.execute("ALTER ROLE synaxis_app LOGIN")
-            connection.execute("GRANT rds_iam TO synaxis_app")
-    logger.info("migrated", applied=applied)
-    return {"applied": applied}
+        if connection.execute("SELECT FROM pg_roles WHERE rolname = 'rds_iam'").rowcount:
+            connection.execute("ALTER ROLE synaxis_app LOGIN; GRANT rds_iam TO synaxis_app")
+        done = {"applied": applied, "online": pending(connection)}
+    logger.info("migrated", extra=done)
+    return done
 
 
 def _migrate_for_cloudformation(event: dict[str, Any]) -> dict[str, Any]:

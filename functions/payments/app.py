@@ -16,12 +16,13 @@ from synaxis_billing.edge.payments import access
 from synaxis_billing.errors import Conflict, TemporarilyUnavailable
 from synaxis_billing.invoices.invoices import InvoiceNotFound
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.payments import models, payments, refunds
+from synaxis_billing.payments import links, models, payments, refunds
 from synaxis_billing.rates import rates
 
 handler = api = Api()
 PAYMENTS = "/v1/organizations/{organization_id}/payments"
 PAYMENT = f"{PAYMENTS}/{{payment_id}}"
+LINK = "/v1/payment-links/{token}"
 
 
 @api.endpoint(
@@ -114,3 +115,49 @@ def refund_payment(
     """
     ids = (organization_id, payment_id)
     return Reply(*refunds.refund_payment(access(caller), *ids, key, body))
+
+
+@api.endpoint(
+    "POST /v1/organizations/{organization_id}/invoices/{invoice_id}/payment-link",
+    "billing:pay",
+    status=201,
+    refuses=(InvoiceNotFound, Conflict),
+)
+def create_payment_link(
+    caller: Caller, organization_id: UUID, invoice_id: UUID, body: links.NewPaymentLink
+) -> Reply[links.PaymentLink]:
+    """Create a link to pay an invoice.
+
+    Whoever has the token may see what that invoice asks for, and pay it, until the link expires.
+    """
+    ids = (organization_id, invoice_id)
+    return Reply(links.create_link(connection(), caller, *ids, body))
+
+
+@api.endpoint(f"GET {LINK}", None, refuses=(links.PaymentLinkNotFound,))
+def get_payment_link(token: str) -> Reply[links.LinkedInvoice]:
+    """Get what a payment link asks for.
+
+    Needs no token but that of the link.
+    """
+    return Reply(links.get_linked_invoice(connection(), token))
+
+
+@api.endpoint(
+    f"POST {LINK}",
+    None,
+    status=201,
+    refuses=(
+        links.PaymentLinkNotFound,
+        Conflict,
+        models.PaymentRefused,
+        TemporarilyUnavailable,
+    ),
+)
+def pay_by_link(token: str, body: links.LinkPaymentRequest) -> Reply[links.LinkedPayment]:
+    """Pay the invoice of a payment link.
+
+    Returns the provider's page on which to pay. The invoice has one open payment, whoever asks.
+    """
+    prices = (rates.current_rates(connection, cache()), issuer())
+    return Reply(links.pay_by_link(access(Caller(tenant="")), token, body, *prices))

@@ -34,15 +34,19 @@ _ABOUT = """
 _TAGS = {
     "Charges": (
         "Credit that calls take when their cost is known.",
-        {"charges", "batch", "usage-events", "refused"},
+        {"charges", "batch", "usage-events", "refused", "traces"},
     ),
     "Holds": ("Credit that is reserved until the cost is known.", {"holds"}),
     "Credit": (
         "Credit that comes in or is put right: top-ups, grants, refunds and adjustments.",
         {"topups", "grants", "refunds", "adjustments"},
     ),
+    "Payments": (
+        "Money by card and PayPal: buying credit, paying invoices, refunds to payers.",
+        {"payments", "payment-link", "payment-links"},
+    ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
-    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast"}),
+    "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast", "labels"}),
     "Prices": (
         "The price book: prices of models, quotes, and corrections by later prices.",
         {"prices", "quotes", "reratings", "unpriced-usage"},

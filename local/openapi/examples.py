@@ -6,6 +6,7 @@ from local.openapi import client_story, credit_story, invoice_story, payment_sto
 
 # Path parameters and headers.
 PARAMETERS = {
+    "token": payment_story.LINK["token"],
     "organization_id": story.ORGANIZATION_ID,
     "hold_id": story.HOLD_ID,
     "grant_id": story.GRANT_ID,
@@ -35,18 +36,44 @@ def _page(item: dict[str, Any]) -> Example:
     return Example({"items": [item], "next_cursor": None})
 
 
+_LABEL = {"kind": "team", "id": "team-7", "name": "Search"}
 OPERATIONS = {
     "createOrganization": Example(
         story.ORGANIZATION, {"id": story.ORGANIZATION_ID, **story.PROFILE}
     ),
     "getOrganization": Example(story.ORGANIZATION),
     **{name: Example(*parts) for name, parts in payment_story.OPERATIONS.items()},
-    "listOrganizations": _page(
+    "listOrganizations": Example(
         {
-            **story.ORGANIZATION,
-            "balance_usd": "99.9775",
-            "held_usd": "0.02",
-            "available_usd": "99.9575",
+            "items": [
+                {
+                    **story.ORGANIZATION,
+                    "balance_usd": "99.9775",
+                    "held_usd": "0.02",
+                    "available_usd": "99.9575",
+                    "spent_7_days_usd": "0.0225",
+                    "runs_out": "2026-04-17",
+                }
+            ],
+            "next_cursor": None,
+            "totals": {
+                "organizations": 1,
+                "balance_usd": "99.9775",
+                "debt_usd": "0.00",
+                "spent_7_days_usd": "0.0225",
+            },
+        }
+    ),
+    "putLabel": Example(_LABEL, _LABEL),
+    "listLabels": _page(_LABEL),
+    "deleteLabel": Example(_LABEL),
+    "getBalanceHistory": Example(
+        {
+            "timezone": "Europe/Berlin",
+            "items": [
+                {"day": "2026-01-31", "balance_usd": "100.00", "version": 1},
+                {"day": "2026-02-01", "balance_usd": "99.9775", "version": 3},
+            ],
         }
     ),
     "getTransaction": Example(story.CHARGE),
@@ -109,6 +136,7 @@ OPERATIONS = {
         {"results": [{"status": 201, "transaction": story.EVENT_CHARGE, "replayed": False}]},
         story.USAGE_EVENT,
     ),
+    "createUsageEventsFromTraces": Example(story.TRACES_ANSWER, story.TRACES),
     "listRefusedUsageEvents": _page(story.REFUSED_EVENT),
     "createHold": Example(
         story.HOLD,

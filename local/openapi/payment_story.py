@@ -73,6 +73,11 @@ REFUND: dict[str, Any] = {
     "initiated_by": "gateway",
     "created_at": "2026-02-03T09:00:00Z",
 }
+LINK: dict[str, Any] = {
+    "invoice_id": story.INVOICE_ID,
+    "token": "AZNbLxt9fDqfEE0qW2x9jq8-3GSYb1v2pPGkTn0xTHc",
+    "expires_at": "2026-02-10T08:00:00Z",
+}
 PAYMENT_DATA: dict[str, Any] = {
     "organization_id": story.ORGANIZATION_ID,
     "payment_id": PAYMENT_ID,
@@ -98,5 +103,26 @@ OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "previewPayment": (PREVIEW, {"amount_usd": "100.00"}),
     "listPayments": ({"items": [PAYMENT], "next_cursor": None},),
     "getPayment": (PAYMENT,),
+    "createPaymentLink": (LINK, {"expires_in_seconds": 604800}),
+    "getPaymentLink": (
+        {
+            "invoice_id": story.INVOICE_ID,
+            "invoice_number": "INV-2026-000042",
+            "status": "issued",
+            "seller": "Synaxis GmbH",
+            "currency": "EUR",
+            "amount": "68.43",
+            "due_date": "2026-03-03",
+            "expires_at": LINK["expires_at"],
+        },
+    ),
+    "payByLink": (
+        {
+            "status": "pending",
+            "checkout_url": PENDING["checkout_url"],
+            "expires_at": PENDING["expires_at"],
+        },
+        {"provider": "stripe", "return_url": "https://console.example.com/paid"},
+    ),
     "refundPayment": (REFUND, {"amount_usd": "40.00"}),
 }

@@ -249,6 +249,19 @@ USAGE_EVENT = {
     "data": CHARGE_REQUEST,
 }
 EVENT_CHARGE = {**CHARGE, "occurred_at": USAGE_EVENT["time"]}
+TRACES = {
+    "resourceSpans": [
+        {
+            "resource": {
+                "attributes": [
+                    {"key": "synaxis.organization", "value": {"stringValue": "customer-42"}}
+                ]
+            },
+            "scopeSpans": [],
+        }
+    ]
+}
+TRACES_ANSWER = {"partialSuccess": {"rejectedSpans": "0", "errorMessage": ""}}
 REFUSED_EVENT = {
     "id": "0d6a1f3b-58c2-4e97-b0d4-7a9e2c8f1b36",
     "organization_id": ORGANIZATION_ID,
@@ -344,6 +357,7 @@ BUDGET = {
     "organization_id": ORGANIZATION_ID,
     "subject": "virtual_key",
     "subject_id": KEY_ID,
+    "subject_name": None,
     "window": "month",
     "limit_usd": "50.00",
     "burst_usd": None,

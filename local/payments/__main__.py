@@ -1,13 +1,12 @@
 """`python -m local.payments`: serve the stand-in until interrupted."""
 
 import argparse
-import os
 import signal
 import sys
 import threading
 from pathlib import Path
 
-from local.payments.server import Secrets, Standin
+from local.payments.server import Standin
 
 # Real webhooks come late, and some twice; a receiver that is built for that works always.
 TWICE_AND_LATE = (1.0, 5.0)
@@ -22,16 +21,8 @@ def main() -> None:
     given = parser.parse_args()
     named = {"stripe": given.stripe_webhook, "paypal": given.paypal_webhook}
     webhooks = {name: url for name, url in named.items() if url}
-    # The variables of the product's settings, in upper case, are the fields' names.
-    secrets = Secrets(
-        **{
-            name: os.environ[name.upper()]
-            for name in Secrets._fields
-            if os.environ.get(name.upper())
-        }
-    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    standin = Standin(secrets, given.port, given.file, webhooks)
+    standin = Standin(None, given.port, given.file, webhooks)
     standin.deliveries.configure({"delays_seconds": TWICE_AND_LATE})
     with standin.running():
         print(f"Stand-in of Stripe and PayPal on {standin.url}", flush=True)

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import Counter
 from typing import Any
 
 # Without an answer, before or after the effect; a 500, likewise; a 429; a 409 for a key in use.
@@ -21,6 +22,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.hang_seconds = 0.0
+        self.drawn: Counter[str | None] = Counter()
         self.configure({})
 
     def configure(self, wanted: dict[str, Any]) -> None:
@@ -44,13 +46,18 @@ class Faults:
     def draw(self, call: str) -> str | None:
         """The fault of a call such as "POST /v1/refunds", or None."""
         with self._lock:
-            for one in self._next:
-                if one.get("match", "") in call:
-                    self._next.remove(one)
-                    return one["kind"]
-            at = self._random.random()
-            for kind, rate in self._rates.items():
-                at -= rate
-                if at < 0:
-                    return kind
+            kind = self._draw(call)
+            self.drawn[kind] += 1
+        return kind
+
+    def _draw(self, call: str) -> str | None:
+        for one in self._next:
+            if one.get("match", "") in call:
+                self._next.remove(one)
+                return one["kind"]
+        at = self._random.random()
+        for kind, rate in self._rates.items():
+            at -= rate
+            if at < 0:
+                return kind
         return None

@@ -311,9 +311,7 @@ def _charge_row(standin: "Standin", paid: Object) -> str:
 
 
 def _capture_row(standin: "Standin", capture: Object) -> str:
-    disputes = [
-        one for one in standin.state.of_kind("paypal_dispute") if one["_capture"] == capture["id"]
-    ]
+    disputes = standin.paypal.disputes_of(capture)
     actions = [("dispute", capture["id"])] if capture["status"] == "COMPLETED" else []
     if capture["status"] == "PENDING":
         actions = [("completed", capture["id"]), ("denied", capture["id"])]

@@ -140,7 +140,12 @@ class PayPalApi:
         self.emit(f"PAYMENT.CAPTURE.{kind}", "capture", capture, f"Payment {kind.lower()}.")
 
     def dispute(self, capture: Object, reason: str) -> Object:
-        """The buyer complains about a payment."""
+        """The buyer complains about a payment, once."""
+        if self.disputes_of(capture) or capture["status"] not in (
+            "COMPLETED",
+            "PARTIALLY_REFUNDED",
+        ):
+            raise unprocessable("ACTION_NOT_ALLOWED_IN_CURRENT_STATE", "It cannot be disputed.")
         order = self.state.objects[capture["_order"]]
         made = {
             "dispute_id": f"PP-D-{new_paypal_id(6)}",
@@ -174,6 +179,10 @@ class PayPalApi:
         self.state.add(made, "dispute_id")
         self.emit("CUSTOMER.DISPUTE.CREATED", "dispute", made, "A new dispute was opened.")
         return made
+
+    def disputes_of(self, capture: Object) -> list[Object]:
+        disputes = self.state.of_kind("paypal_dispute")
+        return [one for one in disputes if one["_capture"] == capture["id"]]
 
     def close_dispute(self, made: Object, won: bool) -> None:
         """PayPal decides for the seller (`won`) or the buyer."""

@@ -128,6 +128,9 @@ def refund_capture(api: PayPalApi, body: Object, ids: list[str]) -> tuple[int, O
         raise unprocessable("CAPTURE_FULLY_REFUNDED", "The capture has already been fully refunded")
     if capture["status"] not in ("COMPLETED", "PARTIALLY_REFUNDED"):
         raise unprocessable("PENDING_CAPTURE", "Cannot refund this capture.")
+    outcomes = [one.get("dispute_outcome") for one in api.disputes_of(capture)]
+    if any(one is None or one["outcome_code"] == "RESOLVED_BUYER_FAVOUR" for one in outcomes):
+        raise unprocessable("CAPTURE_DISPUTED_PARTIAL_REFUND_NOT_ALLOWED", "It is disputed.")
     left = left_of(capture)
     asked = read_amount(body["amount"], "/amount") if body.get("amount") else left
     code = left["currency_code"]

@@ -30,6 +30,7 @@ from local.payments.deliveries import Certificate, Deliveries, stripe_signer
 from local.payments.faults import Faults
 from local.payments.paypal import PayPalApi
 from local.payments.paypal_money import Problem
+from local.payments.settings import Secrets
 from local.payments.state import State, new_id, new_paypal_id
 from local.payments.stripe_account import StripeAccount
 from local.payments.stripe_api import StripeApi
@@ -49,16 +50,6 @@ ROUTES = (
     stripe_payments,
     stripe_sessions,
 )
-
-
-class Secrets(NamedTuple):
-    """What the merchant and the providers share."""
-
-    stripe_api_key: str = "sk_test_standin"
-    stripe_webhook_secret: str = "whsec_standin"
-    paypal_client_id: str = "standin-client"
-    paypal_client_secret: str = "standin-secret"
-    paypal_webhook_id: str = "WHSTANDIN"
 
 
 class Request(NamedTuple):

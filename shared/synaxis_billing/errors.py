@@ -35,6 +35,8 @@ class BillingError(Exception):
     status: ClassVar[HTTPStatus]
     code: ClassVar[str]
     members: ClassVar[Mapping[str, str]] = {}
+    # Under which it is counted by itself, for those who watch it.
+    metric: ClassVar[str] = ""
 
     def __init__(self, detail: str | None = None, **facts: Any) -> None:
         self.detail = detail or str(type(self).__doc__)

@@ -1,7 +1,7 @@
 """The kinds of fields in requests and answers."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,10 +12,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetPydanticSchema,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from synaxis_billing.money import format_money, parse_usd
 
@@ -172,3 +174,47 @@ Instant = Annotated[
     Field(examples=["2026-11-01T00:00:00Z"]),
 ]
 Time = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _day_or_instant(text: object, instant: core_schema.ValidatorFunctionWrapHandler) -> date:
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
+        found: datetime = instant(text)
+        return found
+    return _day(text)
+
+
+def _day(text: object) -> date:
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
+        raise ValueError("must be a day such as 2026-11-01")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("is not a valid date") from error
+    if not _FIRST.date() <= day < _LAST.date():
+        raise ValueError("must be in the years 2 to 9998")
+    return day
+
+
+# A day in the time zone of an organization.
+Day = Annotated[date, BeforeValidator(_day), Field(examples=["2026-11-01"])]
+# A bound of a period: an instant, or a day, which begins in the organization's time zone.
+InstantOrDay = Annotated[
+    date,
+    GetPydanticSchema(
+        lambda _source, handler: core_schema.no_info_wrap_validator_function(
+            _day_or_instant, handler.generate_schema(Instant)
+        )
+    ),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "format": "date"},
+            ],
+            "examples": ["2026-11-01T00:00:00Z", "2026-11-01"],
+        }
+    ),
+]

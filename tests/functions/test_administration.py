@@ -89,7 +89,7 @@ def test_a_deployment_migrates_and_one_that_cannot_is_stopped(
     made = migrate_function.handler(request(cloudformation, "Create"), CONTEXT)
     assert "0001_baseline.sql" in made["applied"]
     again = {**request(cloudformation, "Update"), "PhysicalResourceId": "Migration"}
-    assert migrate_function.handler(again, CONTEXT) == {"applied": []}
+    assert migrate_function.handler(again, CONTEXT) == {"applied": [], "online": []}
     monkeypatch.setenv("ADMIN_DATABASE_URL", "postgresql://127.0.0.1:1/billing")
     migrate_function.handler(again, CONTEXT)
     # Nothing is undone when the stack goes.

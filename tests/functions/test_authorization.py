@@ -48,8 +48,9 @@ def routes() -> list[Route]:
                     if route.scope is not None:
                         method, path = key.split(" ")
                         found.append(Route(method, path, route.scope, route.settings))
-    # All but health, the document, its page, its files, tokens, and webhooks of payment providers.
-    assert len(found) == len(FUNCTIONS) - 6
+    # All but health, the document, its page, its files, tokens, payment links, and
+    # webhooks of payment providers.
+    assert len(found) == len(FUNCTIONS) - 8
     return found
 
 
@@ -182,6 +183,8 @@ def test_settings_are_enough_for_a_token_of_the_organization_alone(
     endpoint = "/webhook-endpoints/{endpoint_id}"
     assert opened == {
         ("PATCH", ""),
+        ("PUT", "/labels"),
+        ("DELETE", "/labels"),
         ("POST", "/budgets"),
         ("PATCH", "/budgets/{budget_id}"),
         ("DELETE", "/budgets/{budget_id}"),

@@ -20,7 +20,8 @@ def test_nothing_personal_and_no_token_is_logged(
     said: set[str] = set()
     for name in STATUSES:
         body = json.loads(event(name).get("body") or "{}")
-        for item in [body, *body.get("charges", [])]:
+        # A batch of usage events is a list of them.
+        for item in body if isinstance(body, list) else [body, *body.get("charges", [])]:
             said |= {str(of) for field, of in item.items() if field in PERSONAL}
     assert len(said) > 5
     with in_process(database, other_redis_url, monkeypatch) as invoke:
@@ -72,3 +73,22 @@ def test_usage_without_a_price_counts_in_the_metric_of_the_alarm(
         json.loads(line) for line in capfd.readouterr().out.splitlines() if "Unpriced" in line
     ]
     assert [line["Unpriced"] for line in counted] == [[float(len(items))]]
+
+
+def test_a_charge_that_a_budget_refuses_is_counted_by_itself(
+    database: Database,
+    other_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with in_process(database, other_redis_url, monkeypatch) as invoke:
+        for function, name in (("Account", "create_organization"), ("Topup", "topup")):
+            invoke(f"{function}Function", event(name))
+        budget = event("create_budget")
+        limit = {"subject": "organization", "window": "month", "limit_usd": "0.001", "mode": "hard"}
+        budget["body"] = json.dumps(limit)
+        assert invoke("AccountFunction", budget)["statusCode"] == 201
+        capfd.readouterr()
+        assert invoke("ChargeFunction", event("charge"))["statusCode"] == 402
+    [line] = [line for line in capfd.readouterr().out.splitlines() if '"Refused"' in line]
+    assert json.loads(line)["BudgetRefusals"] == [1.0]

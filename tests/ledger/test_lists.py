@@ -1,5 +1,7 @@
 """Finding a transaction, a hold, a spend log or an organization again."""
 
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,15 +9,15 @@ import pytest
 
 from synaxis_billing import paging
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden, NotFound
+from synaxis_billing.errors import Forbidden, InvalidRequest, NotFound
 from synaxis_billing.fields import Answer
 from synaxis_billing.ledger import holds, transactions
-from synaxis_billing.organizations import profile
+from synaxis_billing.organizations import listing, profile
 from synaxis_billing.paging import Page
-from synaxis_billing.usage import spend_logs
+from synaxis_billing.usage import forecasts, spend_logs
 from synaxis_billing.usage.dimensions import UsageFilter
 from tests.conftest import Database
-from tests.support import steps
+from tests.support import clock, steps
 
 CALLS: list[dict[str, Any]] = [
     {
@@ -146,7 +148,7 @@ def test_holds_are_listed_as_they_are_now(database: Database) -> None:
 def test_the_platform_finds_an_organization_by_name_and_by_its_own_id(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profile, "SEARCHED_ROWS", 2)
+    monkeypatch.setattr(listing, "SEARCHED_ROWS", 2)
     with database.connect() as db:
         made = [
             steps.new_organization(db, "5", name=f"Acme {number}", external_id=f"acme-{number}")
@@ -156,20 +158,23 @@ def test_the_platform_finds_an_organization_by_name_and_by_its_own_id(
 
         def page(
             external_id: str | None = None, name: str | None = None, cursor: str | None = None
-        ) -> Page[profile.OrganizationWithBalance]:
-            return profile.list_organizations(db, steps.PLATFORM, external_id, name, 2, cursor)
+        ) -> Page[listing.OrganizationWithBalance]:
+            listed = listing.OrganizationFilter(external_id=external_id, q=name)
+            return listing.list_organizations(db, steps.PLATFORM, listed, 2, cursor)
 
-        listed: list[profile.OrganizationWithBalance] = everything(lambda at: page(cursor=at))
+        listed: list[listing.OrganizationWithBalance] = everything(lambda at: page(cursor=at))
         assert [one.id for one in listed] == made[::-1]
         [first] = page("acme-0").items
         assert [first.balance_usd, first.held_usd, first.available_usd] == [5, 2, 3]
-        named: list[profile.OrganizationWithBalance] = everything(
+        named: list[listing.OrganizationWithBalance] = everything(
             lambda at: page(name="ME 1", cursor=at)
         )
         assert [one.id for one in named] == [made[1]]
         assert page("nobody").items == []
         with pytest.raises(Forbidden):
-            profile.list_organizations(db, Caller(tenant=str(made[0])), None, None, 2, None)
+            listing.list_organizations(
+                db, Caller(tenant=str(made[0])), listing.OrganizationFilter(), 2, None
+            )
 
 
 def test_an_external_id_names_one_organization(database: Database) -> None:
@@ -212,3 +217,70 @@ def test_a_filtered_list_reads_a_bounded_number_of_rows(
             " WHERE schemaname = 'billing'"
         ).fetchall()
     assert 5 <= read <= 10
+
+
+def test_organizations_are_sorted_by_what_an_operator_looks_for(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        rich, poor, owing, silent = (
+            steps.new_organization(db, credit, name=name, credit_limit_usd="50")
+            for name, credit in (("Rich", "1000"), ("Poor", "10"), ("Owing", "1"), ("Silent", "5"))
+        )
+        for day, organization, amount in (
+            (8, poor, "7"),
+            (6, poor, "1"),
+            (1, rich, "3"),
+            (0, owing, "2.5"),
+        ):
+            clock.set_clock(admin, datetime.now(UTC) + timedelta(days=20 - day))
+            steps.charge(db, organization, amount)
+            # Logged, and paid by nobody.
+            steps.log_spend(db, silent, "99")
+        clock.set_clock(admin, datetime.now(UTC) + timedelta(days=20))
+        forecasts.make_forecasts(db, lambda: True)
+
+        def listed(**asked: Any) -> listing.OrganizationPage:
+            by = listing.OrganizationFilter.model_validate(asked)
+            return listing.list_organizations(db, steps.PLATFORM, by, 100, None)
+
+        def ids(**asked: Any) -> list[UUID]:
+            return [of.id for of in listed(**asked).items]
+
+        assert ids(sort="balance") == [owing, poor, silent, rich]
+        assert ids(sort="spent")[:3] == [rich, owing, poor]
+        spent = {of.id: of.spent_7_days_usd for of in listed().items}
+        assert spent == {rich: 3, owing: Decimal("2.5"), poor: 1, silent: 0}
+        for of in listed(sort="runs_out").items:
+            forecast = forecasts.get_forecast(db, steps.PLATFORM, of.id, 90)
+            assert of.runs_out == (None if of.id == silent else forecast.runs_out.expected)
+        days = [of.runs_out or date.max for of in listed(sort="runs_out").items]
+        assert days == sorted(days)
+        assert days[0] < date.max
+        totals = listed(sort="spent").totals
+        assert totals is not None
+        assert totals.model_dump() == {
+            "organizations": 4,
+            "balance_usd": "1002.50",
+            "debt_usd": "1.50",
+            "spent_7_days_usd": "6.50",
+        }
+        steps.change_organization(db, poor, status="suspended")
+        assert ids(status="suspended") == ids(status="suspended", sort="spent") == [poor]
+        assert ids(q="OWI", sort="balance") == [owing]
+        assert listed(q="OWI", sort="balance").totals == listing.OrganizationTotals(
+            organizations=1,
+            balance_usd=Decimal("-1.5"),
+            debt_usd=Decimal("1.5"),
+            spent_7_days_usd=Decimal("2.5"),
+        )
+        two = listing.OrganizationFilter(sort="balance")
+        first = listing.list_organizations(db, steps.PLATFORM, two, 2, None)
+        second = listing.list_organizations(db, steps.PLATFORM, two, 2, first.next_cursor)
+        assert [of.id for of in (*first.items, *second.items)] == ids(sort="balance")
+        assert second.totals is None
+        other = listing.OrganizationFilter(sort="spent")
+        with pytest.raises(InvalidRequest):
+            listing.list_organizations(db, steps.PLATFORM, other, 2, first.next_cursor)
+        with pytest.raises(InvalidRequest):
+            listed(sort="spent", external_id="x")
+        with pytest.raises(Forbidden):
+            listing.list_organizations(db, Caller(tenant=str(poor)), two, 2, None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from synaxis_billing import procedures
 from synaxis_billing.errors import TooManyRequests
 from synaxis_billing.ledger.transactions import Transaction
+from synaxis_billing.schema.migrate import function_files
 from tests.conftest import Database
 from tests.support import steps
 from tests.support.running import wait_until
@@ -123,3 +125,20 @@ def test_a_batch_whose_answer_nobody_reads_holds_no_organization(database: Datab
         wait_until(lambda: steps.available(db, organization_id) == 990)
         assert steps.charge(db, organization_id, "1").balance_after_usd == 989
     assert database.audit().whole
+
+
+# A batch is of many organizations: it waits for one that is busy, and refuses none of them for it.
+WITHOUT_A_PLACE = {"charge_batch"}
+
+
+def test_whatever_locks_an_organization_takes_a_place_first_but_a_batch() -> None:
+    locking = {}
+    for path in function_files():
+        text = re.sub(r"--[^\n]*", "", path.read_text())
+        for found in re.finditer(
+            r"OR REPLACE \w+ billing\.(\w+)\((?:(?!OR REPLACE).)*", text, re.S
+        ):
+            if re.search(r"billing\.organizations\b[^;]*FOR (NO KEY )?UPDATE", found[0]):
+                locking[found[1]] = "billing.take_place(" in found[0]
+    assert locking.pop("lock_organization")
+    assert {name for name, taken in locking.items() if not taken} == WITHOUT_A_PLACE

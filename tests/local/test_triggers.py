@@ -77,6 +77,19 @@ def test_messages_come_in_batches_and_those_that_failed_come_again() -> None:
     assert counts == ["1", "1", "2", "3"]
 
 
+def test_a_queue_that_keeps_the_order_delivers_what_failed_first() -> None:
+    tries = iter([True, False])
+
+    def answer(event: Any) -> Any:
+        fails = next(tries, False)
+        failed = [record["messageId"] for record in event["Records"][1:] if fails]
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+    queue = QUEUE._replace(fifo=True)
+    events = _run(_template()._replace(queues={"Jobs": queue}), answer, "a", "b", "c", "d", "e")
+    assert _bodies(events) == [["a", "b", "c"], ["b", "c", "d"], ["e"]]
+
+
 def test_a_function_that_fails_gets_all_of_its_batch_again_until_it_is_given_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -102,5 +115,6 @@ def test_the_templates_queues_and_schedules_are_found() -> None:
     assert template.functions["FxFetchFunction"].on_success == "FetchedRatesQueue"
     assert template.functions["FxStoreFunction"].queues == ("FetchedRatesQueue",)
     assert template.queues["FetchedRatesQueue"].most_receives == 5
+    assert template.queues["UsageQueue"].fifo
     # A time of day is for AWS alone.
     assert template.functions["UpkeepFunction"].schedules_seconds == ()

@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from synaxis_billing.grants import revenue
+from synaxis_billing.invoices import topups
 from tests.conftest import Database
 from tests.support import billing, steps
 from tests.support.paying import Payer
@@ -52,8 +54,6 @@ def test_the_invoice_of_a_payment_is_what_the_payer_paid(database: Database) -> 
         steps.change_organization(db, organization_id, tax={"label": "VAT", "rate_percent": "7"})
         [transaction_id] = [payment.transaction_id]
         assert transaction_id
-        from synaxis_billing.invoices import topups
-
         invoice = topups.invoice_topup(
             db,
             steps.PLATFORM,
@@ -194,4 +194,9 @@ def test_revenue_forgets_what_was_charged_back(database: Database, spent: str) -
         made.dispute()
         made.lose()
         payer.settle(payment)
+        month = f"{payment.created_at:%Y-%m}"
+        found = revenue.get_revenue(lambda: db, steps.PLATFORM, month)
+        [row] = [one for one in found.items if one.organization_id == payer.organization_id]
+        assert row.sold_usd == row.paid_out_usd == 100
+        assert row.recognized_usd == row.closing_deferred_usd == 0
     assert database.audit().whole

@@ -11,7 +11,7 @@ import pytest
 from local.database import prepare
 from synaxis_billing import procedures
 from synaxis_billing.invoices import invoices, month_end
-from synaxis_billing.organizations import profile
+from synaxis_billing.organizations import listing
 from synaxis_billing.prices.unpriced import list_unpriced
 from synaxis_billing.schema.migrate import migrate
 from synaxis_billing.schema.partitions import ensure_partitions
@@ -171,7 +171,9 @@ def test_what_spans_organizations_asks_every_node(
         ]
         for organization_id in ids:
             steps.charge(db, organization_id, "1")
-        listed = profile.list_organizations(db, steps.PLATFORM, None, None, MANY, None)
+        listed = listing.list_organizations(
+            db, steps.PLATFORM, listing.OrganizationFilter(), MANY, None
+        )
         assert {row.id for row in listed.items} == set(ids)
         assert {row.balance_usd for row in listed.items} == {-1}
 

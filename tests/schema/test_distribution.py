@@ -34,6 +34,7 @@ OF_ALL = {
     "waiting_months",
     "waiting_webhooks",
     "event_subjects",
+    "organizations_by",
     "refused_events_page",
     "ensure_partitions",
     "month_end",

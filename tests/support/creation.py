@@ -28,7 +28,7 @@ _STAND_INS = {
     "Database.DbiResourceId": "db-ABC",
 }
 # It creates mappings, but of no Kafka.
-_LEFT_OUT = {"KafkaMapping", "MskMapping"}
+_LEFT_OUT = {"KafkaMapping", "MskMapping", "UsageKafkaMapping", "UsageMskMapping"}
 
 
 class Created(NamedTuple):

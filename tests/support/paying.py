@@ -1,6 +1,7 @@
 """A provider in memory, whose payments tests change as payers, banks and the provider do."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -67,6 +68,8 @@ class FakeProvider:
         self.fault: Callable[[str, str], None] = lambda _operation, _when: None
         self.refuses: str | None = None
         self.charges = 0
+        # Of a real provider's database.
+        self._lock = threading.RLock()
         self._numbers = itertools.count(1)
 
     def made(self, payment: models.Payment) -> Object:
@@ -98,17 +101,25 @@ class FakeProvider:
         if self.refuses:
             raise Refused(self.refuses)
         made = self.objects[order.id]
-        if refund.id not in made.refunds:
-            made.refunded += refund.amount
-            made.refunds[refund.id] = RefundState(
-                id=refund.id, status="succeeded", external_id=f"re_{next(self._numbers)}"
-            )
+        with self._lock:
+            if refund.id not in made.refunds:
+                if refund.amount > made.paid - made.refunded or made.dispute_state is not None:
+                    raise Refused("charge_disputed")
+                made.refunded += refund.amount
+                made.refunds[refund.id] = RefundState(
+                    id=refund.id, status="succeeded", external_id=f"re_{next(self._numbers)}"
+                )
         self.fault("refund", "after")
 
     def verify(self, delivery: Delivery) -> Notice:
         raise NotImplementedError
 
     def _state(self, made: Object) -> State:
+        with self._lock:
+            return self._now(made)
+
+    @staticmethod
+    def _now(made: Object) -> State:
         status: Literal["pending", "succeeded", "expired"] = "pending"
         if made.paid:
             status = "succeeded"

@@ -18,6 +18,11 @@ from tests.support.stack import conditions_of, decided, stack
 # Neither moto's CloudFormation nor a call of its API here makes them.
 NOT_CREATED = {
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudFormation::CustomResource"),
+    *(
+        "AWS::ApiGatewayV2::Authorizer",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+    ),
     *("AWS::Budgets::Budget", "AWS::Logs::MetricFilter", "AWS::RDS::EventSubscription"),
     *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"),
     *("AWS::ElastiCache::ServerlessCache", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup"),
@@ -39,6 +44,7 @@ def _own() -> dict[str, str]:
         for number in (1, 2)
     ]
     secrets = ("DatabaseUrl", "AdminDatabaseUrl", "RedisUrl", "FxApiKey", "Kafka")
+    client("kinesis").create_stream(StreamName="usage", ShardCount=1)
     return {
         "VpcId": vpc,
         "SubnetIds": ",".join(subnets),
@@ -51,8 +57,12 @@ def _own() -> dict[str, str]:
         "MonthlyCostUsd": "100",
         "ChargeConcurrency": "2",
         "Production": "false",
+        "SweepSchedule": "rate(1 hour)",
         "ReserveConcurrency": "true",
         "LogRetentionDays": "7",
+        "UsageTopic": "usage",
+        "UsageQueueApiEnabled": "true",
+        "UsageStreamArn": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/usage",
     }
 
 
@@ -69,6 +79,8 @@ def _regions() -> dict[str, str]:
         "RestoreFrom": "db-ABC",
         "RestoreTime": "2026-11-25T12:00:00Z",
         "DatabaseSnapshot": "before",
+        "DataKeyArn": client("kms").create_key()["KeyMetadata"]["Arn"],
+        "LogAddresses": "false",
         "VpcCidr": "10.65.0.0/18",
         "Zones": f"{REGION}b,{REGION}c",
     }
@@ -81,6 +93,7 @@ def _outside() -> dict[str, str]:
         "Cache": "false",
         "KafkaBrokers": "kafka:9098",
         "MskClusterArn": f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/billing/1",
+        "UsageTopic": "usage",
     }
 
 
@@ -147,7 +160,11 @@ def _functions() -> dict[str, dict[str, Any]]:
 def test_every_queue_is_read_by_a_function_that_has_time_for_it() -> None:
     queues, functions = _queues(), _functions()
     mappings = client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    read = {one["EventSourceArn"]: functions[one["FunctionArn"]] for one in mappings}
+    read = {
+        one["EventSourceArn"]: functions[one["FunctionArn"]]
+        for one in mappings
+        if ":sqs:" in one["EventSourceArn"]
+    }
     assert read.keys() == {arn for arn in queues if "DeadLetters" not in arn}
     for arn, function in read.items():
         assert int(queues[arn]["VisibilityTimeout"]) >= 6 * function["Timeout"]
@@ -188,7 +205,7 @@ def test_a_role_may_do_what_is_named_to_what_is_there(made: Created) -> None:
         *_user_pools(),
     }
     # The database, the cache and Kafka, whose ARNs moto does not make.
-    stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|secretsmanager:.*:secret:rds)\b")
+    stood_in = re.compile(r"arn:aws:(service|rds-db|kafka|kinesis|secretsmanager:.*:secret:rds)\b")
     for name, role in made.named("AWS::IAM::Role").items():
         for statement in _statements(role):
             assert statement["Effect"] == "Allow"
@@ -296,7 +313,7 @@ def test_concurrency_is_reserved_if_asked_for_alone(made: Created) -> None:
         for name in made.named("AWS::Lambda::Function").values()
     }
     amounts = [one.get("ReservedConcurrentExecutions", 0) for one in reserved.values()]
-    assert sum(amounts) == (87 if "ReserveConcurrency" in made.parameters else 0)
+    assert sum(amounts) == (97 if "ReserveConcurrency" in made.parameters else 0)
 
 
 def test_alarms_go_to_an_encrypted_topic_and_watch_what_is_there(made: Created) -> None:

@@ -179,6 +179,45 @@ def test_nothing_leaves_the_network_but_through_its_endpoints() -> None:
     assert properties("Database")["PubliclyAccessible"] is False
 
 
+def test_an_endpoint_lets_through_what_the_functions_do_and_no_other_account() -> None:
+    let_through = {}
+    for name, endpoint in of_type("AWS::EC2::VPCEndpoint").items():
+        if "PolicyDocument" in endpoint["Properties"]:
+            [statement] = endpoint["Properties"]["PolicyDocument"]["Statement"]
+            let_through[name] = statement["Action"]
+            ours = {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+            assert statement.get("Condition") == ours or "custom-resource" in str(statement)
+    assert let_through == {
+        "S3Endpoint": "s3:PutObject",
+        "QueueEndpoint": "sqs:SendMessage",
+        "SecretsEndpoint": "secretsmanager:GetSecretValue",
+        "TopicEndpoint": "sns:Publish",
+    }
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_addresses_are_logged_by_choice(logged: bool) -> None:
+    resources = decided(LogAddresses=str(logged).lower())["Resources"].values()
+    [stage] = [one for one in resources if one["Type"] == "AWS::ApiGatewayV2::Stage"]
+    text, values = stage["Properties"]["AccessLogSettings"]["Format"]["Fn::Sub"]
+    line = json.loads(text.replace("${Address}", values["Address"]))
+    assert ("ip" in line) == logged
+    assert {"route", "status", "request_id"} <= line.keys()
+
+
+def test_a_key_of_ones_own_encrypts_all_data() -> None:
+    resources = decided(DataKeyArn="arn:key")["Resources"]
+    key = {"Ref": "DataKeyArn"}
+    database = resources["Database"]["Properties"]
+    assert database["KmsKeyId"] == database["PerformanceInsightsKMSKeyId"] == key
+    assert database["MasterUserSecret"] == {"KmsKeyId": key}
+    assert resources["ValkeyCache"]["Properties"]["KmsKeyId"] == key
+    [_, decrypt] = resources["AdministratorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", key)
+    without = decided()["Resources"]["Database"]["Properties"]
+    assert not {"KmsKeyId", "MasterUserSecret"} & without.keys()
+
+
 def test_ec2_takes_every_description() -> None:
     # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
     pattern = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
@@ -282,6 +321,10 @@ def test_a_mapping_goes_to_the_alias_and_reports_what_failed(name: str) -> None:
     if "Topics" in mapping:
         return
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    if "DestinationConfig" in mapping:
+        # Of a stream, whose records are given up after so many tries.
+        assert mapping["MaximumRetryAttempts"] > 100
+        return
     queue = properties(mapping["EventSourceArn"]["Fn::GetAtt"][0])
     function = properties(mapping["FunctionName"]["Ref"].removesuffix("Aliaslive"))
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -291,7 +334,7 @@ def test_a_mapping_goes_to_the_alias_and_reports_what_failed(name: str) -> None:
 CONSUMERS = {
     mapping["Properties"]["FunctionName"]["Ref"].removesuffix("Aliaslive"): mapping["Properties"]
     for mapping in MAPPINGS.values()
-    if "Topics" not in mapping["Properties"]
+    if "Topics" not in mapping["Properties"] and "DestinationConfig" not in mapping["Properties"]
 }
 
 
@@ -343,8 +386,24 @@ def test_a_schedule_is_of_this_stack_on_time_and_not_lost(name: str) -> None:
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert schedule["Target"]["Arn"]["Ref"].endswith("Aliaslive")
     assert "DeadLetterConfig" in schedule["Target"]
-    if schedule["ScheduleExpression"].startswith("cron"):
+    if str(schedule["ScheduleExpression"]).startswith("cron"):
         assert schedule["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_a_database_that_sleeps_is_woken_by_the_hour_at_most() -> None:
+    seldom = [properties(name)["ScheduleExpression"] for name in SCHEDULES]
+    assert {str(one) for one in seldom if "cron" not in str(one)} == {
+        "rate(1 hour)",
+        "{'Ref': 'SweepSchedule'}",
+    }
+    sweep = transformed()["Parameters"]["SweepSchedule"]
+    assert sweep["Default"] == "rate(1 minute)"
+    assert "rate(1 hour)" in sweep["AllowedValues"]
+    # The alarms of what is swept wait as long.
+    resources = decided(SweepSchedule="rate(1 hour)")["Resources"]
+    assert resources["ScheduleErrorsAlarm"]["Properties"]["EvaluationPeriods"] == 1
+    late = resources["OutboxesLateAlarm"]["Properties"]["Metrics"][0]["Expression"]
+    assert "600" not in late.replace("21600", "")
 
 
 def test_a_months_schedule_says_which_month() -> None:
@@ -392,7 +451,7 @@ def _scheduled(schedule: str) -> str:
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_somebody_hears_of_a_schedules_function_that_fails(name: str) -> None:
     function = _scheduled(name)
-    if properties(name)["ScheduleExpression"] == "rate(1 minute)":
+    if properties(name)["ScheduleExpression"] == {"Ref": "SweepSchedule"}:
         # An alarm of three periods of five minutes sees no failure of what is seldom invoked.
         assert f'"{function}"' in json.dumps(properties("ScheduleErrorsAlarm"))
     elif function == "FxFetchFunction":
@@ -409,7 +468,9 @@ def test_a_queue_is_watched_by_its_oldest_message_and_dead_letters_by_their_coun
 ) -> None:
     metric = "NumberOfMessagesVisible" if "DeadLetters" in name else "AgeOfOldestMessage"
     [alarm] = [
-        properties(one) for one in ALARMS if f'["{name}", "QueueName"]' in json.dumps(ALARMS[one])
+        properties(one)
+        for one in ALARMS
+        if f'["{name}", "QueueName"]' in json.dumps(ALARMS[one]) and one != "DeadLettersExpireAlarm"
     ]
     assert f'"Approximate{metric}"' in json.dumps(alarm)
 
@@ -477,7 +538,11 @@ def test_a_version_is_taken_back_for_its_own_errors_and_is_kept_to_return_to() -
 
 
 def test_a_public_route_has_a_limit_of_its_own() -> None:
-    [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
+    # No route of the API of the queue is public.
+    stages = of_type("AWS::ApiGatewayV2::Stage")
+    routes = of_type("AWS::ApiGatewayV2::Route").values()
+    assert {of["Properties"]["AuthorizationType"] for of in routes} == {"JWT"}
+    [stage] = [of for name, of in stages.items() if name != "UsageQueueStage"]
     limits = stage["Properties"]["RouteSettings"]
     default = stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
     assert limits.keys() == {
@@ -510,7 +575,7 @@ def test_the_migration_waits_for_its_ways_to_the_secret_and_back() -> None:
 
 def test_the_dashboard_is_json() -> None:
     [body, _values] = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) == 9
+    assert len(json.loads(body)["widgets"]) == 10
 
 
 def _statements(resource: dict[str, Any]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ INPUT, CACHED, OUTPUT = 4321, 650_000, 987_000_000
 CALL: dict[str, Any] = {"provider": "openai", "model": "gpt-4o", "usage": USAGE}
 BY_AMOUNT: dict[str, Any] = {"provider": "openai", "model": "gpt-4o", "amount_usd": "5"}
 # A dollar a million of everything.
+THIS_MONTH = spending.Question(None, None, [])
 COST = Decimal(INPUT + CACHED + OUTPUT) / 10**6
 
 
@@ -57,7 +58,7 @@ def log(db: psycopg.Connection, organization_id: UUID, **call: Any) -> None:
 
 def spent(db: psycopg.Connection, organization_id: UUID) -> spending.Spending:
     return spending.get_spending(
-        lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, None, None, []
+        lambda: db, steps.NO_CACHE, steps.PLATFORM, organization_id, THIS_MONTH
     )
 
 
@@ -128,7 +129,11 @@ def test_a_period_that_cuts_a_day_has_the_tokens_and_costs_of_its_own_logs(
             log(db, organization, **(CALL if hours < 2 else BY_AMOUNT))
         before, after = (
             spending.get_spending(
-                lambda: db, steps.NO_CACHE, steps.PLATFORM, organization, start, end, []
+                lambda: db,
+                steps.NO_CACHE,
+                steps.PLATFORM,
+                organization,
+                spending.Question(start, end, []),
             ).total
             for start, end in (
                 (noon - timedelta(days=1), noon),
@@ -173,10 +178,16 @@ def test_what_all_organizations_spent_is_the_sum_of_what_each_spent(database: Da
             ["organization_id", "day"],
         ):
             own = [name for name in by if name != "organization_id"]
-            whole = spending.get_platform_spending(db, steps.PLATFORM, start, end, by)
+            whole = spending.get_platform_spending(
+                db, steps.PLATFORM, spending.Question(start, end, by)
+            )
             each = {
                 organization: spending.get_spending(
-                    lambda: db, steps.NO_CACHE, steps.PLATFORM, organization, start, end, own
+                    lambda: db,
+                    steps.NO_CACHE,
+                    steps.PLATFORM,
+                    organization,
+                    spending.Question(start, end, own),
                 )
                 for organization in organizations
             }
@@ -242,7 +253,7 @@ def test_the_platforms_report_refuses_what_it_cannot_answer(
     path = api.new_organization()
     assert api.get(f"{path}/spending", group_by="organization_id").status_code == 400
     with product[1].connect() as db, pytest.raises(Forbidden):
-        spending.get_platform_spending(db, Caller(tenant=str(UUID(int=7))), None, None, [])
+        spending.get_platform_spending(db, Caller(tenant=str(UUID(int=7))), THIS_MONTH)
 
 
 # 10,000 groups of names as they are, and fewer of the longest names, whose every character is
@@ -287,4 +298,4 @@ def test_sums_that_take_too_long_are_refused_and_not_retried(database: Database)
         admin.execute("LOCK TABLE billing.spend_rollups IN ACCESS EXCLUSIVE MODE")
         db.execute("SET statement_timeout = '50ms'")
         with pytest.raises(InvalidRequest, match="shorter period"):
-            spending.get_platform_spending(db, steps.PLATFORM, None, None, [])
+            spending.get_platform_spending(db, steps.PLATFORM, THIS_MONTH)

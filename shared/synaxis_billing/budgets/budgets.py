@@ -105,6 +105,8 @@ class Budget(Answer):
     """What the budget is of."""
     subject_id: str | None
     """Id of the team, key or person, or name of the model or provider."""
+    subject_name: str | None
+    """Name that the organization gave the team or key."""
     window: BudgetWindow
     """How long it counts."""
     limit_usd: Money
@@ -146,6 +148,7 @@ class BudgetExceeded(PaymentRequired):
     """A hard budget does not cover this amount."""
 
     code = "budget_exceeded"
+    metric = "BudgetRefusals"
     members: ClassVar = {
         "budget_id": "Id of the budget.",
         "subject": "What the budget is of.",

@@ -11,6 +11,8 @@ BEGIN
             'organization_id', b.organization_id,
             'subject', split_part(b.subject, ' ', 1),
             'subject_id', billing.subject_id(b.subject),
+            'subject_name', CASE WHEN split_part(b.subject, ' ', 1) IN ('team', 'virtual_key') THEN billing.label_of(
+                b.organization_id, split_part(b.subject, ' ', 1), billing.subject_id(b.subject)) END,
             'window', b.window_length,
             'limit_usd', b.limit_usd::text,
             'burst_usd', b.burst_usd::text,

@@ -4,6 +4,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.invocation import metrics
+from synaxis_billing.errors import Conflict
 from synaxis_billing.ledger import charges
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.prices.unpriced import Unpriced
@@ -19,12 +20,21 @@ def reply_to_charge(
     return Reply(charged, status=202)
 
 
-def reply_to_batch(
-    results: list[charges.Result],
-) -> Reply[charges.BatchAnswer]:
+def reply_to_batch(results: list[charges.Result]) -> Reply[charges.BatchAnswer]:
     """Return a batch's answer: one result per charge."""
     _count_unpriced(sum(isinstance(result, charges.Kept) for result in results))
     return Reply(charges.BatchAnswer(results=results))
+
+
+def count_results(results: list[charges.Result]) -> None:
+    """Count usage that waits for a price, and what was refused without anybody being told."""
+    _count_unpriced(sum(isinstance(result, charges.Kept) for result in results))
+    refused = [
+        result
+        for result in results
+        if isinstance(result, charges.Refused) and result.error["code"] != Conflict.code
+    ]
+    metrics.add_metric("UsageEventsRefused", MetricUnit.Count, len(refused))
 
 
 def _count_unpriced(count: int) -> None:

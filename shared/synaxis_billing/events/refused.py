@@ -15,8 +15,7 @@ from synaxis_billing.events import subjects
 from synaxis_billing.fields import Answer, Time
 from synaxis_billing.paging import Page, paginate_by_id
 
-# The organization of events that name none that exists.
-NOBODY = UUID(int=0)
+_NOBODY = UUID(int=0)
 # Of an event that is refused for its length, so much is kept, as text.
 LARGEST_EVENT = 24_000
 
@@ -64,6 +63,11 @@ class Refusal(NamedTuple):
     subject: str | None
     event: Any
     error: BillingError | dict[str, Any]
+
+
+def nobody(caller: Caller) -> UUID:
+    """Return the organization of a caller's events that name none that exists."""
+    return _NOBODY if caller.tenant == "*" else UUID(caller.tenant)
 
 
 def keep(db: psycopg.Connection, caller: Caller, refusals: Iterable[Refusal]) -> None:

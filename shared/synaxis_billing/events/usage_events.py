@@ -109,7 +109,8 @@ def take(db: psycopg.Connection, caller: Caller, raws: Sequence[Any]) -> list[ch
         except ValidationError as error:
             results[place] = charges.refused(charges.invalid_item(error, place))
     charges.require_room(raws, results)
-    found = subjects.find(db, caller, [event.subject for _, event in valid])
+    named = [subject for raw in raws if (subject := _subject(raw)) is not None]
+    found = subjects.find(db, caller, named)
     known = []
     for place, event in valid:
         if (organization_id := found.organizations.get(event.subject)) is None:
@@ -169,21 +170,29 @@ def _keep_refused(
     found: subjects.Subjects,
 ) -> None:
     """Keep what was refused and can be named."""
-    nobody = refused.NOBODY if caller.tenant == "*" else UUID(caller.tenant)
+    nobody = refused.nobody(caller)
     refused.keep(
         db,
         caller,
         [
-            refusal
+            named
             for raw, result in zip(raws, results, strict=True)
             if isinstance(result, charges.Refused) and result.error["code"] != Conflict.code
-            if (refusal := _refusal(raw, result.error, found.organizations, nobody)) is not None
+            if (named := refusal(raw, result.error, found.organizations, nobody)) is not None
         ],
     )
 
 
-def _refusal(
-    raw: Any, error: BillingError | dict[str, Any], organizations: Mapping[str, UUID], nobody: UUID
+def is_named(raw: Any) -> bool:
+    """Say whether an event has a source and an id."""
+    return refusal(raw, {}, {}, refused.nobody(Caller(tenant="*"))) is not None
+
+
+def refusal(
+    raw: Any,
+    error: BillingError | dict[str, Any],
+    organizations: Mapping[str, UUID],
+    nobody: UUID,
 ) -> refused.Refusal | None:
     """Return an event with the reason of its refusal; None for one without a source and an id."""
     try:
@@ -191,12 +200,16 @@ def _refusal(
         event_id = _EVENT_ID.validate_python(raw["id"])
     except (KeyError, TypeError, IndexError, ValidationError):
         return None
-    try:
-        subject = _SUBJECT.validate_python(raw.get("subject"))
-    except ValidationError:
-        subject = None
+    subject = _subject(raw)
     owner = organizations.get(subject, nobody) if subject is not None else nobody
     return refused.Refusal(owner, source, event_id, subject, raw, error)
+
+
+def _subject(raw: Any) -> str | None:
+    try:
+        return _SUBJECT.validate_python(raw["subject"])
+    except (KeyError, TypeError, IndexError, ValidationError):
+        return None
 
 
 _SOURCE, _EVENT_ID = TypeAdapter[str](Source), TypeAdapter[str](EventId)

@@ -118,6 +118,13 @@ BEGIN
                 coalesce(sum(g.cost_basis_usd) FILTER (WHERE g.kind = 'refund'), 0) AS given_back_usd
             FROM billing.credit_grants AS g
             WHERE g.organization_id = o.id AND g.created_at >= p_start AND g.created_at < p_end
+        ), charged_back AS (
+            -- Of credit that was used, and whose payment the payer took back: it was earned from nobody.
+            SELECT coalesce(sum(round(g.cost_basis_usd * -t.amount_usd / g.amount_usd, 8)), 0) AS usd
+            FROM billing.credit_transactions AS t
+            JOIN billing.credit_grants AS g ON g.organization_id = t.organization_id AND g.id = t.grant_id
+            WHERE t.organization_id = o.id AND t.transaction_type <> 'charge' AND t.transaction_type = 'adjustment'
+                AND t.created_at >= p_start AND t.created_at < p_end
         ), opening AS (
             SELECT coalesce(sum(basis_usd), 0) AS basis_usd, coalesce(sum(used_basis_usd), 0) AS used_usd,
                 coalesce(sum(expired_basis_usd), 0) AS expired_usd, coalesce(sum(gone_basis_usd), 0) AS gone_usd
@@ -131,17 +138,18 @@ BEGIN
             'organization_id', o.id,
             'opening_deferred_usd', (opening.basis_usd - opening.gone_usd)::numeric(28, 8)::text,
             'sold_usd', sold_usd::numeric(28, 8)::text,
-            'recognized_usd', (closing.used_usd - opening.used_usd - given_back_usd)::numeric(28, 8)::text,
+            'recognized_usd', (closing.used_usd - opening.used_usd - given_back_usd
+                - charged_back.usd)::numeric(28, 8)::text,
             'breakage_usd', (closing.expired_usd - opening.expired_usd)::numeric(28, 8)::text,
             'paid_out_usd', (closing.gone_usd - closing.used_usd - closing.expired_usd
-                - (opening.gone_usd - opening.used_usd - opening.expired_usd))::numeric(28, 8)::text,
+                - (opening.gone_usd - opening.used_usd - opening.expired_usd) + charged_back.usd)::numeric(28, 8)::text,
             'closing_deferred_usd', (closing.basis_usd - closing.gone_usd)::numeric(28, 8)::text,
             'promotional_used_usd', (billing.promotional_used_at(o, p_end)
                 - billing.promotional_used_at(o, p_start))::numeric(28, 8)::text,
             'debt_usd', (receivable).debt_usd::numeric(28, 8)::text,
             'invoiced_usd', (receivable).invoiced_usd::numeric(28, 8)::text,
             'overdue_usd', (receivable).overdue_usd::numeric(28, 8)::text)
-        FROM grants, opening, closing, billing.receivable_at(o, p_end) AS receivable);
+        FROM grants, charged_back, opening, closing, billing.receivable_at(o, p_end) AS receivable);
 END $$;
 
 -- The revenue of organizations with an id above p_after, in the order of their ids.

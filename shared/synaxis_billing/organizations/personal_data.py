@@ -44,11 +44,14 @@ type RecordKind = Literal[
     "webhook_endpoint",
     "webhook_event",
     "refused_event",
+    "payment",
     "erasure",
 ]
 _KINDS: tuple[str, ...] = get_args(RecordKind.__value__)
 # What carries an initiator, or is about a person of this id.
-_KINDS_OF_A_PERSON = ("transaction", "hold", "credit_grant", "budget", "refused_event", "erasure")
+_KINDS_OF_A_PERSON = (
+    *("transaction", "hold", "credit_grant", "budget", "refused_event", "payment", "erasure"),
+)
 
 
 class PersonalDataRecord(Answer):

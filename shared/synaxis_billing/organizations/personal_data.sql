@@ -116,14 +116,20 @@ BEGIN
 END $$;
 
 -- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty refused events and
--- grants, from which settlements copy into transactions. It waits for the organization's changes only when there are
+-- grants, from which settlements copy into transactions; of all, delete the names of teams and keys too. It waits
+-- for the organization's changes only when there are
 -- some.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by);
+    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by),
+        billing.erase_payments(p_organization_id, p_initiated_by);
+    IF p_initiated_by IS NULL AND EXISTS (
+        SELECT FROM billing.labels WHERE organization_id = p_organization_id) THEN
+        PERFORM billing.erase_labels(billing.lock_organization(p_tenant, p_organization_id));
+    END IF;
     IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL
         OR billing.personal_grants(p_organization_id, p_initiated_by) IS NOT NULL THEN
         PERFORM billing.erase_budgets(billing.lock_organization(p_tenant, p_organization_id), p_initiated_by);
@@ -204,7 +210,7 @@ BEGIN
                 ORDER BY created_at DESC FETCH FIRST ($3) ROWS WITH TIES) AS r',
             p_kind || CASE p_kind WHEN 'invoice' THEN '_summary' ELSE '_json' END, p_kind || 's', CASE p_kind
                 WHEN 'spend_log' THEN $sql$newest_spend_logs($1, '-infinity', $2, $3)$sql$ ELSE p_kind || 's' END,
-            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4'
+            CASE p_kind WHEN 'erasure' THEN 'erased_by = $4' WHEN 'credit_grant' THEN 'initiated_by = $4' WHEN 'payment' THEN 'initiated_by = $4'
                 WHEN 'refused_event' THEN 'initiated_by = $4' WHEN 'budget' THEN $sql$subject = 'end_user ' || $4$sql$ ELSE 'false' END)
         INTO v_rows, v_found, v_last USING p_organization_id, v_before, p_limit, p_initiated_by;
     END CASE;

@@ -30,7 +30,6 @@ from synaxis_billing.fields import (
     matching,
 )
 from synaxis_billing.money import parse_usd
-from synaxis_billing.paging import SEARCHED_ROWS, Page, next_cursor, reached, reached_by
 
 
 def _percentage(text: str) -> str:
@@ -215,8 +214,6 @@ class Organization(Answer):
 
 
 PROFILES = Family("organization", Organization, absent_seconds=60)
-# Stands in the cursor of a list that belongs to no organization.
-NO_ORGANIZATION = UUID(int=0)
 # Marks cached values that were computed from the profile.
 PROFILE_TAG = "profile"
 
@@ -231,17 +228,6 @@ class ExternalIdExists(Conflict):
     """Another organization has this external id."""
 
     code = "external_id_exists"
-
-
-class OrganizationWithBalance(Organization):
-    """An organization in the platform's list, with its credit now."""
-
-    balance_usd: Money
-    """Sum of all transactions in US dollars."""
-    held_usd: Money
-    """Credit in US dollars that unexpired holds reserve."""
-    available_usd: Money
-    """Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd."""
 
 
 def create_organization(
@@ -314,36 +300,6 @@ def get_organization(
         if found is not None and found.id == organization_id:
             return found
     raise OrganizationNotFound
-
-
-def list_organizations(
-    db: psycopg.Connection,
-    caller: Caller,
-    external_id: str | None,
-    name: str | None,
-    limit: int,
-    cursor: str | None,
-) -> Page[OrganizationWithBalance]:
-    """List the platform's organizations, newest first: those with this external id, or with a name
-    that contains `name`. A page has a few more than `limit` when they were made at one instant.
-
-    Raises Forbidden (a tenant's token), InvalidRequest (cursor).
-    """
-    outcome = procedures.call(
-        db,
-        "organizations_page",
-        tenant=caller.tenant,
-        external_id=external_id,
-        name=name,
-        before=cursor and reached_by(cursor, "organizations", NO_ORGANIZATION),
-        limit=limit,
-        scan=SEARCHED_ROWS if name else limit,
-    )
-    value, _ = procedures.accepted(outcome)
-    return Page[OrganizationWithBalance](
-        items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
-        next_cursor=next_cursor("organizations", NO_ORGANIZATION, reached(value)),
-    )
 
 
 def _new_id() -> UUID:

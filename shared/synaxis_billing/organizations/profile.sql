@@ -153,38 +153,3 @@ LANGUAGE sql AS $$
     INSERT INTO billing.invalidations (tenant, keys, tags, version)
     VALUES (o.id, ARRAY['organization'], ARRAY['profile'], billing.version_of(o.changed_at))
 $$;
-
--- List the platform's organizations, newest first, before an instant (exclusive), each with its balance: the
--- first p_limit with this external id, or whose name contains p_name, among the newest p_scan, and the time
--- that the page reached, NULL at the end. Those of one instant come on one page.
--- api
-CREATE OR REPLACE FUNCTION billing.organizations_page(
-    p_tenant text, p_external_id text, p_name text, p_before timestamptz, p_limit int, p_scan int
-) RETURNS json LANGUAGE plpgsql AS $$
-DECLARE
-    v_now timestamptz := billing.now();
-    v_id uuid;
-    v_value json;
-BEGIN
-    IF p_tenant <> '*' THEN
-        RETURN billing.outcome('forbidden');
-    END IF;
-    PERFORM billing.set_tenant(p_tenant);
-    SELECT organization_id INTO v_id FROM billing.external_ids WHERE external_id = p_external_id;
-    WITH scanned AS MATERIALIZED (
-        SELECT ROW(r.*)::billing.organizations AS o FROM billing.organizations AS r
-        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = v_id)
-        ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
-    ), found AS (
-        SELECT o FROM scanned WHERE p_name IS NULL OR strpos(lower((o).name), lower(p_name)) > 0
-        ORDER BY (o).created_at DESC FETCH FIRST p_limit ROWS WITH TIES
-    )
-    SELECT json_build_object(
-        'items', (SELECT coalesce(json_agg(
-            billing.organization_json(o)::jsonb || billing.credit_of(o, v_now)::jsonb), '[]') FROM found),
-        'reached', coalesce(
-            (SELECT min((o).created_at) FROM found HAVING count(*) >= p_limit),
-            (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan)))
-    INTO v_value;
-    RETURN billing.outcome('found', v_value);
-END $$;

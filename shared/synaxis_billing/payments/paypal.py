@@ -100,7 +100,7 @@ class PayPal:
             found = self._call("GET", path)
         except Refused as error:
             # PayPal forgets an order that nobody approved.
-            if error.code == "RESOURCE_NOT_FOUND":
+            if error.code in ("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID"):
                 return State(status="expired", currency=order.currency)
             raise
         if found["status"] == "APPROVED" and order.status in ("pending", "unknown"):

@@ -176,7 +176,9 @@ def accept_rates(db: psycopg.Connection, fetch_id: UUID) -> Stored:
 
 def _rate(currency: str, stored: StoredRate | None, now: datetime) -> Rate:
     if currency == "USD":
-        return Rate(currency, Decimal(1), now, "identity", stale=False)
+        # The hour, so that a balance that has not changed is the same answer.
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        return Rate(currency, Decimal(1), hour, "identity", stale=False)
     if stored is None:
         fallback = CURRENCIES[currency].fallback_rate
         return Rate(currency, fallback, FALLBACK_AS_OF, FALLBACK, stale=True)

@@ -33,6 +33,8 @@ BEGIN
     UNION ALL
     SELECT * FROM billing.audit_invoices()
     UNION ALL
+    SELECT * FROM billing.audit_payments()
+    UNION ALL
     SELECT * FROM billing.audit_guards();
 END $$;
 
@@ -50,10 +52,10 @@ BEGIN
     WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p')
         AND (p.privilege <> 'UPDATE' OR r.role = 'synaxis_app'
             OR c.relname ~ '^(credit_transactions|logged_spend|idempotency|credited_payments)')
-        -- Not part of the ledger: delivered invalidations, removed endpoints and budgets, and top-ups that wait for
+        -- Not part of the ledger: delivered invalidations, removed endpoints, budgets and labels, and top-ups that wait for
         -- their invoice are deleted.
         AND NOT (r.role = 'synaxis_ledger' AND c.relname IN (
-            'invalidations', 'webhook_endpoints', 'external_ids', 'topups_to_invoice', 'budgets'))
+            'invalidations', 'webhook_endpoints', 'external_ids', 'topups_to_invoice', 'budgets', 'labels'))
         AND has_table_privilege(r.role, c.oid, p.privilege)
     UNION ALL
     SELECT NULL, 'a tenant sees its own rows alone', format('%s has no row-level security', c.relname)

@@ -24,6 +24,8 @@ ADMINISTRATOR = "administrator"
 
 _HERE = Path(__file__).parent
 _REPLACED = ("functions", "triggers")
+# Before the names of the migrations that are done outside of deployments (online.py).
+ONLINE = "online/"
 _MARK = re.compile(
     r"^-- api(?: helper| as (\w+))?\nCREATE OR REPLACE (?:FUNCTION|PROCEDURE)"
     r" billing\.(\w+)\(",
@@ -99,12 +101,15 @@ def function_files() -> list[Path]:
     """Return every file that defines functions, in any order: a body is checked when it runs."""
     apart = ("triggers.sql", "privileges.sql", "schema.sql")
     found = _HERE.parent.rglob("*.sql")
-    return sorted(f for f in found if f.parent.name != "migrations" and f.name not in apart)
+    return sorted(
+        f for f in found if f.parent.name not in ("migrations", "online") and f.name not in apart
+    )
 
 
 def _apply_migrations(connection: psycopg.Connection, applied: dict[str, str]) -> list[str]:
     migrations = {path.name: path.read_text() for path in (_HERE / "migrations").glob("*.sql")}
-    if unknown := sorted(applied.keys() - migrations.keys() - set(_REPLACED)):
+    known = migrations.keys() | set(_REPLACED)
+    if unknown := sorted(one for one in applied.keys() - known if not one.startswith(ONLINE)):
         raise MigrationError(
             f"The database is newer than this release, which does not have {', '.join(unknown)}:"
             " deploy the release that made it, or a later one."
@@ -113,9 +118,9 @@ def _apply_migrations(connection: psycopg.Connection, applied: dict[str, str]) -
     for name, text in sorted(migrations.items()):
         if name not in applied:
             _execute(connection, text)
-            _record(connection, name, _checksum(text))
+            record(connection, name, checksum(text))
             done.append(name)
-        elif applied[name] != _checksum(text):
+        elif applied[name] != checksum(text):
             raise MigrationError(
                 f"{name} was changed after it was applied: restore it and add a new migration."
             )
@@ -127,7 +132,7 @@ def _replace(connection: psycopg.Connection, applied: dict[str, str]) -> list[st
     triggers = (_HERE / "triggers.sql").read_text()
     privileges = (_HERE / "privileges.sql").read_text()
     texts = {"functions": functions + privileges, "triggers": triggers}
-    stale = [name for name, text in texts.items() if applied.get(name) != _checksum(text)]
+    stale = [name for name, text in texts.items() if applied.get(name) != checksum(text)]
     if "functions" not in stale and not _has_privileges(connection):
         stale.insert(0, "functions")
     if "functions" in stale:
@@ -144,7 +149,7 @@ def _replace(connection: psycopg.Connection, applied: dict[str, str]) -> list[st
         # Last: one of another signature makes a name ambiguous.
         _keep(connection, old)
     for name in stale:
-        _record(connection, name, _checksum(texts[name]))
+        record(connection, name, checksum(texts[name]))
     return stale
 
 
@@ -234,7 +239,7 @@ def _hand_over(connection: psycopg.Connection, functions: dict[str, str | None])
         connection.execute(statement)
 
 
-def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:
+def record(connection: psycopg.Connection, name: str, checksum: str) -> None:
     connection.execute(
         "INSERT INTO billing.migrations (name, checksum) VALUES (%s, %s) ON CONFLICT (name)"
         " DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at",
@@ -242,5 +247,5 @@ def _record(connection: psycopg.Connection, name: str, checksum: str) -> None:
     )
 
 
-def _checksum(text: str) -> str:
+def checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

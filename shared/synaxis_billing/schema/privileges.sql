@@ -60,7 +60,7 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.exter
     billing.spend_logs, billing.logged_spend,
     billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
     billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets,
-    billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links
+    billing.labels, billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links
     TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
@@ -75,7 +75,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
     billing.month_end_items, billing.webhook_deliveries, billing.payments, billing.payment_refunds,
     billing.payment_customers TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.payment_objects, billing.payment_links TO synaxis_ledger;
-GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at) ON billing.payment_events TO synaxis_ledger;
+GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at, body) ON billing.payment_events TO synaxis_ledger;
 -- The terms of a grant do not change.
 GRANT SELECT, INSERT, UPDATE (remaining_usd, frozen_usd, started, transaction_id, voided_at, warned_days, description,
     initiated_by)
@@ -88,7 +88,7 @@ GRANT SELECT, INSERT, UPDATE (event, code, error, initiated_by, times, refused_a
     TO synaxis_ledger;
 GRANT SELECT, INSERT, DELETE ON billing.invalidations, billing.external_ids TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.webhook_endpoints, billing.topups_to_invoice,
-    billing.budgets TO synaxis_ledger;
+    billing.budgets, billing.labels TO synaxis_ledger;
 GRANT UPDATE (attempts, next_attempt_at, error) ON billing.invalidations TO synaxis_ledger;
 
 -- An erasure empties personal fields and records that it did.
@@ -120,7 +120,7 @@ BEGIN
             'idempotency', 'credited_payments', 'credit_grants', 'allocations', 'holds', 'charge_refunds',
             'logged_spend', 'spend_rollups', 'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
             'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',
-            'refused_events', 'rerating_adjustments', 'rerated_charges', 'budgets', 'payments', 'payment_objects',
+            'refused_events', 'rerating_adjustments', 'rerated_charges', 'budgets', 'labels', 'payments', 'payment_objects',
             'payment_refunds', 'payment_customers', 'payment_links']) AS t (name)
         -- One comparison for a function of one organization, which sees nothing else.
         CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)

@@ -49,6 +49,11 @@ CREATE TYPE billing.invoice_status AS ENUM (
     'cancelled'
 );
 
+CREATE TYPE billing.label_kind AS ENUM (
+    'team',
+    'virtual_key'
+);
+
 CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
@@ -525,6 +530,13 @@ CREATE TABLE billing.erasures (
     CONSTRAINT erasures_reason_check CHECK ((reason <> ''::text))
 );
 
+CREATE TABLE billing.labels (
+    organization_id uuid NOT NULL,
+    kind billing.label_kind NOT NULL,
+    subject_id text NOT NULL,
+    name text NOT NULL
+);
+
 CREATE TABLE billing.exchange_rates (
     fetch_id uuid NOT NULL,
     currency text NOT NULL,
@@ -818,6 +830,7 @@ CREATE TABLE billing.forecasts (
     first_day date NOT NULL,
     made_at timestamp with time zone NOT NULL,
     history_days integer NOT NULL,
+    runs_out date,
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
     naive_error_usd numeric(28,8) NOT NULL,
@@ -1079,6 +1092,9 @@ ALTER TABLE ONLY billing.invoices
 
 ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY billing.labels
+    ADD CONSTRAINT labels_pkey PRIMARY KEY (organization_id, kind, subject_id);
 
 ALTER TABLE ONLY billing.logged_spend
     ADD CONSTRAINT logged_spend_pkey PRIMARY KEY (organization_id, created_at);
@@ -1365,6 +1381,9 @@ ALTER TABLE ONLY billing.holds
 ALTER TABLE ONLY billing.invoices
     ADD CONSTRAINT invoices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
+ALTER TABLE ONLY billing.labels
+    ADD CONSTRAINT labels_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.month_end_items
     ADD CONSTRAINT month_end_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1481,6 +1500,8 @@ ALTER TABLE billing.idempotency ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.invoices ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.labels ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.month_end_items ENABLE ROW LEVEL SECURITY;
@@ -1547,6 +1568,8 @@ CREATE POLICY tenant ON billing.idempotency TO synaxis_ledger, synaxis_app USING
 
 CREATE POLICY tenant ON billing.invoices TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
+CREATE POLICY tenant ON billing.labels TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
 CREATE POLICY tenant ON billing.logged_spend TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = ( SELECT current_setting('billing.tenant'::text, true) AS current_setting)) OR (( SELECT current_setting('billing.tenant'::text, true) AS current_setting) = '*'::text))) WITH CHECK ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.month_end_items TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
@@ -1605,14 +1628,15 @@ GRANT USAGE ON SCHEMA billing TO synaxis_eraser;
 
 GRANT SELECT ON TABLE billing.credit_grants TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_grants TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.credit_grants TO synaxis_eraser;
 
 GRANT UPDATE(remaining_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT UPDATE(frozen_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
 
-GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_ledger;
+GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_eraser;
 
-GRANT UPDATE(initiated_by) ON TABLE billing.credit_grants TO synaxis_ledger;
+GRANT UPDATE(initiated_by) ON TABLE billing.credit_grants TO synaxis_eraser;
 
 GRANT UPDATE(started) ON TABLE billing.credit_grants TO synaxis_ledger;
 
@@ -1670,6 +1694,9 @@ GRANT SELECT,INSERT ON TABLE billing.credit_notes TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_ledger;
 GRANT SELECT,INSERT ON TABLE billing.erasures TO synaxis_eraser;
+
+GRANT SELECT ON TABLE billing.labels TO synaxis_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.labels TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.exchange_rates TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.exchange_rates TO synaxis_ledger;
@@ -1779,6 +1806,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.payment_customers TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.payment_events TO synaxis_ledger;
 
+GRANT UPDATE(body) ON TABLE billing.payment_events TO synaxis_ledger;
+
 GRANT UPDATE(organization_id) ON TABLE billing.payment_events TO synaxis_ledger;
 
 GRANT UPDATE(payment_id) ON TABLE billing.payment_events TO synaxis_ledger;
@@ -1853,6 +1882,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_odometer()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.audit_payments()
+--     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_prices()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_revenue()
@@ -1862,6 +1893,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.available(o billing.organizations)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.balance(p_tenant text, p_organization_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.balance_history(p_tenant text, p_organization_id uuid, p_from date, p_to date, p_most integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.balance_low(p_organization_id uuid, p_balance_usd numeric, p_threshold_usd numeric, p_version bigint)
 --     RETURNS void, for synaxis_ledger
@@ -1913,6 +1946,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_transactions, for synaxis_ledger
 -- billing.charge_unpriced(p_tenant text, p_organization_id uuid, p_limit integer)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.charged_lately(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.charged_models(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(place bigint, model text, provider text, requests numeric, tokens numeric, amount_usd numeric), for synaxis_ledger
 -- billing.charged_since(o billing.organizations, p_subject text, p_start timestamp with time zone)
@@ -1959,6 +1994,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_payment(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_purpose text, p_provider text, p_credit_usd numeric, p_invoice_id uuid, p_return_url text, p_terms jsonb, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.create_payment_link(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_token_hash bytea, p_expires_in interval)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_allow_negative_balance boolean, p_initiated_by text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.create_price(p_tenant text, p_price jsonb)
@@ -2003,6 +2040,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.day_start(p_day date, p_timezone text)
 --     RETURNS timestamp with time zone, for synaxis_app, synaxis_ledger
+-- billing.day_start_of(p_tenant text, p_organization_id uuid, p_day date)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.debt_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.decide_batch(p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamp with time zone[])
@@ -2010,6 +2049,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.deferred_usd(o billing.organizations)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.delete_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.delete_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_webhook_endpoint(p_tenant text, p_organization_id uuid, p_endpoint_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2040,6 +2081,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.erase_budgets(o billing.organizations, p_end_user text)
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
+--     RETURNS void, for synaxis_eraser, synaxis_ledger
+-- billing.erase_labels(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.erase_payments(p_organization_id uuid, p_initiated_by text)
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_personal_data(p_tenant text, p_organization_id uuid, p_initiated_by text, p_reason text, p_erased_by text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_eraser, for synaxis_app, synaxis_eraser
@@ -2103,6 +2148,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.grants_ahead(o billing.organizations, p_now timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
+-- billing.grouped_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer)
+--     RETURNS TABLE(other boolean, month text, day text, hour timestamp with time zone, organization_id uuid, model text, provider text, team_id text, virtual_key_id text, region text, amount_usd numeric, tokens numeric, requests numeric, input_tokens numeric, cached_tokens numeric, output_tokens numeric, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.guard_invoice()
 --     RETURNS trigger, for synaxis_ledger
 -- billing.hashed_text(t billing.credit_transactions)
@@ -2123,6 +2170,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.home(p_tenant text, p_organization_id uuid)
 --     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.hourly_spend(p_organization_id uuid, p_timezone text, p_start timestamp with time zone, p_end timestamp with time zone)
+--     RETURNS TABLE(hour timestamp with time zone, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.import_prices(p_tenant text, p_prices jsonb, p_effective_from timestamp with time zone, p_source text, p_dry_run boolean)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.in_burn_down_order(p_grants billing.credit_grants[])
@@ -2159,6 +2208,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.is_distributed()
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
+-- billing.is_listed(o billing.organizations, p_name text, p_status text)
+--     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.issue(i billing.invoices, o billing.organizations, p_terms jsonb, p_outcome text)
@@ -2175,8 +2226,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.know_objects(p billing.payments, p_external_ids text[])
 --     RETURNS void, for synaxis_ledger
+-- billing.label_json(l billing.labels)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.label_of(p_organization_id uuid, p_kind text, p_id text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.labels_changed(o billing.organizations)
+--     RETURNS void, for synaxis_ledger
+-- billing.labels_page(p_tenant text, p_organization_id uuid, p_kind text, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
+-- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
 --     RETURNS billing.organizations, for synaxis_ledger
 -- billing.locked_again(p_organization_id uuid)
@@ -2243,9 +2304,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organization_json(o billing.organizations)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.organizations_by(p_tenant text, p_sort text, p_name text, p_status text, p_after integer, p_limit integer)
+--     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_charged_for(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_to_settle(p_tenant text, p_limit integer)
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
@@ -2269,6 +2332,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.payment_json(p billing.payments)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_link(p_tenant text, p_organization_id uuid, p_token_hash bytea)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.payment_order(p_tenant text, p_organization_id uuid, p_payment_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_refund_id uuid)
@@ -2285,8 +2350,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
--- billing.personal_grants(p_organization_id uuid, p_initiated_by text)
---     RETURNS uuid[], for synaxis_ledger
 -- billing.personal_text(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.plan_forecasts(p_tenant text, p_after uuid, p_limit integer)
@@ -2297,7 +2360,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
--- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.preview_payment(p_tenant text, p_organization_id uuid, p_credit_usd numeric, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2323,6 +2386,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.promotional_used_at(o billing.organizations, p_instant timestamp with time zone)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.put_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text, p_name text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.put_on_invoice(i billing.invoices)
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
@@ -2459,9 +2524,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.spend_of(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
---     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
--- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.spend_of(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[])
+--     RETURNS TABLE(organization_id uuid, hour timestamp with time zone, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.spending(p_tenant text, p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spent_at(b billing.budgets, p_at timestamp with time zone)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
@@ -2495,7 +2560,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text[], for synaxis_app, synaxis_ledger
 -- billing.subjects_of(u billing.usage_request)
 --     RETURNS text[], for synaxis_ledger
--- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_limit integer)
+-- billing.sum_spend(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.sums_json(p_amount_usd numeric, p_tokens numeric, p_requests numeric, p_input_tokens numeric, p_cached_tokens numeric, p_output_tokens numeric, p_cost_usd numeric, p_margin_usd numeric)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from synaxis_billing.caller import Caller
-from synaxis_billing.fields import Answer, ClientId, Money, Name, Request, Text, UsdOrZero
+from synaxis_billing.fields import Answer, ClientId, Money, Name, Request, Text, Time, UsdOrZero
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.prices.usage import ServiceTier, TokenUsage
 
@@ -127,23 +127,28 @@ class Rated(Used):
     """Multiplier of the organization that applied to the price."""
 
 
-class UsageFilter(Request):
+class SpendFilter(Request):
+    """Which calls a report counts: those with every field that is named."""
+
+    team_id: ClientId | None = None
+    """Only calls of this team."""
+    virtual_key_id: ClientId | None = None
+    """Only calls with this virtual key."""
+    model: Name | None = None
+    """Only calls of this model."""
+    provider: Name | None = None
+    """Only calls of this provider."""
+
+
+class UsageFilter(SpendFilter):
     """Which rows a list has: those with every field that is named."""
 
     request_id: Name | None = None
     """Only what belongs to this LLM call."""
     reference_id: Name | None = None
     """Only what has this reference."""
-    team_id: ClientId | None = None
-    """Only calls of this team."""
-    virtual_key_id: ClientId | None = None
-    """Only calls with this virtual key."""
     end_user: ClientId | None = None
     """Only calls of this person."""
-    model: Name | None = None
-    """Only calls of this model."""
-    provider: Name | None = None
-    """Only calls of this provider."""
 
 
 class Group(Answer):
@@ -163,6 +168,13 @@ class Group(Answer):
     """Day in the time zone of the organization, such as 2026-02-28."""
     month: str | None = None
     """Month in the time zone of the organization, such as 2026-02."""
+
+
+class OwnGroup(Group):
+    """The dimensions of a sum of one organization's spend; `hour` is local too."""
+
+    hour: Time | None = None
+    """Start of the hour by the clocks of the organization's time zone."""
 
 
 class PlatformGroup(Group):

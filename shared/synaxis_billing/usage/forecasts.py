@@ -226,6 +226,7 @@ def _forecast(db: psycopg.Connection, organization_id: UUID) -> bool:
                 "first_day": basis["today"],
                 "made_at": basis["now"],
                 "history_days": forecast.days,
+                "runs_out": runs_out.expected and runs_out.expected.isoformat(),
                 "daily": [list(map(str, band)) for band in forecast.daily],
                 "totals": [list(map(str, band)) for band in forecast.totals],
                 "naive_error_usd": str(forecast.naive_error),

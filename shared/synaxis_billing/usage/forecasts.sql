@@ -153,14 +153,15 @@ BEGIN
     END IF;
     PERFORM set_config('billing.tenant', p_organization_id::text, true);
     INSERT INTO billing.forecasts AS stored
-        (organization_id, first_day, made_at, history_days, daily, totals, naive_error_usd, miss_rates,
+        (organization_id, first_day, made_at, history_days, runs_out, daily, totals, naive_error_usd, miss_rates,
         scaled_errors, covered, is_near)
-    VALUES (p_organization_id, f.first_day, f.made_at, f.history_days, f.daily, f.totals, f.naive_error_usd,
+    VALUES (p_organization_id, f.first_day, f.made_at, f.history_days, f.runs_out, f.daily, f.totals, f.naive_error_usd,
         f.miss_rates, f.scaled_errors, f.covered, f.is_near)
     ON CONFLICT (organization_id) DO UPDATE SET
         first_day = excluded.first_day,
         made_at = excluded.made_at,
         history_days = excluded.history_days,
+        runs_out = excluded.runs_out,
         daily = excluded.daily,
         totals = excluded.totals,
         naive_error_usd = excluded.naive_error_usd,

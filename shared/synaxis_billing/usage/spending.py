@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from synaxis_billing import procedures
@@ -15,11 +16,13 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, invalid_field
 from synaxis_billing.fields import Answer, Money, Time, json_schema
 from synaxis_billing.organizations.profile import PROFILE_TAG
-from synaxis_billing.usage.dimensions import Group, PlatformGroup
+from synaxis_billing.usage.dimensions import OwnGroup, PlatformGroup, SpendFilter
 
 # The list of all organizations has one dimension more.
 PLATFORM_DIMENSIONS = tuple(PlatformGroup.model_fields)
-DIMENSIONS = tuple(Group.model_fields)
+DIMENSIONS = tuple(OwnGroup.model_fields)
+_TIMES = {"day", "month", "hour"}
+_NAMES = {"team_id": "team_name", "virtual_key_id": "virtual_key_name"}
 
 
 def _pattern(dimensions: tuple[str, ...]) -> str:
@@ -30,6 +33,24 @@ GroupBy = Annotated[str, json_schema(_pattern(DIMENSIONS), "model,day")]
 PlatformGroupBy = Annotated[str, json_schema(_pattern(PLATFORM_DIMENSIONS), "organization_id")]
 # More are refused before they are listed; the names of fewer can still exceed an answer's 6 MB.
 MOST_GROUPS = 10_000
+# Hours are summed from the logs themselves. A week in which the clocks go back has an hour more.
+LONGEST_BY_HOUR = timedelta(days=7, hours=1)
+Top = Annotated[int, Field(ge=1, le=100)]
+
+
+class Question(NamedTuple):
+    """What is asked of a report: the half-open period, by default the current month, the
+    dimensions, how many groups, by default all, and which calls."""
+
+    start: datetime | None
+    end: datetime | None
+    group_by: Sequence[str]
+    top: int | None = None
+    calls: SpendFilter = SpendFilter()
+
+    @property
+    def filter(self) -> dict[str, str]:
+        return self.calls.model_dump(exclude_none=True)
 
 
 class Sums(Answer):
@@ -57,15 +78,22 @@ class Sums(Answer):
     """Sum of the amounts above that cost; only for a token of the platform."""
 
 
-class Spend(Sums, Group):
-    """The dimensions that were asked for, and what was spent on them."""
+class _AskedFor(Answer):
+    team_name: str | None = None
+    """Name that the organization gave the team, beside `team_id`."""
+    virtual_key_name: str | None = None
+    """Name that the organization gave the key, beside `virtual_key_id`."""
 
     @model_serializer(mode="wrap")
     def _asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: of for name, of in serialize(self).items() if name in self.model_fields_set}
 
 
-class PlatformSpend(Spend, PlatformGroup):
+class Spend(Sums, OwnGroup, _AskedFor):
+    """The dimensions that were asked for, and what was spent on them."""
+
+
+class PlatformSpend(Sums, PlatformGroup, _AskedFor):
     """The dimensions that were asked for, and what was spent on them."""
 
 
@@ -79,7 +107,9 @@ class Spending(Answer):
     timezone: str
     """Time zone that days and months are in."""
     items: tuple[Spend, ...]
-    """One sum per group, of the dimensions that `group_by` names."""
+    """One sum per group, of the dimensions that `group_by` names; none for a time without spend."""
+    others: tuple[Spend, ...] | None = None
+    """With `top`: the sums of the groups that are not in `items`, by the times of `group_by`."""
     total: Spend
     """The sum of all groups."""
 
@@ -93,7 +123,9 @@ class PlatformSpending(Answer):
     end: Time = Field(serialization_alias="to")
     """End of the period (exclusive)."""
     items: tuple[PlatformSpend, ...]
-    """One sum per group, of the dimensions that `group_by` names."""
+    """One sum per group, of the dimensions that `group_by` names; none for a time without spend."""
+    others: tuple[PlatformSpend, ...] | None = None
+    """With `top`: the sums of the groups that are not in `items`, by the times of `group_by`."""
     total: PlatformSpend
     """The sum of all groups."""
 
@@ -119,27 +151,29 @@ def get_spending(
     cache: Cache,
     caller: Caller,
     organization_id: UUID,
-    start: datetime | None,
-    end: datetime | None,
-    group_by: Sequence[str],
+    asked: Question,
 ) -> Spending:
     """Spend by any mix of dimensions, exact; by default of the current local month. Cached when the
     period has ended and can get no more spend.
 
-    Raises NotFound, InvalidRequest (no period, or too many groups for one answer).
+    Raises NotFound, InvalidRequest (no period, too many groups for one answer, or too many hours).
     """
 
     def load() -> Loaded[Spending]:
-        arguments = {"organization_id": organization_id, "start": start, "end": end}
-        value = _sums(connect(), "spending", caller, group_by, arguments)
-        return Loaded(Spending(timezone=value["timezone"], **_answer(value)), value["version"])
+        value = _sums(connect(), "spending", caller, asked, organization_id=organization_id)
+        return Loaded(
+            Spending(timezone=value["timezone"], **_answer(value, asked.top)), value["version"]
+        )
 
+    start, end, group_by, top, _ = asked
+    if "hour" in group_by and (start is None or end is None or end - start > LONGEST_BY_HOUR):
+        raise invalid_field("query", "/group_by", "must not name hour for more than 7 days")
     closed = start is not None and end is not None and end < datetime.now(UTC) - CLOSED_AFTER
     if not closed or caller.tenant not in ("*", str(organization_id)):
         return load().value
     # The platform's answer has the cost, which a tenant's has not.
-    asked = f"{start} {end} {sorted(group_by)} {caller.tenant == '*'}"
-    question = hashlib.sha256(asked.encode()).hexdigest()
+    text = f"{start} {end} {sorted(group_by)} {top} {asked.filter} {caller.tenant == '*'}"
+    question = hashlib.sha256(text.encode()).hexdigest()
     key = _SPENDING.key(organization_id, question, tags=(PROFILE_TAG,))
     found = cache.get_or_load(key, load)
     assert found  # `load` has an answer, or raises
@@ -149,30 +183,34 @@ def get_spending(
 def get_platform_spending(
     db: psycopg.Connection,
     caller: Caller,
-    start: datetime | None,
-    end: datetime | None,
-    group_by: Sequence[str],
+    asked: Question,
 ) -> PlatformSpending:
     """Spend of all organizations by any mix of dimensions, exact; by default of the current month.
 
     Raises Forbidden (a tenant's token), InvalidRequest (no period, too many groups for one answer,
     or more than can be summed in the time of a statement).
     """
-    arguments = {"start": start, "end": end}
-    return PlatformSpending(**_answer(_sums(db, "platform_spending", caller, group_by, arguments)))
+    value = _sums(db, "platform_spending", caller, asked)
+    return PlatformSpending(**_answer(value, asked.top))
 
 
 def _sums(
-    db: psycopg.Connection,
-    function: str,
-    caller: Caller,
-    group_by: Sequence[str],
-    arguments: dict[str, Any],
+    db: psycopg.Connection, function: str, caller: Caller, asked: Question, **arguments: Any
 ) -> dict[str, Any]:
     """Return a report of the database: its period, and its sums with the fields to show."""
-    asked: dict[str, Any] = {"group_by": list(group_by), "limit": MOST_GROUPS}
     try:
-        outcome = procedures.call(db, function, tenant=caller.tenant, **arguments, **asked)
+        outcome = procedures.call(
+            db,
+            function,
+            tenant=caller.tenant,
+            **arguments,
+            start=asked.start,
+            end=asked.end,
+            group_by=list(asked.group_by),
+            filter=Jsonb(asked.filter),
+            top=asked.top,
+            limit=MOST_GROUPS,
+        )
     except psycopg.errors.QueryCanceled as error:
         rule = "must name a shorter period: the sums of this one take too long"
         raise invalid_field("query", "/from", rule) from error
@@ -187,19 +225,27 @@ def _sums(
             f" groups, more than {MOST_GROUPS}"
         )
         raise invalid_field("query", "/group_by", rule)
-    secret = set() if caller.tenant == "*" else {"cost_usd", "margin_usd"}
-    shown = {*group_by, *Sums.model_fields} - secret
-    for sums in (*value["sums"]["items"], value["sums"]["total"]):
-        for name in sums.keys() - shown:
-            del sums[name]
+    sums = {*Sums.model_fields} - (set() if caller.tenant == "*" else {"cost_usd", "margin_usd"})
+    by = {*asked.group_by}
+    by |= {name for of, name in _NAMES.items() if of in by}
+    _leave(value["sums"]["items"], by | sums)
+    _leave(value["sums"]["others"], by & _TIMES | sums)
+    _leave([value["sums"]["total"]], sums)
     return dict(value)
 
 
-def _answer(value: dict[str, Any]) -> dict[str, Any]:
+def _leave(rows: list[dict[str, Any]], shown: set[str]) -> None:
+    for row in rows:
+        for name in row.keys() - shown:
+            del row[name]
+
+
+def _answer(value: dict[str, Any], top: int | None) -> dict[str, Any]:
     sums = value["sums"]
     return {
         "start": value["from"],
         "end": value["to"],
         "items": sums["items"],
+        "others": None if top is None else sums["others"],
         "total": sums["total"],
     }

@@ -103,12 +103,19 @@ def chat(model: str, *, stream: bool = False, **told: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def proxy(folder: Path, product: str, upstream: str, **settings: str) -> Iterator[Proxy]:
+def proxy(
+    folder: Path,
+    product: str,
+    upstream: str,
+    configuration: Path = HERE / "config.yaml",
+    /,
+    **settings: str,
+) -> Iterator[Proxy]:
     port, line = free_port(), Line(product)
     made = Proxy(
         f"http://127.0.0.1:{port}", folder / "records", folder / "journal", folder / "log", line
     )
-    command = [str(SCRIPTS / "litellm"), "--config", str(HERE / "config.yaml")]
+    command = [str(SCRIPTS / "litellm"), "--config", str(configuration)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
     environment = {
         "PYTHONPATH": f"{ROOT / 'clients/python/src'}",

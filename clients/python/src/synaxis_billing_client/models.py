@@ -83,6 +83,10 @@ class Budget(BaseModel):
     """
     Id of the team, key or person, or name of the model or provider.
     """
+    subject_name: str | None
+    """
+    Name that the organization gave the team or key.
+    """
     window: str
     """
     How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
@@ -250,6 +254,25 @@ class CacheStatistics(BaseModel):
     families: dict[str, CacheFamilyStatistics]
     """
     The counts of each family of values, by its name.
+    """
+
+
+class ClosingBalance(BaseModel):
+    """
+    The balance at the end of a day, or now for today.
+    """
+
+    day: date_aliased
+    """
+    Day in the time zone of the organization.
+    """
+    balance_usd: Decimal
+    """
+    `balance_after_usd` of the newest transaction of the day or of the days before, in US dollars.
+    """
+    version: int
+    """
+    Number of that transaction in the chain of the organization; 0 if there was none.
     """
 
 
@@ -841,6 +864,40 @@ class JournalEntry(BaseModel):
     """
 
 
+class Label(BaseModel):
+    """
+    The name of a team or a key.
+    """
+
+    kind: str
+    """
+    What is named. One of `team`, `virtual_key`, or one of a later version.
+    """
+    id: str
+    """
+    Id of the team or the virtual key.
+    """
+    name: str
+    """
+    Name to show.
+    """
+
+
+class LabelPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[Label]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class LineItem(BaseModel):
     """
     What was charged for one model of one provider.
@@ -888,6 +945,75 @@ class LineItemPage(BaseModel):
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
+    """
+
+
+class Status(StrEnum):
+    """
+    State of the invoice.
+    """
+
+    issued = "issued"
+    paid = "paid"
+    overdue = "overdue"
+    cancelled = "cancelled"
+
+
+class LinkedInvoice(BaseModel):
+    """
+    What a link asks for.
+    """
+
+    invoice_id: UUID
+    """
+    Id of the invoice.
+    """
+    invoice_number: str
+    """
+    Number of the invoice.
+    """
+    status: Status
+    """
+    State of the invoice.
+    """
+    seller: str
+    """
+    Name of the seller.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency.
+    """
+    amount: Decimal
+    """
+    What is left to pay, with tax.
+    """
+    due_date: date_aliased | None
+    """
+    Day until which to pay.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
+    """
+
+
+class LinkedPayment(BaseModel):
+    """
+    The open payment of a link's invoice.
+    """
+
+    status: str
+    """
+    State of the payment. One of `pending`, `unknown`, `succeeded`, `failed`, `expired`, or one of a later version.
+    """
+    checkout_url: str | None
+    """
+    The provider's page on which to pay.
+    """
+    expires_at: AwareDatetime | None
+    """
+    Instant from which that page is closed; null if the provider does not say.
     """
 
 
@@ -1115,6 +1241,29 @@ class OrganizationRevenue(BaseModel):
     """
 
 
+class OrganizationTotals(BaseModel):
+    """
+    Sums over all organizations that the filters match.
+    """
+
+    organizations: int
+    """
+    Number of them.
+    """
+    balance_usd: Decimal
+    """
+    Sum of their balances in US dollars, debts subtracted.
+    """
+    debt_usd: Decimal
+    """
+    Sum of the balances below zero in US dollars, as a positive amount.
+    """
+    spent_7_days_usd: Decimal
+    """
+    Sum of the charges of their last seven local days in US dollars.
+    """
+
+
 class Payment(BaseModel):
     """
     A payment. Amounts without `_usd` are in its currency.
@@ -1246,6 +1395,25 @@ class Payment(BaseModel):
     """
 
 
+class PaymentLink(BaseModel):
+    """
+    A link to pay an invoice. The token is shown this once.
+    """
+
+    invoice_id: UUID
+    """
+    Id of the invoice.
+    """
+    token: str
+    """
+    The secret of the link, for `/v1/payment-links/{token}`.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
+    """
+
+
 class PaymentPage(BaseModel):
     """
     A page of a list, newest first.
@@ -1304,7 +1472,7 @@ class PaymentPreview(BaseModel):
     """
 
 
-class Status(StrEnum):
+class Status1(StrEnum):
     """
     State of the refund at the provider.
     """
@@ -1328,7 +1496,7 @@ class PaymentRefund(BaseModel):
     """
     Id of the payment.
     """
-    status: Status
+    status: Status1
     """
     State of the refund at the provider.
     """
@@ -1365,7 +1533,7 @@ class PersonalDataRecord(BaseModel):
 
     kind: str
     """
-    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `erasure`, or one of a later version.
+    Kind of the row. One of `organization`, `transaction`, `hold`, `credit_grant`, `budget`, `spend_log`, `invoice`, `credit_note`, `webhook_endpoint`, `webhook_event`, `refused_event`, `payment`, `erasure`, or one of a later version.
     """
     created_at: AwareDatetime
     """
@@ -1382,6 +1550,14 @@ class PlatformSpend(BaseModel):
     The dimensions that were asked for, and what was spent on them.
     """
 
+    team_name: str | None = None
+    """
+    Name that the organization gave the team, beside `team_id`.
+    """
+    virtual_key_name: str | None = None
+    """
+    Name that the organization gave the key, beside `virtual_key_id`.
+    """
     model: str | None = None
     """
     Name of the model.
@@ -1463,7 +1639,11 @@ class PlatformSpending(BaseModel):
     """
     items: list[PlatformSpend]
     """
-    One sum per group, of the dimensions that `group_by` names.
+    One sum per group, of the dimensions that `group_by` names; none for a time without spend.
+    """
+    others: list[PlatformSpend] | None = None
+    """
+    With `top`: the sums of the groups that are not in `items`, by the times of `group_by`.
     """
     total: PlatformSpend
     """
@@ -1967,6 +2147,14 @@ class Spend(BaseModel):
     The dimensions that were asked for, and what was spent on them.
     """
 
+    team_name: str | None = None
+    """
+    Name that the organization gave the team, beside `team_id`.
+    """
+    virtual_key_name: str | None = None
+    """
+    Name that the organization gave the key, beside `virtual_key_id`.
+    """
     model: str | None = None
     """
     Name of the model.
@@ -1994,6 +2182,10 @@ class Spend(BaseModel):
     month: str | None = None
     """
     Month in the time zone of the organization, such as 2026-02.
+    """
+    hour: AwareDatetime | None = None
+    """
+    Start of the hour by the clocks of the organization's time zone.
     """
     amount_usd: Decimal
     """
@@ -2198,7 +2390,11 @@ class Spending(BaseModel):
     """
     items: list[Spend]
     """
-    One sum per group, of the dimensions that `group_by` names.
+    One sum per group, of the dimensions that `group_by` names; none for a time without spend.
+    """
+    others: list[Spend] | None = None
+    """
+    With `top`: the sums of the groups that are not in `items`, by the times of `group_by`.
     """
     total: Spend
     """
@@ -2720,6 +2916,21 @@ class Balance(BaseModel):
     rate_stale: bool
     """
     Whether the exchange rate is old or the static fallback.
+    """
+
+
+class BalanceHistory(BaseModel):
+    """
+    The closing balance of each day.
+    """
+
+    timezone: str
+    """
+    Time zone that the days are in.
+    """
+    items: list[ClosingBalance]
+    """
+    Each day, oldest first, at most until today.
     """
 
 
@@ -3380,20 +3591,13 @@ class OrganizationWithBalance(BaseModel):
     """
     Credit in US dollars that can be charged: balance_usd + credit_limit_usd - held_usd.
     """
-
-
-class OrganizationWithBalancePage(BaseModel):
+    spent_7_days_usd: Decimal
     """
-    A page of a list, newest first.
+    Sum of the charges of the last seven local days, today included, in US dollars.
     """
-
-    items: list[OrganizationWithBalance]
+    runs_out: date_aliased | None
     """
-    The items of this page.
-    """
-    next_cursor: str | None
-    """
-    The cursor of the next page; null on the last one.
+    Day on which the credit is expected to run out, as of the newest nightly forecast; null if it does not within 90 days, or nothing was charged yet.
     """
 
 
@@ -3633,4 +3837,23 @@ class BatchAnswer(BaseModel):
     results: list[Charged | Kept | Refused]
     """
     One result per charge, in the order of the request.
+    """
+
+
+class OrganizationPage(BaseModel):
+    """
+    A page of the platform's organizations.
+    """
+
+    items: list[OrganizationWithBalance]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+    totals: OrganizationTotals | None = None
+    """
+    With the first page of a list with `sort`.
     """

@@ -3,7 +3,7 @@
 
 import abc
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Unpack
 from uuid import UUID
 
@@ -58,13 +58,18 @@ def get_month_end(month: str) -> Call[models.MonthEndProgress]:
 
 
 def list_organizations(
-    *, external_id: str | None = None, q: str | None = None, limit: int | None = None
-) -> Call[models.OrganizationWithBalancePage]:
+    *,
+    external_id: str | None = None,
+    q: str | None = None,
+    status: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+) -> Call[models.OrganizationPage]:
     return new_call(
         "GET",
         path_of("/v1/organizations"),
-        {200: models.OrganizationWithBalancePage},
-        query={"external_id": external_id, "q": q, "limit": limit},
+        {200: models.OrganizationPage},
+        query={"external_id": external_id, "q": q, "status": status, "sort": sort, "limit": limit},
     )
 
 
@@ -112,6 +117,17 @@ def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
         "GET",
         path_of("/v1/organizations/{organization_id}/balance", organization_id),
         {200: models.Balance},
+    )
+
+
+def get_balance_history(
+    organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+) -> Call[models.BalanceHistory]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/balance/history", organization_id),
+        {200: models.BalanceHistory},
+        query={"from": from_, "to": to},
     )
 
 
@@ -533,6 +549,52 @@ def pay_invoice(
     )
 
 
+def create_payment_link(
+    organization_id: UUID | str, invoice_id: UUID | str, **body: Unpack[requests.NewPaymentLink]
+) -> Call[models.PaymentLink]:
+    return new_call(
+        "POST",
+        path_of(
+            "/v1/organizations/{organization_id}/invoices/{invoice_id}/payment-link",
+            organization_id,
+            invoice_id,
+        ),
+        {201: models.PaymentLink},
+        body=body,
+    )
+
+
+def delete_label(
+    organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+) -> Call[models.Label]:
+    return new_call(
+        "DELETE",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.Label},
+        query={"kind": kind, "id": id},
+    )
+
+
+def list_labels(
+    organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+) -> Call[models.LabelPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.LabelPage},
+        query={"kind": kind, "limit": limit},
+    )
+
+
+def put_label(organization_id: UUID | str, **body: Unpack[requests.NewLabel]) -> Call[models.Label]:
+    return new_call(
+        "PUT",
+        path_of("/v1/organizations/{organization_id}/labels", organization_id),
+        {200: models.Label},
+        body=body,
+    )
+
+
 def list_payments(
     organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
 ) -> Call[models.PaymentPage]:
@@ -632,15 +694,15 @@ def create_refund(
 def list_spend_logs(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.SpendLogPage]:
     return new_call(
@@ -648,13 +710,13 @@ def list_spend_logs(
         path_of("/v1/organizations/{organization_id}/spend-logs", organization_id),
         {200: models.SpendLogPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "from": from_,
             "to": to,
             "limit": limit,
@@ -681,15 +743,29 @@ def create_spend_log(
 def get_spending(
     organization_id: UUID | str,
     *,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.Spending]:
     return new_call(
         "GET",
         path_of("/v1/organizations/{organization_id}/spending", organization_id),
         {200: models.Spending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -726,16 +802,16 @@ def get_topup_invoice(
 def list_transactions(
     organization_id: UUID | str,
     *,
-    request_id: str | None = None,
-    reference_id: str | None = None,
     team_id: str | None = None,
     virtual_key_id: str | None = None,
-    end_user: str | None = None,
     model: str | None = None,
     provider: str | None = None,
+    request_id: str | None = None,
+    reference_id: str | None = None,
+    end_user: str | None = None,
     type: str | None = None,
-    from_: datetime | str | None = None,
-    to: datetime | str | None = None,
+    from_: datetime | date | str | None = None,
+    to: datetime | date | str | None = None,
     limit: int | None = None,
 ) -> Call[models.TransactionPage]:
     return new_call(
@@ -743,13 +819,13 @@ def list_transactions(
         path_of("/v1/organizations/{organization_id}/transactions", organization_id),
         {200: models.TransactionPage},
         query={
-            "request_id": request_id,
-            "reference_id": reference_id,
             "team_id": team_id,
             "virtual_key_id": virtual_key_id,
-            "end_user": end_user,
             "model": model,
             "provider": provider,
+            "request_id": request_id,
+            "reference_id": reference_id,
+            "end_user": end_user,
             "type": type,
             "from": from_,
             "to": to,
@@ -874,6 +950,18 @@ def list_webhook_events(
     )
 
 
+def get_payment_link(token: str) -> Call[models.LinkedInvoice]:
+    return new_call("GET", path_of("/v1/payment-links/{token}", token), {200: models.LinkedInvoice})
+
+
+def pay_by_link(
+    token: str, **body: Unpack[requests.LinkPaymentRequest]
+) -> Call[models.LinkedPayment]:
+    return new_call(
+        "POST", path_of("/v1/payment-links/{token}", token), {201: models.LinkedPayment}, body=body
+    )
+
+
 def list_prices(
     *,
     organization_id: UUID | str | None = None,
@@ -928,15 +1016,29 @@ def get_revenue(*, month: str | None = None) -> Call[models.Revenue]:
 
 def get_platform_spending(
     *,
+    team_id: str | None = None,
+    virtual_key_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
     from_: datetime | str | None = None,
     to: datetime | str | None = None,
     group_by: str | None = None,
+    top: int | None = None,
 ) -> Call[models.PlatformSpending]:
     return new_call(
         "GET",
         path_of("/v1/spending"),
         {200: models.PlatformSpending},
-        query={"from": from_, "to": to, "group_by": group_by},
+        query={
+            "team_id": team_id,
+            "virtual_key_id": virtual_key_id,
+            "model": model,
+            "provider": provider,
+            "from": from_,
+            "to": to,
+            "group_by": group_by,
+            "top": top,
+        },
     )
 
 
@@ -1032,14 +1134,22 @@ class Operations(abc.ABC):
         return self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -1090,6 +1200,16 @@ class Operations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return self.call(get_balance(organization_id))
+
+    def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -1462,6 +1582,47 @@ class Operations(abc.ABC):
         """
         return self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    def create_payment_link(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.NewPaymentLink],
+    ) -> models.PaymentLink:
+        """Create a link to pay an invoice.
+
+        Whoever has the token may see what that invoice asks for, and pay it, until the link
+        expires.
+        """
+        return self.call(create_payment_link(organization_id, invoice_id, **body))
+
+    def delete_label(
+        self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+    ) -> models.Label:
+        """Delete the name of a team or a virtual key.
+
+        Answers the name as it was.
+        """
+        return self.call(delete_label(organization_id, kind=kind, id=id))
+
+    def list_labels(
+        self, organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+    ) -> Iterator[models.Label]:
+        """List the names of teams and virtual keys.
+
+        By kind and id.
+        """
+        return self.pages(list_labels(organization_id, kind=kind, limit=limit), models.Label)
+
+    def put_label(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewLabel]
+    ) -> models.Label:
+        """Name a team or a virtual key.
+
+        Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+        `subject_name` in budgets.
+        """
+        return self.call(put_label(organization_id, **body))
+
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
     ) -> Iterator[models.Payment]:
@@ -1557,15 +1718,15 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -1576,13 +1737,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -1607,17 +1768,36 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def create_topup(
         self,
@@ -1655,16 +1835,16 @@ class Operations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> Iterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -1675,13 +1855,13 @@ class Operations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -1780,6 +1960,23 @@ class Operations(abc.ABC):
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
 
+    def get_payment_link(self, token: str) -> models.LinkedInvoice:
+        """Get what a payment link asks for.
+
+        Needs no token but that of the link.
+        """
+        return self.call(get_payment_link(token))
+
+    def pay_by_link(
+        self, token: str, **body: Unpack[requests.LinkPaymentRequest]
+    ) -> models.LinkedPayment:
+        """Pay the invoice of a payment link.
+
+        Returns the provider's page on which to pay. The invoice has one open payment, whoever
+        asks.
+        """
+        return self.call(pay_by_link(token, **body))
+
     def list_prices(
         self,
         *,
@@ -1856,9 +2053,14 @@ class Operations(abc.ABC):
     def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -1866,7 +2068,18 @@ class Operations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
         """Get a token of an organization's client.
@@ -1967,14 +2180,22 @@ class AsyncOperations(abc.ABC):
         return await self.call(get_month_end(month))
 
     def list_organizations(
-        self, *, external_id: str | None = None, q: str | None = None, limit: int | None = None
+        self,
+        *,
+        external_id: str | None = None,
+        q: str | None = None,
+        status: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[models.OrganizationWithBalance]:
         """List the organizations of the platform, each with its credit now.
 
-        Newest first. Only a token with `billing:platform` may.
+        Newest first, or in the order that `sort` names, with the totals of all of them. Only a
+        token with `billing:platform` may. An organization may move while the pages of an order are
+        read.
         """
         return self.pages(
-            list_organizations(external_id=external_id, q=q, limit=limit),
+            list_organizations(external_id=external_id, q=q, status=status, sort=sort, limit=limit),
             models.OrganizationWithBalance,
         )
 
@@ -2027,6 +2248,16 @@ class AsyncOperations(abc.ABC):
         The credit now, also in the billing currency at the current exchange rate.
         """
         return await self.call(get_balance(organization_id))
+
+    async def get_balance_history(
+        self, organization_id: UUID | str, *, from_: str | None = None, to: str | None = None
+    ) -> models.BalanceHistory:
+        """Get the closing balance of each day.
+
+        Days are those of the organization's time zone; that of today is the balance now. Each is
+        the balance after a transaction, whose `version` it names. At most 400 days.
+        """
+        return await self.call(get_balance_history(organization_id, from_=from_, to=to))
 
     def list_budgets(
         self, organization_id: UUID | str, *, limit: int | None = None
@@ -2417,6 +2648,47 @@ class AsyncOperations(abc.ABC):
         """
         return await self.call(pay_invoice(organization_id, invoice_id, **body))
 
+    async def create_payment_link(
+        self,
+        organization_id: UUID | str,
+        invoice_id: UUID | str,
+        **body: Unpack[requests.NewPaymentLink],
+    ) -> models.PaymentLink:
+        """Create a link to pay an invoice.
+
+        Whoever has the token may see what that invoice asks for, and pay it, until the link
+        expires.
+        """
+        return await self.call(create_payment_link(organization_id, invoice_id, **body))
+
+    async def delete_label(
+        self, organization_id: UUID | str, *, kind: str | None = None, id: str | None = None
+    ) -> models.Label:
+        """Delete the name of a team or a virtual key.
+
+        Answers the name as it was.
+        """
+        return await self.call(delete_label(organization_id, kind=kind, id=id))
+
+    def list_labels(
+        self, organization_id: UUID | str, *, kind: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[models.Label]:
+        """List the names of teams and virtual keys.
+
+        By kind and id.
+        """
+        return self.pages(list_labels(organization_id, kind=kind, limit=limit), models.Label)
+
+    async def put_label(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewLabel]
+    ) -> models.Label:
+        """Name a team or a virtual key.
+
+        Or rename it: `team_name` and `virtual_key_name` are shown beside the ids in spending, and
+        `subject_name` in budgets.
+        """
+        return await self.call(put_label(organization_id, **body))
+
     def list_payments(
         self, organization_id: UUID | str, *, status: str | None = None, limit: int | None = None
     ) -> AsyncIterator[models.Payment]:
@@ -2518,15 +2790,15 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.SpendLog]:
         """List the spend logs of an organization, as JSON or CSV.
@@ -2537,13 +2809,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_spend_logs(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 from_=from_,
                 to=to,
                 limit=limit,
@@ -2570,17 +2842,36 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.Spending:
         """Sum the spend of an organization.
 
-        Exact sums of a period by any mix of dimensions; without a period, of the current month in
-        the time zone of the organization. An answer has at most 10,000 groups and 6 MB. A token of
-        the platform gets the cost and the margin too.
+        Exact sums of a period by any mix of dimensions, of the calls that have every field that
+        the filters name; without a period, of the current month in the time zone of the
+        organization. A day, month or hour without spend has no item. The hours of at most 7 days
+        can be summed. An answer has at most 10,000 groups and 6 MB. A token of the platform gets
+        the cost and the margin too.
         """
-        return await self.call(get_spending(organization_id, from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_spending(
+                organization_id,
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     async def create_topup(
         self,
@@ -2620,16 +2911,16 @@ class AsyncOperations(abc.ABC):
         self,
         organization_id: UUID | str,
         *,
-        request_id: str | None = None,
-        reference_id: str | None = None,
         team_id: str | None = None,
         virtual_key_id: str | None = None,
-        end_user: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        request_id: str | None = None,
+        reference_id: str | None = None,
+        end_user: str | None = None,
         type: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
+        from_: datetime | date | str | None = None,
+        to: datetime | date | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[models.Transaction]:
         """List the transactions of an organization, as JSON or CSV.
@@ -2640,13 +2931,13 @@ class AsyncOperations(abc.ABC):
         return self.pages(
             list_transactions(
                 organization_id,
-                request_id=request_id,
-                reference_id=reference_id,
                 team_id=team_id,
                 virtual_key_id=virtual_key_id,
-                end_user=end_user,
                 model=model,
                 provider=provider,
+                request_id=request_id,
+                reference_id=reference_id,
+                end_user=end_user,
                 type=type,
                 from_=from_,
                 to=to,
@@ -2745,6 +3036,23 @@ class AsyncOperations(abc.ABC):
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
 
+    async def get_payment_link(self, token: str) -> models.LinkedInvoice:
+        """Get what a payment link asks for.
+
+        Needs no token but that of the link.
+        """
+        return await self.call(get_payment_link(token))
+
+    async def pay_by_link(
+        self, token: str, **body: Unpack[requests.LinkPaymentRequest]
+    ) -> models.LinkedPayment:
+        """Pay the invoice of a payment link.
+
+        Returns the provider's page on which to pay. The invoice has one open payment, whoever
+        asks.
+        """
+        return await self.call(pay_by_link(token, **body))
+
     def list_prices(
         self,
         *,
@@ -2821,9 +3129,14 @@ class AsyncOperations(abc.ABC):
     async def get_platform_spending(
         self,
         *,
+        team_id: str | None = None,
+        virtual_key_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
         from_: datetime | str | None = None,
         to: datetime | str | None = None,
         group_by: str | None = None,
+        top: int | None = None,
     ) -> models.PlatformSpending:
         """Sum the spend of all organizations.
 
@@ -2831,7 +3144,18 @@ class AsyncOperations(abc.ABC):
         months being those of each organization; without a period, of the current month in UTC. An
         answer has at most 10,000 groups and 6 MB.
         """
-        return await self.call(get_platform_spending(from_=from_, to=to, group_by=group_by))
+        return await self.call(
+            get_platform_spending(
+                team_id=team_id,
+                virtual_key_id=virtual_key_id,
+                model=model,
+                provider=provider,
+                from_=from_,
+                to=to,
+                group_by=group_by,
+                top=top,
+            )
+        )
 
     async def create_token(self, **body: Unpack[requests.TokenRequest]) -> models.Token:
         """Get a token of an organization's client.

@@ -418,6 +418,9 @@ class InvoicePeriod(TypedDict):
     """
 
 
+type LabelKind = Literal["team", "virtual_key"]
+
+
 class NewBudget(TypedDict):
     """
     At most `limit_usd` in each window; of a rate, `limit_usd` per hour in the long run, and never more than `burst_usd` at once.
@@ -468,6 +471,25 @@ class NewClient(TypedDict):
     """
 
 
+class NewLabel(TypedDict):
+    """
+    The name of a team or a key, in place of an earlier one.
+    """
+
+    kind: LabelKind
+    """
+    What is named.
+    """
+    id: str
+    """
+    Your id of the team or the virtual key.
+    """
+    name: str
+    """
+    Name to show.
+    """
+
+
 class NewOrganizationHome(TypedDict):
     """
     The region that holds an organization.
@@ -476,6 +498,17 @@ class NewOrganizationHome(TypedDict):
     region: str
     """
     Name of another region of this deployment.
+    """
+
+
+class NewPaymentLink(TypedDict):
+    """
+    Without `expires_in_seconds`, the link lives for 30 days.
+    """
+
+    expires_in_seconds: NotRequired[int]
+    """
+    How long the link lives, at most 90 days.
     """
 
 
@@ -885,6 +918,21 @@ class CaptureRequest(TypedDict):
     overrun: NotRequired[Overrun]
     """
     Whether a cost above the held amount is refused, or charged whole: the call was made.
+    """
+
+
+class LinkPaymentRequest(TypedDict):
+    """
+    How the payer pays.
+    """
+
+    provider: ProviderName
+    """
+    Who takes the money.
+    """
+    return_url: NotRequired[str | None]
+    """
+    The page to which the payer returns.
     """
 
 

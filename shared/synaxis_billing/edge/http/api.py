@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import psycopg
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -25,7 +26,8 @@ from synaxis_billing.edge.http.requests import (
     require_request,
 )
 from synaxis_billing.edge.http.revocation import require_active
-from synaxis_billing.edge.invocation import invocation, logger, write_metrics
+from synaxis_billing.edge.http.transfer import transferred
+from synaxis_billing.edge.invocation import invocation, logger, metrics, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
     BillingError,
@@ -131,7 +133,8 @@ class Api:
         request_id = event["requestContext"]["requestId"]
         logger.set_correlation_id(request_id)
         with invocation():
-            answered = self._answer(event, request_id)
+            method = event["requestContext"]["http"]["method"]
+            answered = transferred(method, event["headers"], self._answer(event, request_id))
         _measure(event["routeKey"], request_id, answered)
         return answered
 
@@ -153,6 +156,8 @@ class Api:
                 )
             )
         except BillingError as error:
+            if error.metric:
+                metrics.add_metric(error.metric, MetricUnit.Count, 1)
             return problem(error, request_id)
         except psycopg.Error as error:
             return problem(_refusal_of(error, request_id), request_id)

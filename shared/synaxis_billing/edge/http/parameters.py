@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from synaxis_billing.fields import Instant, Key
+from synaxis_billing.fields import Instant, InstantOrDay, Key
 from synaxis_billing.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 
 
@@ -36,10 +36,22 @@ IdempotencyKey = Annotated[Key, Header("idempotency-key"), Field(description=_KE
 OptionalIdempotencyKey = Annotated[Key | None, Header("idempotency-key"), Field(description=_KEY)]
 Accept = Annotated[str, Header("accept")]
 
+_DAY = "an instant, or a day, which begins in the time zone of the organization."
 From = Annotated[
+    InstantOrDay | None,
+    Query("from"),
+    Field(description=f"Start of the period (inclusive): {_DAY}"),
+]
+To = Annotated[
+    InstantOrDay | None, Query("to"), Field(description=f"End of the period (exclusive): {_DAY}")
+]
+# Of all organizations, whose days begin at different instants.
+FromInstant = Annotated[
     Instant | None, Query("from"), Field(description="Start of the period (inclusive).")
 ]
-To = Annotated[Instant | None, Query("to"), Field(description="End of the period (exclusive).")]
+ToInstant = Annotated[
+    Instant | None, Query("to"), Field(description="End of the period (exclusive).")
+]
 Limit = Annotated[
     int,
     Field(

@@ -61,15 +61,21 @@ def json_body(event: Event, takes: Sequence[str] = (JSON,)) -> Any:
     body = _text(event, body)
     if media_type == FORM:
         return _unique(parse_qsl(body))
+    value = parse_json(body)
+    kind, named = (list, "array") if media_type.endswith(BATCH) else (dict, "object")
+    if not isinstance(value, kind):
+        raise _invalid_body(f"must be a JSON {named}")
+    return value
+
+
+def parse_json(body: str) -> Any:
+    """Return the value of a JSON text that names each member once. Raises InvalidRequest."""
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise _invalid_body(f"must be JSON: {error}") from error
     # The parser above keeps the last of two members of one name.
     _EACH_MEMBER_ONCE.decode(body)
-    kind, named = (list, "array") if media_type.endswith(BATCH) else (dict, "object")
-    if not isinstance(value, kind):
-        raise _invalid_body(f"must be a JSON {named}")
     return value
 
 

@@ -440,6 +440,17 @@ CREATE TABLE billing.spend_rollups (
     PRIMARY KEY (organization_id, bucket_start, dimensions)
 ) WITH (fillfactor = 70);
 
+CREATE TYPE billing.label_kind AS ENUM ('team', 'virtual_key');
+
+-- The names that an organization gave its teams and keys. Nothing is computed by them.
+CREATE TABLE billing.labels (
+    organization_id uuid NOT NULL REFERENCES billing.organizations,
+    kind billing.label_kind NOT NULL,
+    subject_id text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (organization_id, kind, subject_id)
+);
+
 -- Budgets
 
 CREATE TYPE billing.budget_window AS ENUM ('day', 'week', 'month', 'lifetime', 'rate');
@@ -485,6 +496,8 @@ CREATE TABLE billing.forecasts (
     first_day date NOT NULL,
     made_at timestamptz NOT NULL,
     history_days int NOT NULL,
+    -- The day on which the expected spend exceeds the credit.
+    runs_out date,
     -- Of each day, and of the days up to it: expected, lower and upper bound in US dollars, as text.
     daily jsonb NOT NULL,
     totals jsonb NOT NULL,
@@ -1071,6 +1084,7 @@ ALTER TABLE billing.credit_grants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.logged_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.labels ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;

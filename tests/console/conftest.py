@@ -1,0 +1,207 @@
+"""A browser, and a product with customers that have a history."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from local.traffic import set_clock_back
+from tests.conftest import Database, temporary
+from tests.support.running import PATIENCE_SECONDS, Client, running
+
+DAYS = 40
+ZONE = "Europe/Berlin"
+NAME = "Halden Research"
+MODELS = [("openai", "gpt-4o"), ("anthropic", "claude-sonnet-5"), ("google", "gemini-2.5-pro")]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+# Anything that the content security policy blocks.
+WATCH = """globalThis.blocked = [];
+addEventListener('securitypolicyviolation',
+  event => blocked.push(`${event.violatedDirective} ${event.blockedURI}`));"""
+
+
+class Customers(NamedTuple):
+    """Paths of organizations below the API, and the address of the console."""
+
+    url: str
+    path: str
+    other_path: str
+
+    @property
+    def home(self) -> str:
+        return f"{self.url}/console/o/{self.path.rpartition('/')[2]}"
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = os.environ.get("CHROMIUM") or next(
+            filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+            playwright.chromium.executable_path,
+        )
+        if not Path(path).exists():
+            pytest.skip("no browser was found: install chromium, or set CHROMIUM to its path")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def customers(
+    browser: Browser,
+    state: Path,
+    server_url: str,
+    redis_url: str,
+    template_database: Database,
+) -> Iterator[Customers]:
+    assert browser
+    with (
+        temporary(server_url, "console", template_database.admin_url) as admin_url,
+        running(state / "console", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url,
+        psycopg.connect(admin_url, autocommit=True) as database,
+    ):
+        client = Client(url)
+        try:
+            yield _customers(client, database, url)
+        finally:
+            client.close()
+
+
+def _customers(client: Client, database: psycopg.Connection, url: str) -> Customers:
+    """Credit, forty days of charges, a refund, grants, budgets, and last month's invoice."""
+    set_clock_back(database, DAYS)
+    profile = {
+        "name": NAME,
+        "billing_currency": "EUR",
+        "timezone": ZONE,
+        "tax": {"label": "VAT", "rate_percent": "19", "tax_id": "DE811234567"},
+        "address": {
+            "line1": "Hauptstr. 1",
+            "postal_code": "10115",
+            "city": "Berlin",
+            "country": "DE",
+        },
+    }
+    path = client.new_organization("400", **profile)
+    other_path = client.new_organization("5", name="Dover Legal")
+    _ok(
+        client.post(
+            f"{path}/grants",
+            {
+                "amount_usd": "20",
+                "priority": 10,
+                "kind": "promotional",
+                "description": "Welcome",
+                "expires_at": f"{datetime.now(UTC) + timedelta(days=20):%Y-%m-%dT%H:%M:%SZ}",
+            },
+            "welcome",
+        )
+    )
+    last = ""
+    for back in range(DAYS, -1, -1):
+        set_clock_back(database, back)
+        for number, (provider, model) in enumerate(MODELS):
+            body = {
+                "amount_usd": f"{(number + 1) * 0.4 + back % 7 / 10:.2f}31",
+                "description": "chat completion",
+                "provider": provider,
+                "model": model,
+                "tokens": 1200 + back,
+                "team_id": f"team-{number % 2}",
+                "request_id": f"request-{back}-{number}",
+            }
+            charged = _ok(client.post(f"{path}/charges", body, f"{back} {number}"))
+            last = charged["id"]
+    for number in range(3):
+        refund = {"transaction_id": last, "amount_usd": "0.01", "description": "Goodwill"}
+        _ok(client.post(f"{path}/refunds", refund, f"refund {number}"))
+    budget = {
+        "subject": "team",
+        "subject_id": "team-0",
+        "window": "month",
+        "limit_usd": "100",
+        "mode": "hard",
+    }
+    _ok(client.post(f"{path}/budgets", budget))
+    start, end = _last_month()
+    invoice = _ok(client.post(f"{path}/invoices", {"period_start": start, "period_end": end}))
+    _ok(client.post(f"{path}/invoices/{invoice['id']}/issue"))
+    return Customers(url, path, other_path)
+
+
+def _ok(answer: object) -> dict[str, str]:
+    assert hasattr(answer, "json")
+    assert getattr(answer, "is_success", False), answer.json()
+    found: dict[str, str] = answer.json()
+    return found
+
+
+def _last_month() -> tuple[str, str]:
+    zone = ZoneInfo(ZONE)
+    end = datetime.now(zone).date().replace(day=1)
+    start = (end - timedelta(days=1)).replace(day=1)
+
+    def midnight(day: date) -> str:
+        return datetime(day.year, day.month, day.day, tzinfo=zone).isoformat()
+
+    return midnight(start), midnight(end)
+
+
+def open_context(browser: Browser, **options: Any) -> BrowserContext:
+    settings: dict[str, Any] = {"locale": "en-US", "timezone_id": "America/Los_Angeles", **options}
+    context = browser.new_context(**settings)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    context.add_init_script(WATCH)
+    return context
+
+
+def sign_in(page: Page, url: str, name: str = NAME, role: str = "finance") -> Page:
+    page.goto(f"{url}/console/")
+    choice = page.get_by_role("button").filter(has_text=name)
+    choice.filter(has_text=re.compile(f"^{name}{role}")).first.click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    return page
+
+
+def sign_in_as_operator(page: Page, url: str) -> Page:
+    page.goto(f"{url}/console/")
+    page.get_by_role("button").filter(has_text="The operator").click()
+    expect(page.get_by_role("heading", name="Organizations")).to_be_visible()
+    return page
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+
+
+@pytest.fixture
+def page(browser: Browser, customers: Customers) -> Iterator[Page]:
+    """Signed in as finance. The policy blocks nothing, and no script fails."""
+    context = open_context(browser)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield sign_in(page, customers.url)
+    assert page.evaluate("blocked") == []
+    assert wrong == []
+    context.close()
+
+
+def violations(page: Page) -> list[object]:
+    """What axe finds wrong with the page as it is now."""
+    page.evaluate(Path(AXE_FILE_PATH).read_text())
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.evaluate("tags => axe.run({runOnly: tags})", tags)
+    return [
+        (rule["id"], [node["target"] for node in rule["nodes"]][:4]) for rule in found["violations"]
+    ]

@@ -1,0 +1,411 @@
+"""The console in a real browser, over the running product."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.console.conftest import (
+    NAME,
+    Customers,
+    open_context,
+    sign_in,
+    sign_in_as_operator,
+    violations,
+)
+
+ROWS = ".rows tbody tr:not(.day)"
+
+
+def module(page: Page, name: str, expression: str, of: object) -> object:
+    """The value of a JavaScript function of a module `m` and an argument `a`."""
+    return page.evaluate(
+        f"""async a => {{
+            const boot = document.querySelector('script').src;
+            const m = await import(boot.replace('boot.js', '{name}'));
+            return ({expression});
+        }}""",
+        of,
+    )
+
+
+def test_signing_in_leaves_no_code_or_token_where_another_script_could_read_it(page: Page) -> None:
+    assert "code=" not in page.url
+    stored = page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    )
+    assert json.loads(stored) == [{}, {}, ""]
+
+
+def test_a_reload_signs_in_again_by_the_issuers_own_session(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/transactions?type=refund")
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.reload()
+    expect(page.locator(ROWS)).to_have_count(3)
+    assert page.url == f"{customers.home}/transactions?type=refund"
+
+
+def test_signing_out_asks_who_to_be_again(page: Page, customers: Customers) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
+    page.goto(customers.home)
+    expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
+    assert page.evaluate("blocked") == []
+
+
+def test_a_refused_sign_in_says_so_and_does_not_go_round(page: Page, customers: Customers) -> None:
+    page.route(
+        re.compile("/_local/token"),
+        lambda route: route.fulfill(status=400, json={"error": "invalid_grant"}),
+    )
+    page.goto(customers.home)
+    expect(page.get_by_role("alert")).to_contain_text("Signing in failed")
+    page.unroute_all()
+    page.get_by_role("link", name="Sign in again").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("amount", "units"),
+    [
+        ("25.50", 2550000000),
+        ("8.25e-05", 8250),
+        ("-0.00000001", -1),
+        ("9999999999.99999999", 10**18 - 1),
+        ("0", 0),
+    ],
+)
+def test_amounts_are_exact(page: Page, amount: str, units: int) -> None:
+    assert module(page, "lib/money.js", "String(m.units(a))", amount) == str(units)
+
+
+@pytest.mark.parametrize(
+    ("amount", "options", "printed"),
+    [
+        ("9999999999.99999999", {"digits": 8}, "$9,999,999,999.99999999"),
+        ("0.000005", {}, "< $0.01"),
+        ("-0.004", {}, "> −$0.01"),  # noqa: RUF001
+        ("0", {}, "$0.00"),
+        ("-1.005", {}, "−$1.01"),  # noqa: RUF001
+        ("1234.5", {"locale": "ja-JP", "currency": "JPY"}, "￥1,235"),
+        ("1234.5", {"locale": "de-DE", "currency": "EUR"}, "1.234,50\xa0€"),
+        ("1234.5", {"locale": "pt-BR", "currency": "BRL"}, "R$\xa01.234,50"),
+    ],
+)
+def test_amounts_are_printed_from_their_decimals(
+    page: Page, amount: str, options: dict[str, object], printed: str
+) -> None:
+    options = {"locale": "en-US", **options}
+    found = module(page, "lib/money.js", "m.money(...a)", [amount, options])
+    assert found in (printed, printed.replace("￥", "¥"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount"),
+    [
+        ("75", "75"),
+        ("75.5", "75.5"),
+        ("75,50", "75.50"),
+        ("0.01", "0.01"),
+        ("0", None),
+        ("0.001", None),
+        ("1,234.50", None),
+        ("-5", None),
+        ("1e3", None),
+        ("", None),
+    ],
+)
+def test_a_typed_amount_is_taken_with_point_or_comma_and_nothing_else(
+    page: Page, typed: str, amount: str | None
+) -> None:
+    assert module(page, "lib/money.js", "m.typedAmount(a)", typed) == amount
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "instant"),
+    [
+        ("2026-10-25", "Europe/Berlin", "2026-10-24T22:00:00.000Z"),
+        ("2026-10-26", "Europe/Berlin", "2026-10-25T23:00:00.000Z"),
+        ("2026-03-08", "America/New_York", "2026-03-08T05:00:00.000Z"),
+        ("2026-03-09", "America/New_York", "2026-03-09T04:00:00.000Z"),
+        ("2026-11-26", "Pacific/Kiritimati", "2026-11-25T10:00:00.000Z"),
+        ("2026-11-26", "Asia/Kathmandu", "2026-11-25T18:15:00.000Z"),
+    ],
+)
+def test_days_begin_where_the_organization_is(
+    page: Page, day: str, zone: str, instant: str
+) -> None:
+    assert module(page, "lib/dates.js", "m.startOfDay(...a)", [day, zone]) == instant
+
+
+def test_amounts_never_become_floats() -> None:
+    sources = [path for path in Path("console").rglob("*.js") if path.parent.name != "vendor"]
+    assert len(sources) > 10
+    found = [
+        f"{path}: {line.strip()}"
+        for path in sources
+        for line in path.read_text().splitlines()
+        if re.search(r"parseFloat|toFixed", line)
+        or re.search(r"Number\([^)]*_usd|[+*/-] *\w+_usd\b", line)
+    ]
+    assert found == []
+
+
+def test_the_chart_its_legend_and_its_table_say_the_same_total(page: Page) -> None:
+    legend = page.locator(".legend tfoot td").first.inner_text()
+    assert legend == page.locator("[aria-labelledby=spending] .figure").inner_text()
+    page.get_by_role("radio", name="Table").check()
+    assert page.locator(".scroll tfoot td").first.inner_text() == legend
+
+
+def test_arrow_keys_tell_each_day_of_the_chart(page: Page) -> None:
+    slider = page.get_by_role("slider", name="Day")
+    slider.focus()
+    last = slider.get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowLeft")
+    expect(slider).not_to_have_attribute("aria-valuetext", str(last))
+    expect(page.locator(".legend caption")).not_to_have_text("All days")
+
+
+def test_a_custom_period_is_in_the_address(page: Page) -> None:
+    page.get_by_label("Period").select_option("custom")
+    page.get_by_label("From").fill("2020-01-01")
+    page.get_by_label("To, inclusive").fill("2020-01-31")
+    expect(page.get_by_text("Nothing was spent in this period")).to_be_visible()
+    asked = parse_qs(urlsplit(page.url).query)
+    assert (asked["from"], asked["to"]) == (["2020-01-01"], ["2020-01-31"])
+
+
+def test_filters_are_in_the_address_and_back_undoes_them(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.home}/transactions")
+    page.get_by_label("Type").select_option("refund")
+    expect(page).to_have_url(re.compile("type=refund"))
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.reload()
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("type="))
+
+
+def test_a_call_is_found_by_its_request(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.home}/transactions")
+    page.get_by_role("button", name="More filters").click()
+    page.get_by_label("Request id").fill("request-3-1")
+    page.keyboard.press("Enter")
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(page.locator(ROWS)).to_contain_text("claude-sonnet-5")
+
+
+def test_pages_go_on_and_come_back(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.home}/transactions")
+    first = str(page.locator(".rows time").first.get_attribute("datetime"))
+    page.get_by_role("button", name="Older").click()
+    expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    page.get_by_role("button", name="Newer").click()
+    expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
+
+
+def test_a_receipt_opens_by_keyboard_and_gives_the_focus_back(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/transactions")
+    link = page.locator(".rows .what > a").nth(2)
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Receipt")).to_be_visible()
+    expect(page).to_have_url(re.compile("transaction="))
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(link).to_be_focused()
+
+
+def test_a_receipt_can_be_linked_to_and_its_fingerprint_is_computed_again(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/transactions?type=charge")
+    page.locator(".rows .what > a").nth(2).click()
+    expect(page.get_by_role("dialog", name="Receipt")).to_contain_text("Checked by your browser")
+    page.goto(page.url.replace("type=charge", "type=refund"))
+    dialog = page.get_by_role("dialog", name="Receipt")
+    expect(dialog).to_contain_text("chat completion")
+    expect(dialog).to_contain_text("Checked by your browser")
+
+
+def test_a_receipt_that_was_tampered_with_is_shown_as_such(
+    page: Page, customers: Customers
+) -> None:
+    def tamper(route: Route) -> None:
+        answer = route.fetch()
+        receipt = answer.json()
+        receipt["proof"]["text"] = receipt["proof"]["text"].replace("charge", "refund")
+        route.fulfill(response=answer, json=receipt)
+
+    page.route(re.compile("/receipt$"), tamper)
+    page.goto(f"{customers.home}/transactions?type=charge")
+    page.locator(".rows .what > a").nth(2).click()
+    expect(page.get_by_role("dialog", name="Receipt")).to_contain_text("Does not match")
+
+
+def test_an_invoice_is_saved_as_a_pdf(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.home}/invoices")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=re.compile("^PDF of INV")).first.click()
+    assert re.fullmatch(r"INV-\d{4}-\d{6}\.pdf", saved.value.suggested_filename)
+    assert Path(saved.value.path()).read_bytes().startswith(b"%PDF")
+
+
+def test_transactions_are_saved_as_csv(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.home}/transactions?type=refund")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    assert len(Path(saved.value.path()).read_text().strip().splitlines()) == 4
+
+
+def test_a_refusal_is_shown_with_its_request_and_can_be_tried_again(
+    page: Page, customers: Customers
+) -> None:
+    problem = {"detail": "The database is switching over.", "request_id": "0330eff2"}
+    page.route(re.compile("/v1/.*/invoices"), lambda route: route.fulfill(status=503, json=problem))
+    page.goto(f"{customers.home}/invoices")
+    expect(page.get_by_role("alert")).to_contain_text("switching over")
+    expect(page.get_by_role("alert")).to_contain_text("0330eff2")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("cell", name=re.compile("^INV-")).first).to_be_visible()
+
+
+def test_a_customer_sees_no_other_organization(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.url}/console/o/{customers.other_path.rpartition('/')[2]}")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator(".rows")).to_have_count(0)
+
+
+def test_credit_is_listed_in_the_order_in_which_it_is_used(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/credit")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.get_by_role("radio", name="Past").check()
+    expect(page.locator(ROWS).first).to_contain_text("Promotional")
+    page.get_by_role("radio", name="Current").check()
+    expect(page.locator(ROWS).first).to_contain_text("never")
+
+
+def test_a_budget_is_made_changed_and_removed(page: Page, customers: Customers) -> None:
+    page.goto(f"{customers.home}/budgets")
+    page.get_by_role("button", name="New budget").click()
+    page.get_by_label("Whose spending").select_option("end_user")
+    page.get_by_label("End user id").fill("ada")
+    page.get_by_label("Limit in US dollars").fill("0,05")
+    page.get_by_role("button", name="Create the budget").click()
+    made = page.locator(".budget").filter(has_text="End user ada")
+    expect(made).to_contain_text("$0.00 of $0.05 a month")
+    made.get_by_role("button", name="Change").click()
+    page.get_by_label("Limit in US dollars").fill("0.5")
+    page.get_by_role("button", name="Save").click()
+    expect(made).to_contain_text("of $0.50")
+    made.get_by_role("button", name="Change").click()
+    page.get_by_role("button", name="Remove this budget").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(made).to_have_count(0)
+
+
+def test_an_engineer_reads_and_is_offered_no_change(browser: Browser, customers: Customers) -> None:
+    context = open_context(browser)
+    page = sign_in(context.new_page(), customers.url, role="engineer")
+    page.goto(f"{customers.home}/budgets")
+    expect(page.locator(".budget").first).to_be_visible()
+    expect(page.get_by_role("button", name="New budget")).to_have_count(0)
+    context.close()
+
+
+def test_a_change_after_the_token_has_expired_loses_no_form(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/budgets")
+    page.get_by_role("button", name="New budget").click()
+    page.get_by_label("Limit in US dollars").fill("7.77")
+    page.evaluate("const now = Date.now; Date.now = () => now() + 7_200_000")
+    page.get_by_role("button", name="Create the budget").click()
+    expect(page.get_by_role("alert")).to_contain_text("nothing was sent")
+    expect(page.get_by_role("button", name="Sign in again")).to_be_visible()
+    expect(page.get_by_label("Limit in US dollars")).to_have_value("7.77")
+
+
+def test_the_operator_finds_an_organization_and_acts_visibly_as_the_operator(
+    browser: Browser, customers: Customers
+) -> None:
+    context = open_context(browser)
+    page = sign_in_as_operator(context.new_page(), customers.url)
+    page.get_by_label("Find by name").fill("halden")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.get_by_role("link", name=NAME).click()
+    expect(page.get_by_text("as operator")).to_be_visible()
+    page.get_by_role("link", name="All organizations").click()
+    expect(page.locator(ROWS)).to_have_count(2)
+    context.close()
+
+
+PAGES = [
+    "",
+    "?as=table",
+    "/transactions",
+    "/transactions#row",
+    "/credit",
+    "/budgets",
+    "/budgets#New budget",
+    "/invoices",
+    "/invoices#row",
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", PAGES)
+def test_everybody_can_use_a_page_which_never_scrolls_sideways(
+    browser: Browser, customers: Customers, path: str, width: int, scheme: str
+) -> None:
+    viewport = {"width": width, "height": 844}
+    context = open_context(browser, color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
+    page = sign_in(context.new_page(), customers.url)
+    address, _, opened = path.partition("#")
+    page.goto(customers.home + address)
+    expect(page.locator(".skeleton")).to_have_count(0)
+    if opened == "row":
+        page.locator(".rows .what > a").nth(0).click()
+        expect(page.locator("dialog .sums").first).to_be_visible()
+    elif opened:
+        page.get_by_role("button", name=opened).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("blocked") == []
+    context.close()
+
+
+def test_the_page_of_the_sign_in_is_usable_by_everybody(
+    browser: Browser, customers: Customers
+) -> None:
+    context = open_context(browser, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{customers.url}/console/")
+    expect(page.get_by_role("button").first).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("blocked") == []
+    context.close()
+
+
+def test_a_route_that_answers_slowly_keeps_the_place_of_what_comes(
+    page: Page, customers: Customers
+) -> None:
+    waiting: list[Route] = []
+    page.route(re.compile("/v1/.*/invoices"), lambda route: waiting.append(route))
+    page.goto(f"{customers.home}/invoices")
+    expect(page.get_by_role("status", name="Loading the invoices")).to_be_visible()
+    waiting[-1].continue_()
+    expect(page.get_by_role("status", name="Loading the invoices")).to_have_count(0)
