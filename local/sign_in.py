@@ -29,7 +29,9 @@ _MOST_CODES = 1000
 _SESSION = "session"
 # A token of a role carries those of its scopes that the API has.
 SCOPES = {
-    "operator": "billing:platform billing:admin billing:topup billing:charge billing:read",
+    "operator": (
+        "billing:platform billing:admin billing:topup billing:charge billing:read billing:pay"
+    ),
     "finance": "billing:read billing:pay billing:settings",
     "engineer": "billing:read",
 }

@@ -16,12 +16,13 @@ from synaxis_billing.edge.payments import access
 from synaxis_billing.errors import Conflict, TemporarilyUnavailable
 from synaxis_billing.invoices.invoices import InvoiceNotFound
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.payments import links, models, payments, refunds
+from synaxis_billing.payments import auto_topups, links, models, payments, refunds
 from synaxis_billing.rates import rates
 
 handler = api = Api()
 PAYMENTS = "/v1/organizations/{organization_id}/payments"
 PAYMENT = f"{PAYMENTS}/{{payment_id}}"
+AUTO_TOPUP = "/v1/organizations/{organization_id}/auto-topup"
 LINK = "/v1/payment-links/{token}"
 
 
@@ -115,6 +116,38 @@ def refund_payment(
     """
     ids = (organization_id, payment_id)
     return Reply(*refunds.refund_payment(access(caller), *ids, key, body))
+
+
+@api.endpoint(f"PUT {AUTO_TOPUP}", "billing:pay", refuses=(auto_topups.NoSavedCard,))
+def set_auto_topup(
+    caller: Caller, organization_id: UUID, body: auto_topups.AutoTopupRequest
+) -> Reply[auto_topups.AutoTopup]:
+    """Switch automatic top-ups on, or change them.
+
+    Within a minute of the available credit's fall below the threshold, the saved card is charged
+    for what is missing to the target. There is never more than one charge under way, and never more
+    than the limit in a calendar month. A declined card is tried again after 1, 2 and 4 hours; after
+    the fourth decline, or one that no later try can mend, it is paused until a payment succeeds.
+    """
+    return Reply(auto_topups.set_auto_topup(connection(), caller, organization_id, body))
+
+
+@api.endpoint(f"GET {AUTO_TOPUP}", "billing:pay", refuses=(auto_topups.AutoTopupNotFound,))
+def get_auto_topup(caller: Caller, organization_id: UUID) -> Reply[auto_topups.AutoTopup]:
+    """Get the automatic top-ups of an organization.
+
+    Tells what was bought this month, and whether the card was declined.
+    """
+    return Reply(auto_topups.get_auto_topup(connection(), caller, organization_id))
+
+
+@api.endpoint(f"DELETE {AUTO_TOPUP}", "billing:pay", refuses=(auto_topups.AutoTopupNotFound,))
+def delete_auto_topup(caller: Caller, organization_id: UUID) -> Reply[auto_topups.AutoTopup]:
+    """Switch automatic top-ups off.
+
+    Answers them as they were. A charge that is under way goes on.
+    """
+    return Reply(auto_topups.delete_auto_topup(connection(), caller, organization_id))
 
 
 @api.endpoint(

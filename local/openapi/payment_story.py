@@ -90,6 +90,24 @@ PAYMENT_DATA: dict[str, Any] = {
     },
 }
 
+AUTO_TOPUP_REQUEST = {
+    "threshold_usd": "20.00",
+    "target_usd": "100.00",
+    "monthly_limit_usd": "500.00",
+}
+AUTO_TOPUP: dict[str, Any] = {
+    "organization_id": story.ORGANIZATION_ID,
+    **AUTO_TOPUP_REQUEST,
+    "charged_this_month_usd": "80.01",
+    "card": "visa 4242",
+    "declines": 0,
+    "next_attempt_at": None,
+    "paused_at": None,
+    "paused_reason": None,
+    "created_at": "2026-02-01T08:05:00Z",
+    "updated_at": "2026-02-01T08:05:00Z",
+}
+
 # The answer of each operation, and its request.
 OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "createPayment": (
@@ -125,4 +143,7 @@ OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
         {"provider": "stripe", "return_url": "https://console.example.com/paid"},
     ),
     "refundPayment": (REFUND, {"amount_usd": "40.00"}),
+    "setAutoTopup": (AUTO_TOPUP, AUTO_TOPUP_REQUEST),
+    "getAutoTopup": (AUTO_TOPUP,),
+    "deleteAutoTopup": (AUTO_TOPUP,),
 }

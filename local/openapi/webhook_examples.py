@@ -50,4 +50,10 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
         "disputed": "109.48",
         "dispute_state": "open",
     },
+    "auto_topup.paused": {
+        "organization_id": story.ORGANIZATION_ID,
+        "reason": "expired_card",
+        "declines": 1,
+        "payment_id": payment_story.PAYMENT_ID,
+    },
 }

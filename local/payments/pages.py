@@ -57,7 +57,8 @@ details { margin-top: 1.5rem } summary { cursor: pointer; font-weight: 600 }
 .scroll { overflow-x: auto }
 table { width: 100%; border-collapse: collapse; font-size: .9rem }
 th, td { padding: .4rem .5rem; text-align: left; border-bottom: 1px solid var(--line) }
-code { white-space: nowrap; font-size: .85rem } td.sum { text-align: right; white-space: nowrap }
+code { white-space: nowrap; font-size: .85rem }
+td.sum, th.sum { text-align: right; white-space: nowrap }
 """
 _CARD_FIELDS = """
 <label for="number">Card number</label>
@@ -279,7 +280,7 @@ def _overview(standin: "Standin", request: "Request") -> Page:
         f"{_error(said)}<p>The APIs of Stripe and PayPal answer here. What payers, banks and the"
         " providers' dashboards do, you do on this page.</p><h2>Payments</h2>"
         "<div class='scroll' tabindex='0'><table><thead><tr><th>Payment</th><th>Status</th>"
-        "<th>Amount</th><th>Refunded</th><th>Actions</th></tr></thead>"
+        "<th class='sum'>Amount</th><th class='sum'>Refunded</th><th>Actions</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{_card_table()}"
     )
     return _page("Stand-in of Stripe and PayPal", body, wide=True)
@@ -365,7 +366,7 @@ def _page(title: str, body: str, status: int = 200, wide: bool = False) -> Page:
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<style>{_STYLE}</style></head><body>"
-        "<p class='note' role='note'>A stand-in on this machine: no money moves.</p>"
+        "<header class='note'>A stand-in on this machine: no money moves.</header>"
         f"<main{' class=wide' if wide else ''}><h1>{title}</h1>{body}</main></body></html>"
     )
     headers = {

@@ -104,7 +104,7 @@ def _capture(api: PayPalApi, order: Object, unit: Object) -> Object:
         ],
         "_kind": "capture",
         "_order": order["id"],
-        "_refunded": "0",
+        "_refunded": money(Decimal(0), unit["amount"]["currency_code"])["value"],
     }
     if pending:
         capture["status_details"] = {"reason": "ECHECK"}

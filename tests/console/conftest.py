@@ -49,7 +49,7 @@ def browser() -> Iterator[Browser]:
             playwright.chromium.executable_path,
         )
         if not Path(path).exists():
-            pytest.skip("no browser was found: install chromium, or set CHROMIUM to its path")
+            pytest.skip("no browser is here: install chromium, or set CHROMIUM to its path")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()

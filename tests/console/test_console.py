@@ -361,6 +361,9 @@ PAGES = [
     "/budgets#New budget",
     "/invoices",
     "/invoices#row",
+    "/payments",
+    "/payments#Add credit",
+    "/settings",
 ]
 
 

@@ -25,6 +25,7 @@ OF_ALL = {
     "delivered_invalidations",
     "client_to_verify",
     "due_invoices",
+    "due_auto_topups",
     "due_payments",
     "due_topups",
     "due_webhooks",

@@ -47,6 +47,9 @@ ONE_SERVER = {
     "test_an_organization_whose_usage_cannot_be_charged_stops_no_other": (
         "an administrator cannot make triggers"
     ),
+    "test_an_organization_with_too_many_calls_under_way_stops_no_other": (
+        "it locks places on one server"
+    ),
     "test_a_connection_lost_before_the_commit_changes_nothing": "it locks rows on one server",
     "test_the_ninth_call_of_an_organization_is_refused_and_others_go_on": (
         "it sees waiting on one server"

@@ -102,6 +102,10 @@ STATUSES = {
     "list_payments": 200,
     "get_payment": 404,
     "refund_payment": 404,
+    # No card is saved.
+    "set_auto_topup": 409,
+    "get_auto_topup": 404,
+    "delete_auto_topup": 404,
     "payment_event": 400,
     "create_payment_link": 404,
     "get_payment_link": 404,

@@ -47,6 +47,7 @@ class Object:
     lost: Decimal = Decimal(0)
     dispute_state: Literal["open", "won", "lost"] | None = None
     expired: bool = False
+    declined: str | None = None
     refunds: dict[UUID, RefundState] = field(default_factory=dict)
 
     def dispute(self) -> None:
@@ -61,16 +62,19 @@ class Object:
 
 class FakeProvider:
     """Keeps keys as a provider does. `fault` is called with each operation, before and after its
-    effect, and may raise."""
+    effect, and may raise; `declines` is the code with which the bank declines a saved card."""
+
+    # No two of one database name an object alike.
+    _numbers = itertools.count(1)
 
     def __init__(self) -> None:
         self.objects: dict[UUID, Object] = {}
         self.fault: Callable[[str, str], None] = lambda _operation, _when: None
         self.refuses: str | None = None
+        self.declines: str | None = None
         self.charges = 0
         # Of a real provider's database.
         self._lock = threading.RLock()
-        self._numbers = itertools.count(1)
 
     def made(self, payment: models.Payment) -> Object:
         return self.objects[payment.id]
@@ -85,9 +89,12 @@ class FakeProvider:
 
     def charge(self, order: Order) -> State:
         self.fault("charge", "before")
+        if self.refuses:
+            raise Refused(self.refuses)
         if order.id not in self.objects:
             self.charges += 1
-            made = Object(order, f"pi_{next(self._numbers)}", paid=order.amount)
+            made = Object(order, f"pi_{next(self._numbers)}", declined=self.declines)
+            made.paid = Decimal(0) if self.declines else order.amount
             self.objects[order.id] = made
         self.fault("charge", "after")
         return self._state(self.objects[order.id])
@@ -120,9 +127,11 @@ class FakeProvider:
 
     @staticmethod
     def _now(made: Object) -> State:
-        status: Literal["pending", "succeeded", "expired"] = "pending"
+        status: Literal["pending", "succeeded", "failed", "expired"] = "pending"
         if made.paid:
             status = "succeeded"
+        elif made.declined:
+            status = "failed"
         elif made.expired:
             status = "expired"
         return State(
@@ -135,6 +144,10 @@ class FakeProvider:
             disputed=made.disputed,
             lost=made.lost,
             dispute_state=made.dispute_state,
+            failure_code=made.declined,
+            customer_id="cus_1",
+            payment_method_id="pm_1",
+            card="visa 4242",
             refunds=tuple(made.refunds.values()),
         )
 

@@ -28,8 +28,8 @@ DECLARE
 BEGIN
     PERFORM billing.set_tenant(p_tenant);
     FOR v_number IN 1..cardinality(p_ids) LOOP
-        SELECT * INTO i FROM billing.invalidations WHERE id = p_ids[v_number];
-        CONTINUE WHEN NOT FOUND;
+        i := (SELECT ROW(f.*)::billing.invalidations FROM billing.invalidations AS f WHERE id = p_ids[v_number]);
+        CONTINUE WHEN i.id IS NULL;
         i.error := left(p_errors[v_number], 500);
         i.next_attempt_at := CASE WHEN p_refused[v_number] AND i.attempts >= 5 THEN 'infinity'
             ELSE v_now + least(interval '5 seconds' * 2 ^ least(i.attempts, 10), '5 minutes') END;

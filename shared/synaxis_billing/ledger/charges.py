@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -114,17 +115,9 @@ def charge(
     except psycopg.errors.UniqueViolation:
         # The LLM request was counted under another key, or another call with this key was quicker;
         # the batch tells.
-        arguments["organization_id"] = str(organization_id)
-        [outcome] = _charge_of_one(db, caller, str(organization_id), [arguments])
-    # A new charge's answer leaves out what is known here.
-    known = {
-        **_EMPTY,
-        **arguments,
-        "organization_id": organization_id,
-        "transaction_type": "charge",
-        "amount_usd": None if request.amount_usd is None else -request.amount_usd,
-    }
-    return charged_or_kept(outcome, known)
+        addressed = {**arguments, "organization_id": str(organization_id)}
+        [outcome] = _charge_of_one(db, caller, str(organization_id), [addressed])
+    return charged_or_kept(outcome, _known(organization_id, arguments))
 
 
 def spend(
@@ -188,7 +181,7 @@ def charge_all(
     """Charge many organizations at once, each item by its own key; return one result per charge, in
     order. `charges` are usage_arguments(), with an organization_id and an idempotency_key."""
     outcomes = _charge_all(db, caller, charges) if charges else []
-    return [_result(outcome) for outcome in outcomes]
+    return [_result(*both) for both in zip(charges, outcomes, strict=True)]
 
 
 def _charge_all(
@@ -256,9 +249,21 @@ def _batch_arguments(caller: Caller, item: BatchItem) -> dict[str, Any]:
     )
 
 
-def _result(outcome: dict[str, Any]) -> Result:
+def _known(organization_id: UUID | str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what the answer to a new charge leaves out."""
+    amount = arguments.get("amount_usd")
+    return {
+        **_EMPTY,
+        **arguments,
+        "organization_id": organization_id,
+        "transaction_type": "charge",
+        "amount_usd": None if amount is None else -Decimal(amount),
+    }
+
+
+def _result(charge: dict[str, Any], outcome: dict[str, Any]) -> Result:
     try:
-        charged, replayed = charged_or_kept(outcome)
+        charged, replayed = charged_or_kept(outcome, _known(charge["organization_id"], charge))
     except BillingError as error:
         return refused(error)
     if isinstance(charged, Unpriced):

@@ -95,7 +95,7 @@ BEGIN
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
--- order; a refused item does not affect the others. Each organization is locked once, in the order
+-- order, which have what the caller does not know; a refused item does not affect the others. Each organization is locked once, in the order
 -- of the ids, so that two batches never wait for each other in a circle.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge_batch(p_tenant text, p_charges jsonb) RETURNS json[]
@@ -125,8 +125,8 @@ END $$;
 -- outcome, and side by side the transactions to store, their usages and the ends of the local days that
 -- count them. p_organization_id is that of all items, if they have one.
 CREATE OR REPLACE FUNCTION billing.decide_batch(
-    p_requests billing.usage_request[], p_organization_id uuid, OUT results json[], OUT transactions billing.credit_transactions[],
-    OUT usages billing.usage_request[], OUT day_ends timestamptz[]
+    p_requests billing.usage_request[], p_organization_id uuid, OUT results json[],
+    OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamptz[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_repeats boolean := billing.repeats(p_requests);
@@ -167,12 +167,15 @@ BEGIN
         IF v_result IS NULL THEN
             t := billing.charge_of(o, u);
             o := billing.after(o, t);
-            PERFORM billing.count_transaction(o, t, false);
+            IF o.budgeted THEN
+                PERFORM billing.count_transaction(o, t, false);
+            END IF;
             v_dirty := true;
             transactions := transactions || t;
             usages := usages || u;
             day_ends := day_ends || o.day_end;
-            v_result := billing.outcome('created', billing.transaction_json(t));
+            v_result := billing.created_charge(t.id, t.balance_before_usd, t.balance_after_usd, t.drawn_usd,
+                t.version, t.hash, t.created_at, CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
         END IF;
         IF v_repeats AND v_result ->> 'outcome' IN ('created', 'unpriced') THEN
             v_seen := v_seen || billing.seen_item(u, v_item.ordinal);

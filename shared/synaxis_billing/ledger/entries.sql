@@ -258,7 +258,7 @@ $$;
 CREATE OR REPLACE FUNCTION billing.not_covered(o billing.organizations, u billing.usage_request) RETURNS json
 LANGUAGE sql VOLATILE AS $$
     SELECT CASE WHEN billing.exceeds_credit(o, u.amount_usd) THEN billing.insufficient_credits(o, u.amount_usd)
-        ELSE billing.budget_exceeded(o, u) END
+        WHEN o.budgeted THEN billing.budget_exceeded(o, u) END
 $$;
 
 -- The refusal of what the credit does not cover. The first one since credit came is an event.

@@ -82,17 +82,16 @@ CREATE OR REPLACE FUNCTION billing.organizations_page(
 ) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
-    v_id uuid;
     v_value json;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
     END IF;
     PERFORM billing.set_tenant(p_tenant);
-    SELECT organization_id INTO v_id FROM billing.external_ids WHERE external_id = p_external_id;
     WITH scanned AS MATERIALIZED (
         SELECT ROW(r.*)::billing.organizations AS o FROM billing.organizations AS r
-        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = v_id)
+        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = ANY (ARRAY(
+            SELECT organization_id FROM billing.external_ids WHERE external_id = p_external_id)))
         ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
         SELECT o FROM scanned WHERE billing.is_listed(o, p_name, p_status)

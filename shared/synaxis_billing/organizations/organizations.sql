@@ -2,7 +2,8 @@
 -- (changed_at) never repeats an instant, so rows of one organization are ordered by time.
 
 -- Set the tenant of this transaction, also for what it does on other nodes of a cluster; set_config() sets it
--- here alone, and is quicker.
+-- here alone, and is quicker. A cluster begins no transaction on them for SELECT INTO: the first statement after
+-- this has a subquery, or changes something.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.set_tenant(p_tenant text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

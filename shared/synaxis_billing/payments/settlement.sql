@@ -37,6 +37,7 @@ BEGIN
         p := billing.take_back(p);
     END IF;
     p := billing.save_payment(p);
+    PERFORM billing.auto_topup_learns(v_before, p);
     PERFORM billing.payment_events_of(v_before, p);
     RETURN billing.outcome('found', billing.payment_json(p));
 END $$;

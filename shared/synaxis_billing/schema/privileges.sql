@@ -60,7 +60,8 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.exter
     billing.spend_logs, billing.logged_spend,
     billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
     billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets,
-    billing.labels, billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links
+    billing.labels, billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links,
+    billing.auto_topups
     TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
@@ -73,7 +74,7 @@ GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billi
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.clients, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
     billing.month_end_items, billing.webhook_deliveries, billing.payments, billing.payment_refunds,
-    billing.payment_customers TO synaxis_ledger;
+    billing.payment_customers, billing.auto_topups TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.payment_objects, billing.payment_links TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at, body) ON billing.payment_events TO synaxis_ledger;
 -- The terms of a grant do not change.
@@ -121,7 +122,8 @@ BEGIN
             'logged_spend', 'spend_rollups', 'forecasts', 'erasures', 'invoices', 'topups_to_invoice', 'credit_notes',
             'month_end_items', 'webhook_endpoints', 'webhook_events', 'webhook_deliveries', 'unpriced_usage',
             'refused_events', 'rerating_adjustments', 'rerated_charges', 'budgets', 'labels', 'payments', 'payment_objects',
-            'payment_refunds', 'payment_customers', 'payment_links']) AS t (name)
+            'payment_refunds', 'payment_customers', 'payment_links',
+            'auto_topups']) AS t (name)
         -- One comparison for a function of one organization, which sees nothing else.
         CROSS JOIN LATERAL (SELECT format($sql$%I::text = current_setting('billing.tenant', true)
             OR current_setting('billing.tenant', true) = '*'$sql$,

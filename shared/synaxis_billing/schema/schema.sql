@@ -317,17 +317,24 @@ CREATE TABLE billing.holds (
     CONSTRAINT holds_captured_usd_check CHECK ((captured_usd >= (0)::numeric))
 );
 
-CREATE TABLE billing.idempotency (
+CREATE TABLE billing.auto_topups (
     organization_id uuid NOT NULL,
-    key text,
-    request_id text,
-    fingerprint bytea NOT NULL,
-    result_type billing.result_type NOT NULL,
-    result_id uuid NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    active boolean DEFAULT true NOT NULL,
+    threshold_usd numeric(18,8) NOT NULL,
+    target_usd numeric(18,8) NOT NULL,
+    monthly_limit_usd numeric(18,8) NOT NULL,
+    declines integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    paused_reason text,
+    initiated_by text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT a_pause_has_a_reason CHECK (((paused_at IS NULL) = (paused_reason IS NULL))),
+    CONSTRAINT auto_topups_monthly_limit_usd_check CHECK ((monthly_limit_usd > (0)::numeric)),
+    CONSTRAINT auto_topups_threshold_usd_check CHECK ((threshold_usd >= (0)::numeric)),
+    CONSTRAINT target_is_above_threshold CHECK ((target_usd > threshold_usd))
 );
-
-ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
 
 CREATE TABLE billing.payments (
     organization_id uuid NOT NULL,
@@ -389,6 +396,18 @@ CREATE TABLE billing.payments (
     CONSTRAINT takes_back_what_it_brought CHECK (((paid_out_usd + charged_back_usd) <= credited_usd)),
     CONSTRAINT tax_is_part CHECK ((tax < amount))
 );
+
+CREATE TABLE billing.idempotency (
+    organization_id uuid NOT NULL,
+    key text,
+    request_id text,
+    fingerprint bytea NOT NULL,
+    result_type billing.result_type NOT NULL,
+    result_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY billing.idempotency REPLICA IDENTITY FULL;
 
 CREATE TABLE billing.budgets (
     organization_id uuid NOT NULL,
@@ -1033,6 +1052,9 @@ ALTER TABLE ONLY billing.logged_spend ATTACH PARTITION billing.logged_spend_defa
 ALTER TABLE ONLY billing.allocations
     ADD CONSTRAINT allocations_pkey PRIMARY KEY (organization_id, from_usd);
 
+ALTER TABLE ONLY billing.auto_topups
+    ADD CONSTRAINT auto_topups_pkey PRIMARY KEY (organization_id);
+
 ALTER TABLE ONLY billing.budgets
     ADD CONSTRAINT budgets_organization_id_subject_window_length_mode_key UNIQUE (organization_id, subject, window_length, mode);
 
@@ -1248,6 +1270,8 @@ CREATE INDEX payments_due ON billing.payments USING btree (next_ask_at) WHERE (n
 
 CREATE UNIQUE INDEX payments_newest ON billing.payments USING btree (organization_id, created_at);
 
+CREATE UNIQUE INDEX payments_one_auto_topup ON billing.payments USING btree (organization_id) WHERE ((purpose = 'auto_topup'::billing.payment_purpose) AND (status = ANY (ARRAY['pending'::billing.payment_status, 'unknown'::billing.payment_status])));
+
 CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments USING btree (organization_id, invoice_id) WHERE (status = ANY (ARRAY['pending'::billing.payment_status, 'unknown'::billing.payment_status]));
 
 CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
@@ -1351,6 +1375,9 @@ ALTER TABLE ONLY billing.allocations
 ALTER TABLE ONLY billing.allocations
     ADD CONSTRAINT allocations_organization_id_restored_to_fkey FOREIGN KEY (organization_id, restored_to) REFERENCES billing.credit_grants(organization_id, id);
 
+ALTER TABLE ONLY billing.auto_topups
+    ADD CONSTRAINT auto_topups_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
+
 ALTER TABLE ONLY billing.budgets
     ADD CONSTRAINT budgets_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES billing.organizations(id);
 
@@ -1452,6 +1479,8 @@ ALTER TABLE ONLY billing.webhook_events
 
 ALTER TABLE billing.allocations ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.auto_topups ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY balance_follows_amount ON billing.credit_transactions AS RESTRICTIVE FOR INSERT TO synaxis_ledger WITH CHECK ((balance_after_usd = (balance_before_usd + amount_usd)));
 
 ALTER TABLE billing.budgets ENABLE ROW LEVEL SECURITY;
@@ -1541,6 +1570,8 @@ ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.spend_rollups ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant ON billing.allocations TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
+
+CREATE POLICY tenant ON billing.auto_topups TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.budgets TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
@@ -1676,10 +1707,13 @@ GRANT UPDATE(end_user) ON TABLE billing.holds TO synaxis_eraser;
 
 GRANT UPDATE(metadata) ON TABLE billing.holds TO synaxis_eraser;
 
-GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
+GRANT SELECT ON TABLE billing.auto_topups TO synaxis_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE billing.auto_topups TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.payments TO synaxis_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.payments TO synaxis_ledger;
+
+GRANT SELECT,INSERT ON TABLE billing.idempotency TO synaxis_ledger;
 
 GRANT SELECT ON TABLE billing.budgets TO synaxis_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE billing.budgets TO synaxis_ledger;
@@ -1890,6 +1924,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
 -- billing.audit_usage()
 --     RETURNS TABLE(organization_id uuid, promise text, detail text), for synaxis_ledger
+-- billing.auto_topup(p_tenant text, p_organization_id uuid)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.auto_topup_json(a billing.auto_topups)
+--     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.auto_topup_learns(p_before billing.payments, p billing.payments)
+--     RETURNS void, for synaxis_ledger
+-- billing.auto_topup_usd(o billing.organizations, a billing.auto_topups)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.available(o billing.organizations)
 --     RETURNS numeric, for synaxis_ledger
 -- billing.balance(p_tenant text, p_organization_id uuid)
@@ -1954,6 +1996,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_ledger
 -- billing.charges_to_correct(p_organization_id uuid, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS TABLE(transaction_id uuid, price_id uuid, charged_usd numeric, amount_usd numeric), for synaxis_ledger
+-- billing.claim_auto_topup(p_tenant text, p_organization_id uuid, p_terms jsonb)
+--     RETURNS uuid, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.claim_external_id(p_organization_id uuid, p_old text, p_new text)
 --     RETURNS boolean, for synaxis_ledger
 -- billing.claim_payments(p_tenant text, p_organization_id uuid)
@@ -2048,6 +2092,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS record, for synaxis_ledger
 -- billing.deferred_usd(o billing.organizations)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.delete_auto_topup(p_tenant text, p_organization_id uuid)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_budget(p_tenant text, p_organization_id uuid, p_budget_id uuid)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.delete_label(p_tenant text, p_organization_id uuid, p_kind text, p_id text)
@@ -2066,6 +2112,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.due(p_grants billing.credit_grants[], p_held billing.held_credit[], p_clock timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS TABLE(at timestamp with time zone, starts boolean, ordinal integer), for synaxis_app, synaxis_ledger
+-- billing.due_auto_topups(p_tenant text, p_after uuid, p_limit integer)
+--     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.due_invoices(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.due_payments(p_tenant text, p_after uuid, p_limit integer)
@@ -2208,6 +2256,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.is_distributed()
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
+-- billing.is_final_decline(p_code text)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.is_listed(o billing.organizations, p_name text, p_status text)
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.is_used(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
@@ -2486,6 +2536,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.seller_is_incomplete(i billing.invoices)
 --     RETURNS json, for synaxis_ledger
+-- billing.set_auto_topup(p_tenant text, p_organization_id uuid, p_threshold_usd numeric, p_target_usd numeric, p_monthly_limit_usd numeric, p_initiated_by text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.set_home(p_tenant text, p_organization_id uuid, p_region text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.set_tenant(p_tenant text)
@@ -2582,6 +2634,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.top_up(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_priority integer, p_expires_at timestamp with time zone, p_cost_basis_usd numeric, p_paid jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.topped_up_this_month(o billing.organizations, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.topup_failed(p_tenant text, p_organization_id uuid, p_transaction_id uuid, p_error text)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.topup_invoice(g billing.credit_grants, o billing.organizations, p_terms jsonb)

@@ -47,6 +47,7 @@ type WebhookEventType = Literal[
     "payment.failed",
     "payment.refunded",
     "payment.disputed",
+    "auto_topup.paused",
 ]
 
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]

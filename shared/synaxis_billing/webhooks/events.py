@@ -171,6 +171,18 @@ class BudgetExceededData(BudgetData):
     """What the request needed."""
 
 
+class AutoTopupData(Answer):
+    """Automatic top-ups that are paused."""
+
+    organization_id: UUID
+    reason: str
+    """The code of the last decline in the provider's words, or `dispute_lost`."""
+    declines: int
+    """How often the card was declined in a row."""
+    payment_id: UUID
+    """Id of the payment that failed, or was disputed."""
+
+
 class PaymentData(Answer):
     """A payment. Amounts without `_usd` are in its currency."""
 
@@ -323,6 +335,13 @@ class PaymentDisputed(WebhookBody):
     data: PaymentData
 
 
+class AutoTopupPaused(WebhookBody):
+    """Automatic top-ups do not try again before another payment succeeds."""
+
+    type: Literal["auto_topup.paused"]
+    data: AutoTopupData
+
+
 BODIES: dict[str, type[WebhookBody]] = {
     "invoice.issued": InvoiceIssued,
     "invoice.paid": InvoicePaid,
@@ -341,4 +360,5 @@ BODIES: dict[str, type[WebhookBody]] = {
     "payment.failed": PaymentFailed,
     "payment.refunded": PaymentRefunded,
     "payment.disputed": PaymentDisputed,
+    "auto_topup.paused": AutoTopupPaused,
 }

@@ -62,6 +62,61 @@ class AppliedRate(BaseModel):
     """
 
 
+class AutoTopup(BaseModel):
+    """
+    Automatic top-ups of an organization.
+    """
+
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    threshold_usd: Decimal
+    """
+    Credit is bought when less than this, in US dollars, is available without credit limit.
+    """
+    target_usd: Decimal
+    """
+    Credit in US dollars that is available after a top-up.
+    """
+    monthly_limit_usd: Decimal
+    """
+    Credit in US dollars that is bought at most in a calendar month.
+    """
+    charged_this_month_usd: Decimal
+    """
+    Credit in US dollars that was bought, or is being bought, in this calendar month.
+    """
+    card: str | None
+    """
+    Brand and last digits of the card that is charged.
+    """
+    declines: int
+    """
+    How often the card was declined since the last payment that succeeded.
+    """
+    next_attempt_at: AwareDatetime | None
+    """
+    Time before which nothing is tried, after a decline or until the next month; null for now.
+    """
+    paused_at: AwareDatetime | None
+    """
+    Time since which nothing is tried until a payment succeeds; null if it is not paused.
+    """
+    paused_reason: str | None
+    """
+    Why it is paused: the code of the last decline, or `dispute_lost`.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+    """
+    Time of the newest change of these limits.
+    """
+
+
 class Budget(BaseModel):
     """
     A budget, and what its window contains now.

@@ -112,6 +112,33 @@ def create_adjustment(
     )
 
 
+def delete_auto_topup(organization_id: UUID | str) -> Call[models.AutoTopup]:
+    return new_call(
+        "DELETE",
+        path_of("/v1/organizations/{organization_id}/auto-topup", organization_id),
+        {200: models.AutoTopup},
+    )
+
+
+def get_auto_topup(organization_id: UUID | str) -> Call[models.AutoTopup]:
+    return new_call(
+        "GET",
+        path_of("/v1/organizations/{organization_id}/auto-topup", organization_id),
+        {200: models.AutoTopup},
+    )
+
+
+def set_auto_topup(
+    organization_id: UUID | str, **body: Unpack[requests.AutoTopupRequest]
+) -> Call[models.AutoTopup]:
+    return new_call(
+        "PUT",
+        path_of("/v1/organizations/{organization_id}/auto-topup", organization_id),
+        {200: models.AutoTopup},
+        body=body,
+    )
+
+
 def get_balance(organization_id: UUID | str) -> Call[models.Balance]:
     return new_call(
         "GET",
@@ -1194,6 +1221,33 @@ class Operations(abc.ABC):
             create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
         )
 
+    def delete_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Switch automatic top-ups off.
+
+        Answers them as they were. A charge that is under way goes on.
+        """
+        return self.call(delete_auto_topup(organization_id))
+
+    def get_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Get the automatic top-ups of an organization.
+
+        Tells what was bought this month, and whether the card was declined.
+        """
+        return self.call(get_auto_topup(organization_id))
+
+    def set_auto_topup(
+        self, organization_id: UUID | str, **body: Unpack[requests.AutoTopupRequest]
+    ) -> models.AutoTopup:
+        """Switch automatic top-ups on, or change them.
+
+        Within a minute of the available credit's fall below the threshold, the saved card is
+        charged for what is missing to the target. There is never more than one charge under way,
+        and never more than the limit in a calendar month. A declined card is tried again after 1,
+        2 and 4 hours; after the fourth decline, or one that no later try can mend, it is paused
+        until a payment succeeds.
+        """
+        return self.call(set_auto_topup(organization_id, **body))
+
     def get_balance(self, organization_id: UUID | str) -> models.Balance:
         """Get the balance of an organization.
 
@@ -2241,6 +2295,33 @@ class AsyncOperations(abc.ABC):
         return await self.call(
             create_adjustment(organization_id, idempotency_key=idempotency_key, **body)
         )
+
+    async def delete_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Switch automatic top-ups off.
+
+        Answers them as they were. A charge that is under way goes on.
+        """
+        return await self.call(delete_auto_topup(organization_id))
+
+    async def get_auto_topup(self, organization_id: UUID | str) -> models.AutoTopup:
+        """Get the automatic top-ups of an organization.
+
+        Tells what was bought this month, and whether the card was declined.
+        """
+        return await self.call(get_auto_topup(organization_id))
+
+    async def set_auto_topup(
+        self, organization_id: UUID | str, **body: Unpack[requests.AutoTopupRequest]
+    ) -> models.AutoTopup:
+        """Switch automatic top-ups on, or change them.
+
+        Within a minute of the available credit's fall below the threshold, the saved card is
+        charged for what is missing to the target. There is never more than one charge under way,
+        and never more than the limit in a calendar month. A declined card is tried again after 1,
+        2 and 4 hours; after the fourth decline, or one that no later try can mend, it is paused
+        until a payment succeeds.
+        """
+        return await self.call(set_auto_topup(organization_id, **body))
 
     async def get_balance(self, organization_id: UUID | str) -> models.Balance:
         """Get the balance of an organization.

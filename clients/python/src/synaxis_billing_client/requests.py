@@ -61,6 +61,25 @@ class AdjustmentRequest(TypedDict):
     """
 
 
+class AutoTopupRequest(TypedDict):
+    """
+    When to top up, up to what, and how much at most in a calendar month.
+    """
+
+    threshold_usd: Decimal | int | str
+    """
+    Credit is bought when less than this, in US dollars, is available without credit limit.
+    """
+    target_usd: Decimal | int | str
+    """
+    Credit in US dollars that is available after a top-up; more than the threshold.
+    """
+    monthly_limit_usd: Decimal | int | str
+    """
+    Credit in US dollars that is bought at most in a calendar month, in the time zone of the organization.
+    """
+
+
 class Charge(TypedDict):
     """
     A charge of a batch.
@@ -822,6 +841,7 @@ type WebhookEventType = Literal[
     "payment.failed",
     "payment.refunded",
     "payment.disputed",
+    "auto_topup.paused",
 ]
 
 
@@ -1198,8 +1218,11 @@ DECIMAL_FIELDS = frozenset(
         "credit_limit_usd",
         "limit_usd",
         "low_balance_threshold_usd",
+        "monthly_limit_usd",
         "price_multiplier",
         "rate_percent",
+        "target_usd",
+        "threshold_usd",
         "usd_per_million",
     ]
 )

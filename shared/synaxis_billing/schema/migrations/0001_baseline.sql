@@ -938,6 +938,8 @@ CREATE TABLE billing.payments (
 CREATE UNIQUE INDEX payments_newest ON billing.payments (organization_id, created_at);
 CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments (organization_id, invoice_id)
     WHERE status IN ('pending', 'unknown');
+CREATE UNIQUE INDEX payments_one_auto_topup ON billing.payments (organization_id)
+    WHERE purpose = 'auto_topup' AND status IN ('pending', 'unknown');
 CREATE INDEX payments_due ON billing.payments (next_ask_at) WHERE next_ask_at < 'infinity';
 
 -- The provider's objects of each payment: no object belongs to two.
@@ -1003,6 +1005,25 @@ CREATE TABLE billing.payment_customers (
     card text,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, provider)
+);
+
+-- When a saved card is charged without the payer, and the breaker that ends it.
+CREATE TABLE billing.auto_topups (
+    organization_id uuid PRIMARY KEY REFERENCES billing.organizations,
+    active boolean NOT NULL DEFAULT true,
+    threshold_usd numeric(18, 8) NOT NULL CHECK (threshold_usd >= 0),
+    target_usd numeric(18, 8) NOT NULL,
+    monthly_limit_usd numeric(18, 8) NOT NULL CHECK (monthly_limit_usd > 0),
+    -- Of the card, in a row.
+    declines int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT '-infinity',
+    paused_at timestamptz,
+    paused_reason text,
+    initiated_by text,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT target_is_above_threshold CHECK (target_usd > threshold_usd),
+    CONSTRAINT a_pause_has_a_reason CHECK ((paused_at IS NULL) = (paused_reason IS NULL))
 );
 
 -- Links by which anybody who has the token pays one invoice; only the token's hash is kept.
@@ -1106,6 +1127,7 @@ ALTER TABLE billing.payment_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.payment_refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.payment_customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.payment_links ENABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.auto_topups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_endpoints ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.webhook_deliveries ENABLE ROW LEVEL SECURITY;
