@@ -303,11 +303,13 @@ END $$;
 
 -- The grants that name a person or say what for, of all or of one initiator; NULL when there are none.
 CREATE OR REPLACE FUNCTION billing.personal_grants(p_organization_id uuid, p_initiated_by text) RETURNS uuid[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_agg(id) FROM billing.credit_grants
-    WHERE organization_id = p_organization_id AND num_nonnulls(description, initiated_by) > 0
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT array_agg(id) FROM billing.credit_grants
+        WHERE organization_id = p_organization_id AND num_nonnulls(description, initiated_by) > 0
+            AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by));
+END $$;
 
 -- Empty the personal fields of grants. Callers hold the organization's row lock.
 CREATE OR REPLACE FUNCTION billing.erase_grants(p_organization_id uuid, p_initiated_by text) RETURNS void
