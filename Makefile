@@ -31,6 +31,9 @@ fuzz: .venv  ## ask the API for what its document says and more, over 10,000 tim
 chaos: .venv  ## break the network under load for ten seeds (CHAOS_SEED=... CHAOS=1 repeats one)
 	CHAOS=$(or $(CHAOS),10) $(PYTHON) -m pytest tests/chaos -s
 
+interleavings: .venv  ## stop each operation of an organization before each statement while another runs (an hour)
+	INTERLEAVINGS=$(or $(PAIRS),all) $(PYTHON) -m pytest tests/interleavings --numprocesses logical -s
+
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@$(needs_docker)
 	@$(MAKE) --no-print-directory build ARGS=
@@ -120,4 +123,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end find test openapi fuzz chaos sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor
+.PHONY: help run demo month-end find test openapi fuzz chaos interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor

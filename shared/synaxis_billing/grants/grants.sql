@@ -301,11 +301,21 @@ BEGIN
     RETURN billing.outcome('found', v_value);
 END $$;
 
--- Empty the personal fields of grants, of all or of one initiator.
+-- The grants that name a person or say what for, of all or of one initiator; NULL when there are none.
+CREATE OR REPLACE FUNCTION billing.personal_grants(p_organization_id uuid, p_initiated_by text) RETURNS uuid[]
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT array_agg(id) FROM billing.credit_grants
+        WHERE organization_id = p_organization_id AND num_nonnulls(description, initiated_by) > 0
+            AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by));
+END $$;
+
+-- Empty the personal fields of grants. Callers hold the organization's row lock.
 CREATE OR REPLACE FUNCTION billing.erase_grants(p_organization_id uuid, p_initiated_by text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE billing.credit_grants SET description = NULL, initiated_by = NULL
-    WHERE organization_id = p_organization_id AND num_nonnulls(description, initiated_by) > 0
-        AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
+    WHERE organization_id = p_organization_id
+        AND id = ANY (billing.personal_grants(p_organization_id, p_initiated_by));
 END $$;

@@ -25,7 +25,7 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('erasure of ' || p_organization_id, 0));
-    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by), billing.erase_grants(p_organization_id, p_initiated_by);
+    PERFORM billing.erase_unpriced(p_organization_id, p_initiated_by);
     v_from := billing.erased_until(p_organization_id, v_before, p_limit);
     SELECT array_agg(id) INTO v_wanted FROM billing.holds
     WHERE organization_id = p_organization_id AND created_at >= coalesce(v_from, '-infinity') AND created_at < v_before
@@ -115,8 +115,9 @@ BEGIN
     RETURN billing.outcome('found');
 END $$;
 
--- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty refused events;
--- of all, delete the names of teams and keys too. It waits for the organization's changes only when there are
+-- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty refused events and
+-- grants, from which settlements copy into transactions; of all, delete the names of teams and keys too. It waits
+-- for the organization's changes only when there are
 -- some.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
@@ -129,8 +130,10 @@ BEGIN
         SELECT FROM billing.labels WHERE organization_id = p_organization_id) THEN
         PERFORM billing.erase_labels(billing.lock_organization(p_tenant, p_organization_id));
     END IF;
-    IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL THEN
+    IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL
+        OR billing.personal_grants(p_organization_id, p_initiated_by) IS NOT NULL THEN
         PERFORM billing.erase_budgets(billing.lock_organization(p_tenant, p_organization_id), p_initiated_by);
+        PERFORM billing.erase_grants(p_organization_id, p_initiated_by);
     END IF;
     RETURN billing.outcome('found');
 END $$;

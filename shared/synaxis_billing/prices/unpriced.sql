@@ -85,7 +85,8 @@ BEGIN
         WHERE organization_id = p_organization_id AND transaction_id IS NULL AND EXISTS (
             SELECT FROM billing.prices AS p WHERE p.provider = (w.request).provider
                 AND greatest(p.recorded_at, p.effective_from) > w.created_at)
-        ORDER BY id
+        -- An erasure that has begun ends before its texts are copied.
+        ORDER BY id FOR NO KEY UPDATE OF w
     LOOP
         EXIT WHEN v_charged = p_limit;
         u := billing.price_request(o.id, n.request);
@@ -121,7 +122,7 @@ BEGIN
         SELECT * FROM billing.unpriced_usage
         WHERE organization_id = p_organization_id AND transaction_id IS NULL
             AND (p_initiated_by IS NULL OR (request).initiated_by = p_initiated_by)
-        FOR NO KEY UPDATE
+        ORDER BY id FOR NO KEY UPDATE
     LOOP
         n.request.description := NULL;
         n.request.initiated_by := NULL;

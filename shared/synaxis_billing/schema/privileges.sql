@@ -78,7 +78,8 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
 GRANT SELECT, INSERT ON billing.payment_objects, billing.payment_links TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at, body) ON billing.payment_events TO synaxis_ledger;
 -- The terms of a grant do not change.
-GRANT SELECT, INSERT, UPDATE (remaining_usd, frozen_usd, started, transaction_id, voided_at, warned_days)
+GRANT SELECT, INSERT, UPDATE (remaining_usd, frozen_usd, started, transaction_id, voided_at, warned_days, description,
+    initiated_by)
     ON billing.credit_grants TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (to_usd, grant_id, covered_at, refund_id, restored_to, invoice_id)
     ON billing.allocations TO synaxis_ledger;
@@ -96,7 +97,6 @@ GRANT SELECT ON billing.organizations, billing.erasures TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata, personal_salt)
     ON billing.credit_transactions TO synaxis_eraser;
 GRANT SELECT, UPDATE (description, initiated_by, end_user, metadata) ON billing.holds TO synaxis_eraser;
-GRANT SELECT, UPDATE (description, initiated_by) ON billing.credit_grants TO synaxis_eraser;
 GRANT SELECT, UPDATE (end_user, metadata) ON billing.logged_spend TO synaxis_eraser;
 GRANT SELECT, UPDATE (request) ON billing.unpriced_usage TO synaxis_eraser;
 GRANT INSERT ON billing.erasures TO synaxis_eraser;
@@ -105,8 +105,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA billing FROM PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA billing TO synaxis_ledger;
 REVOKE EXECUTE ON FUNCTION billing.erase_personal_data, billing.audit FROM synaxis_ledger;
 GRANT EXECUTE ON FUNCTION billing.now TO synaxis_app, synaxis_eraser;
-GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced,
-    billing.erase_grants TO synaxis_eraser;
+GRANT EXECUTE ON FUNCTION billing.outcome, billing.erased_until, billing.erase_unpriced TO synaxis_eraser;
 
 -- Each function sets the tenant first: an organization's id, or * for the platform's own machine. A
 -- statement without a tenant sees no row. The restrictive policies guard money on the tables of the charge

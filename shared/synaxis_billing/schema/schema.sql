@@ -1664,15 +1664,14 @@ GRANT USAGE ON SCHEMA billing TO synaxis_eraser;
 
 GRANT SELECT ON TABLE billing.credit_grants TO synaxis_app;
 GRANT SELECT,INSERT ON TABLE billing.credit_grants TO synaxis_ledger;
-GRANT SELECT ON TABLE billing.credit_grants TO synaxis_eraser;
 
 GRANT UPDATE(remaining_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT UPDATE(frozen_usd) ON TABLE billing.credit_grants TO synaxis_ledger;
 
-GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_eraser;
+GRANT UPDATE(description) ON TABLE billing.credit_grants TO synaxis_ledger;
 
-GRANT UPDATE(initiated_by) ON TABLE billing.credit_grants TO synaxis_eraser;
+GRANT UPDATE(initiated_by) ON TABLE billing.credit_grants TO synaxis_ledger;
 
 GRANT UPDATE(started) ON TABLE billing.credit_grants TO synaxis_ledger;
 
@@ -2136,7 +2135,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 -- billing.erase_budgets(o billing.organizations, p_end_user text)
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_grants(p_organization_id uuid, p_initiated_by text)
---     RETURNS void, for synaxis_eraser, synaxis_ledger
+--     RETURNS void, for synaxis_ledger
 -- billing.erase_labels(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
 -- billing.erase_payments(p_organization_id uuid, p_initiated_by text)
@@ -2411,6 +2410,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.personal_digest(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS bytea, for synaxis_ledger
+-- billing.personal_grants(p_organization_id uuid, p_initiated_by text)
+--     RETURNS uuid[], for synaxis_ledger
 -- billing.personal_text(p_salt uuid, p_description text, p_initiated_by text, p_end_user text, p_metadata jsonb)
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.plan_forecasts(p_tenant text, p_after uuid, p_limit integer)

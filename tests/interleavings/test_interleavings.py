@@ -1,0 +1,232 @@
+"""Two operations of one organization end as if one had come after the other, wherever either is
+stopped.
+
+An operation locks the organization's row, and from there on sees every change that was committed
+before. So what the order of two operations' statements can change is what one of them reads before
+that lock, and in which order both take their locks. Every case of either comes when one is stopped
+before each of its statements while the other runs as far as it can; some are also tried in which
+both are stopped.
+"""
+
+import difflib
+import itertools
+import os
+import random
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from pydantic import BaseModel
+
+from synaxis_billing.errors import BillingError
+from synaxis_billing.ledger.audit import audit
+from synaxis_billing.schema import migrate
+from tests.conftest import Database
+from tests.interleavings import stepping
+from tests.interleavings.operations import (
+    AFTERWARDS,
+    EARLIER,
+    LATER,
+    LEFT_OUT,
+    OPERATIONS,
+    PERSONAL,
+    Scene,
+    make,
+)
+from tests.interleavings.states import Keeper
+from tests.interleavings.stepping import Actor
+
+# So many pairs are drawn by the seed, or all are run at each statement.
+PAIRS = os.environ.get("INTERLEAVINGS", "40")
+SEED = os.environ.get("INTERLEAVINGS_SEED") or os.urandom(4).hex()
+PARTS = 4
+# Of each pair that is drawn.
+ORDERS = 6
+# Most statements before the lock are among the first.
+FIRST_STATEMENTS = 12
+
+
+class Pair(NamedTuple):
+    """The operation that is stopped and the other one, with the key and the clock of each."""
+
+    names: tuple[str, str]
+    keys: tuple[str, str]
+    clocks: tuple[str, str]
+
+
+def pairs() -> list[Pair]:
+    """Every pair, with either clock ahead, and each operation with its own retry."""
+    found = []
+    for clocks in ((EARLIER, LATER), (LATER, EARLIER)):
+        found += [
+            Pair((name, other), ("one", "other"), clocks)
+            for name, other in itertools.product(OPERATIONS, repeat=2)
+        ]
+        found += [Pair((name, name), ("one", "one"), clocks) for name in OPERATIONS]
+    return found
+
+
+class Stage:
+    """A database whose functions stop, with two connections for the operations of a pair."""
+
+    def __init__(self, database: Database, admin: psycopg.Connection) -> None:
+        stepping.prepare(admin)
+        with database.connect() as db:
+            self._scene = make(db)
+        stepping.set_clock(admin, AFTERWARDS)
+        self._admin, self._keeper = admin, Keeper(admin)
+        self._actors = Actor(database), Actor(database)
+
+    def close(self) -> None:
+        for actor in self._actors:
+            actor.close()
+
+    def count_statements(self, pair: Pair) -> tuple[int, int]:
+        """How many statements each has when nothing else runs."""
+        counts = []
+        for end in (0, 1):
+            self._keeper.restore()
+            actor, call, _ = self._part(pair, end, 0)
+            actor.start(call)
+            actor.wait()
+            counts.append(actor.count_statements())
+        return counts[0], counts[1]
+
+    def serial(self, pair: Pair) -> list[str]:
+        """Return what either order leaves when each has ended before the other begins."""
+        outcomes = []
+        for order in ((0, 1), (1, 0)):
+            self._keeper.restore()
+            parts = [self._part(pair, end, 0) for end in order]
+            for actor, call, _ in parts:
+                actor.start(call)
+                actor.wait()
+            outcomes.append(self._outcome(pair))
+        return outcomes
+
+    def run(self, pair: Pair, stops: tuple[int, int]) -> tuple[str, str]:
+        """Return what is left when the first is stopped before a statement, and the other too, and
+        where they stood."""
+        self._keeper.restore()
+        first, second = (self._part(pair, end, stops[end]) for end in (0, 1))
+        stepping.run(first, second)
+        return self._outcome(pair), f"{first[0].place}, {second[0].place}"
+
+    def _part(self, pair: Pair, end: int, stops_at: int) -> Any:
+        act = OPERATIONS[pair.names[end]].act
+        actor = self._actors[end]
+        actor.set_clock(pair.clocks[end])
+        return actor, lambda db: _answer(act, db, self._scene, pair.keys[end]), stops_at
+
+    def _outcome(self, pair: Pair) -> str:
+        answers = [actor.result() for actor in self._actors]
+        wrong = audit(self._admin).all_broken
+        if erases := any(name.startswith("erasure") for name in pair.names):
+            # It takes several transactions, and promises that what was told before is gone.
+            answers = [
+                None if name.startswith("erasure") else answer
+                for name, answer in zip(pair.names, answers, strict=True)
+            ]
+            if self._keeper.contains(PERSONAL):
+                wrong.append("personal data outlives its erasure")
+        return "\n".join([*wrong, self._keeper.compare_by(answers, erases)])
+
+
+def _answer(act: Any, db: psycopg.Connection, scene: Scene, key: str) -> Any:
+    try:
+        return _plain(act(db, scene, key))
+    except BillingError as error:
+        return error.problem()
+
+
+def _plain(answer: Any) -> Any:
+    if isinstance(answer, BaseModel):
+        return answer.model_dump(mode="json")
+    if isinstance(answer, list | tuple):
+        return [_plain(part) for part in answer]
+    return answer
+
+
+def _orders(rng: random.Random, counts: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Where the operations of a pair are stopped: the first at each statement, or a sample in which
+    both may be; 0 is nowhere."""
+    if PAIRS == "all":
+        yield from ((stop, 0) for stop in range(1, counts[0] + 1))
+        return
+    for number in range(ORDERS):
+        early = [rng.randint(1, min(count, FIRST_STATEMENTS)) for count in counts]
+        late = [rng.randint(1, count) for count in counts]
+        yield ((early[0], 0), (late[0], 0), (early[0], late[1]))[number % 3]
+
+
+@pytest.fixture
+def stage(database: Database) -> Iterator[Stage]:
+    with database.admin() as admin:
+        stage = Stage(database, admin)
+        yield stage
+        stage.close()
+
+
+def _compare(stage: Stage, pair: Pair, orders: Iterable[tuple[int, int]]) -> int:
+    """Run a pair in some orders, and return their number."""
+    serial = stage.serial(pair)
+    # Nothing is wrong with either.
+    assert all(outcome.startswith("allocations {") for outcome in serial), serial
+    tried = 0
+    for stops in orders:
+        outcome, places = stage.run(pair, stops)
+        tried += 1
+        if outcome not in serial:
+            nearest = min((_difference(one, outcome) for one in serial), key=len)
+            pytest.fail(f"{pair}, stopped before {stops} ({places}), is neither:\n{nearest}")
+    return tried
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_two_operations_end_as_if_one_had_come_after_the_other(stage: Stage, part: int) -> None:
+    rng = random.Random(f"{SEED} {part}")
+    print(f"INTERLEAVINGS_SEED={SEED}")
+    drawn = pairs()[part::PARTS]
+    if PAIRS != "all":
+        drawn = rng.sample(drawn, int(PAIRS) // PARTS)
+    tried = sum(_compare(stage, pair, _orders(rng, stage.count_statements(pair))) for pair in drawn)
+    print(f"{len(drawn)} pairs, {tried} orders")
+    assert tried >= len(drawn)
+
+
+@pytest.mark.parametrize("copying", ["settlement", "usage that was unpriced"])
+def test_an_erasure_takes_back_all_texts_that_are_copied_meanwhile(
+    stage: Stage, copying: str
+) -> None:
+    """A settlement copies those of a grant that starts into its transaction, and those of a monthly
+    grant into the next one; a charge has those of the usage that had no price."""
+    pair = Pair(("erasure of everybody", copying), ("one", "other"), (LATER, LATER))
+    count, _ = stage.count_statements(pair)
+    assert _compare(stage, pair, [(stop, 0) for stop in range(1, count + 1)]) == count
+
+
+def _difference(expected: str, found: str) -> str:
+    """The fields that differ, one a line."""
+    old, new = (re.sub(r", (?=\")", "\n    ", text).split("\n") for text in (expected, found))
+    return "\n".join(difflib.unified_diff(old, new, lineterm="", n=0))
+
+
+def test_every_operation_that_changes_an_organization_is_in_the_table(database: Database) -> None:
+    text = "\n".join(path.read_text() for path in migrate.function_files())
+    called = migrate.api_functions(text)
+    with database.admin() as admin:
+        changing = {
+            name
+            for (name,) in admin.execute(
+                "SELECT proname FROM pg_proc WHERE pronamespace = 'billing'::regnamespace"
+                " AND provolatile = 'v' AND 'p_organization_id' = ANY (proargnames)"
+            )
+            if name in called
+        }
+    table = {operation.function for operation in OPERATIONS.values()}
+    assert ", ".join(sorted(changing - table - set(LEFT_OUT))) == ""
+    # Nothing is named that is not there.
+    assert table - set(called) == set()
+    assert set(LEFT_OUT) - changing == set()
