@@ -112,7 +112,18 @@ def make(db: psycopg.Connection) -> Scene:
     paying, paid = (
         _payment(db, id_, key, credit_usd="5")["value"]["id"] for key in ("paying", "paid")
     )
-    _settlement(db, id_, paid, LATER, captured="2.5")
+    card = {"customer_id": "cus_1", "payment_method_id": "pm_1"}
+    _settlement(db, id_, paid, LATER, captured="2.5", **card)
+    _call(
+        db,
+        "set_auto_topup",
+        id_,
+        threshold_usd="50",
+        target_usd="60",
+        monthly_limit_usd="500",
+        initiated_by=PERSON,
+    )
+    _call(db, "mark_overdue", id_)
     captured, released, expiring = (
         steps.hold(db, id_, "2", team_id="red", expires_in_seconds=seconds, description=PERSONAL)
         for seconds in (7200, 7200, 3600)
@@ -175,6 +186,11 @@ def _settlement(
     state = State.model_validate({"status": "succeeded", "currency": "EUR", **amounts})
     arguments = {"as_of": as_of, "state": Jsonb(state.model_dump(mode="json"))}
     return _call(db, "settle_payment", id_, payment_id=payment_id, **arguments)
+
+
+def _claim_auto_topup(db: psycopg.Connection, of: Scene, _: str) -> Any:
+    terms = invoices.terms(_RATES, billing.ISSUER)
+    return _call(db, "claim_auto_topup", of.id, terms=terms) is not None
 
 
 def _payment_refund(db: psycopg.Connection, of: Scene, key: str) -> Any:
@@ -318,6 +334,8 @@ OPERATIONS = {
             db, of.id, of.paid, AFTERWARDS, captured="2.5", disputed="2.5", dispute_state="open"
         ),
     ),
+    "automatic top-up": Operation("claim_auto_topup", _claim_auto_topup),
+    "dunning": Operation("dun", lambda db, of, _: _call(db, "dun", of.id, suspend=True)),
     "payment refund": Operation("create_payment_refund", _payment_refund),
     "erasure of a person": Operation(
         "erase_personal_data", lambda db, of, _: steps.erase(db, of.id, PERSON)
@@ -359,6 +377,8 @@ LEFT_OUT = {
     "refuse_events": "it lists what was refused, and changes nothing else",
     "used_event_keys": "it reads",
     "payment_order": "it reads",
+    "set_auto_topup": "it says when to buy, and buys nothing",
+    "delete_auto_topup": "it says when to buy, and buys nothing",
     "preview_payment": "it reads",
     "create_payment_link": "a link moves no money before its payment",
     "put_label": "a name of a team or key moves no money",

@@ -39,11 +39,12 @@ from tests.interleavings.states import Keeper
 from tests.interleavings.stepping import Actor
 
 # So many pairs are drawn by the seed, or all are run at each statement.
-PAIRS = os.environ.get("INTERLEAVINGS", "40")
+PAIRS = os.environ.get("INTERLEAVINGS", "16")
 SEED = os.environ.get("INTERLEAVINGS_SEED") or os.urandom(4).hex()
 PARTS = 4
 # Of each pair that is drawn.
 ORDERS = 6
+ERASURE_STOPS = 12
 # Most statements before the lock are among the first.
 FIRST_STATEMENTS = 12
 
@@ -204,7 +205,10 @@ def test_an_erasure_takes_back_all_texts_that_are_copied_meanwhile(
     grant into the next one; a charge has those of the usage that had no price."""
     pair = Pair(("erasure of everybody", copying), ("one", "other"), (LATER, LATER))
     count, _ = stage.count_statements(pair)
-    assert _compare(stage, pair, [(stop, 0) for stop in range(1, count + 1)]) == count
+    stops = list(range(1, count + 1))
+    if PAIRS != "all":
+        stops = sorted(random.Random(SEED).sample(stops, min(count, ERASURE_STOPS)))
+    assert _compare(stage, pair, [(stop, 0) for stop in stops]) == len(stops)
 
 
 def _difference(expected: str, found: str) -> str:
