@@ -31,7 +31,7 @@ fuzz: .venv  ## ask the API for what its document says and more, over 10,000 tim
 chaos: .venv  ## break the network under load for ten seeds (CHAOS_SEED=... CHAOS=1 repeats one)
 	CHAOS=$(or $(CHAOS),10) $(PYTHON) -m pytest tests/chaos -s
 
-interleavings: .venv  ## stop each operation of an organization before each statement while another runs (an hour)
+interleavings: .venv  ## stop each operation of an organization before each statement while another runs (hours)
 	INTERLEAVINGS=$(or $(PAIRS),all) $(PYTHON) -m pytest tests/interleavings --numprocesses logical -s
 
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)

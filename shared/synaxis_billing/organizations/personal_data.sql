@@ -115,25 +115,29 @@ BEGIN
     RETURN billing.outcome('found');
 END $$;
 
--- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty refused events and
--- grants, from which settlements copy into transactions; of all, delete the names of teams and keys too. It waits
--- for the organization's changes only when there are
--- some.
+-- Delete the budgets of persons, of all or of the one whose id is the initiator's, and empty payments, refused events
+-- and grants, from which settlements copy into transactions; of all, delete the names of teams and keys too. What
+-- changes under the organization's lock is changed under it here too. It is taken only when there is something.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.erase_persons(p_tenant text, p_organization_id uuid, p_initiated_by text)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    o billing.organizations;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by),
-        billing.erase_payments(p_organization_id, p_initiated_by);
-    IF p_initiated_by IS NULL AND EXISTS (
-        SELECT FROM billing.labels WHERE organization_id = p_organization_id) THEN
-        PERFORM billing.erase_labels(billing.lock_organization(p_tenant, p_organization_id));
-    END IF;
+    PERFORM billing.erase_refused_events(p_organization_id, p_initiated_by);
     IF billing.personal_budgets(p_organization_id, p_initiated_by) IS NOT NULL
-        OR billing.personal_grants(p_organization_id, p_initiated_by) IS NOT NULL THEN
-        PERFORM billing.erase_budgets(billing.lock_organization(p_tenant, p_organization_id), p_initiated_by);
+        OR billing.personal_grants(p_organization_id, p_initiated_by) IS NOT NULL
+        OR EXISTS (SELECT FROM billing.payments WHERE organization_id = p_organization_id)
+        OR EXISTS (SELECT FROM billing.labels WHERE organization_id = p_organization_id)
+    THEN
+        o := billing.lock_organization(p_tenant, p_organization_id);
+        PERFORM billing.erase_budgets(o, p_initiated_by);
         PERFORM billing.erase_grants(p_organization_id, p_initiated_by);
+        PERFORM billing.erase_payments(p_organization_id, p_initiated_by);
+        IF p_initiated_by IS NULL THEN
+            PERFORM billing.erase_labels(o);
+        END IF;
     END IF;
     RETURN billing.outcome('found');
 END $$;

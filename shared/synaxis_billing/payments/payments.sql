@@ -289,7 +289,7 @@ BEGIN
         ) AS p));
 END $$;
 
--- Empty the initiators of payments and of their refunds, of all or of one; and of all, what the providers wrote of
+-- Empty the initiators of payments, of their refunds and of automatic top-ups, of all or of one; and of all, what the providers wrote of
 -- payers.
 CREATE OR REPLACE FUNCTION billing.erase_payments(p_organization_id uuid, p_initiated_by text) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -300,6 +300,8 @@ BEGIN
     UPDATE billing.payment_refunds SET initiated_by = NULL
     WHERE organization_id = p_organization_id AND initiated_by IS NOT NULL
         AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
+    UPDATE billing.auto_topups SET initiated_by = NULL
+    WHERE organization_id = p_organization_id AND (p_initiated_by IS NULL OR initiated_by = p_initiated_by);
     UPDATE billing.payment_events SET body = ''
     WHERE p_initiated_by IS NULL AND organization_id = p_organization_id AND body <> '';
 END $$;

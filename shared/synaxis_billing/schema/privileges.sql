@@ -77,7 +77,7 @@ GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_home
     billing.payment_customers, billing.auto_topups TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.payment_objects, billing.payment_links TO synaxis_ledger;
 GRANT SELECT, INSERT, UPDATE (organization_id, payment_id, settled_at, body) ON billing.payment_events TO synaxis_ledger;
--- The terms of a grant do not change.
+-- The terms of a grant do not change; an erasure empties its texts.
 GRANT SELECT, INSERT, UPDATE (remaining_usd, frozen_usd, started, transaction_id, voided_at, warned_days, description,
     initiated_by)
     ON billing.credit_grants TO synaxis_ledger;
