@@ -22,12 +22,13 @@ def _period(until: datetime | None = None) -> dict[str, str]:
 
 def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) -> None:
     tax = {"label": "IVA", "rate_percent": "23", "tax_id": "PT501"}
+    number = f"customer-{uuid4()}"
     path = api.new_organization(
         credit_limit_usd="10",
         billing_currency="EUR",
         tax=tax,
         locale="pt-PT",
-        external_id="customer-42",
+        external_id=number,
         address={"line1": "Rua 1", "postal_code": "1100-148", "city": "Lisboa", "country": "PT"},
         buyer_reference="PO-7",
     )
@@ -43,7 +44,7 @@ def test_from_a_charge_to_a_paid_invoice_and_back_by_credit_note(api: Client) ->
     assert issued["invoice_number"].startswith(f"INV-{datetime.now(UTC).year}-")
     assert issued["rate_source"] == "simulated"
     customer = issued["customer"]
-    assert (customer["number"], customer["reference"]) == ("customer-42", "PO-7")
+    assert (customer["number"], customer["reference"]) == (number, "PO-7")
     assert (customer["address"]["line1"], customer["address"]["country"]) == ("Rua 1", "PT")
     [line] = issued["line_items"]
     assert (line["model"], line["requests"], line["amount_usd"]) == ("gpt-4o", 1, "1.25")
