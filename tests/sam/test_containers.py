@@ -121,9 +121,10 @@ def comparable(answer: Any) -> str:
     text = json.dumps(answer, sort_keys=True)
     for pattern, kind in (
         (r"[0-9a-f]{64}", "hash"),
+        (r"[0-9a-f]{32}", "tag"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "id"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "time"),
-        (r"whsec_[\w+/=]+", "secret"),
+        (r"(whsec|cs)_[\w+/=-]+", "secret"),
         (r'"region\\*": \\*"[\w-]+\\*"', "region"),
         (r'"rates": \{[^}]*\}', "rates"),
     ):
@@ -147,8 +148,10 @@ def test_every_event_is_answered_in_a_container_as_in_process(
     # The document names the stack's own issuer, whose scopes may be written in another way.
     documents = [json.loads(found.pop("api_document")["body"]) for found in (contained, expected)]
     assert documents[0]["paths"].keys() == documents[1]["paths"].keys()
-    for name, answer in expected.items():
-        assert comparable(contained[name]) == comparable(answer), name
+    shown = [
+        {name: comparable(of) for name, of in found.items()} for found in (contained, expected)
+    ]
+    assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize("name", ["charge_invalid", "upkeep", "cache_invalidation"])
