@@ -81,6 +81,7 @@ def environment(
             "MONTH_END_QUEUE_URL": f"{queues}/MonthEndQueue",
             "WEBHOOK_QUEUE_URL": f"{queues}/WebhookQueue",
             "WEBHOOK_RESULTS_QUEUE_URL": f"{queues}/WebhookResultsQueue",
+            "PAYMENT_QUEUE_URL": f"{queues}/PaymentQueue",
         }
         file = tmp_path_factory.mktemp("sam") / "environment.json"
         file.write_text(json.dumps({"Parameters": parameters}))
