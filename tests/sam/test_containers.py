@@ -82,6 +82,10 @@ def environment(
             "WEBHOOK_QUEUE_URL": f"{queues}/WebhookQueue",
             "WEBHOOK_RESULTS_QUEUE_URL": f"{queues}/WebhookResultsQueue",
             "PAYMENT_QUEUE_URL": f"{queues}/PaymentQueue",
+            # There is no issuer of tokens here.
+            "USER_POOL_ID": "",
+            "USER_POOL_ENDPOINT": "",
+            "TENANTS_CLIENT_ID": "",
         }
         file = tmp_path_factory.mktemp("sam") / "environment.json"
         file.write_text(json.dumps({"Parameters": parameters}))
