@@ -14,6 +14,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, NotFound
 from synaxis_billing.ledger import charges, holds, transactions
 from synaxis_billing.organizations import personal_data, profile
+from synaxis_billing.usage import labels
 from synaxis_billing.webhooks import endpoints
 from tests.conftest import Database
 from tests.support.billing import cancel, credit, draft, invoice_topup, issue
@@ -21,6 +22,7 @@ from tests.support.running import wait_until
 from tests.support.steps import (
     NO_CACHE,
     PLATFORM,
+    budget,
     capture,
     erase,
     log_spend,
@@ -462,3 +464,17 @@ def test_caches_forget_an_erased_profile(db: psycopg.Connection, used: UUID) -> 
     assert profile.get_organization(lambda: db, NO_CACHE, PLATFORM, used).name == "erased"
     waiting: Any = db.execute("SELECT billing.pending_invalidations('*', 100)").fetchone()
     assert str(used) in {row["tenant"] for row in waiting[0]}
+
+
+def test_an_organization_whose_last_budget_was_erased_has_none(db: psycopg.Connection) -> None:
+    acme = new_organization(db, "10")
+    named = labels.NewLabel.model_validate({"kind": "team", "id": "team-7", "name": "Jane's"})
+    labels.put_label(db, PLATFORM, acme, named)
+    budget(db, acme, "1", end_user="jane")
+    erase(db, acme)
+    assert labels.list_labels(db, PLATFORM, acme, None, 10, None).items == []
+    # Charges ask for budgets only where there are some.
+    budgeted = "SELECT budgeted FROM billing.organizations WHERE id = %s"
+    with db.transaction():
+        db.execute("SELECT set_config('billing.tenant', '*', true)")
+        assert db.execute(budgeted, [acme]).fetchone() == (False,)

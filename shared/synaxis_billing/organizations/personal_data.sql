@@ -132,12 +132,13 @@ BEGIN
         OR EXISTS (SELECT FROM billing.labels WHERE organization_id = p_organization_id)
     THEN
         o := billing.lock_organization(p_tenant, p_organization_id);
-        PERFORM billing.erase_budgets(o, p_initiated_by);
-        PERFORM billing.erase_grants(p_organization_id, p_initiated_by);
-        PERFORM billing.erase_payments(p_organization_id, p_initiated_by);
         IF p_initiated_by IS NULL THEN
             PERFORM billing.erase_labels(o);
         END IF;
+        -- After the names: it changes the organization.
+        PERFORM billing.erase_budgets(o, p_initiated_by);
+        PERFORM billing.erase_grants(p_organization_id, p_initiated_by);
+        PERFORM billing.erase_payments(p_organization_id, p_initiated_by);
     END IF;
     RETURN billing.outcome('found');
 END $$;
