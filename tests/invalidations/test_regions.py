@@ -22,6 +22,7 @@ from moto import mock_aws
 from local import kafka, servers
 from local.template import ROOT
 from synaxis_billing.cache import L2, Cache, Unreachable
+from synaxis_billing.cache.breaker import FIRST_PAUSE_SECONDS, Breaker
 from synaxis_billing.edge.aws import bus, msk
 from synaxis_billing.invalidations import outbox
 from synaxis_billing.invalidations.outbox import Message, Undelivered
@@ -99,7 +100,7 @@ def no_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setattr(bus, "DELIVERY_SECONDS", 60)
     bus._producer.cache_clear()
     bus._sns.cache_clear()
-    monkeypatch.setattr(bus, "_breaker", bus._Breaker())
+    monkeypatch.setattr(bus, "_breaker", Breaker(time.time))
     yield monkeypatch
     bus._producer.cache_clear()
     bus._sns.cache_clear()
@@ -333,7 +334,8 @@ def test_a_dead_bus_delays_one_request_and_is_tried_again(
     assert len(asked) == 1
     # What the bus refuses for what it is says nothing about the bus.
     message = told()
-    no_bus.setattr(bus, "_breaker", bus._Breaker())
+    now = time.time()
+    no_bus.setattr(bus, "_breaker", Breaker(lambda: now))
 
     def picky(messages: Sequence[Message]) -> None:
         asked.append(messages)
@@ -345,8 +347,7 @@ def test_a_dead_bus_delays_one_request_and_is_tried_again(
             bus.unless_broken(picky)(message)
     # After its pause, it is asked again, and one success ends the trouble.
     bus._breaker.fail()
-    later = time.time() + bus.FIRST_PAUSE_SECONDS
-    no_bus.setattr(time, "time", lambda: later)
+    now += FIRST_PAUSE_SECONDS
     bus.unless_broken(lambda _messages: None)(message)
     assert not bus._breaker.open
 

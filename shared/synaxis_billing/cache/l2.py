@@ -19,6 +19,7 @@ from uuid import UUID
 
 import redis
 
+from synaxis_billing.cache.breaker import Breaker
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.connections import Token, client_of, patience
 from synaxis_billing.cache.keys import Key, family_fence, tag_fence, tenant_fence, value_name
@@ -29,7 +30,6 @@ FENCE_SECONDS = 7 * 24 * 3600
 FLOOR_SECONDS = 24 * 3600
 # After this long without use a firewall may have dropped the connection without a word.
 IDLE_SECONDS = 60
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 60
 _UNVERSIONED = "0" * 16
 # A row version in 16 digits, which Lua can read; when the value goes stale; whether there is one.
 _HEAD = Struct(">16sd?")
@@ -103,15 +103,14 @@ class L2:
         self._url, self._cluster, self._token, self._wall = url, cluster, token, clock.wall
         self._client: redis.Redis | None = None
         self._used_at = 0.0
-        self._failed_at = 0.0
-        self._pause = 0.0
+        self._breaker = Breaker(clock.wall)
         self._connecting: threading.Thread | None = None
         self.failures = 0
 
     @property
     def open(self) -> bool:
         """Whether the breaker keeps requests from a server that failed."""
-        return 0 <= self._wall() - self._failed_at < self._pause
+        return self._breaker.open
 
     def read(self, keys: Sequence[Key[Any]]) -> dict[str, Found]:
         """Return the valid values of keys of one tenant, by their wire names."""
@@ -203,7 +202,8 @@ class L2:
             client = client_of(self._url, self._cluster, self._token)
             client.ping()
             if self._client is None:
-                self._client, self._used_at, self._pause = client, self._wall(), 0.0
+                self._client, self._used_at = client, self._wall()
+                self._breaker.close()
 
     def _connect_beside(self) -> None:
         if self._connecting is None or not self._connecting.is_alive():
@@ -239,14 +239,13 @@ class L2:
         except (redis.RedisError, OSError) as error:
             self.failures += 1
             self.close()
-            self._failed_at = self._wall()
-            self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            self._breaker.fail()
             # Without TLS, a server that can be reached at all is reached in time.
             if first and self._url.startswith("rediss:"):
                 self._connect_beside()
             raise Unreachable(str(error)) from error
         self._used_at = now
-        self._pause = 0.0
+        self._breaker.close()
         return answer
 
 

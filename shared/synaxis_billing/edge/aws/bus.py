@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from synaxis_billing.cache.breaker import Breaker
 from synaxis_billing.edge.aws import credentials
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.invalidations.outbox import Message, Publish, Undelivered
@@ -24,31 +25,7 @@ DELIVERY_SECONDS = 2
 _REFUSALS = {"InvalidParameter", "InvalidParameterValue", "ValidationException"}
 
 
-# Requests do not ask a bus that failed for so long, and for twice that when it fails again.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 60
-
-
-class _Breaker:
-    """Keeps requests from a bus that failed a moment ago, by the wall clock: the monotonic one
-    stands still while the container is frozen."""
-
-    def __init__(self) -> None:
-        self._failed_at = 0.0
-        self._pause = 0.0
-
-    @property
-    def open(self) -> bool:
-        return 0 <= time.time() - self._failed_at < self._pause
-
-    def fail(self) -> None:
-        self._failed_at = time.time()
-        self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-
-    def close(self) -> None:
-        self._pause = 0.0
-
-
-_breaker = _Breaker()
+_breaker = Breaker(time.time)
 
 
 class Received(NamedTuple):
