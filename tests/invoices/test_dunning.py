@@ -12,6 +12,7 @@ from synaxis_billing.cache import Cache
 from synaxis_billing.invoices import dunning, invoices
 from synaxis_billing.ledger.transactions import OrganizationSuspended
 from synaxis_billing.organizations import profile
+from synaxis_billing.payments import links
 from synaxis_billing.webhooks import endpoints
 from tests.conftest import Database
 from tests.support import steps
@@ -73,7 +74,11 @@ def test_reminders_come_on_days_0_3_5_and_7_and_then_it_is_given_up(
         assert len(told(db, unpaid.organization_id, "invoice.uncollectible")) == 1
         found = get_invoice(db, unpaid.organization_id, unpaid.id)
         assert found.status == "uncollectible"
-        # It can still be paid, as before.
+        # It can still be paid, as before, by a link too.
+        ids = (unpaid.organization_id, unpaid.id)
+        link = links.create_link(db, steps.PLATFORM, *ids, links.NewPaymentLink())
+        asked = links.get_linked_invoice(db, link.token)
+        assert (asked.status, asked.amount) == ("uncollectible", unpaid.amount_due_billing_currency)
         assert pay(db, found).status == "paid"
     assert database.audit().whole
 

@@ -31,7 +31,7 @@ BEGIN
             AND a.grant_id IS NULL AND a.refund_id IS NULL
     ) AS debt
     WHERE i.invoice_number IS NOT NULL AND i.kind = 'usage' AND debt.usd <> CASE
-        WHEN i.status IN ('issued', 'overdue', 'uncollectible') THEN (billing.uncredited(ROW(i.*)::billing.invoices)).subtotal_usd ELSE 0 END
+        WHEN billing.is_unpaid(i.status) THEN (billing.uncredited(ROW(i.*)::billing.invoices)).subtotal_usd ELSE 0 END
     UNION ALL
     SELECT g.organization_id, 'a top-up has an invoice or waits for one', format('grant %s', g.id)
     FROM billing.credit_grants AS g

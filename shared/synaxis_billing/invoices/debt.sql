@@ -1,6 +1,16 @@
 -- Debt that invoices ask for. An issued invoice takes the debt of its period, which then no new credit covers;
 -- the invoice's payment does, and nothing else. Callers hold the organization's row lock, and have settled it.
 
+-- Whether an invoice in this state still asks for its money.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.is_unpaid(p_status billing.invoice_status) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$ SELECT p_status IN ('issued', 'overdue', 'uncollectible') $$;
+
+-- The refusal of a payment of an invoice that does not ask for one.
+CREATE OR REPLACE FUNCTION billing.payment_refused(i billing.invoices) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status))
+$$;
+
 -- Put the debt of an invoice's period on it.
 CREATE OR REPLACE FUNCTION billing.put_on_invoice(i billing.invoices) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -26,7 +36,7 @@ BEGIN
     ELSIF i.status = 'paid' THEN
         RETURN billing.outcome('replayed', billing.invoice_json(i));
     ELSIF NOT billing.is_unpaid(i.status) THEN
-        RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
+        RETURN billing.payment_refused(i);
     END IF;
     RETURN billing.outcome('found', billing.invoice_json(billing.mark_paid(o, i, p_paid_at, p_initiated_by)));
 END $$;

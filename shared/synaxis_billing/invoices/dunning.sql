@@ -1,11 +1,6 @@
 -- Dunning: an invoice that is not paid is asked for again on days 0, 3, 5 and 7 after it became overdue, and given up
 -- the day after. The days are the organization's. Attempts to pay change nothing of that.
 
--- Whether an invoice in this state still asks for its money.
--- api helper
-CREATE OR REPLACE FUNCTION billing.is_unpaid(p_status billing.invoice_status) RETURNS boolean
-LANGUAGE sql IMMUTABLE AS $$ SELECT p_status IN ('issued', 'overdue', 'uncollectible') $$;
-
 -- The organizations after p_after that have overdue invoices, but for those asked for today.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.organizations_to_dun(p_tenant text, p_after uuid, p_limit int) RETURNS uuid[]

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID, uuid4
 
 import psycopg
@@ -16,6 +16,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound
 from synaxis_billing.fields import Answer, Money, Request, Time
+from synaxis_billing.invoices.invoices import InvoiceStatus
 from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.payments.advancing import Access
 from synaxis_billing.payments.models import NewPayment, PaymentStatus, ReturnUrl
@@ -60,7 +61,7 @@ class LinkedInvoice(Answer):
     """Id of the invoice."""
     invoice_number: str
     """Number of the invoice."""
-    status: Literal["issued", "paid", "overdue", "cancelled"]
+    status: InvoiceStatus
     """State of the invoice."""
     seller: str
     """Name of the seller."""

@@ -13,8 +13,8 @@ BEGIN
     SELECT * INTO i FROM billing.invoices WHERE organization_id = o.id AND id = p_invoice_id;
     IF NOT FOUND THEN
         RETURN billing.no_invoice(o);
-    ELSIF i.status NOT IN ('issued', 'overdue') THEN
-        RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
+    ELSIF NOT billing.is_unpaid(i.status) THEN
+        RETURN billing.payment_refused(i);
     END IF;
     INSERT INTO billing.payment_links (organization_id, token_hash, invoice_id, expires_at, created_at)
     VALUES (o.id, p_token_hash, i.id, v_expires_at, o.changed_at);
@@ -42,7 +42,7 @@ BEGIN
     RETURN billing.outcome('found', json_build_object(
         'invoice_id', i.id, 'invoice_number', i.invoice_number, 'status', i.status,
         'seller', i.seller ->> 'name', 'currency', i.billing_currency,
-        'amount', round(CASE WHEN i.status IN ('issued', 'overdue') THEN rest.total_amount_billing_currency ELSE 0 END,
+        'amount', round(CASE WHEN billing.is_unpaid(i.status) THEN rest.total_amount_billing_currency ELSE 0 END,
             i.minor_units)::text,
         'due_date', i.due_date, 'expires_at', v_link.expires_at));
 END $$;

@@ -156,7 +156,7 @@ BEGIN
     IF i.id IS NULL THEN
         RETURN billing.outcome('invoice_not_found');
     ELSIF NOT billing.is_unpaid(i.status) THEN
-        RETURN billing.invalid_state(format('The invoice is %s: it cannot be paid.', i.status));
+        RETURN billing.payment_refused(i);
     END IF;
     SELECT * INTO p FROM billing.payments
     WHERE organization_id = i.organization_id AND invoice_id = i.id AND status IN ('pending', 'unknown');

@@ -2400,6 +2400,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_refund_json(r billing.payment_refunds, p billing.payments)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.payment_refused(i billing.invoices)
+--     RETURNS json, for synaxis_ledger
 -- billing.payments(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)

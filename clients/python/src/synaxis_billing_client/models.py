@@ -1003,17 +1003,6 @@ class LineItemPage(BaseModel):
     """
 
 
-class Status(StrEnum):
-    """
-    State of the invoice.
-    """
-
-    issued = "issued"
-    paid = "paid"
-    overdue = "overdue"
-    cancelled = "cancelled"
-
-
 class LinkedInvoice(BaseModel):
     """
     What a link asks for.
@@ -1027,9 +1016,9 @@ class LinkedInvoice(BaseModel):
     """
     Number of the invoice.
     """
-    status: Status
+    status: str
     """
-    State of the invoice.
+    State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `uncollectible`, `cancelled`, or one of a later version.
     """
     seller: str
     """
@@ -1527,7 +1516,7 @@ class PaymentPreview(BaseModel):
     """
 
 
-class Status1(StrEnum):
+class Status(StrEnum):
     """
     State of the refund at the provider.
     """
@@ -1551,7 +1540,7 @@ class PaymentRefund(BaseModel):
     """
     Id of the payment.
     """
-    status: Status1
+    status: Status
     """
     State of the refund at the provider.
     """
