@@ -6,7 +6,8 @@ import json
 import httpx
 import pytest
 
-from synaxis_billing.edge.http.transfer import SMALLEST_COMPRESSED, accepts_gzip
+from synaxis_billing.edge.http.negotiation import accepts_gzip
+from synaxis_billing.edge.http.transfer import SMALLEST_COMPRESSED
 from tests.support.running import Client
 
 

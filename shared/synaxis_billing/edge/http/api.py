@@ -26,7 +26,7 @@ from synaxis_billing.edge.http.requests import (
     require_request,
 )
 from synaxis_billing.edge.http.revocation import require_active
-from synaxis_billing.edge.http.transfer import transferred
+from synaxis_billing.edge.http.transfer import transfer
 from synaxis_billing.edge.invocation import invocation, logger, metrics, write_metrics
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import (
@@ -134,7 +134,7 @@ class Api:
         logger.set_correlation_id(request_id)
         with invocation():
             method = event["requestContext"]["http"]["method"]
-            answered = transferred(method, event["headers"], self._answer(event, request_id))
+            answered = transfer(method, event["headers"], self._answer(event, request_id))
         _measure(event["routeKey"], request_id, answered)
         return answered
 

@@ -1,17 +1,27 @@
-"""The representation that a request prefers, from its Accept header (RFC 9110, section 12.5.1)."""
+"""What a request prefers, by the weights of its Accept headers (RFC 9110, section 12.4.2)."""
 
 from collections.abc import Sequence
 
 
 def preferred(accept: str, offers: Sequence[str]) -> str:
-    """Return the media type that the header gives the highest weight.
+    """Return the media type to which the header Accept gives the highest weight.
 
     Of equal ones, the first of `offers`; that one too when the header names none of them, since an
     answer that nobody asked for says more than none.
     """
-    ranges = [_range(item) for item in accept.lower().split(",") if item.strip()]
+    ranges = _ranges(accept)
     weights = {offer: _weight(offer, ranges) for offer in offers}
     return max(offers, key=lambda offer: weights[offer])
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether the header Accept-Encoding takes gzip, by name or by `*`."""
+    weights = dict(_ranges(accept_encoding))
+    return weights.get("gzip", weights.get("*", 0)) > 0
+
+
+def _ranges(header: str) -> list[tuple[str, float]]:
+    return [_range(item) for item in header.lower().split(",") if item.strip()]
 
 
 def _range(item: str) -> tuple[str, float]:

@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from synaxis_billing.edge.http.negotiation import accepts_gzip
+
 # What fits one packet gains nothing.
 SMALLEST_COMPRESSED = 1400
 _LEVEL = 5
 _COMPRESSIBLE = ("text/", "application/json", "application/problem+json", "image/svg+xml")
 
 
-def transferred(
-    method: str, headers: Mapping[str, str], answered: dict[str, Any]
-) -> dict[str, Any]:
+def transfer(method: str, headers: Mapping[str, str], answered: dict[str, Any]) -> dict[str, Any]:
     """Return an answer in payload format 2.0 as the request's headers ask for it.
 
     A GET is answered 304 without a body when If-None-Match names the ETag of the answer. Text is
@@ -37,19 +37,6 @@ def transferred(
     packed = base64.b64encode(gzip.compress(body, _LEVEL, mtime=0)).decode()
     packed_headers = {**answered["headers"], "content-encoding": "gzip"}
     return {**answered, "headers": packed_headers, "body": packed, "isBase64Encoded": True}
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether the header Accept-Encoding takes gzip, by name or by `*`."""
-    weights = {}
-    for part in accept_encoding.lower().split(","):
-        name, _, parameter = part.partition(";")
-        _, _, weight = parameter.partition("=")
-        try:
-            weights[name.strip()] = float(weight or 1)
-        except ValueError:
-            weights[name.strip()] = 0
-    return weights.get("gzip", weights.get("*", 0)) > 0
 
 
 def _unless_known(if_none_match: str, answered: dict[str, Any]) -> dict[str, Any]:
