@@ -77,6 +77,12 @@ def parse_url(url: str) -> WebAddress:
     return WebAddress(parts.scheme, host, port, target)
 
 
+def check_url(url: str) -> str:
+    """Return a URL that parse_url() takes. Raises ValueError."""
+    parse_url(url)
+    return url
+
+
 def request(
     method: str,
     url: str,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, StringConstraints, model_validator
 from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import Answer, Money, Request, Time, Usd, json_schema
 from synaxis_billing.payments.providers import ProviderName
-from synaxis_billing.web import parse_url
+from synaxis_billing.web import check_url
 
 type PaymentPurpose = Literal["topup", "auto_topup", "invoice"]
 type PaymentStatus = Literal["pending", "unknown", "succeeded", "failed", "expired"]
@@ -17,15 +17,10 @@ type DisputeState = Literal["open", "won", "lost"]
 OPEN = ("pending", "unknown")
 
 
-def _web_address(url: str) -> str:
-    parse_url(url)
-    return url
-
-
 ReturnUrl = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000),
-    AfterValidator(_web_address),
+    AfterValidator(check_url),
     json_schema(r"^https://[A-Za-z0-9.-]+(/[!-\"$-~]*)?$", "https://example.com/billing"),
 ]
 

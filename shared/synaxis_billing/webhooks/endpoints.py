@@ -21,7 +21,7 @@ from synaxis_billing.errors import Conflict, NotFound, invalid_field
 from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, json_schema
 from synaxis_billing.money import format_amounts
 from synaxis_billing.paging import Page, paginate
-from synaxis_billing.web import parse_url
+from synaxis_billing.web import check_url, parse_url
 from synaxis_billing.webhooks.addresses import is_public
 
 MOST_ENDPOINTS = 20
@@ -55,17 +55,12 @@ type WebhookEventType = Literal[
 type WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
-def _web_address(url: str) -> str:
-    parse_url(url)
-    return url
-
-
 # 1 to 65535.
 _PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000, pattern=r"^[\x21-\x7e]*$"),
-    AfterValidator(_web_address),
+    AfterValidator(check_url),
     json_schema(
         rf"^https://[A-Za-z0-9.-]+(:{_PORT})?([/?][!-\"$-~]*)?$",
         "https://example.com/billing",
