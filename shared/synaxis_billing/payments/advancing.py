@@ -22,7 +22,7 @@ from synaxis_billing.payments.providers import (
     Refused,
     Result,
     State,
-    answered,
+    require_answer,
 )
 
 # After that, a provider may take the same key for a second payment.
@@ -110,7 +110,7 @@ def _call(
 ) -> Result:
     """Call the provider. Raises NoAnswer, Refused."""
     call = Call(provider=order.provider, operation=operation, order=order, refund=refund)
-    return answered(access.calls(call))
+    return require_answer(access.calls(call))
 
 
 def _record(

@@ -17,7 +17,7 @@ from synaxis_billing.payments.providers import (
     NoAnswer,
     ProviderName,
     Refused,
-    answered,
+    require_answer,
 )
 
 
@@ -49,7 +49,7 @@ def receive_event(
         received_at=received_at,
     )
     try:
-        notice = answered(calls(call)).notice
+        notice = require_answer(calls(call)).notice
     except NoAnswer as error:
         raise TemporarilyUnavailable from error
     except Refused as error:

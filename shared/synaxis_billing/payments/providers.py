@@ -225,7 +225,7 @@ def delivery_of(call: Call) -> Delivery:
     )
 
 
-def answered(result: Result) -> Result:
+def require_answer(result: Result) -> Result:
     """Return a result that is an answer. Raises NoAnswer, Refused, InvalidSignature."""
     if result.no_answer is not None:
         raise NoAnswer(result.no_answer)
