@@ -21,7 +21,7 @@ class UsedGrant(Answer):
     grant_id: UUID
     """Id of the grant."""
     kind: GrantKind
-    """Where the credit comes from."""
+    """Origin of the credit."""
     amount_usd: Money
     """Amount in US dollars."""
 
@@ -32,11 +32,11 @@ class CountingBudget(Answer):
     id: UUID
     """Id of the budget."""
     subject: BudgetSubject
-    """What the budget is of."""
+    """Subject of the budget."""
     subject_id: str | None
     """Id of the team, key or person, or name of the model or provider."""
     window: BudgetWindow
-    """How long it counts."""
+    """Window in which it counts."""
     limit_usd: Money
     """The most that may be spent in a window; of a rate, in an hour."""
 
@@ -49,7 +49,7 @@ class ReceiptInvoice(Answer):
     number: str
     """Number, gap-free in its series and year."""
     kind: InvoiceKind
-    """Whether it is of a period's usage, or of a top-up."""
+    """Kind of the invoice: of a period's usage, or of a top-up."""
     status: InvoiceStatus
     """State of the invoice."""
 
@@ -81,7 +81,7 @@ class Receipt(Answer):
     grants: list[UsedGrant]
     """The grants that paid, in the order in which they were used, with what was refunded since."""
     debt_usd: Money
-    """What no grant covers yet, in US dollars."""
+    """Debt in US dollars, which no grant covers yet."""
     budgets: list[CountingBudget]
     """The budgets that counted the charge, oldest first, without those deleted since."""
     refunds: list[Transaction]

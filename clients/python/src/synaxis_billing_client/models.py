@@ -373,7 +373,7 @@ class CountingBudget(BaseModel):
     """
     subject: str
     """
-    What the budget is of. One of `organization`, `team`, `virtual_key`, `end_user`, `model`, `provider`, or one of a later version.
+    Subject of the budget. One of `organization`, `team`, `virtual_key`, `end_user`, `model`, `provider`, or one of a later version.
     """
     subject_id: str | None
     """
@@ -381,7 +381,7 @@ class CountingBudget(BaseModel):
     """
     window: str
     """
-    How long it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
+    Window in which it counts. One of `day`, `week`, `month`, `lifetime`, `rate`, or one of a later version.
     """
     limit_usd: Decimal
     """
@@ -1926,7 +1926,7 @@ class ReceiptInvoice(BaseModel):
     """
     kind: str
     """
-    Whether it is of a period's usage, or of a top-up. One of `usage`, `topup`, or one of a later version.
+    Kind of the invoice: of a period's usage, or of a top-up. One of `usage`, `topup`, or one of a later version.
     """
     status: str
     """
@@ -2707,7 +2707,7 @@ class UsedGrant(BaseModel):
     """
     kind: str
     """
-    Where the credit comes from. One of `paid`, `promotional`, `adjustment`, `refund`, or one of a later version.
+    Origin of the credit. One of `paid`, `promotional`, `adjustment`, `refund`, or one of a later version.
     """
     amount_usd: Decimal
     """
@@ -3834,7 +3834,7 @@ class Receipt(BaseModel):
     """
     debt_usd: Decimal
     """
-    What no grant covers yet, in US dollars.
+    Debt in US dollars, which no grant covers yet.
     """
     budgets: list[CountingBudget]
     """
