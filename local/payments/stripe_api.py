@@ -56,6 +56,20 @@ def route(method: str, path: str) -> Callable[[Handler], Handler]:
     return register
 
 
+def serve_objects(path: str, kind: str, *fields: str, param: str = "id") -> None:
+    """Answer a list of the objects of a kind, which any of the fields filter, and each by its id,
+    which errors name as `param`."""
+
+    @route("GET", path)
+    def list_objects(api: "StripeApi", params: Params, _ids: list[str]) -> Object:
+        return api.page(kind, params, *fields)
+
+    @route("GET", f"{path}/*")
+    def retrieve_object(api: "StripeApi", params: Params, ids: list[str]) -> Object:
+        check(params, EXPAND)
+        return api.account.find(kind, ids[0], param)
+
+
 class StripeApi:
     """Answers the calls of an account."""
 
@@ -106,14 +120,14 @@ class StripeApi:
         if rest and inner is not None:
             self._expand_one(inner, rest, path)
 
-    def page(self, kind: str, params: Params, **equal: str) -> Object:
-        """A page of a list, newest first."""
-        given = check(params, {**PAGE, **dict.fromkeys(equal, text)})
-        filters = {name: given[name] for name in equal if name in given}
+    def page(self, kind: str, params: Params, *fields: str) -> Object:
+        """A page of a list, newest first, of the objects whose fields are as the parameters say."""
+        given = check(params, {**PAGE, **dict.fromkeys(fields, text)})
+        filters = {name: given[name] for name in fields if name in given}
         found = [
             one
             for one in reversed(self.state.of_kind(kind))
-            if all(_field(one, equal[name]) == of for name, of in filters.items())
+            if all(one.get(name) == of for name, of in filters.items())
             and within(one["created"], given.get("created", {}))
         ]
         return page_of(found, given, {"charge": "charges"}.get(kind, kind))
@@ -123,10 +137,6 @@ def _matches(parts: list[str], wanted: list[str]) -> bool:
     return len(parts) == len(wanted) and all(
         part in ("*", of) for part, of in zip(parts, wanted, strict=True)
     )
-
-
-def _field(one: Object, name: str) -> Any:
-    return one.get(name)
 
 
 def within(created: int, bounds: dict[str, int]) -> bool:

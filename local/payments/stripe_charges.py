@@ -13,20 +13,23 @@ from local.payments.forms import (
 )
 from local.payments.state import Object
 from local.payments.stripe_account import LOST, WON
-from local.payments.stripe_api import EXPAND, PAGE, StripeApi, page_of, read, route, within
+from local.payments.stripe_api import (
+    EXPAND,
+    PAGE,
+    StripeApi,
+    page_of,
+    read,
+    route,
+    serve_objects,
+    within,
+)
 
 _DISPUTE_CHANGE = {"evidence": anything, "metadata": metadata, "submit": boolean, **EXPAND}
 
-
-@route("GET", "/v1/charges")
-def list_charges(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("charge", params, customer="customer", payment_intent="payment_intent")
-
-
-@route("GET", "/v1/charges/*")
-def retrieve_charge(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("charge", ids[0], "charge")
+serve_objects("/v1/charges", "charge", "customer", "payment_intent", param="charge")
+serve_objects("/v1/refunds", "refund", "charge", "payment_intent")
+serve_objects("/v1/disputes", "dispute", "charge", "payment_intent")
+serve_objects("/v1/balance_transactions", "balance_transaction", "source", "type")
 
 
 @route("POST", "/v1/refunds")
@@ -59,28 +62,6 @@ def create_refund(api: StripeApi, params: Params, _ids: list[str]) -> Object:
     return api.account.refund(paid, given.pop("amount", None), given)
 
 
-@route("GET", "/v1/refunds")
-def list_refunds(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("refund", params, charge="charge", payment_intent="payment_intent")
-
-
-@route("GET", "/v1/refunds/*")
-def retrieve_refund(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("refund", ids[0])
-
-
-@route("GET", "/v1/disputes")
-def list_disputes(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("dispute", params, charge="charge", payment_intent="payment_intent")
-
-
-@route("GET", "/v1/disputes/*")
-def retrieve_dispute(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("dispute", ids[0])
-
-
 @route("POST", "/v1/disputes/*")
 def change_dispute(api: StripeApi, params: Params, ids: list[str]) -> Object:
     """Take evidence; `uncategorized_text` decides the dispute, as in Stripe's test mode."""
@@ -108,17 +89,6 @@ def close_dispute(api: StripeApi, params: Params, ids: list[str]) -> Object:
     found = api.account.find("dispute", ids[0])
     api.account.close_dispute(found, LOST)
     return found
-
-
-@route("GET", "/v1/balance_transactions")
-def list_balance_transactions(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("balance_transaction", params, source="source", type="type")
-
-
-@route("GET", "/v1/balance_transactions/*")
-def retrieve_balance_transaction(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("balance_transaction", ids[0])
 
 
 # Events, balance

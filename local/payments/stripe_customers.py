@@ -3,7 +3,7 @@
 from local.payments import stripe_objects
 from local.payments.forms import Params, anything, check, integer, invalid, metadata, text
 from local.payments.state import Object
-from local.payments.stripe_api import EXPAND, StripeApi, apply, read, route
+from local.payments.stripe_api import EXPAND, StripeApi, apply, read, route, serve_objects
 
 _CUSTOMER = {
     **dict.fromkeys(("name", "email", "description", "phone", "tax_exempt"), text),
@@ -13,6 +13,9 @@ _CUSTOMER = {
     **EXPAND,
 }
 _CARD = {"number!": text, "exp_month!": integer, "exp_year!": integer, "cvc": text}
+
+serve_objects("/v1/customers", "customer", "email")
+serve_objects("/v1/payment_methods", "payment_method", "customer", "type", param="payment_method")
 
 
 @route("POST", "/v1/customers")
@@ -26,17 +29,6 @@ def create_customer(api: StripeApi, params: Params, _ids: list[str]) -> Object:
     api.state.add(made)
     api.account.emit("customer.created", made)
     return made
-
-
-@route("GET", "/v1/customers")
-def list_customers(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("customer", params, email="email")
-
-
-@route("GET", "/v1/customers/*")
-def retrieve_customer(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("customer", ids[0])
 
 
 @route("POST", "/v1/customers/*")
@@ -63,7 +55,7 @@ def delete_customer(api: StripeApi, params: Params, ids: list[str]) -> Object:
 def list_methods_of_customer(api: StripeApi, params: Params, ids: list[str]) -> Object:
     api.account.find("customer", ids[0])
     given = {name: of for name, of in params.items() if name != "type"}
-    return api.page("payment_method", {**given, "customer": ids[0]}, customer="customer")
+    return api.page("payment_method", {**given, "customer": ids[0]}, "customer")
 
 
 # Payment methods
@@ -82,17 +74,6 @@ def create_method(api: StripeApi, params: Params, _ids: list[str]) -> Object:
     card = given["card"]
     billing = given.get("billing_details", {})
     return api.account.new_method(card["number"], card["exp_month"], card["exp_year"], billing)
-
-
-@route("GET", "/v1/payment_methods")
-def list_methods(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("payment_method", params, customer="customer", type="type")
-
-
-@route("GET", "/v1/payment_methods/*")
-def retrieve_method(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("payment_method", ids[0], "payment_method")
 
 
 @route("POST", "/v1/payment_methods/*/attach")

@@ -14,7 +14,7 @@ from local.payments.forms import (
     text,
 )
 from local.payments.state import Object
-from local.payments.stripe_api import EXPAND, StripeApi, apply, read, route
+from local.payments.stripe_api import EXPAND, StripeApi, apply, read, route, serve_objects
 
 LEAST_AMOUNT = 50
 LARGEST_AMOUNT = 99999999
@@ -50,6 +50,8 @@ _INTENT = {
 }
 del _INTENT["amount"], _INTENT["currency"]
 
+serve_objects("/v1/payment_intents", "payment_intent", "customer", param="intent")
+
 
 @route("POST", "/v1/payment_intents")
 def create_intent(api: StripeApi, params: Params, _ids: list[str]) -> Object:
@@ -73,17 +75,6 @@ def create_intent(api: StripeApi, params: Params, _ids: list[str]) -> Object:
     if confirm:
         api.account.confirm(made, off_session=off_session)
     return made
-
-
-@route("GET", "/v1/payment_intents")
-def list_intents(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page("payment_intent", params, customer="customer")
-
-
-@route("GET", "/v1/payment_intents/*")
-def retrieve_intent(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("payment_intent", ids[0], "intent")
 
 
 @route("POST", "/v1/payment_intents/*")

@@ -14,7 +14,7 @@ from local.payments.forms import (
     text,
 )
 from local.payments.state import Object
-from local.payments.stripe_api import EXPAND, PAGE, StripeApi, page_of, read, route
+from local.payments.stripe_api import EXPAND, PAGE, StripeApi, page_of, read, route, serve_objects
 from local.payments.stripe_payments import check_amount
 
 _PRODUCT = {"name!": text, "description": text, "metadata": metadata, "tax_code": text}
@@ -68,6 +68,8 @@ _SESSION = {
     **EXPAND,
 }
 
+serve_objects("/v1/checkout/sessions", "checkout.session", "customer", "payment_intent", "status")
+
 
 @route("POST", "/v1/checkout/sessions")
 def create_session(api: StripeApi, params: Params, _ids: list[str]) -> Object:
@@ -118,23 +120,6 @@ def _check_expiry(now: int, expires_at: int | None) -> None:
             "The `expires_at` timestamp must be from 30 minutes to 24 hours from now.",
             "expires_at",
         )
-
-
-@route("GET", "/v1/checkout/sessions")
-def list_sessions(api: StripeApi, params: Params, _ids: list[str]) -> Object:
-    return api.page(
-        "checkout.session",
-        params,
-        customer="customer",
-        payment_intent="payment_intent",
-        status="status",
-    )
-
-
-@route("GET", "/v1/checkout/sessions/*")
-def retrieve_session(api: StripeApi, params: Params, ids: list[str]) -> Object:
-    check(params, EXPAND)
-    return api.account.find("checkout.session", ids[0])
 
 
 @route("GET", "/v1/checkout/sessions/*/line_items")
