@@ -7,15 +7,24 @@ from synaxis_billing import web
 from synaxis_billing.edge.database import administrator
 from synaxis_billing.edge.invocation import logger, task
 from synaxis_billing.schema.migrate import migrate
-from synaxis_billing.schema.online import pending
+from synaxis_billing.schema.online import Unfinished, migrate_online, pending, progress
 
 # CloudFormation takes 4 KB in all.
 LONGEST_REASON = 1000
+# How long online migrations are worked on in one invocation: the operator sees progress this often,
+# and no connection is idle for as long as a firewall forgets it.
+ONLINE_SECONDS = 60
 
 
 @task
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Take CloudFormation's request of a custom resource, or {}; return what was applied."""
+    """Take CloudFormation's request of a custom resource, or {}; return what was applied.
+
+    `{"online": "start"}`, and then `{"online": "continue"}` until none is left, do the online
+    migrations.
+    """
+    if "online" in event:
+        return _migrate_online(remake=event["online"] == "start")
     return _migrate_for_cloudformation(event) if "ResponseURL" in event else _migrate()
 
 
@@ -28,6 +37,29 @@ def _migrate() -> dict[str, Any]:
         done = {"applied": applied, "online": pending(connection)}
     logger.info("migrated", extra=done)
     return done
+
+
+def _migrate_online(remake: bool) -> dict[str, Any]:
+    """Return what was done, what is left, and what is under way.
+
+    Raises MigrationError and psycopg.Error.
+    """
+    done: list[str] = []
+    doing = ""
+    with administrator() as connection:
+        try:
+            for name in migrate_online(connection, seconds=ONLINE_SECONDS, remake=remake):
+                done.append(name)
+        except Unfinished as unfinished:
+            doing = str(unfinished)
+    with administrator() as connection:
+        answer = {
+            "done": done,
+            "left": pending(connection),
+            "doing": progress(connection) or doing,
+        }
+    logger.info("migrated online", extra=answer)
+    return answer
 
 
 def _migrate_for_cloudformation(event: dict[str, Any]) -> dict[str, Any]:
