@@ -132,11 +132,12 @@ def freeze_redis(product: Product, _: random.Random) -> int:
 
 
 def empty_redis(product: Product, _: random.Random) -> int:
+    times = 20
     with product.connect_redis() as client:
-        for _ in range(20):
+        for _number in range(times):
             client.flushall()
             time.sleep(PAUSE_SECONDS)
-    return 20
+    return times
 
 
 def kill_workers(product: Product, rng: random.Random) -> int:

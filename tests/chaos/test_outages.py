@@ -38,13 +38,15 @@ CASES = {
     "PostgreSQL frozen for 3 s": Case(outages.freeze_postgres(3), RETRY),
     # Nobody depends on the cache.
     "Redis killed": Case(outages.kill_redis, set()),
-    "Redis frozen for 3 s": Case(outages.freeze_redis, set()),
-    "Redis emptied": Case(outages.empty_redis, set(), 20),
     # As of API Gateway, when a container dies.
     "workers killed": Case(outages.kill_workers, {500}, 15),
     "gateway killed": Case(outages.kill_gateway, {0, 500}),
 }
-LONGER = {"PostgreSQL frozen for 12 s": Case(outages.freeze_postgres(12), RETRY)}
+LONGER = {
+    "PostgreSQL frozen for 12 s": Case(outages.freeze_postgres(12), RETRY),
+    "Redis frozen for 3 s": Case(outages.freeze_redis, set()),
+    "Redis emptied": Case(outages.empty_redis, set(), 20),
+}
 
 
 @pytest.fixture(scope="module")
