@@ -76,10 +76,14 @@ def media_type(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
+def content_type(kind: str) -> str:
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
 def headers(kind: str, sign_in: SignIn, cached: str = "no-store") -> list[tuple[str, str]]:
     """Return the headers of a file or page of the console."""
     return [
-        ("content-type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
+        ("content-type", content_type(kind)),
         ("cache-control", cached),
         ("content-security-policy", policy(sign_in)),
         ("x-content-type-options", "nosniff"),
