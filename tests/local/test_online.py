@@ -33,9 +33,8 @@ class Function:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._function = read({}).functions["MigrateFunction"].load()
-        for name in ("migrate_online", "pending"):
-            of = functools.partial(getattr(online, name), folder=folder)
-            monkeypatch.setattr(self._function, name, of)
+        work = functools.partial(online.work, folder=folder)
+        monkeypatch.setattr(self._function, "work", work)
         self.asked: list[dict[str, str]] = []
 
     def invoke(self, *, FunctionName: str, Qualifier: str, Payload: str) -> dict[str, Any]:

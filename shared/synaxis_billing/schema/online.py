@@ -12,8 +12,9 @@ import math
 import re
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
@@ -86,6 +87,31 @@ def migrate_online(
     finally:
         if not connection.closed:
             connection.execute(f"SELECT pg_advisory_unlock({LOCK} + 1)")
+
+
+def work(
+    connect: Callable[[], psycopg.Connection],
+    seconds: float,
+    folder: Path = FOLDER,
+    *,
+    remake: bool,
+) -> dict[str, Any]:
+    """Do the online migrations for so many seconds; return the names of those that were `done` and
+    are `left`, and what the database is `doing`.
+
+    Raises MigrationError and psycopg.Error.
+    """
+    done: list[str] = []
+    doing = ""
+    with connect() as connection:
+        try:
+            for name in migrate_online(connection, folder, seconds=seconds, remake=remake):
+                done.append(name)
+        except Unfinished as unfinished:
+            doing = str(unfinished)
+    with connect() as connection:
+        left = pending(connection, folder)
+        return {"done": done, "left": left, "doing": progress(connection) or doing}
 
 
 def progress(connection: psycopg.Connection) -> str:
