@@ -53,14 +53,19 @@ class Answer(NamedTuple):
 
 
 class Load:
-    """Threads that act on organizations that all of them share. `answers` are in no order."""
+    """Threads that act on organizations that all of them share. `answers` are in no order;
+    `holds_expire` says that a capture may come late, when others have used the credit."""
 
-    def __init__(self, url: str, paths: list[str], oracle: Oracle, seed: str) -> None:
+    def __init__(
+        self, url: str, paths: list[str], oracle: Oracle, seed: str, holds_expire: bool = False
+    ) -> None:
         self.answers: list[Answer] = []
         self._callers = [
             _Caller(url, oracle, f"{seed} {number}", paths, self.answers)
             for number in range(THREADS)
         ]
+        for caller in self._callers:
+            caller.late_refusals = NEEDS_CREDIT if holds_expire else ()
 
     def run(self, actions: int) -> None:
         """Have each thread take so many actions."""
@@ -97,6 +102,7 @@ class _Caller:
         self._numbers = itertools.count(1)
         self._holds: list[Operation] = []
         self._charges: list[Operation] = []
+        self.late_refusals: tuple[str, ...] = ()
 
     def act(self, turns: Iterable[object]) -> None:
         with closing(self._client):
@@ -152,7 +158,7 @@ class _Caller:
         if self._holds:
             held = self._holds.pop()
             amount = held.amount_usd - CENT
-            operation = self._new("capture", _path(held), -amount)
+            operation = self._new("capture", _path(held), -amount, self.late_refusals)
             self._post(operation, f"{_hold_path(held)}/capture", _charge_body(operation))
 
     def _release(self, _: str) -> None:
