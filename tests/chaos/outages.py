@@ -45,6 +45,9 @@ class Product:
         self._process.communicate()
         wait_until(lambda: not self._left())
 
+    def gateway(self) -> psutil.Process:
+        return psutil.Process(self._process.pid)
+
     def processes(self, name: str = "") -> list[psutil.Process]:
         """The children whose command line contains a name."""
         children = psutil.Process(self._process.pid).children()
