@@ -73,7 +73,8 @@ class Answer(NamedTuple):
 
 class Load:
     """Threads that act on organizations that all of them share. `answers` are in no order;
-    `holds_expire` says that a capture may come late, when others have used the credit."""
+    `holds_expire` says that a change or a capture of a hold may come late, when others have used
+    the credit."""
 
     def __init__(
         self, url: str, paths: list[str], oracle: Oracle, seed: str, holds_expire: bool = False
@@ -84,7 +85,7 @@ class Load:
             for number in range(THREADS)
         ]
         for caller in self._callers:
-            caller.late_refusals = NEEDS_CREDIT if holds_expire else ()
+            caller.late_refusals = (*NEEDS_CREDIT, "invalid_state") if holds_expire else ()
 
     def run(self, actions: int) -> None:
         """Have each thread take so many actions."""
@@ -243,7 +244,11 @@ class _Caller:
             assert held.amount_usd is not None
             id_, amount = held.answer["id"], held.amount_usd + CENT
             operation = Operation(
-                "change of a hold", held.organization_id, f"change of {id_}", amount, NEEDS_ROOM
+                "change of a hold",
+                held.organization_id,
+                f"change of {id_}",
+                amount,
+                (*NEEDS_ROOM, *self.late_refusals),
             )
             self._oracle.expect(operation)
             body = {"amount_usd": str(amount)}
