@@ -15,6 +15,7 @@ from synaxis_billing.edge.http.documents import DOCUMENTS, represent
 from synaxis_billing.edge.http.lists import CSV, represent_list
 from synaxis_billing.edge.http.parameters import Accept, Cursor, IdempotencyKey, Limit, Query
 from synaxis_billing.edge.invoicing import issuer
+from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import Conflict
 from synaxis_billing.invoices import credit_notes, invoices, topups
 from synaxis_billing.invoices.documents.conversion import of_credit_note, of_invoice
@@ -187,8 +188,17 @@ def create_credit_note(
 
     An invoice that is credited in full is cancelled.
     """
-    invoice = (organization_id, invoice_id)
-    return Reply(*credit_notes.credit_invoice(connection(), caller, *invoice, key, body, issuer()))
+    credited = credit_notes.credit_invoice(
+        connection(),
+        caller,
+        organization_id,
+        invoice_id,
+        key,
+        body,
+        issuer(),
+        settings().refund_grace_days,
+    )
+    return Reply(*credited)
 
 
 @api.endpoint(f"GET {NOTES}", "billing:read", refuses=(invoices.InvoiceNotFound,))

@@ -229,7 +229,8 @@ def _credit(**request: Any) -> Act:
     def credit(db: psycopg.Connection, of: Scene, key: str) -> Any:
         asked = credit_notes.CreditNoteRequest.model_validate({"reason": "wrong", **request})
         ids = of.issued.organization_id, of.issued.id
-        return credit_notes.credit_invoice(db, steps.PLATFORM, *ids, key, asked, billing.ISSUER)[0]
+        by = billing.ISSUER, steps.GRACE_DAYS
+        return credit_notes.credit_invoice(db, steps.PLATFORM, *ids, key, asked, *by)[0]
 
     return credit
 

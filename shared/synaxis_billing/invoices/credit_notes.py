@@ -84,9 +84,10 @@ def credit_invoice(
     key: str,
     request: CreditNoteRequest,
     issuer: Issuer,
+    grace_days: int,
 ) -> tuple[CreditNote, bool]:
     """Credit an invoice; return the credit note, and whether it is an earlier one replayed. An
-    invoice that is credited in full is cancelled.
+    invoice that is credited in full is cancelled. `grace_days` are those of a refund.
 
     Raises OrganizationNotFound, InvoiceNotFound, Conflict (draft or cancelled),
     CreditExceedsInvoice, IdempotencyKeyReused.
@@ -104,6 +105,7 @@ def credit_invoice(
         refund_credit=request.refund_credit,
         initiated_by=caller.subject,
         series=issuer.credit_note_series,
+        grace_days=grace_days,
     )
     value, replayed = procedures.accepted(outcome)
     return CreditNote.model_validate(value), replayed

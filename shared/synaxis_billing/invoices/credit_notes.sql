@@ -28,7 +28,8 @@ $$;
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.credit_invoice(
     p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea,
-    p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text
+    p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text,
+    p_grace_days int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
@@ -65,7 +66,7 @@ BEGIN
     n.total_amount_billing_currency := n.subtotal_billing_currency + n.tax_billing_currency;
     n.credit_note_number := billing.next_number(p_series, o.changed_at);
     IF p_refund_credit THEN
-        n.transaction_id := billing.refund_invoice(o, i, n, p_initiated_by, p_fingerprint);
+        n.transaction_id := billing.refund_invoice(o, i, n, p_initiated_by, p_fingerprint, p_grace_days);
     ELSE
         PERFORM billing.save_organization(CASE WHEN i.kind = 'usage' AND i.status <> 'paid'
             THEN billing.take_off_invoice(o, i, n) ELSE o END);

@@ -2056,7 +2056,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.credit_grant_json(g billing.credit_grants)
 --     RETURNS json, for synaxis_ledger
--- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
+-- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text, p_grace_days integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -2486,11 +2486,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.recounted(o billing.organizations, b billing.budgets)
 --     RETURNS billing.budgets, for synaxis_ledger
--- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
+-- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text, p_grace_days integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.refund_in_budgets(o billing.organizations, c billing.credit_transactions, p_amount_usd numeric)
 --     RETURNS void, for synaxis_ledger
--- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea)
+-- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea, p_grace_days integer)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.refundable_of_payment(o billing.organizations, p billing.payments, p_spent_too boolean)
 --     RETURNS numeric, for synaxis_ledger
@@ -2512,7 +2512,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
--- billing.replacing_grants(o billing.organizations, p_parts numeric[])
+-- billing.replacing_grants(o billing.organizations, p_parts numeric[], p_grace_days integer)
 --     RETURNS billing.credit_grants[], for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
