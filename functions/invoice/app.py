@@ -186,7 +186,8 @@ def create_credit_note(
 ) -> Reply[credit_notes.CreditNote]:
     """Credit an issued invoice, whole or in part.
 
-    An invoice that is credited in full is cancelled.
+    An invoice that is credited in full is cancelled. With `reissue`, the invoice of a top-up is
+    credited whole and issued again to the parties of today, in one act and without moving credit.
     """
     credited = credit_notes.credit_invoice(
         connection(),
