@@ -393,7 +393,10 @@ OPERATIONS = {
         {"organization_id": story.ORGANIZATION_ID, "scope": "global"},
         {"organization_id": story.ORGANIZATION_ID, "global": True},
     ),
-    "getHealth": Example({"database": "ok", "cache": "ok", "rates": "ok"}),
+    "getHealth": Example(
+        {"database": "ok", "cache": "ok", "rates": "ok"},
+        other={"database": "down", "cache": "ok", "rates": "ok"},
+    ),
 }
 
 # The `data` of each webhook.
