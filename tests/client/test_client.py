@@ -398,7 +398,7 @@ def test_a_connection_is_kept_for_the_next_call(monkeypatch: pytest.MonkeyPatch)
     burst, clock = 40, time.monotonic
     server = Connections(burst)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    ask = Call("GET", "/", {200: None}, repeatable=True)
+    ask = Call[None]("GET", "/", {200: None}, repeatable=True)
     with Billing(server.url, "a token") as billing, ThreadPoolExecutor(burst) as threads:
         for minutes in range(3):
             monkeypatch.setattr(time, "monotonic", lambda later=60 * minutes: clock() + later)

@@ -110,7 +110,7 @@ def test_a_caller_does_not_wait_for_the_charge(switching: Switching, kind: str) 
 
 
 def _median(steps: list[dict[str, Any]], name: str) -> float:
-    return statistics.median(step[name] for step in steps)
+    return statistics.median(float(step[name]) for step in steps)
 
 
 def _print(
