@@ -1,5 +1,5 @@
-"""Calls of OpenAI's SDK, instrumented by OpenTelemetry's own packages, whose exporter sends the spans
-to the product. Give PRODUCT_URL, TOKEN, ORGANIZATION, and what the SDK reads."""
+"""Calls of OpenAI's SDK, instrumented by OpenTelemetry's own packages, whose exporter sends the
+spans to the product. Give PRODUCT_URL, TOKEN, ORGANIZATION, and what the SDK reads."""
 
 import os
 
