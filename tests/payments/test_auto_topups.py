@@ -242,13 +242,49 @@ def test_a_lost_dispute_pauses(database: Database) -> None:
         assert sweep(payer) == []
 
 
-def test_a_suspended_organization_is_not_charged(database: Database) -> None:
+@pytest.mark.parametrize("status", ["suspended", "closed"])
+def test_a_suspended_or_closed_organization_is_not_charged(status: str, database: Database) -> None:
     with database.connect() as db:
         payer = with_card(db)
         switch_on(payer)
         spend(payer, "25")
-        steps.change_organization(db, payer.organization_id, status="suspended")
+        steps.change_organization(db, payer.organization_id, status=status)
         assert sweep(payer) == []
+
+
+def test_a_top_up_that_was_claimed_before_the_closing_and_not_sent_charges_no_card(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = with_card(db)
+        switch_on(payer)
+        spend(payer, "25")
+        at = (payer.access(), payer.rates, billing.ISSUER)
+        [payment_id] = [
+            claimed
+            for organization_id, claimed in auto_topups.claim_auto_topups(*at)
+            if organization_id == payer.organization_id
+        ]
+        steps.change_organization(db, payer.organization_id, status="closed")
+        ended = advance(payer.access(), payer.organization_id, payment_id)
+        assert (ended.status, ended.failure_code) == ("failed", "organization_closed")
+        assert payer.provider.charges == 0
+
+
+def test_a_charge_without_an_answer_before_the_closing_is_found_and_credited(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = with_card(db)
+        switch_on(payer)
+        spend(payer, "25")
+        payer.provider.fault = no_answer("charge", "after")
+        sweep(payer)
+        steps.change_organization(db, payer.organization_id, status="closed")
+        payer.provider.fault = lambda _operation, _when: None
+        [payment] = topped_up(payer)
+        assert payer.settle(payment).credited_usd == Decimal(100)
+        assert payer.provider.charges == 1
 
 
 def use(payer: Payer) -> None:
