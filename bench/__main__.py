@@ -61,6 +61,7 @@ def main() -> None:
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
     rows += _import_rows(options.before)
+    rows += _payment_import_rows()
     _report(rows, version, options.seconds)
 
 
@@ -331,6 +332,23 @@ def _import_rows(before: Path | None) -> list[Row]:
         )
         for what, seconds, budget in others
     ]
+
+
+def _payment_import_rows() -> list[Row]:
+    rows = []
+    for name, seconds, other in imports.measure_payments():
+        calls = name == "payments.call"
+        against = "the same with the providers' libraries" if calls else "what it cannot avoid"
+        rows.append(
+            _at_most(
+                f"import of {name}",
+                f"{seconds * 1e3:.0f} ms",
+                f"{against}: {other * 1e3:.0f} ms",
+                seconds / other,
+                0.75 if calls else None,
+            )
+        )
+    return rows
 
 
 def _rate(

@@ -14,6 +14,15 @@ UNAVOIDABLE = (
     " from aws_lambda_powertools import Logger, Metrics"
 )
 NAIVE = f"import boto3; boto3.client('s3', region_name='x'); {OURS}"
+# The handlers of payments, by folder and module. Each has its own package.
+PAYMENTS = (
+    ("payments", "app"),
+    ("payment_events", "app"),
+    ("payment_settlement", "settle"),
+    ("payment_settlement", "sweep"),
+    ("payments", "call"),
+)
+LIBRARIES = "import stripe, paypalserversdk.paypal_serversdk_client"
 
 
 def measure(before: Path | None) -> tuple[float, list[tuple[str, float, float | None]]]:
@@ -36,21 +45,37 @@ def measure(before: Path | None) -> tuple[float, list[tuple[str, float, float | 
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, contender in contenders.items():
-            times[name].append(_seconds(*contender))
+            times[name].append(_seconds("charge", *contender))
     medians = {name: statistics.median(of) for name, of in times.items()}
     ours = medians.pop("ours")
     return ours, [(name, seconds, budgets.get(name)) for name, seconds in medians.items()]
 
 
-def _seconds(program: str, root: Path, extra: Path | None) -> float:
-    folders = [str(root / "functions/charge"), str(root / "shared")]
+def measure_payments() -> list[tuple[str, float, float]]:
+    """Median seconds of CPU of each handler of payments: its name, its seconds, and those of what
+    it cannot do without; of the one that calls the providers, those of the same with the providers'
+    own libraries."""
+    names = [f"{folder}.{module}" for folder, module in PAYMENTS]
+    times: dict[str, list[float]] = {name: [] for name in ["", *names, "libraries"]}
+    for _ in range(ROUNDS):
+        times[""].append(_seconds("payments", UNAVOIDABLE, ROOT))
+        times["libraries"].append(_seconds("payments", f"{LIBRARIES}; import call", ROOT))
+        for name, (folder, module) in zip(names, PAYMENTS, strict=True):
+            times[name].append(_seconds(folder, f"import {module}", ROOT))
+    medians = {name: statistics.median(of) for name, of in times.items()}
+    against = dict.fromkeys(names, medians[""]) | {"payments.call": medians["libraries"]}
+    return [(name, medians[name], against[name]) for name in names]
+
+
+def _seconds(function: str, program: str, root: Path, extra: Path | None = None) -> float:
+    folders = [str(root / "functions" / function), str(root / "shared")]
     code = (
         f"import sys, time; sys.path[:0] = {folders}; sys.path += {[str(extra)] if extra else []};"
         f" began = time.process_time(); {program}; print(time.process_time() - began)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"POWERTOOLS_METRICS_NAMESPACE": "bench", "POWERTOOLS_SERVICE_NAME": "charge"},
+        env={"POWERTOOLS_METRICS_NAMESPACE": "bench", "POWERTOOLS_SERVICE_NAME": function},
         capture_output=True,
         text=True,
         check=True,
