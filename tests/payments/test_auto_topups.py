@@ -189,6 +189,34 @@ def test_a_declined_card_is_tried_less_and_less_and_then_no_more(database: Datab
         assert paused[0].data["reason"] == "insufficient_funds"
 
 
+def test_a_dead_card_is_charged_four_times_in_a_month_and_leaves_no_invoice(
+    database: Database,
+) -> None:
+    """Swept each minute for four and a half hours, and then each six hours for 30 days, during
+    which usage goes on."""
+    with database.admin() as admin, database.connect() as db:
+        payer = with_card(db, credit_limit_usd="1000")
+        switch_on(payer)
+        spend(payer, "25")
+        payer.provider.declines = "card_declined"
+        began = now(db)
+        attempts = {}
+        waits = [timedelta(minutes=minute) for minute in range(0, 270, 2)]
+        waits += [timedelta(hours=hour) for hour in range(6, 30 * 24, 6)]
+        for wait in waits:
+            set_clock(admin, began + wait)
+            sweep(payer)
+            attempts[wait] = payer.provider.charges
+        spend(payer, "1")
+        assert attempts[timedelta(minutes=268)] == 3
+        assert attempts[waits[-1]] == 4
+        assert {one.status for one in topped_up(payer)} == {"failed"}
+        # That of the credit that was bought before.
+        [(to_invoice,)] = admin.execute("SELECT count(*) FROM billing.topups_to_invoice")
+        assert to_invoice == 1
+    assert database.audit().whole
+
+
 @pytest.mark.parametrize("code", ["expired_card", "authentication_required", "stolen_card"])
 def test_a_card_that_can_never_succeed_is_tried_once(code: str, database: Database) -> None:
     with database.admin() as admin, database.connect() as db:

@@ -1,6 +1,8 @@
 """A provider's event says which payment to ask for, is kept until that is settled, and is booked by
 no number of its own."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +53,31 @@ def test_the_same_event_at_once_and_again_is_one(database: Database) -> None:
         assert receive(db, "evt_1", str(payment.id)) == []
         assert steps.available(db, payer.organization_id) == 10
     assert open_events(database) == []
+
+
+def test_webhooks_of_one_fact_at_the_same_moment_credit_once(database: Database) -> None:
+    """The same event twice, and two types of event, each with a worker of its own."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("10")
+        payer.provider.made(payment).paid = payment.amount
+    together = threading.Barrier(6)
+
+    def deliver(number: int) -> None:
+        with database.connect() as own:
+            worker = Payer(own, payer.organization_id, payer.provider)
+            together.wait()
+            for _ in receive(own, f"evt_{number % 2}", str(payment.id), kind=f"type.{number % 2}"):
+                worker.settle(payment)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(deliver, range(6)))
+    with database.connect() as db:
+        assert steps.available(db, payer.organization_id) == 10
+        assert len(steps.list_grants(db, payer.organization_id)) == 1
+        Payer(db, payer.organization_id, payer.provider).settle(payment)
+    assert open_events(database) == []
+    assert database.audit().whole
 
 
 def test_an_event_is_done_by_the_settlement_and_not_before(database: Database) -> None:

@@ -1,5 +1,6 @@
 """A payment is made once, whatever is lost, repeated, or done at once."""
 
+import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -275,6 +276,29 @@ def test_a_second_success_for_an_invoice_becomes_credit(database: Database) -> N
     assert database.audit().whole
 
 
+def test_two_payments_of_an_invoice_that_both_succeed_pay_it_once_and_bring_credit(
+    database: Database,
+) -> None:
+    """The first one's page had expired when the second was asked for; its bank was slow."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        invoice = _invoice(payer)
+        first = payer.ask_for_invoice(invoice.id)
+        payer.provider.made(first).expired = True
+        assert payer.settle(first).status == "expired"
+        second = payer.ask_for_invoice(invoice.id)
+        assert second.id != first.id
+        before = steps.available(db, payer.organization_id)
+        for payment in (second, first):
+            payer.provider.made(payment).paid = payment.amount
+            assert payer.settle(payment).status == "succeeded"
+        # The invoice's debt is settled, and the second 40 are credit.
+        assert steps.available(db, payer.organization_id) - before == 80
+        assert len(steps.list_grants(db, payer.organization_id)) == 2
+        assert billing.get_invoice(db, payer.organization_id, invoice.id).status == "paid"
+    assert database.audit().whole
+
+
 def test_a_payment_after_an_erasure_is_credited(database: Database) -> None:
     with database.connect() as db:
         payer = Payer(db, steps.new_organization(db))
@@ -325,6 +349,22 @@ def test_the_worker_tries_again_without_an_answer(database: Database) -> None:
             payer.settle(payment)
         # The API shows what is known.
         assert payer.get(payment).status == "pending"
+
+
+def test_the_token_of_a_link_has_128_random_bits(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        ids = (payer.organization_id, _invoice(payer).id)
+        tokens = [
+            base64.urlsafe_b64decode(
+                links.create_link(db, steps.PLATFORM, *ids, links.NewPaymentLink()).token + "=="
+            )
+            for _ in range(50)
+        ]
+    secrets = [token.removeprefix(payer.organization_id.bytes) for token in tokens]
+    assert {len(secret) for secret in secrets} == {16}
+    # Each bit is sometimes set, and sometimes not.
+    assert all(len({secret[n // 8] >> n % 8 & 1 for secret in secrets}) == 2 for n in range(128))
 
 
 def test_a_link_pays_its_invoice_alone_until_it_expires(database: Database) -> None:
