@@ -125,7 +125,7 @@ def _choice_page(request: HttpRequest, organizations: list[dict[str, Any]]) -> b
         for role, may in (("finance", "finance: pays, settings"), ("engineer", "engineer: reads")):
             who = f"{role}:{organization['id']}"
             choices.append(_choice(asked, who, organization["name"], may))
-    files = console.RELEASES + console.release(console.files())
+    files = console.RELEASES + console.current(SIGN_IN).name
     return _PAGE.format(files=files, choices="\n".join(choices)).encode()
 
 
