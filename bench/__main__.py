@@ -61,7 +61,6 @@ def main() -> None:
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
     rows += _import_rows(options.before)
-    rows += _payment_import_rows()
     _report(rows, version, options.seconds)
 
 
@@ -321,34 +320,16 @@ def _duration(seconds: float) -> str:
 
 
 def _import_rows(before: Path | None) -> list[Row]:
-    ours, others = imports.measure(before)
     return [
         _at_most(
-            "import of the charge function",
-            f"{ours * 1e3:.0f} ms",
-            f"{what}: {seconds * 1e3:.0f} ms",
-            ours / seconds,
-            budget,
+            f"import of {found.name}",
+            f"{found.seconds * 1e3:.0f} ms",
+            f"{found.against}: {found.other * 1e3:.0f} ms",
+            found.seconds / found.other,
+            found.budget,
         )
-        for what, seconds, budget in others
+        for found in [*imports.measure(before), *imports.measure_payments()]
     ]
-
-
-def _payment_import_rows() -> list[Row]:
-    rows = []
-    for name, seconds, other in imports.measure_payments():
-        calls = name == "payments.call"
-        against = "the same with the providers' libraries" if calls else "what it cannot avoid"
-        rows.append(
-            _at_most(
-                f"import of {name}",
-                f"{seconds * 1e3:.0f} ms",
-                f"{against}: {other * 1e3:.0f} ms",
-                seconds / other,
-                0.75 if calls else None,
-            )
-        )
-    return rows
 
 
 def _rate(

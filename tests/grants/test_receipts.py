@@ -208,8 +208,8 @@ def test_a_receipt_names_the_payments_that_bought_the_credit_of_a_charge(
         on_account = steps.charge(db, payer.organization_id, "4")
         found = receipt(db, on_account)
         assert [(grant.amount_usd, grant.payment_id) for grant in found.grants] == [
-            (1, None),
-            (2, payment.id),
+            (Decimal(1), None),
+            (Decimal(2), payment.id),
         ]
         invoice = billing.issue(db, billing.draft(db, payer.organization_id))
         owed = payer.ask_for_invoice(invoice.id)
