@@ -95,7 +95,8 @@ BEGIN
         )
         SELECT jsonb_build_object(
             'grants', (SELECT coalesce(json_agg(json_build_object('grant_id', u.grant_id, 'kind', g.kind,
-                    'amount_usd', u.usd::text, 'payment_id', billing.payment_of(ROW(g.*)::billing.credit_grants)) ORDER BY u.first_usd), '[]')
+                    'amount_usd', u.usd::text, 'payment_id', billing.payment_of(ROW(g.*)::billing.credit_grants))
+                    ORDER BY u.first_usd), '[]')
                 FROM (
                     SELECT grant_id, sum(to_usd - from_usd) AS usd, min(from_usd) AS first_usd FROM parts
                     WHERE grant_id IS NOT NULL GROUP BY grant_id
