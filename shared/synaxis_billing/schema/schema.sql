@@ -2134,13 +2134,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.dun(p_tenant text, p_organization_id uuid, p_suspend boolean)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
-<<<<<<< HEAD
--- billing.empty_payment_events(p_tenant text)
---     RETURNS bigint, as synaxis_ledger, for synaxis_app, synaxis_ledger
-=======
 -- billing.earlier_credit_note(p_organization_id uuid, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
->>>>>>> main
+-- billing.empty_payment_events(p_tenant text)
+--     RETURNS bigint, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
