@@ -34,6 +34,9 @@ chaos: .venv  ## break the network under load for ten seeds (CHAOS_SEED=... CHAO
 interleavings: .venv  ## stop each operation of an organization before each statement while another runs (hours)
 	INTERLEAVINGS=$(or $(PAIRS),all) $(PYTHON) -m pytest tests/interleavings --numprocesses logical -s
 
+mutants: .venv  ## put 200 mistakes into SQL and Python each, and see that tests fail (MUTANTS=all takes hours)
+	$(PYTHON) -m tests.mutants --sql $(or $(MUTANTS),200) --python $(or $(MUTANTS),200) $(ARGS)
+
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@$(needs_docker)
 	@$(MAKE) --no-print-directory build ARGS=
@@ -123,4 +126,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end find test openapi fuzz chaos interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor
+.PHONY: help run demo month-end find test openapi fuzz chaos interleavings mutants sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor
