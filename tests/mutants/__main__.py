@@ -51,7 +51,7 @@ def main() -> int:
             servers.valkey(state) as redis_url,
         ):
             os.environ.update(DATABASE_URL=database_url, REDIS_URL=redis_url)
-            options = ["-q", "--no-header", "-p", "no:cacheprovider", "-n0", "-W", "default"]
+            options = ["-p", "no:cacheprovider", "-p", "no:terminal", "-n0", "-W", "default"]
             pytest.main([*options, *tests], plugins=[forking])
     return forking.report()
 
