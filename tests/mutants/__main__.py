@@ -51,7 +51,7 @@ def main() -> int:
             servers.valkey(state) as redis_url,
         ):
             os.environ.update(DATABASE_URL=database_url, REDIS_URL=redis_url)
-            options = ["-p", "no:cacheprovider", "-p", "no:terminal", "-n0", "-W", "default"]
+            options = ["-q", "--no-header", "-p", "no:cacheprovider", "-n0", "-W", "default"]
             pytest.main([*options, *tests], plugins=[forking])
     return forking.report()
 
@@ -65,6 +65,7 @@ def _plan() -> Plan:
     parser.add_argument("--seconds", type=float, default=60, help="of tests, for each mutant")
     parser.add_argument("--recorded", type=Path, help="keep here which test calls what")
     parser.add_argument("--results", type=Path, help="keep here what became of each mutant")
+    parser.add_argument("--again", type=Path, help="try those that no test killed in these results")
     given = parser.parse_args()
     return Plan(
         {"sql": _size(given.sql), "python": _size(given.python)},
@@ -73,6 +74,7 @@ def _plan() -> Plan:
         given.seconds,
         given.recorded,
         given.results,
+        given.again,
     )
 
 

@@ -1,5 +1,6 @@
 """Runs the tests of each mutant in a fork of the process that has collected all tests."""
 
+import json
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ class Plan(NamedTuple):
     seconds: float
     recorded: Path | None
     results: Path | None
+    again: Path | None
 
 
 class Fate(StrEnum):
@@ -151,6 +153,9 @@ class Forking:
         only = self._plan.only
         mutants = [mutant for mutant in mutants if only in " ".join(mutant.key)]
         chosen = sample(mutants, self._plan.sizes[language], self._plan.seed)
+        if self._plan.again:
+            left = _left(self._plan.again)
+            chosen = [mutant for mutant in mutants if (language, *mutant.key) in left]
         for number, mutant in enumerate(chosen, 1):
             tests = self._ordered(mutant, tests_of(mutant))
             began = time.monotonic()
@@ -164,7 +169,7 @@ class Forking:
             print(f"{told}: {mutant.path}:{mutant.line} {mutant.function}", flush=True)
             if self._plan.results:
                 with self._plan.results.open("a") as file:
-                    file.write(f"{language}\t{_line(result)}\t{result.test}\n")
+                    file.write(json.dumps([language, *mutant.key, result.fate, result.test]) + "\n")
 
     def _ordered(self, mutant: Mutant, tests: list[Test]) -> list[Test]:
         """The tests that are run: those that killed a mutant of the function, then the cheapest
@@ -274,6 +279,7 @@ class Forking:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         )
         settings.load_profile("mutants")
+        items[0].config.pluginmanager.unregister(name="terminalreporter")
         for item, following in zip(items, [*items[1:], None], strict=True):
             if stop:
                 limit = LONGER * seconds[item.nodeid] + MORE_SECONDS
@@ -335,6 +341,15 @@ def _python_tests(tests: list[Test]) -> Callable[[Mutant], list[Test]]:
         ]
 
     return tests_of
+
+
+def _left(results: Path) -> set[tuple[str, ...]]:
+    """The mutants that these results say no test killed."""
+    fates = {}
+    for line in results.read_text().splitlines():
+        *mutant, fate, _test = json.loads(line)
+        fates[tuple(mutant)] = Fate(fate)
+    return {mutant for mutant, fate in fates.items() if fate in (Fate.survived, Fate.uncalled)}
 
 
 def _killed(result: Result) -> bool:
