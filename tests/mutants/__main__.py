@@ -61,7 +61,7 @@ def _plan() -> Plan:
     parser.add_argument("--sql", default="0")
     parser.add_argument("--python", default="0")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
-    parser.add_argument("--only", default="", help="a part of the file, function or change")
+    parser.add_argument("--only", default="", help="a pattern of file, function and change")
     parser.add_argument("--seconds", type=float, default=60, help="of tests, for each mutant")
     parser.add_argument("--recorded", type=Path, help="keep here which test calls what")
     parser.add_argument("--results", type=Path, help="keep here what became of each mutant")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -116,18 +117,20 @@ class Forking:
         return 0
 
     def _recorded(self, session: pytest.Session) -> list[Test]:
-        path = self._plan.recorded or Path(tempfile.mkdtemp()) / "recorded.json"
-        if not path.exists():
-            self._fork(lambda: self._record(session, path), None)
+        path = self._plan.recorded or Path(tempfile.mkdtemp()) / "recorded.jsonl"
+        known = {test.id for test in load(path)} if path.exists() else set()
+        new = [item for item in self._items.values() if item.nodeid not in known]
+        if new:
+            self._fork(lambda: self._record(session, path, new), None)
         return load(path)
 
-    def _record(self, session: pytest.Session, path: Path) -> None:
+    def _record(self, session: pytest.Session, path: Path, items: list[pytest.Item]) -> None:
         recorder = Recorder(path)
         session.config.pluginmanager.register(recorder)
         self._use_template()
         conftest.temporary = recorder.wrap(conftest.temporary)
         path.touch()
-        self._run(list(self._items.values()), {}, stop=False)
+        self._run(items, {}, stop=False)
 
     def _use_template(self) -> None:
         """Let the tests' databases be copies of the mutants' template."""
@@ -151,7 +154,7 @@ class Forking:
         put: Callable[[Mutant, list[Test]], Result],
     ) -> None:
         only = self._plan.only
-        mutants = [mutant for mutant in mutants if only in " ".join(mutant.key)]
+        mutants = [mutant for mutant in mutants if re.search(only, " ".join(mutant.key))]
         chosen = sample(mutants, self._plan.sizes[language], self._plan.seed)
         if self._plan.again:
             left = _left(self._plan.again)
