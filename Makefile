@@ -28,8 +28,8 @@ openapi: .venv  ## write docs/openapi.json, the API's document, from the routes
 fuzz: .venv  ## ask the API for what its document says and more, over 10,000 times
 	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
-chaos: .venv  ## break the network under load for ten seeds (CHAOS_SEED=... CHAOS=1 repeats one)
-	CHAOS=$(or $(CHAOS),10) $(PYTHON) -m pytest tests/chaos -s
+chaos: .venv  ## break the network, servers and processes under load (CHAOS_SEED=... CHAOS=1 repeats a run)
+	CHAOS=$(or $(CHAOS),3) $(PYTHON) -m pytest tests/chaos -s
 
 interleavings: .venv  ## stop each operation of an organization before each statement while another runs (hours)
 	INTERLEAVINGS=$(or $(PAIRS),all) $(PYTHON) -m pytest tests/interleavings --numprocesses logical -s

@@ -4,16 +4,20 @@ A release is named by the sum of its files. The page names the release and how p
 are filled in here, by the local gateway and by a deployment alike.
 """
 
+import functools
 import gzip
 import hashlib
 import html
 import json
 import mimetypes
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from local.events import HttpRequest, HttpResponse
 from local.template import ROOT
+from synaxis_billing.edge.http.negotiation import accepts_gzip
+from synaxis_billing.edge.http.transfer import SMALLEST_COMPRESSED
 from synaxis_billing.errors import NotFound
 
 FOLDER = ROOT / "console"
@@ -21,7 +25,6 @@ RELEASES = "/console/release/"
 # What is not a file of a browser.
 _OTHER = {"index.html", "VENDOR.toml"}
 CACHED_FOR_EVER = "public, max-age=31536000, immutable"
-_LEAST_COMPRESSED_BYTES = 500
 
 
 class SignIn(NamedTuple):
@@ -36,11 +39,21 @@ class SignIn(NamedTuple):
     redirect_uri: str = "/console/"
 
 
+class Release(NamedTuple):
+    """A release as it is served: its files by their paths below its folder, and its page."""
+
+    name: str
+    files: dict[str, bytes]
+    page: bytes
+    packed: dict[bytes, bytes]
+    """Each of them compressed by gzip."""
+
+
 def files() -> dict[str, bytes]:
     """Return the files of a release by their paths below its folder."""
     return {
         path.relative_to(FOLDER).as_posix(): path.read_bytes()
-        for path in sorted(FOLDER.rglob("*.*"))
+        for path in _paths()
         if path.name not in _OTHER
     }
 
@@ -60,6 +73,24 @@ def page(name: str, sign_in: SignIn) -> str:
     return text.replace("%SIGN_IN%", html.escape(json.dumps(sign_in._asdict())))
 
 
+def current(sign_in: SignIn) -> Release:
+    """Return the release of the files as they are now, which are read again after a change."""
+    return _read(tuple((path, path.stat().st_mtime_ns) for path in _paths()), sign_in)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(_changed: tuple[tuple[Path, int], ...], sign_in: SignIn) -> Release:
+    contents = files()
+    name = release(contents)
+    body = page(name, sign_in).encode()
+    packed = {content: gzip.compress(content) for content in (*contents.values(), body)}
+    return Release(name, contents, body, packed)
+
+
+def _paths() -> list[Path]:
+    return sorted(FOLDER.rglob("*.*"))
+
+
 def policy(sign_in: SignIn) -> str:
     """Return the content security policy: nothing inline, and nothing of others but the issuer's
     token endpoint."""
@@ -76,10 +107,14 @@ def media_type(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
+def content_type(kind: str) -> str:
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
 def headers(kind: str, sign_in: SignIn, cached: str = "no-store") -> list[tuple[str, str]]:
     """Return the headers of a file or page of the console."""
     return [
-        ("content-type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
+        ("content-type", content_type(kind)),
         ("cache-control", cached),
         ("content-security-policy", policy(sign_in)),
         ("x-content-type-options", "nosniff"),
@@ -89,17 +124,16 @@ def headers(kind: str, sign_in: SignIn, cached: str = "no-store") -> list[tuple[
 
 def answer(request: HttpRequest, sign_in: SignIn) -> HttpResponse:
     """Return what is below /console: a release's file, or the page. Raises NotFound."""
-    contents = files()
-    name = release(contents)
+    served = current(sign_in)
     if request.path.startswith(RELEASES):
         asked, _, file = request.path.removeprefix(RELEASES).partition("/")
-        if asked != name or file not in contents:
+        if asked != served.name or file not in served.files:
             raise NotFound("The console has no such file.")
-        body, kind, cached = contents[file], media_type(file), CACHED_FOR_EVER
+        body, found = served.files[file], headers(media_type(file), sign_in, CACHED_FOR_EVER)
     else:
-        body, kind, cached = page(name, sign_in).encode(), "text/html", "no-store"
-    found = headers(kind, sign_in, cached)
+        body, found = served.page, headers("text/html", sign_in)
+    found.append(("vary", "Accept-Encoding"))
     accepted = dict(request.headers).get("accept-encoding", "")
-    if "gzip" not in accepted or len(body) < _LEAST_COMPRESSED_BYTES:
+    if len(body) < SMALLEST_COMPRESSED or not accepts_gzip(accepted):
         return HttpResponse(200, found, body)
-    return HttpResponse(200, [*found, ("content-encoding", "gzip")], gzip.compress(body))
+    return HttpResponse(200, [*found, ("content-encoding", "gzip")], served.packed[body])

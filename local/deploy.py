@@ -3,6 +3,7 @@
 A build for another architecture is refused before anything is uploaded. A deployment that changes
 the data stack is made in two: first the data below the code that is deployed, then the code, so
 that neither is rolled back because the other fails (docs/decisions/0010-data-in-a-nested-stack.md).
+The files of the console follow last.
 Run by SAM's own Python.
 """
 
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.publish import publish
 from local.rollback import Functions, Release
 from local.target import Target, read_target
 from local.template import ROOT
@@ -75,19 +77,22 @@ def main(environment: str, config: Path) -> None:
     if before:
         functions = Functions(target)
         functions.record(Release(before, functions.serving()))
+    try:
+        address = publish(target, outputs_of(target))
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(
+            f"The stack is deployed, but not the console's files; run it again: {error}"
+        ) from None
+    if address:
+        print(f"The console is at {address}", flush=True)
 
 
 def look_up(target: Target) -> Deployed | None:
     """Return the deployed stack; None where there is none yet."""
-    cloudformation = target.session().client("cloudformation")
-    try:
-        [stack] = cloudformation.describe_stacks(StackName=target.stack)["Stacks"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError":
-            return None
-        raise
-    if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+    stack = _describe(target)
+    if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
         return None
+    cloudformation = target.session().client("cloudformation")
 
     def template_of(name: str) -> Template:
         body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
@@ -101,6 +106,12 @@ def look_up(target: Target) -> Deployed | None:
         template_of(target.stack),
         template_of(data[0]) if data else None,
     )
+
+
+def outputs_of(target: Target) -> dict[str, str]:
+    """Return the outputs of the deployed stack; none where there is no stack."""
+    stack = _describe(target) or {}
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
 
 def value_of(name: str, target: Target, current: dict[str, str], template: Template) -> str:
@@ -192,6 +203,18 @@ def _names(value: Any, conditions: Template) -> set[str]:
     for name in found & conditions.keys():
         found |= _names(conditions[name], conditions)
     return found.union(*(_names(item, conditions) for item in value.values()))
+
+
+def _describe(target: Target) -> dict[str, Any] | None:
+    cloudformation = target.session().client("cloudformation")
+    try:
+        [stack] = cloudformation.describe_stacks(StackName=target.stack)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+    described: dict[str, Any] = stack
+    return described
 
 
 def _sam(*options: str) -> None:

@@ -7,7 +7,6 @@ https://datatracker.ietf.org/doc/html/rfc7636
 import base64
 import hashlib
 import html
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from local import console
 from local.events import HttpRequest, HttpResponse
 from local.tokens import TokenError, TokenRequest
+from synaxis_billing.edge.aws.people import SCOPES, Person, read_person
 from synaxis_billing.errors import InvalidRequest
 
 AUTHORIZE, TOKEN, END_SESSION = "/_local/authorize", "/_local/token", "/_local/logout"
@@ -27,14 +27,6 @@ TOKEN_SECONDS = 60 * 60
 # Nobody waits for a code that so many later ones have been issued after.
 _MOST_CODES = 1000
 _SESSION = "session"
-# A token of a role carries those of its scopes that the API has.
-SCOPES = {
-    "operator": (
-        "billing:platform billing:admin billing:topup billing:charge billing:read billing:pay"
-    ),
-    "finance": "billing:read billing:pay billing:settings",
-    "engineer": "billing:read",
-}
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -56,23 +48,6 @@ _PAGE = """<!doctype html>
 """
 _CHOICE = """<form action="{action}">{hidden}
 <button name="who" value="{who}"><b>{name}</b><span>{may}</span></button></form>"""
-
-
-class Person(NamedTuple):
-    role: str
-    organization_id: str | None
-
-    @property
-    def text(self) -> str:
-        return f"{self.role}:{self.organization_id or ''}"
-
-
-def read_person(text: str) -> Person | None:
-    role, _, organization_id = text.partition(":")
-    is_organizations = bool(re.fullmatch(r"[0-9a-f-]{36}", organization_id))
-    if role not in SCOPES or (role != "operator") is not is_organizations:
-        return None
-    return Person(role, organization_id or None)
 
 
 class _Issued(NamedTuple):
@@ -127,6 +102,7 @@ class People:
         ):
             raise TokenError("invalid_grant", "The code is not valid, or its verifier is not.")
         [role, organization_id] = issued.person
+        # A role's scopes that the API has.
         scope = " ".join(scope for scope in SCOPES[role].split() if scope in self._scopes)
         return TokenRequest(scope, organization_id, role)
 
@@ -149,7 +125,7 @@ def _choice_page(request: HttpRequest, organizations: list[dict[str, Any]]) -> b
         for role, may in (("finance", "finance: pays, settings"), ("engineer", "engineer: reads")):
             who = f"{role}:{organization['id']}"
             choices.append(_choice(asked, who, organization["name"], may))
-    files = console.RELEASES + console.release(console.files())
+    files = console.RELEASES + console.current(SIGN_IN).name
     return _PAGE.format(files=files, choices="\n".join(choices)).encode()
 
 

@@ -1,7 +1,7 @@
 import { useState } from "../vendor/hooks.js";
 import { useChange, useGet } from "../lib/api.js";
 import { dateTime } from "../lib/dates.js";
-import { typedAmount, units } from "../lib/money.js";
+import { counted, typedAmount, units } from "../lib/money.js";
 import { Failure, Notice, Skeleton, html, locale, pauseReason, say } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
 
@@ -37,7 +37,7 @@ function State({ now, organization, onAdd }) {
   const zone = { locale: locale.value, timeZone: organization.timezone };
   const sentences = [
     `Bought so far this month: ${say(now.charged_this_month_usd)}.`,
-    now.declines > 0 && !now.paused_at && `The card was declined ${now.declines === 1 ? "once" : `${now.declines} times`}.`,
+    now.declines > 0 && !now.paused_at && `The card was declined ${now.declines === 1 ? "once" : counted(now.declines, "time", locale.value)}.`,
     now.next_attempt_at && `Nothing is tried before ${dateTime(now.next_attempt_at, zone)}.`,
   ].filter(Boolean);
   return html`<p>${sentence(now)}</p>

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "../vendor/hooks.js";
 import { query, save, useGet } from "../lib/api.js";
 import { daysBetween, day, period, startOfDay } from "../lib/dates.js";
-import { count, percent, units } from "../lib/money.js";
+import { count, counted, percent, units } from "../lib/money.js";
 import { address, setQuery } from "../lib/router.js";
 import { Bars, BarsAsTable, series } from "../ui/chart.js";
 import { Badge, Choice, Empty, Exact, Fact, Facts, Head, Loaded, Money, html, label, locale } from "../ui/parts.js";
@@ -28,7 +28,7 @@ export function PlatformSpending() {
   const total = get.data?.total;
   return html`<h1>Spending</h1><section class="panel" aria-labelledby="spending" aria-busy=${get.loading}>
     <div class="heading"><div><h2 id="spending">Of all organizations</h2><p class="figure medium">${total ? html`<${Money} amount=${total.amount_usd} />` : "\u00a0"}</p>
-      <p class="note">${total ? `${count(total.requests, locale.value)} calls${total.margin_usd ? `, ${percent(units(total.margin_usd), units(total.amount_usd) || 1n, locale.value)} of it is margin` : ""}` : "\u00a0"}</p></div>
+      <p class="note">${total ? `${counted(total.requests, "call", locale.value)}${total.margin_usd ? `, ${percent(units(total.margin_usd), units(total.amount_usd) || 1n, locale.value)} of it is margin` : ""}` : "\u00a0"}</p></div>
       <div class="controls"><label class="select"><span class="hidden">Period</span><select value=${name} onChange=${(event) => setQuery({ period: event.currentTarget.value }, { replace: true })}>
         ${[["7", "7 days"], ["30", "30 days"], ["90", "90 days"], ["month", "This month"], ["last-month", "Last month"]].map(([key, text]) => html`<option value=${key}>${text}</option>`)}</select></label>
         <label class="select"><span class="hidden">Group by</span><select value=${by} onChange=${(event) => setQuery({ by: event.currentTarget.value }, { replace: true })}>${GROUPS.map(([key, text]) => html`<option value=${key}>by ${text}</option>`)}</select></label>

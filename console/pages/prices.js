@@ -1,13 +1,13 @@
 import { useState } from "../vendor/hooks.js";
 import { query, useChange, useGet } from "../lib/api.js";
-import { exactDigits, money, count } from "../lib/money.js";
+import { count, counted, exactDigits, money } from "../lib/money.js";
 import { dateTime } from "../lib/dates.js";
 import { address, setQuery } from "../lib/router.js";
 import { Cell, Empty, Exact, Failure, Head, Loaded, Pages, html, label, locale } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
 
 const rate = (amount) => money(amount, { locale: locale.value, digits: exactDigits(amount) });
-const kindOf = (of) => label(of.bucket) + (of.service_tier && of.service_tier !== "standard" ? `, ${of.service_tier}` : "") + (of.above_input_tokens ? `, above ${count(of.above_input_tokens, locale.value)} tokens` : "");
+const kindOf = (of) => label(of.bucket) + (of.service_tier && of.service_tier !== "standard" ? `, ${of.service_tier}` : "") + (of.above_input_tokens ? `, above ${counted(of.above_input_tokens, "token", locale.value)}` : "");
 
 /** The price book. */
 export function Prices() {
@@ -95,7 +95,7 @@ function Rerating({ onClose }) {
     <${Field} label="Provider" value=${form.provider} onInput=${set("provider")} /><${Field} label="Model" value=${form.model} onInput=${set("model")} />
     <${Field} label="From the start of (UTC)" type="date" value=${form.from} onInput=${set("from")} /><${Field} label="To the start of (UTC)" type="date" value=${form.to} onInput=${set("to")} error=${errorOf(dry, "to")} />
     ${found && html`<p role="status"><strong>${found.organizations.length === 0 ? "Every charge has its price already." : real.done ? "Corrected:" : "Would be corrected:"}</strong></p>
-      <table class="data sums"><tbody>${found.organizations.map((of) => html`<tr><th scope="row">${of.organization_id.slice(0, 8)}<span class="muted">${`${count(of.charges, locale.value)} charges`}</span></th><td class="number"><${Exact} amount=${of.correction_usd} signed /></td></tr>`)}</tbody></table>`}
+      <table class="data sums"><tbody>${found.organizations.map((of) => html`<tr><th scope="row">${of.organization_id.slice(0, 8)}<span class="muted">${counted(of.charges, "charge", locale.value)}</span></th><td class="number"><${Exact} amount=${of.correction_usd} signed /></td></tr>`)}</tbody></table>`}
     ${real.error && html`<${Failure} error=${real.error} />`}
   </${FormDialog}>`;
 }

@@ -2,7 +2,7 @@ import { useState } from "../vendor/hooks.js";
 import { query, useChange, useGet } from "../lib/api.js";
 import { can } from "../lib/auth.js";
 import { dateTime } from "../lib/dates.js";
-import { typedAmount } from "../lib/money.js";
+import { counted, typedAmount } from "../lib/money.js";
 import { address, setQuery } from "../lib/router.js";
 import { Badge, Copy, Dialog, Empty, Fact, Facts, Failure, Head, Loaded, Pages, html, label, locale, say } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
@@ -29,12 +29,12 @@ export function Settings({ organization, onChanged }) {
         <${Fact} name="Currency">${organization.billing_currency}</${Fact}>
         <${Fact} name="Time zone">${organization.timezone}</${Fact}>
         <${Fact} name="Language">${organization.locale}</${Fact}>
-        <${Fact} name="To be paid">within ${organization.payment_terms_days} days</${Fact}>
+        <${Fact} name="To be paid">within ${counted(organization.payment_terms_days, "day", locale.value)}</${Fact}>
       </${Facts}></section>
     <section class="panel" aria-labelledby="alerts"><div class="heading"><h2 id="alerts">Alerts</h2>${edit("alerts")}</div>
       <${Facts}>
         <${Fact} name="Low balance">${organization.low_balance_threshold_usd ? `below ${say(organization.low_balance_threshold_usd)}` : "off"}</${Fact}>
-        <${Fact} name="Runs out">${organization.runs_out_alert_days ? `${organization.runs_out_alert_days} days before` : "off"}</${Fact}>
+        <${Fact} name="Runs out">${organization.runs_out_alert_days ? `${counted(organization.runs_out_alert_days, "day", locale.value)} before` : "off"}</${Fact}>
       </${Facts}><p class="note">Alerts are sent as webhooks.</p></section>
     <${Webhooks} organization=${organization} path="${path}/webhook-endpoints" may=${may} />
     <${Events} organization=${organization} path=${path} may=${may} />
@@ -119,7 +119,7 @@ function Endpoint({ item, path, organization, onDone, onClose }) {
       <button type="button" class="link" onClick=${() => change.run(`${own}/rotate-secret`)}>New secret</button>
       <button type="button" class="link" onClick=${() => replay.run(`${own}/replay`, { since })}>Send the last 24 hours again</button>
       <button type="button" class="link" onClick=${() => change.run(own, undefined, { method: "DELETE" })}>Remove</button></p>
-      <p class="note" role="status">${replay.done ? `${replay.done.replayed} events are sent again.` : replay.error ? replay.error.message : `Days are those of ${organization.timezone}.`}</p>`}
+      <p class="note" role="status">${replay.done ? `${counted(replay.done.replayed, "event", locale.value)} ${replay.done.replayed === 1 ? "is" : "are"} sent again.` : replay.error ? replay.error.message : `Days are those of ${organization.timezone}.`}</p>`}
   </${FormDialog}>`;
 }
 

@@ -1,5 +1,5 @@
 import { day, dayOf, time } from "../lib/dates.js";
-import { count, digitsFor } from "../lib/money.js";
+import { counted, digitsFor } from "../lib/money.js";
 import { Badge, Cell, html, locale } from "./parts.js";
 
 /** What a transaction was for, in one line: a charge's model, or its description. */
@@ -7,7 +7,7 @@ export const titleOf = (item) => item.description || item.model || item.referenc
 
 function detail(item) {
   if (item.transaction_type !== "charge") return html`<${Badge} name=${item.transaction_type} />`;
-  const parts = [item.model, item.tokens !== null && `${count(item.tokens, locale.value)} tokens`, item.team_id];
+  const parts = [item.model, item.tokens !== null && counted(item.tokens, "token", locale.value), item.team_id];
   return parts.filter(Boolean).join(" · ");
 }
 

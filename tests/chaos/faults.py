@@ -1,4 +1,4 @@
-"""A proxy in front of PostgreSQL that breaks the network at chosen moments of a change of money."""
+"""A proxy in front of PostgreSQL or Redis that breaks the network at chosen moments."""
 
 import contextlib
 import random
@@ -8,14 +8,27 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from typing import NamedTuple
 
-# Each request that changes money carries it, and no other request does.
-_MARK = b"fingerprint"
-_READY = b"Z\x00\x00\x00\x05"  # ReadyForQuery; a byte of the transaction's state follows
 _BYTES = 1 << 16
 DELAY_SECONDS = 0.2
+
+
+class Protocol(NamedTuple):
+    """What a proxy must know of a protocol: the bytes that are in each request that is struck, and
+    whether bytes of an answer are its end, when the request has had its effect."""
+
+    mark: bytes
+    ends: Callable[[bytes], bool]
+
+
+# Each request that changes money carries the mark, and no other request does. An answer ends with
+# ReadyForQuery, which a byte of the transaction's state ends.
+POSTGRES = Protocol(b"fingerprint", lambda data: data[-6:-1] == b"Z\x00\x00\x00\x05")
+# Every command. An answer ends when what the command does has been done.
+REDIS = Protocol(b"*", lambda _: True)
 
 
 class Mode(StrEnum):
@@ -23,6 +36,8 @@ class Mode(StrEnum):
 
     cut_request = "cut while sending"
     cut_answer = "cut while answering"
+    half_close = "answer's direction closed after sending"
+    silence = "connection open without an answer"
     swallow = "reply swallowed after the commit"
     delay = "answer delayed"
     refuse = "connection refused"
@@ -44,12 +59,14 @@ class Deck[T]:
 class Proxy:
     """Passes everything until it is armed. `strikes` counts the faults by mode."""
 
-    def __init__(self, port: int, seed: str) -> None:
-        self._server = "127.0.0.1", port
+    def __init__(self, port: int, protocol: Protocol, seed: str) -> None:
+        self._server, self._protocol = ("127.0.0.1", port), protocol
         self._rng = random.Random(f"{seed} proxy")
-        faults = [Mode.cut_request, Mode.cut_answer, Mode.swallow, Mode.delay]
-        # Four of sixteen requests are struck, and one of four connections.
-        self._requests = Deck[Mode | None](self._rng, [*faults, *[None] * 12])
+        faults = [Mode.cut_request, Mode.cut_answer, Mode.half_close, Mode.swallow, Mode.delay]
+        # A quarter of the requests is struck, and of the connections. A client waits long for an
+        # answer that does not come, so that is rare.
+        requests = [Mode.silence, *faults * 8, *[None] * 119]
+        self._requests = Deck[Mode | None](self._rng, requests)
         self._connections = Deck[Mode | None](self._rng, [Mode.refuse, None, None, None])
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -94,8 +111,11 @@ class Proxy:
             source, target = (outside, inside) if outside in ready else (inside, outside)
             data = source.recv(_BYTES)
             if source is outside:
-                mode = self._deal(self._requests) if _MARK in data else None
+                mode = self._deal(self._requests) if self._protocol.mark in data else None
             passing = bool(data) and self._pass(data, target, mode, source is outside)
+            if source is outside and mode is Mode.half_close:
+                self._strike(mode)
+                outside.shutdown(socket.SHUT_WR)
 
     def _pass(self, data: bytes, target: socket.socket, mode: Mode | None, sending: bool) -> bool:
         """Pass what a fault leaves of the bytes; return whether the connection goes on."""
@@ -105,10 +125,13 @@ class Proxy:
             target.sendall(data[: self._offset(data)])
             return False
         if mode is Mode.swallow and not sending:
-            # The server says so when the transaction has ended, and not before.
-            if committed := data[-6:-1] == _READY:
+            if ended := self._protocol.ends(data):
                 self._strike(mode)
-            return not committed
+            return not ended
+        if mode is Mode.silence and not sending:
+            if self._protocol.ends(data):
+                self._strike(mode)
+            return True
         if mode is Mode.delay and not sending:
             self._strike(mode)
             time.sleep(DELAY_SECONDS)
@@ -129,10 +152,10 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxying(port: int, seed: str) -> Iterator[tuple[Proxy, int]]:
-    """Yield a proxy of the PostgreSQL at a port of 127.0.0.1, and the proxy's own port. Clients do
-    not encrypt."""
-    proxy = Proxy(port, seed)
+def proxying(port: int, protocol: Protocol, seed: str) -> Iterator[tuple[Proxy, int]]:
+    """Yield a proxy of the server at a port of 127.0.0.1, and the proxy's own port. Clients do not
+    encrypt."""
+    proxy = Proxy(port, protocol, seed)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         accepting = threading.Thread(target=proxy.accept, args=(listener,), daemon=True)
         accepting.start()

@@ -1,23 +1,23 @@
 """Clients that change money in every way at once, and retry by the guide."""
 
+import contextlib
 import itertools
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
 from tests.chaos.oracle import Operation, Oracle
-from tests.support.running import Client
+from tests.support.running import PATIENCE_SECONDS, Client
 
 ORGANIZATIONS = 3
 THREADS = 6
-# So many losses in a row are no accident of the faults.
-MOST_ATTEMPTS = 20
 NEEDS_CREDIT = ("insufficient_credits",)
 CENT = Decimal("0.01")
 # How often each action is taken, relative to the others.
@@ -40,29 +40,69 @@ def new_organizations(url: str) -> list[str]:
         return [client.new_organization() for _ in range(ORGANIZATIONS)]
 
 
-def run(url: str, paths: list[str], oracle: Oracle, seed: str, actions: int) -> None:
-    """Have each thread take so many actions on organizations that all of them share."""
-    callers = [_Caller(url, oracle, f"{seed} {number}", paths) for number in range(THREADS)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda caller: caller.act(actions), callers))
+class Answer(NamedTuple):
+    """An attempt, by the monotonic clock; `status` 0 when its reply was lost."""
+
+    sent_at: float
+    answered_at: float
+    status: int
+
+    @property
+    def seconds(self) -> float:
+        return self.answered_at - self.sent_at
+
+
+class Load:
+    """Threads that act on organizations that all of them share. `answers` are in no order."""
+
+    def __init__(self, url: str, paths: list[str], oracle: Oracle, seed: str) -> None:
+        self.answers: list[Answer] = []
+        self._callers = [
+            _Caller(url, oracle, f"{seed} {number}", paths, self.answers)
+            for number in range(THREADS)
+        ]
+
+    def run(self, actions: int) -> None:
+        """Have each thread take so many actions."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda caller: caller.act(range(actions)), self._callers))
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Act until the end of the block, and until each thread knows what its last action did."""
+        ended = threading.Event()
+
+        def act(caller: _Caller) -> None:
+            caller.act(itertools.takewhile(lambda _: not ended.is_set(), itertools.count()))
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            acting = [pool.submit(act, caller) for caller in self._callers]
+            try:
+                yield
+            finally:
+                ended.set()
+        for thread in acting:
+            thread.result()
 
 
 class _Caller:
     """One client. Nobody else ends its holds or refunds its charges, so no refusal of these is
     right."""
 
-    def __init__(self, url: str, oracle: Oracle, seed: str, paths: list[str]) -> None:
-        self._client, self._oracle = Client(url), oracle
+    def __init__(
+        self, url: str, oracle: Oracle, seed: str, paths: list[str], answers: list[Answer]
+    ) -> None:
+        self._client, self._oracle, self._answers = Client(url), oracle, answers
         self._rng, self._seed, self._paths = random.Random(seed), seed, paths
         self._numbers = itertools.count(1)
         self._holds: list[Operation] = []
         self._charges: list[Operation] = []
 
-    def act(self, actions: int) -> None:
+    def act(self, turns: Iterable[object]) -> None:
         with closing(self._client):
             for path in self._paths:
                 self._topup(path)
-            for _ in range(actions):
+            for _ in turns:
                 [name] = self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
                 getattr(self, f"_{name}")(self._rng.choice(self._paths))
 
@@ -94,7 +134,7 @@ class _Caller:
         self._retry(items, lambda: self._send_batch(items, body))
 
     def _send_batch(self, items: list[Operation], body: dict[str, Any]) -> None:
-        response = self._client.post("/v1/charges/batch", body)
+        response = self._send("/v1/charges/batch", body)
         results = [{"status": response.status_code, "error": response.json()}] * len(items)
         if response.status_code == 200:
             results = response.json()["results"]
@@ -157,31 +197,46 @@ class _Caller:
 
     def _post(self, operation: Operation, path: str, body: dict[str, Any] | None) -> None:
         def send() -> None:
-            response = self._client.post(path, body, operation.key)
+            response = self._send(path, body, operation.key)
             replayed = response.headers.get("idempotency-replayed") == "true"
             self._oracle.record(operation, response.status_code, response.json(), replayed)
 
         self._retry([operation], send)
 
+    def _send(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
+        """Send, and note how long the answer took, or its loss."""
+        sent_at, status = time.monotonic(), 0
+        try:
+            response = self._client.post(path, body, key)
+            status = response.status_code
+        finally:
+            self._answers.append(Answer(sent_at, time.monotonic(), status))
+        return response
+
     def _retry(self, operations: list[Operation], send: Callable[[], None]) -> None:
         """Send until all is answered, but for some that are given up at the first reply that is
         lost; send some again that are answered."""
-        most = 1 if self._rng.random() < 0.1 else MOST_ATTEMPTS
-        for attempt in range(most):
-            try:
-                send()
-            except httpx.TransportError:
-                for operation in operations:
-                    self._oracle.record(operation, 0, {})
+        given_up = self._rng.random() < 0.1
+        ends = time.monotonic() + PATIENCE_SECONDS
+        for attempt in itertools.count():
+            self._try(operations, send)
             if all(operation.settled for operation in operations):
                 break
-            time.sleep(min(1, 0.05 * 2**attempt) * self._rng.random())
-        else:
-            if most > 1:
+            if given_up:
+                return
+            if time.monotonic() > ends:
                 self._oracle.leave_unanswered(operations)
-            return
+                return
+            time.sleep(min(1, 0.05 * 2**attempt) * self._rng.random())
         if self._rng.random() < 0.1 and all(operation.answer for operation in operations):
+            self._try(operations, send)
+
+    def _try(self, operations: list[Operation], send: Callable[[], None]) -> None:
+        try:
             send()
+        except httpx.TransportError:
+            for operation in operations:
+                self._oracle.record(operation, 0, {})
 
 
 def _path(operation: Operation) -> str:

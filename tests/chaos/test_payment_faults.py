@@ -1,7 +1,6 @@
 """Whatever the providers' answers and webhooks do, money is the same at both sides in the end."""
 
 import contextlib
-import os
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -13,12 +12,12 @@ import pytest
 from local.payments.server import Standin
 from synaxis_billing.payments import models, payments
 from tests.chaos.paying import People, at_once, at_providers
+from tests.chaos.seeds import RUNS, new_seed
 from tests.conftest import Database
 from tests.support import steps
 from tests.support.clock import move_clock
 from tests.support.receiver import receiving
 
-RUNS = int(os.environ.get("CHAOS", "1"))
 THREADS, ACTIONS = 4, 90
 FAULTS = {
     "timeout_before": 0.08,
@@ -38,8 +37,7 @@ WAITS = [_SOON, _SOON, timedelta(hours=2), _LATE, _SOON, _LATE, _SOON]
 def test_credit_provider_and_ledger_agree_after_a_run_of_faults(
     database: Database, _run: int
 ) -> None:
-    seed = os.environ.get("CHAOS_SEED") or os.urandom(4).hex()
-    print(f"CHAOS_SEED={seed}")
+    seed = new_seed()
     with contextlib.ExitStack() as stack:
         receiver = stack.enter_context(receiving())
         standin = stack.enter_context(Standin().running())

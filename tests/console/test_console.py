@@ -107,6 +107,22 @@ def test_amounts_are_printed_from_their_decimals(
 
 
 @pytest.mark.parametrize(
+    ("value", "said"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls"), (1200, "1,200 calls")]
+)
+def test_one_of_a_thing_is_said_as_one(page: Page, value: int, said: str) -> None:
+    assert module(page, "lib/money.js", "m.counted(a, 'call', 'en-US')", value) == said
+
+
+def test_no_text_counts_things_without_their_singular() -> None:
+    for path in Path("console").rglob("*.js"):
+        # Such as `${count(n, locale)} calls` or `${n} days`.
+        found = re.findall(
+            r"\$\{[^{}]*\} [a-z]*(?:call|token|day|line|charge|event)s\b(?!=)", path.read_text()
+        )
+        assert found == [], path
+
+
+@pytest.mark.parametrize(
     ("typed", "amount"),
     [
         ("75", "75"),

@@ -3,8 +3,13 @@
 import gzip
 import hashlib
 import re
+import shutil
+from pathlib import Path
+
+import pytest
 
 from local import console
+from local.events import HttpRequest
 from local.sign_in import SIGN_IN
 from local.vendor import FOLDER, libraries
 
@@ -85,6 +90,34 @@ def test_a_release_is_named_by_its_files() -> None:
     contents = console.files()
     assert console.release(contents) == console.release(dict(contents))
     assert console.release(contents) != console.release(contents | {"app.js": b"other"})
+
+
+def ask(path: str, accept_encoding: str) -> dict[str, str]:
+    """The headers of an answer."""
+    accepted = [("accept-encoding", accept_encoding)]
+    request = HttpRequest("GET", path, "", accepted, b"", "127.0.0.1")
+    return dict(console.answer(request, SIGN_IN).headers)
+
+
+@pytest.mark.parametrize(("accepted", "packed"), [("gzip", True), ("gzip;q=0", False), ("", False)])
+def test_files_and_page_are_compressed_for_who_takes_it(accepted: str, packed: bool) -> None:
+    file = f"{console.RELEASES}{console.current(SIGN_IN).name}/app.js"
+    for path in (file, "/console/"):
+        found = ask(path, accepted)
+        assert (found.get("content-encoding") == "gzip") is packed
+        assert found["vary"] == "Accept-Encoding"
+
+
+def test_files_are_read_again_after_a_change_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(console.FOLDER, tmp_path / "console")
+    monkeypatch.setattr(console, "FOLDER", folder)
+    first = console.current(SIGN_IN)
+    assert console.current(SIGN_IN) is first
+    (folder / "app.js").write_text("// another")
+    assert console.current(SIGN_IN).files["app.js"] == b"// another"
+    assert console.current(SIGN_IN).name != first.name
 
 
 def test_sizes_stay_within_their_budgets() -> None:

@@ -33,6 +33,7 @@ from tests.support.events import Invoke, event
 from tests.support.running import Client
 from tests.support.steps import PLATFORM, new_organization
 
+SOMEBODY = "0190163d-8694-739b-aea5-966c26f8ad91"
 READER = clients.NewClient(name="billing page", scopes=("billing:read",))
 
 
@@ -263,6 +264,48 @@ def test_cognito_is_told_the_organization_by_our_table_and_never_by_the_caller(
     ):
         with pytest.raises(InvalidClient):
             invoke("TokenClaimsFunction", asked(**request))
+
+
+def of_person(*groups: str) -> dict[str, Any]:
+    """What Cognito asks when somebody of these groups signs in."""
+    configuration = {"groupsToOverride": list(groups)}
+    question = asked(scopes=["openid"], groupConfiguration=configuration)
+    return {**question, "triggerSource": "TokenGeneration_HostedAuth"}
+
+
+def test_a_person_gets_the_scopes_of_the_groups_role_in_its_organization_alone(
+    invoke: Invoke,
+) -> None:
+    organization = str(uuid4())
+
+    def given(*groups: str) -> dict[str, Any]:
+        answered = invoke("TokenClaimsFunction", of_person(*groups))
+        details = answered["response"]["claimsAndScopeOverrideDetails"]
+        found: dict[str, Any] = details["accessTokenGeneration"]
+        return found
+
+    assert given("newsletter", f"finance:{organization}") == {
+        "claimsToAddOrOverride": {"organization_id": organization},
+        "scopesToAdd": ["billing/read", "billing/pay", "billing/settings"],
+    }
+    assert given(f"engineer:{organization}") == {
+        "claimsToAddOrOverride": {"organization_id": organization},
+        "scopesToAdd": ["billing/read"],
+    }
+    operator = given("operator")
+    assert operator["claimsToAddOrOverride"] == {}
+    assert "billing/platform" in operator["scopesToAdd"]
+    # Whose credit it would show is not ours to guess.
+    for second in (f"engineer:{organization}", "operator", f"finance:{uuid4()}"):
+        with pytest.raises(InvalidRequest):
+            invoke("TokenClaimsFunction", of_person(f"finance:{organization}", second))
+
+
+@pytest.mark.parametrize(
+    "group", ["finance", "finance:", "operator:x", f"operator:{SOMEBODY}", f"owner:{SOMEBODY}"]
+)
+def test_a_group_of_another_name_gives_nothing(invoke: Invoke, group: str) -> None:
+    assert invoke("TokenClaimsFunction", of_person(group)) == of_person(group)
 
 
 @pytest.mark.parametrize("kind", ["machine of the platform", "person"])

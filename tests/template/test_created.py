@@ -24,6 +24,9 @@ NOT_CREATED = {
         "AWS::ApiGatewayV2::Route",
     ),
     *("AWS::Budgets::Budget", "AWS::Logs::MetricFilter", "AWS::RDS::EventSubscription"),
+    *("AWS::CloudFront::Function", "AWS::CloudFront::OriginAccessControl"),
+    *("AWS::CloudFront::Distribution", "AWS::CloudFront::ResponseHeadersPolicy"),
+    "AWS::S3::BucketPolicy",
     *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"),
     *("AWS::ElastiCache::ServerlessCache", "AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup"),
     *("AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig"),
@@ -76,6 +79,8 @@ def _regions() -> dict[str, str]:
         "KafkaBrokers": "kafka:9092",
         "InvalidationTopicArns": ",".join(topics),
         "PaymentSecretArn": _secret("Payments"),
+        "ConsoleDomain": "billing.example.com",
+        "ConsoleCertificateArn": f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/1",
         "RestoreFrom": "db-ABC",
         "RestoreTime": "2026-11-25T12:00:00Z",
         "DatabaseSnapshot": "before",
@@ -395,6 +400,25 @@ CLIENTS = {
 }
 
 
+def _check_client_of_people(described: dict[str, Any]) -> None:
+    """It is public, and no scope of the API is its own: the trigger gives a person's."""
+    assert "ClientSecret" not in described
+    assert described["AllowedOAuthFlows"] == ["code"]
+    assert described["AllowedOAuthScopes"] == ["openid"]
+    assert described["CallbackURLs"] == described["LogoutURLs"]
+    assert described["CallbackURLs"] == ["https://billing.example.com/console/"]
+    # With a password or a code alone it would give tokens that may change a person's attributes.
+    assert described["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+
+
+def test_the_consoles_bucket_is_there_with_its_host_alone(made: Created) -> None:
+    there = {one["Name"] for one in client("s3").list_buckets()["Buckets"]}
+    assert bool(made.of_type("AWS::S3::Bucket")) == ("ConsoleDomain" in made.parameters)
+    for name in made.named("AWS::S3::Bucket").values():
+        assert name in there
+        assert made.outputs["ConsoleFiles"] == name
+
+
 def test_each_client_has_a_secret_its_scopes_and_no_way_in_but_by_it(made: Created) -> None:
     cognito = client("cognito-idp")
     pools = [one["Id"] for one in cognito.list_user_pools(MaxResults=10)["UserPools"]]
@@ -405,6 +429,9 @@ def test_each_client_has_a_secret_its_scopes_and_no_way_in_but_by_it(made: Creat
         for one in listed:
             identifier = {"UserPoolId": pool, "ClientId": one["ClientId"]}
             described = cognito.describe_user_pool_client(**identifier)["UserPoolClient"]
+            if one["ClientName"] == "console":
+                _check_client_of_people(described)
+                continue
             assert described["ClientSecret"]
             assert described["AllowedOAuthFlows"] == ["client_credentials"]
             found[described["ClientName"]] = set(described["AllowedOAuthScopes"])

@@ -1,5 +1,6 @@
 """Tokens of organizations' clients, from the user pool, where all of them share one client: the
-pool's authorizer knows that one, and the trigger adds the organization (functions/tokens)."""
+pool's authorizer knows that one, and the trigger adds the organization (functions/tokens). To the
+token of a person, who signs in to the console, it adds scopes, too."""
 
 import base64
 import binascii
@@ -15,10 +16,11 @@ from pydantic import Field
 from synaxis_billing import web
 from synaxis_billing.clients.clients import InvalidClient, Proof, prove, verify
 from synaxis_billing.edge import database
+from synaxis_billing.edge.aws.people import SCOPES, read_person
 from synaxis_billing.edge.http.authorization import CLIENT
 from synaxis_billing.edge.invocation import logger
 from synaxis_billing.edge.settings import settings
-from synaxis_billing.errors import Conflict, TemporarilyUnavailable, invalid_field
+from synaxis_billing.errors import Conflict, InvalidRequest, TemporarilyUnavailable, invalid_field
 from synaxis_billing.fields import Answer, Request
 
 MOST_BYTES = 64 * 1024
@@ -90,12 +92,22 @@ def token(request: TokenRequest, authorization: str) -> Token:
 
 
 def with_claims(event: dict[str, Any]) -> dict[str, Any]:
-    """Return Cognito's event with the claims of a client of an organization, and without the scopes
-    that it does not have; what is no such client's as it is. Raises InvalidClient."""
-    asked = event["request"]
+    """Return Cognito's event with what a client or a person gets beside what the pool knows; what
+    is no organization's as it is. Raises InvalidClient, InvalidRequest (a person of several)."""
+    if event["triggerSource"] == "TokenGeneration_ClientCredentials":
+        given = _of_client(event["request"])
+    else:
+        given = _of_person(event["request"])
+    if given:
+        event["response"]["claimsAndScopeOverrideDetails"] = {"accessTokenGeneration": given}
+    return event
+
+
+def _of_client(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the claims of a client of an organization, and the scopes that it does not have."""
     scopes = asked.get("scopes") or []
-    if event["triggerSource"] != "TokenGeneration_ClientCredentials" or PLATFORM in scopes:
-        return event
+    if PLATFORM in scopes:
+        return None
     proof = _proof(asked.get("clientMetadata") or {})
     granted = verify(database.connection(), proof, time.time())
     refused = [scope for scope in scopes if scope.replace("/", ":") not in granted.scopes]
@@ -106,10 +118,23 @@ def with_claims(event: dict[str, Any]) -> dict[str, Any]:
         CLIENT: str(proof.client_id),
     }
     logger.info("client gets a token", client_id=str(proof.client_id))
-    event["response"]["claimsAndScopeOverrideDetails"] = {
-        "accessTokenGeneration": {"claimsToAddOrOverride": claims, "scopesToSuppress": refused}
+    return {"claimsToAddOrOverride": claims, "scopesToSuppress": refused}
+
+
+def _of_person(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the scopes of a person's group, and the organization of which they are."""
+    groups = (asked.get("groupConfiguration") or {}).get("groupsToOverride") or []
+    people = [person for group in groups if (person := read_person(group))]
+    if not people:
+        return None
+    if len(people) > 1:
+        raise InvalidRequest("A person signs in as a member of one group of the console.")
+    [person] = people
+    claim, organization_id = settings().organization_claim, person.organization_id
+    return {
+        "claimsToAddOrOverride": {claim: organization_id} if organization_id else {},
+        "scopesToAdd": SCOPES[person.role].replace(":", "/").split(),
     }
-    return event
 
 
 def _proof(metadata: dict[str, str]) -> Proof:
