@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from synaxis_billing.budgets import budgets
 from synaxis_billing.budgets.budgets import Budget, BudgetExceeded, BudgetExists, NewBudget
-from synaxis_billing.errors import Conflict
+from synaxis_billing.errors import Conflict, NotFound
 from synaxis_billing.ledger.charges import Charged, Refused
 from synaxis_billing.ledger.transactions import InsufficientCredits
 from synaxis_billing.organizations import personal_data, profile
@@ -256,6 +256,37 @@ def test_a_percentage_is_told_once_in_a_window_whatever_becomes_of_the_limit(
         steps.charge(db, organization_id, "30")
         assert [percent for _, percent in events(admin, organization_id)] == [80, 90, 95]
     assert database.audit().whole
+
+
+def test_a_budget_that_was_changed_tells_every_percentage_that_it_has_not_told(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "100")
+        budget = steps.budget(db, organization_id, "10", alert_percents=[50, 80])
+        steps.change_budget(db, budget, limit_usd="20")
+        steps.charge(db, organization_id, "10")
+        steps.change_budget(db, budget, limit_usd="30")
+        steps.charge(db, organization_id, "14")
+        assert events(admin, organization_id) == [("budget.alert", 50), ("budget.alert", 80)]
+
+
+def test_an_alert_of_a_rate_tells_its_burst_which_is_what_it_can_be_used_up_to(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "100")
+        steps.budget(db, organization_id, "6", "rate", burst_usd="10", alert_percents=[50])
+        steps.charge(db, organization_id, "5")
+        [(data,)] = admin.execute(
+            "SELECT data FROM billing.webhook_events WHERE type = 'budget.alert'"
+        ).fetchall()
+        assert Decimal(data["limit_usd"]) == 10
+
+
+def test_the_budgets_of_an_unknown_organization_are_not_found(database: Database) -> None:
+    with database.connect() as db, pytest.raises(NotFound):
+        budgets.list_budgets(db, steps.PLATFORM, uuid4(), 10, None)
 
 
 def test_the_first_refusal_of_a_window_is_told_and_the_refusal_keeps_it(

@@ -158,6 +158,15 @@ def test_one_that_cannot_be_billed_is_reported_and_harms_no_other(database: Data
         assert progress(db).failed == 0
 
 
+def test_a_plan_leaves_the_failures_of_other_months_as_they_were(database: Database) -> None:
+    with database.connect() as db:
+        acme = new_organization(db)
+        list(month_end.plan_month(db, MONTH))
+        month_end.record_failure(db, Job(month=MONTH, organization_id=acme), "cannot be billed")
+        list(month_end.plan_month(db, "2031-04"))
+        assert progress(db).failed == 1
+
+
 def test_a_month_without_charges_makes_no_invoice_unless_asked_for(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         acme = new_organization(db, "9")

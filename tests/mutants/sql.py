@@ -163,7 +163,8 @@ def _signs(found: list[Token]) -> Iterator[Edit]:
 def _constants(found: list[Token]) -> Iterator[Edit]:
     for at, token in enumerate(found):
         before = found[at - 1].word
-        if token.kind == "number" and found[at - 2].word not in ("NUMERIC", "VARCHAR"):
+        of_type = "NUMERIC" in (found[at - 2].word, found[at - 4].word)
+        if token.kind == "number" and not of_type:
             yield Edit("boundary", token.start, token.end, _next(token.text))
         elif token.kind == "text" and before == "INTERVAL" and _AMOUNT.search(token.text):
             text = _AMOUNT.sub(lambda found: _next(found[0]), token.text, count=1)
