@@ -370,6 +370,14 @@ def test_a_rate_lets_a_burst_through_and_then_its_hourly_limit(database: Databas
     assert database.audit().whole
 
 
+def test_a_rate_that_takes_longer_than_a_century_to_forget_never_ends(database: Database) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "10")
+        budget = steps.budget(db, organization_id, "0.00000001", "rate", burst_usd="10")
+        steps.charge(db, organization_id, "1")
+        assert steps.budget_now(db, budget).resets_at is None
+
+
 def test_a_rate_that_is_never_reached_costs_no_call_anything(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         set_clock_to_noon(admin)

@@ -386,6 +386,7 @@ def test_refunds_and_adjustments_are_lines_of_their_own(database: Database) -> N
         ("Adjustments", Decimal(3)),
         ("Refunds", Decimal(-4)),
     ]
+    assert [(line.requests, line.tokens) for line in first.line_items[1:]] == [(0, 0), (0, 0)]
     assert (first.subtotal_usd, settled(first)) == (Decimal(9), {"prepaid": Decimal(Decimal(9))})
     assert [line.amount_usd for line in second.line_items] == [Decimal(-1)]
     assert (second.subtotal_usd, settled(second)) == (
