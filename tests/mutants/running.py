@@ -176,13 +176,16 @@ class Forking:
 
     def _ordered(self, mutant: Mutant, tests: list[Test]) -> list[Test]:
         """The tests that are run: those that killed a mutant of the function, then the cheapest
-        of its noun, then the cheapest."""
+        of its file, of its noun, and of all."""
         killers = self._killers[mutant.path, mutant.function]
-        noun = f"tests/{mutant.path.partition('/')[0]}/"
+        path = Path(mutant.path)
 
-        def rank(test: Test) -> tuple[int, bool, float, str]:
+        def rank(test: Test) -> tuple[int, bool, bool, float, str]:
             killed = killers.index(test.id) if test.id in killers else len(killers)
-            return killed, not test.id.startswith(noun), test.seconds, test.id
+            tested = Path(test.id.partition("::")[0])
+            of_file = path.stem in tested.stem
+            of_noun = path.parent.name == tested.parent.name
+            return killed, not of_file, not of_noun, test.seconds, test.id
 
         chosen: list[Test] = []
         seconds = 0.0
