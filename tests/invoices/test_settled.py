@@ -232,6 +232,18 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     assert database.audit().whole
 
 
+def test_a_top_up_whose_invoice_was_credited_whole_can_be_invoiced_right(database: Database) -> None:
+    with database.connect() as db:
+        acme = new_organization(db)
+        bought = top_up(db, acme, "10")
+        wrong = invoice_topup(db, bought)
+        credit(db, wrong)
+        right = invoice_topup(db, bought)
+        assert right.status == "paid"
+        assert right.invoice_number != wrong.invoice_number
+        assert invoice_topup(db, bought).id == right.id
+
+
 def test_a_top_up_whose_invoice_is_refused_is_credited_and_waits(database: Database) -> None:
     unnamed = Issuer(Seller(name="Synaxis GmbH"))
     with database.connect() as db, database.admin() as admin:

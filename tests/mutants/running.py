@@ -47,6 +47,10 @@ class Fate(StrEnum):
     late = "killed by time"
     uncalled = "no test calls it"
     refused = "refused by the compiler"
+    equivalent = "equivalent"
+
+
+_NOT_JUDGED = (Fate.refused, Fate.equivalent)
 
 
 class Result(NamedTuple):
@@ -96,23 +100,16 @@ class Forking:
         """Print the scores and the survivors; return the exit status."""
         for language in ("sql", "python"):
             results = [result for result in self.results if result.language == language]
-            counted = [result for result in results if result.fate != Fate.refused]
-            if not counted:
-                continue
-            known = [
-                result
-                for result in counted
-                if not _killed(result) and equivalent.reason(result.mutant)
-            ]
-            judged = len(counted) - len(known)
-            killed = sum(map(_killed, counted))
+            alike = [result for result in results if result.fate == Fate.equivalent]
+            judged = [result for result in results if result.fate not in _NOT_JUDGED]
+            killed = sum(map(_killed, judged))
             print(
-                f"\n{language}: {killed} of {judged} mutants killed,"
-                f" {100 * killed / max(judged, 1):.1f} %;"
-                f" {len(known)} more change nothing (seed {self._plan.seed})"
+                f"\n{language}: {killed} of {len(judged)} mutants killed,"
+                f" {100 * killed / max(len(judged), 1):.1f} %;"
+                f" {len(alike)} more change nothing (seed {self._plan.seed})"
             )
-            for result in counted:
-                if not _killed(result) and not equivalent.reason(result.mutant):
+            for result in judged:
+                if not _killed(result):
                     print(_line(result))
         return 0
 
@@ -162,7 +159,12 @@ class Forking:
         for number, mutant in enumerate(chosen, 1):
             tests = self._ordered(mutant, tests_of(mutant))
             began = time.monotonic()
-            result = put(mutant, tests) if tests else self._result(language, mutant, Fate.uncalled)
+            if equivalent.reason(mutant):
+                result = self._result(language, mutant, Fate.equivalent)
+            elif not tests:
+                result = self._result(language, mutant, Fate.uncalled)
+            else:
+                result = put(mutant, tests)
             self.results.append(result)
             if result.test:
                 killers = self._killers[mutant.path, mutant.function]
