@@ -271,12 +271,15 @@ def test_a_budget_that_was_changed_tells_every_percentage_that_it_has_not_told(
         assert events(admin, organization_id) == [("budget.alert", 50), ("budget.alert", 80)]
 
 
-def test_an_alert_of_a_rate_tells_its_burst_which_is_what_it_can_be_used_up_to(
-    database: Database,
+@pytest.mark.parametrize(
+    "budget", [{"limit_usd": "10"}, {"limit_usd": "6", "window": "rate", "burst_usd": "10"}]
+)
+def test_an_alert_tells_the_limit_which_of_a_rate_is_its_burst(
+    database: Database, budget: dict[str, Any]
 ) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db, "100")
-        steps.budget(db, organization_id, "6", "rate", burst_usd="10", alert_percents=[50])
+        steps.budget(db, organization_id, **budget, alert_percents=[50])
         steps.charge(db, organization_id, "5")
         [(data,)] = admin.execute(
             "SELECT data FROM billing.webhook_events WHERE type = 'budget.alert'"

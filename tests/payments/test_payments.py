@@ -3,13 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Conflict, TemporarilyUnavailable
+from synaxis_billing.errors import Conflict, NotFound, TemporarilyUnavailable
 from synaxis_billing.idempotency import IdempotencyKeyReused
 from synaxis_billing.invoices import invoices
 from synaxis_billing.payments import links, models, payments, refunds
@@ -68,6 +69,11 @@ def test_another_tenants_payment_is_not_found(database: Database) -> None:
         mine = Caller(tenant=str(other.organization_id))
         with pytest.raises(models.PaymentNotFound):
             payments.get_payment(other.access(mine), other.organization_id, payment.id)
+
+
+def test_the_payments_of_an_unknown_organization_are_not_found(database: Database) -> None:
+    with database.connect() as db, pytest.raises(NotFound):
+        payments.list_payments(db, steps.PLATFORM, uuid4(), None, 10, None)
 
 
 def test_two_settlements_at_once_credit_once(database: Database) -> None:
