@@ -232,6 +232,19 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     assert database.audit().whole
 
 
+def test_the_audit_finds_a_top_up_without_an_invoice_beside_one_that_waits(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db)
+        invoice_topup(db, top_up(db, acme, "10"))
+        top_up(db, acme, "20")
+        assert database.audit().whole
+        admin.execute("SET session_replication_role = replica")
+        admin.execute("UPDATE billing.invoices SET transaction_id = uuidv7()")
+    assert not database.audit().whole
+
+
 def test_a_top_up_whose_invoice_was_credited_whole_can_be_invoiced_right(
     database: Database,
 ) -> None:
