@@ -232,7 +232,9 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     assert database.audit().whole
 
 
-def test_a_top_up_whose_invoice_was_credited_whole_can_be_invoiced_right(database: Database) -> None:
+def test_a_top_up_whose_invoice_was_credited_whole_can_be_invoiced_right(
+    database: Database,
+) -> None:
     with database.connect() as db:
         acme = new_organization(db)
         bought = top_up(db, acme, "10")
