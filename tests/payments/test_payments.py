@@ -3,14 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Conflict, NotFound, TemporarilyUnavailable
+from synaxis_billing.errors import Conflict, TemporarilyUnavailable
 from synaxis_billing.idempotency import IdempotencyKeyReused
 from synaxis_billing.invoices import invoices
 from synaxis_billing.payments import links, models, payments, refunds
@@ -69,11 +68,6 @@ def test_another_tenants_payment_is_not_found(database: Database) -> None:
         mine = Caller(tenant=str(other.organization_id))
         with pytest.raises(models.PaymentNotFound):
             payments.get_payment(other.access(mine), other.organization_id, payment.id)
-
-
-def test_the_payments_of_an_unknown_organization_are_not_found(database: Database) -> None:
-    with database.connect() as db, pytest.raises(NotFound):
-        payments.list_payments(db, steps.PLATFORM, uuid4(), None, 10, None)
 
 
 def test_two_settlements_at_once_credit_once(database: Database) -> None:
@@ -166,52 +160,6 @@ def test_lost_webhooks_delay_credit_and_lose_nothing(database: Database) -> None
         assert list(due_payments(payer.access())) == [(payer.organization_id, payment.id)]
         # Claimed: another sweep takes it later.
         assert list(due_payments(payer.access())) == []
-
-
-@pytest.mark.parametrize(
-    ("paid", "age", "later"),
-    [
-        (False, "0 s", "1 minute"),
-        (False, "10 minutes", "10 minutes"),
-        (False, "2 hours", "1 hour"),
-        (True, "0 s", "1 hour"),
-        (True, "3 days", "3 days"),
-        (True, "399 days", "7 days"),
-        (True, "400 days", "infinity"),
-    ],
-)
-def test_a_payment_is_asked_for_later_and_later(
-    database: Database, paid: bool, age: str, later: str
-) -> None:
-    with database.connect() as db, database.admin() as admin:
-        payer = Payer(db, steps.new_organization(db))
-        payment = payer.ask_for("10")
-        if paid:
-            payer.provider.made(payment).paid = payment.amount
-        admin.execute("UPDATE billing.payments SET created_at = created_at - %s::interval", [age])
-        payer.settle(payment)
-        [(as_promised,)] = admin.execute(
-            "SELECT date_trunc('minute', next_ask_at - updated_at + interval '10 seconds')"
-            " = %s::interval FROM billing.payments",
-            [later],
-        ).fetchall()
-        assert as_promised
-
-
-@pytest.mark.parametrize(("age", "later"), [("47 hours", "1 day"), ("48 hours", "infinity")])
-def test_a_payment_that_has_failed_is_asked_for_two_more_days(
-    database: Database, age: str, later: str
-) -> None:
-    with database.connect() as db, database.admin() as admin:
-        payer = Payer(db, steps.new_organization(db))
-        payment = payer.ask_for("10")
-        payer.provider.made(payment).expired = True
-        admin.execute("UPDATE billing.payments SET created_at = created_at - %s::interval", [age])
-        payer.settle(payment)
-        [(as_promised,)] = admin.execute(
-            "SELECT next_ask_at - updated_at = %s::interval FROM billing.payments", [later]
-        ).fetchall()
-        assert as_promised
 
 
 def test_a_refund_without_an_answer_freezes_the_credit_and_is_made_once(
