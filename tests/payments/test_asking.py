@@ -1,5 +1,5 @@
-"""A payment is asked for at its provider later and later, and sooner when an event says that there is
-something to ask for."""
+"""A payment is asked for at its provider later and later, and sooner when an event says that there
+is something to ask for."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

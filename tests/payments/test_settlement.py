@@ -151,7 +151,7 @@ def test_a_dispute_that_is_won_after_all_gives_everything_back(database: Databas
         assert steps.available(db, payer.organization_id) == -30
         made.win()
         won = payer.settle(payment)
-        assert (won.paid_out_usd, won.charged_back_usd) == (0, 0)
+        assert [won.paid_out_usd, won.charged_back_usd] == [0, 0]
         assert steps.available(db, payer.organization_id) == 70
         payer.settle(payment)
         assert steps.available(db, payer.organization_id) == 70
