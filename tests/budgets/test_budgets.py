@@ -280,7 +280,9 @@ def test_an_alert_tells_the_limit_which_of_a_rate_is_its_burst(
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db, "100")
         steps.budget(db, organization_id, **budget, alert_percents=[50])
-        steps.charge(db, organization_id, "5")
+        steps.charge(db, organization_id, "4.9")
+        assert events(admin, organization_id) == []
+        steps.charge(db, organization_id, "0.2")
         [(data,)] = admin.execute(
             "SELECT data FROM billing.webhook_events WHERE type = 'budget.alert'"
         ).fetchall()

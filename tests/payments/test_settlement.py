@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from synaxis_billing.errors import Conflict
 from synaxis_billing.grants import revenue
 from synaxis_billing.invoices import topups
 from tests.conftest import Database
@@ -156,6 +157,17 @@ def test_a_dispute_that_is_won_after_all_gives_everything_back(database: Databas
         payer.settle(payment)
         assert steps.available(db, payer.organization_id) == 70
     assert database.audit().whole
+
+
+def test_a_payment_of_which_a_part_is_disputed_is_not_refunded(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.buy("100")
+        made = payer.provider.made(payment)
+        made.disputed, made.dispute_state = Decimal("0.5"), "open"
+        payer.settle(payment)
+        with pytest.raises(Conflict, match="is disputed"):
+            payer.refund(payment, "10")
 
 
 def test_each_fact_of_a_payment_is_told_once(database: Database) -> None:
