@@ -270,6 +270,14 @@ def test_another_tenant_reads_no_invoice_that_is_cached(database: Database, bill
             invoices.get_invoice(lambda: db, cache, other, *ids)
 
 
+def test_a_credit_note_is_read_as_it_was_answered(database: Database, billed: UUID) -> None:
+    with database.connect() as db:
+        invoice = issue(db, draft(db, billed))
+        note = credit(db, invoice)
+        ids = (billed, invoice.id, note.id)
+        assert credit_notes.get_credit_note(db, PLATFORM, *ids) == note
+
+
 def test_two_drafts_of_one_period_at_once_are_one(database: Database, billed: UUID) -> None:
     start, end = today() - DAY, datetime.now(UTC)
     found: list[UUID] = []
