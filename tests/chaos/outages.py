@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ import psycopg
 import redis
 
 from local import servers
-from tests.support import running
+from tests.support import clock, running
 from tests.support.running import wait_until
 
 POSTGRES, VALKEY, WORKER = "bin/postgres", "valkey-server", "local.worker"
@@ -32,7 +33,8 @@ class Product:
         self._process = running.start(self._home, PORT=self._port)
         self.url = running.wait_until_ready(self._process, self._home)
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """Stop it, and see that no process is left."""
         self.processes()
         running.stop(self._process)
         wait_until(lambda: not self._left())
@@ -43,6 +45,9 @@ class Product:
         self._process.kill()
         self._process.communicate()
         wait_until(lambda: not self._left())
+
+    def gateway(self) -> psutil.Process:
+        return psutil.Process(self._process.pid)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
         """The children whose command line contains a name."""
@@ -144,11 +149,45 @@ def kill_workers(product: Product, rng: random.Random) -> int:
     """Kill containers of functions, most of them while they serve a request."""
     struck = 0
     for _ in range(20):
-        if found := product.processes(WORKER):
-            rng.choice(found).kill()
-            struck += 1
+        struck += kill_worker(product, rng)
         time.sleep(PAUSE_SECONDS)
     return struck
+
+
+def kill_worker(product: Product, rng: random.Random, name: str = WORKER) -> int:
+    """Kill one container, if there is one, of the functions that a name is of."""
+    found = product.processes(name)
+    if found:
+        rng.choice(found).kill()
+    return min(1, len(found))
+
+
+def move_clock(product: Product, _: random.Random) -> int:
+    """Move the clock of the database days ahead and back."""
+    # At last to where all that happened has passed: the audit finds what lies in the future.
+    days = (3, -3, 9, -9, 10)
+    with product.connect() as admin:
+        for number in days:
+            clock.move_clock(admin, timedelta(days=number))
+            time.sleep(PAUSE_SECONDS * 5)
+    return len(days)
+
+
+def fill_disk(folder: Path) -> Fault:
+    """Take all the space of a file system until PostgreSQL has missed it, and give it back."""
+
+    def fill(product: Product, _: random.Random) -> int:
+        filler = folder / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 20))
+        log = next(folder.rglob("server.log"))
+        wait_until(lambda: "No space left on device" in log.read_text(errors="replace"))
+        filler.unlink()
+        product.connect().close()
+        return 1
+
+    return fill
 
 
 def kill_gateway(product: Product, _: random.Random) -> int:
