@@ -17,8 +17,10 @@ from synaxis_billing import procedures
 
 CONNECTIONS = 60
 CALLERS = 1000
-# A caller of the busy organization calls again after this long at most, as an LLM's answer takes.
+# A caller of the busy organization calls again after this long at most, as an LLM's answer takes;
+# one that sends batches collects charges for ten times as long.
 PAUSE_SECONDS = 2.0
+BATCH_PAUSE_SECONDS = 20.0
 OTHERS_PER_SECOND = 10
 # The charges of a batch, and the organizations of one of many.
 BATCH, MIXED = 100, 10
@@ -128,12 +130,13 @@ async def _simulate(
         busy, *others = ids
         alone, _ = await _others(proxy, others, seconds)
         tally = {"charged": 0, "refused": 0}
+        pause = BATCH_PAUSE_SECONDS if "batches" in work else PAUSE_SECONDS
         callers = [
-            asyncio.create_task(_call_again(WORK[work](proxy, busy, others), tally))
+            asyncio.create_task(_call_again(WORK[work](proxy, busy, others), pause, tally))
             for _ in range(CALLERS)
         ]
         # Until all have begun.
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause)
         tally.update(charged=0, refused=0)
         began = time.monotonic()
         beside, refused = await _others(proxy, others, seconds)
@@ -154,9 +157,11 @@ async def _simulate(
     )
 
 
-async def _call_again(work: Callable[[], Awaitable[int]], tally: dict[str, int]) -> None:
+async def _call_again(
+    work: Callable[[], Awaitable[int]], pause: float, tally: dict[str, int]
+) -> None:
     while True:
-        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
+        await asyncio.sleep(random.uniform(0, pause))
         try:
             tally["charged"] += await work()
         except _Refused:
