@@ -3,7 +3,7 @@ import { query, useChange, useGet } from "../lib/api.js";
 import { count, counted, exactDigits, money } from "../lib/money.js";
 import { dateTime } from "../lib/dates.js";
 import { address, setQuery } from "../lib/router.js";
-import { Cell, Empty, Exact, Failure, Head, Loaded, Pages, html, label, locale } from "../ui/parts.js";
+import { Cell, Empty, Exact, Failure, Head, Loaded, Pages, TextFilter, html, label, locale } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
 
 const rate = (amount) => money(amount, { locale: locale.value, digits: exactDigits(amount) });
@@ -14,10 +14,10 @@ export function Prices() {
   const { provider = "", model = "", cursor = "" } = address.value.query;
   const list = useGet(`/v1/prices${query({ provider, model, cursor, limit: 50 })}`);
   const [opened, setOpened] = useState(null);
-  const filter = (name) => (event) => setQuery({ [name]: event.currentTarget.value.trim(), cursor: null });
+  const filter = (name) => (value) => setQuery({ [name]: value, cursor: null });
   return html`<${Head} title="Prices"><button class="button" onClick=${() => setOpened("quote")}>Quote</button><button class="button primary" onClick=${() => setOpened("import")}>Import</button></${Head}>
     <section class="panel" aria-busy=${list.loading}>
-      <div class="filters" role="search"><label>Provider<input type="search" value=${provider} onChange=${filter("provider")} /></label><label>Model<input type="search" value=${model} onChange=${filter("model")} /></label></div>
+      <div class="filters" role="search"><${TextFilter} text="Provider" value=${provider} onEnter=${filter("provider")} /><${TextFilter} text="Model" value=${model} onEnter=${filter("model")} /></div>
       <${Loaded} get=${list} lines=${8}>${({ items }) => items.length === 0 ? html`<${Empty} title="No price matches">Both are matched as a whole.</${Empty}>`
         : html`<table class="data rows"><thead><tr><th scope="col">Model</th><th scope="col" class="wide">In force from</th><th scope="col" class="number">US dollars per million tokens</th></tr></thead>
           <tbody>${items.map((item) => html`<tr key=${item.id}><td class="what"><strong>${item.model}</strong><span class="muted">${item.provider} · ${item.source}${item.organization_id ? " · one organization's own" : ""}</span></td>
