@@ -240,7 +240,7 @@ def product(
         name = str(psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"])
         app_url = make_conninfo(template_database.app_url, dbname=name)
         with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:
-            # The first exchange rates come soon after the start; a busy machine may answer 503 first.
+            # The first exchange rates come soon after the start, and a busy machine refuses before.
             def has_rates() -> bool:
                 health = httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS)
                 return bool(health.json().get("rates") == "ok")

@@ -64,6 +64,7 @@ OF_ALL = {
     "set_tenant",
     # A provider names its own objects.
     "store_payment_event",
+    "empty_payment_events",
     "unknown_payment_events",
 }
 # Of these, what one server does, or the coordinator by its own copy of the book.

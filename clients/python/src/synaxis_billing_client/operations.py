@@ -1577,7 +1577,9 @@ class Operations(abc.ABC):
     ) -> models.CreditNote:
         """Credit an issued invoice, whole or in part.
 
-        An invoice that is credited in full is cancelled.
+        An invoice that is credited in full is cancelled. With `reissue`, the invoice of a top-up
+        is credited whole and issued again to the parties of today, in one act and without moving
+        credit.
         """
         return self.call(
             create_credit_note(organization_id, invoice_id, idempotency_key=idempotency_key, **body)
@@ -1699,7 +1701,8 @@ class Operations(abc.ABC):
 
         The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
         currency; `preview` shows it before. An invoice has one open payment, which is returned if
-        it exists. Credit comes when the provider says that it was paid.
+        it exists. Credit comes when the provider says that it was paid. A closed organization can
+        pay its invoices, and buys no credit.
         """
         return self.call(create_payment(organization_id, idempotency_key=idempotency_key, **body))
 
@@ -1764,7 +1767,7 @@ class Operations(abc.ABC):
 
         Gives credit back to the grants that the charge took it from, last taken first, never more
         than it took. Credit of a grant that has ended comes back as a new grant, which lives for
-        30 days.
+        30 days, or as many as the operator has set.
         """
         return self.call(create_refund(organization_id, idempotency_key=idempotency_key, **body))
 
@@ -2668,7 +2671,9 @@ class AsyncOperations(abc.ABC):
     ) -> models.CreditNote:
         """Credit an issued invoice, whole or in part.
 
-        An invoice that is credited in full is cancelled.
+        An invoice that is credited in full is cancelled. With `reissue`, the invoice of a top-up
+        is credited whole and issued again to the parties of today, in one act and without moving
+        credit.
         """
         return await self.call(
             create_credit_note(organization_id, invoice_id, idempotency_key=idempotency_key, **body)
@@ -2792,7 +2797,8 @@ class AsyncOperations(abc.ABC):
 
         The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
         currency; `preview` shows it before. An invoice has one open payment, which is returned if
-        it exists. Credit comes when the provider says that it was paid.
+        it exists. Credit comes when the provider says that it was paid. A closed organization can
+        pay its invoices, and buys no credit.
         """
         return await self.call(
             create_payment(organization_id, idempotency_key=idempotency_key, **body)
@@ -2861,7 +2867,7 @@ class AsyncOperations(abc.ABC):
 
         Gives credit back to the grants that the charge took it from, last taken first, never more
         than it took. Credit of a grant that has ended comes back as a new grant, which lives for
-        30 days.
+        30 days, or as many as the operator has set.
         """
         return await self.call(
             create_refund(organization_id, idempotency_key=idempotency_key, **body)

@@ -724,6 +724,8 @@ CREATE TABLE billing.invoices (
     -- The top-up that is invoiced.
     transaction_id uuid,
     invoice_number text,
+    -- That of the invoice that a correction replaces by this one.
+    corrects_number text,
     status billing.invoice_status NOT NULL DEFAULT 'draft',
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
@@ -829,6 +831,8 @@ CREATE TABLE billing.credit_notes (
     total_amount_billing_currency numeric(28, 4) NOT NULL,
     -- The refund that returned the credit, when the request asked for one.
     transaction_id uuid,
+    -- The invoice that replaces the credited one, when the request asked for one.
+    corrected_invoice_id uuid,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
     created_at timestamptz NOT NULL,
@@ -977,6 +981,7 @@ CREATE TABLE billing.payment_events (
 CREATE INDEX payment_events_of ON billing.payment_events (organization_id, payment_id) WHERE settled_at IS NULL;
 CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids)
     WHERE payment_id IS NULL;
+CREATE INDEX payment_events_with_body ON billing.payment_events (received_at) WHERE body <> '';
 
 -- Money that goes back to the payer because the platform asks for it. Its credit is frozen until the provider has
 -- answered.
