@@ -78,8 +78,8 @@ client-test: .venv .venv-litellm  ## the Python client in a real LiteLLM proxy, 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
 
-migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date (DISTRIBUTED=1 for Citus)
-	@DISTRIBUTED=$(or $(DISTRIBUTED),0) $(PYTHON) -m local migrate
+migrate: $(if $(ENV),.venv-sam,.venv-run)  ## the database at DATABASE_URL (an administrator's), or the online migrations of a stack (ENV=prod)
+	@$(if $(ENV),.venv-sam/bin/python -m local.online $(ENV) $(or $(CONFIG),samconfig.toml),DISTRIBUTED=$(or $(DISTRIBUTED),0) $(PYTHON) -m local migrate)
 
 audit: .venv-run  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit
