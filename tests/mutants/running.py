@@ -104,6 +104,8 @@ class Forking:
         """Print the scores and the survivors; return the exit status."""
         for language in ("sql", "python"):
             results = [result for result in self.results if result.language == language]
+            if not results:
+                continue
             alike = [result for result in results if result.fate == Fate.equivalent]
             judged = [result for result in results if result.fate not in _NOT_JUDGED]
             killed = sum(map(_killed, judged))
