@@ -1,9 +1,10 @@
-import { useMemo, useState } from "../vendor/hooks.js";
+import { useState } from "../vendor/hooks.js";
 import { query, save, useGet } from "../lib/api.js";
 import { daysBetween, day, period, startOfDay } from "../lib/dates.js";
 import { count, counted, percent, units } from "../lib/money.js";
 import { address, setQuery } from "../lib/router.js";
-import { Bars, BarsAsTable, series } from "../ui/chart.js";
+import { Bars, BarsAsTable, TOP, series } from "../ui/chart.js";
+import { OrganizationLink, useOrganizations } from "../ui/names.js";
 import { Badge, Choice, Empty, Exact, Fact, Facts, Head, Loaded, Money, html, label, locale } from "../ui/parts.js";
 
 const GROUPS = [["organization_id", "organization"], ["model", "model"], ["provider", "provider"], ["region", "region"]];
@@ -19,12 +20,9 @@ export function PlatformSpending() {
   const { period: name = "30", by = "organization_id", as = "chart" } = address.value.query;
   const { from, to } = period(name, "UTC");
   const days = daysBetween(from, to);
-  const get = useGet(`/v1/spending${query({ from: startOfDay(from, "UTC"), to: startOfDay(to, "UTC"), group_by: `day,${by}` })}`);
-  const names = useGet(by === "organization_id" ? "/v1/organizations?limit=100" : null).data;
-  const all = useMemo(() => {
-    const known = new Map((names?.items ?? []).map((item) => [item.id, item.name]));
-    return get.data && series(get.data.items.map((item) => ({ ...item, [by]: known.get(item[by]) ?? item[by], units: units(item.amount_usd) })), by, days);
-  }, [get.data, names, by, from, to]);
+  const get = useGet(`/v1/spending${query({ from: startOfDay(from, "UTC"), to: startOfDay(to, "UTC"), group_by: `day,${by}`, top: TOP })}`);
+  const nameOf = useOrganizations(by === "organization_id");
+  const all = get.data && series(get.data, by, days, (item) => nameOf(item[by]) ?? item[by]);
   const total = get.data?.total;
   return html`<h1>Spending</h1><section class="panel" aria-labelledby="spending" aria-busy=${get.loading}>
     <div class="heading"><div><h2 id="spending">Of all organizations</h2><p class="figure medium">${total ? html`<${Money} amount=${total.amount_usd} />` : "\u00a0"}</p>
@@ -61,12 +59,13 @@ export function Revenue() {
 export function MonthEnd() {
   const { month = lastMonth() } = address.value.query;
   const get = useGet(`/v1/month-end/${month}`, { every: 10_000 });
+  const nameOf = useOrganizations(get.data?.failures.length > 0);
   return html`<${Head} title="Month end"><${Month} value=${month} /></${Head}>
     <section class="panel" aria-labelledby="progress"><h2 id="progress">${day(`${month}-01`, locale.value, { month: "long", year: "numeric" })}</h2>
       <${Loaded} get=${get}>${(of) => html`<p class="figure medium">${`${count(of.issued + of.empty, locale.value)} of ${count(of.organizations, locale.value)} billed`}</p>
         <meter class="full" min="0" max=${of.organizations || 1} value=${of.issued + of.empty} aria-label="Organizations billed"></meter>
         <${Facts}><${Fact} name="Issued">${count(of.issued, locale.value)}</${Fact}><${Fact} name="Nothing to bill">${count(of.empty, locale.value)}</${Fact}><${Fact} name="Pending">${count(of.pending, locale.value)}</${Fact}><${Fact} name="Failed">${count(of.failed, locale.value)}</${Fact}></${Facts}>
-        ${of.failures.length > 0 && html`<table class="data"><thead><tr><th scope="col">Organization</th><th scope="col">Why</th></tr></thead><tbody>${of.failures.map((failure) => html`<tr><td><a href="/console/o/${failure.organization_id}">${failure.organization_id.slice(0, 8)}</a></td><td class="bad">${failure.error}</td></tr>`)}</tbody></table>`}`}</${Loaded}></section>`;
+        ${of.failures.length > 0 && html`<table class="data"><thead><tr><th scope="col">Organization</th><th scope="col">Why</th></tr></thead><tbody>${of.failures.map((failure) => html`<tr><td><${OrganizationLink} id=${failure.organization_id} nameOf=${nameOf} page="/invoices" /></td><td class="bad">${failure.error}</td></tr>`)}</tbody></table>`}`}</${Loaded}></section>`;
 }
 
 export function Health() {

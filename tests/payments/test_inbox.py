@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Forbidden
 from synaxis_billing.payments import inbox
 from synaxis_billing.payments.providers import Call, NoAnswer, Notice, Result
 from tests.conftest import Database
@@ -118,3 +120,34 @@ def test_an_object_belongs_to_one_payment(database: Database) -> None:
             payer.settle(second)
         assert steps.available(db, payer.organization_id) == 10
     assert database.audit().whole
+
+
+def test_events_that_name_no_known_payment_are_listed_until_it_appears(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        receive(db, "evt_of_another_system", "ch_other")
+        payment = payer.ask_for("10")
+        receive(db, "evt_known", str(payment.id))
+        for number in range(4):
+            receive(db, f"evt_{number}", f"ch_{number}")
+        listed, cursor = [], None
+        while True:
+            page = inbox.list_unmatched(db, steps.PLATFORM, 2, cursor)
+            listed += [event.event_id for event in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert listed == ["evt_3", "evt_2", "evt_1", "evt_0", "evt_of_another_system"]
+        assert page.items[-1].external_ids == ["ch_other"]
+        with pytest.raises(Forbidden):
+            inbox.list_unmatched(db, Caller(tenant=str(payer.organization_id)), 10, None)
+
+
+def test_events_of_one_instant_are_on_one_page(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        for number in range(5):
+            receive(db, f"evt_{number}", f"ch_{number}")
+        admin.execute("UPDATE billing.payment_events SET received_at = '2026-01-01T00:00:00Z'")
+        page = inbox.list_unmatched(db, steps.PLATFORM, 2, None)
+        assert [event.event_id for event in page.items] == [f"evt_{number}" for number in range(5)]
+        assert page.next_cursor is None

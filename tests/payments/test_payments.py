@@ -9,9 +9,10 @@ from psycopg.types.json import Jsonb
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Conflict, TemporarilyUnavailable
+from synaxis_billing.errors import Conflict, Forbidden, TemporarilyUnavailable
 from synaxis_billing.idempotency import IdempotencyKeyReused
 from synaxis_billing.invoices import invoices
+from synaxis_billing.paging import Page
 from synaxis_billing.payments import links, models, payments, refunds
 from synaxis_billing.payments.advancing import advance, due_payments
 from synaxis_billing.payments.paypal import to_value
@@ -351,3 +352,35 @@ def test_a_link_pays_its_invoice_alone_until_it_expires(database: Database) -> N
         with pytest.raises(links.PaymentLinkNotFound):
             pay(link.token)
     assert database.audit().whole
+
+
+def test_the_platform_finds_payments_in_doubt_and_disputes_of_all_organizations(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        first, second = (Payer(db, steps.new_organization(db)) for _ in range(2))
+        second.provider = first.provider
+        disputed, bought = first.buy("10"), second.buy("20")
+        first.provider.made(disputed).dispute()
+        first.settle(disputed)
+        first.provider.fault = no_answer("check_out", "before")
+        with pytest.raises(TemporarilyUnavailable):
+            second.ask_for("30", "in doubt")
+
+        def listed(cursor: str | None = None, **of: str) -> Page[models.PlatformPayment]:
+            asked = models.PaymentFilter.model_validate(of)
+            return payments.list_platform_payments(db, steps.PLATFORM, asked, 2, cursor)
+
+        [doubtful] = listed(status="unknown").items
+        assert doubtful.organization_id == second.organization_id
+        [open_dispute] = listed(dispute_state="open").items
+        assert open_dispute.id == disputed.id
+        assert listed(dispute_state="lost").items == []
+        page = listed()
+        rest = listed(page.next_cursor)
+        assert [of.id for of in page.items + rest.items] == [doubtful.id, bought.id, disputed.id]
+        assert rest.next_cursor is None
+        with pytest.raises(Forbidden):
+            payments.list_platform_payments(
+                db, Caller(tenant=str(first.organization_id)), models.PaymentFilter(), 2, None
+            )
