@@ -2,7 +2,7 @@ import { useState } from "../vendor/hooks.js";
 import { query, useChange, useGet } from "../lib/api.js";
 import { can } from "../lib/auth.js";
 import { dateTime } from "../lib/dates.js";
-import { exactDigits, money, percent, share, typedAmount, units } from "../lib/money.js";
+import { digitsFor, money, percent, share, typedAmount, units } from "../lib/money.js";
 import { address } from "../lib/router.js";
 import { Choice, Empty, Head, Loaded, Pages, html, label, locale } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
@@ -40,8 +40,8 @@ function Budget({ budget, organization, onChange }) {
   const used = units(budget.spent_usd) + units(budget.held_usd);
   const limit = units(budget.burst_usd ?? budget.limit_usd);
   const part = share(used, limit);
-  // As many decimals as the smaller of the two needs: a budget of cents is not "$0.00 of $0.00".
-  const digits = Math.max(...[budget.spent_usd, budget.held_usd, budget.limit_usd].map(exactDigits));
+  // As many decimals as the smallest of them needs: a budget of less than a cent is not "$0.00 of $0.00".
+  const digits = digitsFor([budget.spent_usd, budget.held_usd, budget.limit_usd]);
   const say = (amount) => money(amount, { locale: locale.value, digits });
   const sentences = [
     units(budget.held_usd) > 0n && `${say(budget.held_usd)} more is held.`,

@@ -41,8 +41,8 @@ export function useLabels(organization) {
 
 export const named = (name, id) => (name ? `${name} (${id})` : id);
 
-/** The same for a line with little room: a long id without a name is cut. */
-export const briefly = (labelled, id) => (labelled === id && id.length > 24 ? `${id.slice(0, 8)}…` : labelled);
+/** The same for a line with little room: a long id is cut. */
+export const briefly = (labelled, id) => (id.length > 24 ? labelled.replace(id, `${id.slice(0, 8)}…`) : labelled);
 
 /** Names of all organizations, for the operator. */
 export const useOrganizations = (isNeeded = true) => useNames(isNeeded ? "/v1/organizations" : null, ({ id }) => id);

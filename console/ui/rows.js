@@ -1,5 +1,5 @@
 import { day, dayOf, time } from "../lib/dates.js";
-import { counted, digitsFor } from "../lib/money.js";
+import { counted, exactDigitsFor } from "../lib/money.js";
 import { briefly, useLabels } from "./names.js";
 import { Badge, Cell, html, locale } from "./parts.js";
 
@@ -15,7 +15,7 @@ function detail(item, labelOf) {
 /** Transactions, newest first, by the days of the organization. */
 export function TransactionRows({ organization, items, open, opened }) {
   const labelOf = useLabels(organization);
-  const digits = digitsFor(items.map((item) => item.amount_usd));
+  const digits = exactDigitsFor(items.map((item) => item.amount_usd));
   const zone = { locale: locale.value, timeZone: organization.timezone };
   const byDay = Map.groupBy(items, (item) => dayOf(item.created_at, organization.timezone));
   return html`<table class="data rows">
