@@ -31,6 +31,12 @@ fuzz: .venv  ## ask the API for what its document says and more, over 10,000 tim
 chaos: .venv  ## break the network, servers and processes under load (CHAOS_SEED=... CHAOS=1 repeats a run)
 	CHAOS=$(or $(CHAOS),3) $(PYTHON) -m pytest tests/chaos -s
 
+soak: .venv  ## mixed load with faults for long (MINUTES=30); fails unless memory, connections and tables stay flat
+	$(PYTHON) -m tests.chaos.soak $(or $(MINUTES),30)
+
+planted: .venv  ## plant bugs in a copy, one after the other, and show which test notices each
+	$(PYTHON) -m tests.chaos.planted $(BUG)
+
 interleavings: .venv  ## stop each operation of an organization before each statement while another runs (hours)
 	INTERLEAVINGS=$(or $(PAIRS),all) $(PYTHON) -m pytest tests/interleavings --numprocesses logical -s
 
@@ -123,4 +129,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end find test openapi fuzz chaos interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor
+.PHONY: help run demo month-end find test openapi fuzz chaos planted soak interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor

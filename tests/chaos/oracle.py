@@ -1,6 +1,6 @@
 """An independent witness: what clients asked for and were answered, compared with the database."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,12 +22,17 @@ _RESULTS = {
     "hold": ("hold", ("id", "amount_usd")),
     "release": ("release", ("id", "amount_usd", "status")),
     "grant": ("grant", ("id", "amount_usd", "transaction_id")),
+    "void": ("transaction", (*_CHANGE, "grant_id")),
+    "spend log": ("spend_log", ("id", "amount_usd")),
+    "usage event": ("transaction", _CHANGE),
+    # It has no key: the same change twice is one.
+    "change of a hold": ("change of a hold", ("id", "amount_usd")),
 }
 _ROWS = """
 SELECT k.organization_id::text, k.key, k.result_type::text, jsonb_build_object(
     'id', t.id, 'transaction_type', t.transaction_type, 'amount_usd', t.amount_usd::text,
     'balance_after_usd', t.balance_after_usd::text, 'version', t.version,
-    'hash', encode(t.hash, 'hex'), 'hold_id', t.hold_id)
+    'hash', encode(t.hash, 'hex'), 'hold_id', t.hold_id, 'grant_id', t.grant_id, 'team_id', t.team_id)
 FROM billing.idempotency AS k
 LEFT JOIN billing.credit_transactions AS t ON t.organization_id = k.organization_id AND t.id = k.result_id
 WHERE k.organization_id = ANY (%(ids)s) AND k.result_type = 'transaction'
@@ -42,8 +47,22 @@ SELECT k.organization_id::text, k.key, k.result_type::text, jsonb_build_object(
     'id', g.id, 'transaction_id', g.transaction_id, 'amount_usd', g.amount_usd::text)
 FROM billing.idempotency AS k
 LEFT JOIN billing.credit_grants AS g ON g.organization_id = k.organization_id AND g.id = k.result_id
-WHERE k.organization_id = ANY (%(ids)s) AND k.result_type NOT IN ('transaction', 'hold', 'release')
+WHERE k.organization_id = ANY (%(ids)s) AND k.result_type NOT IN ('transaction', 'hold', 'release', 'spend_log')
+UNION ALL
+SELECT k.organization_id::text, k.key, k.result_type::text, jsonb_build_object(
+    'id', s.id, 'amount_usd', s.amount_usd::text)
+FROM billing.idempotency AS k
+LEFT JOIN billing.spend_logs AS s ON s.organization_id = k.organization_id AND s.id = k.result_id
+WHERE k.organization_id = ANY (%(ids)s) AND k.result_type = 'spend_log'
+UNION ALL
+SELECT h.organization_id::text, 'change of ' || h.id, 'change of a hold', jsonb_build_object(
+    'id', h.id, 'amount_usd', h.amount_usd::text)
+FROM billing.holds AS h WHERE h.organization_id = ANY (%(ids)s) AND h.first_amount_usd IS NOT NULL
 """  # noqa: E501
+_BUDGETS = """
+SELECT organization_id::text, substring(subject FROM '^team (.*)'), spent_usd FROM billing.budgets
+WHERE organization_id = ANY (%(ids)s) AND starts_with(subject, 'team ')
+"""
 _WITHOUT_KEY = """
 SELECT 'transaction ' || id FROM billing.credit_transactions AS r
 WHERE organization_id = ANY (%(ids)s) AND NOT EXISTS (SELECT FROM billing.idempotency AS k
@@ -63,15 +82,16 @@ AND NOT EXISTS (SELECT FROM billing.idempotency AS k
 
 @dataclass(eq=False)
 class Operation:
-    """One intended effect, with its key. `amount_usd` is what its row must have; `may_refuse` the
-    codes of the refusals that the request can earn; `lost` counts the attempts whose answer did not
-    tell what happened."""
+    """One intended effect, with its key. `amount_usd` is what its row must have, None if only the
+    answer tells; `may_refuse` the codes of the refusals that the request can earn; `team` the team
+    whose budgets count it; `lost` counts the attempts whose answer did not tell what happened."""
 
     kind: str
     organization_id: str
     key: str
-    amount_usd: Decimal
+    amount_usd: Decimal | None
     may_refuse: tuple[str, ...] = ()
+    team: str | None = None
     attempts: int = 0
     lost: int = 0
     answer: dict[str, Any] | None = None
@@ -126,10 +146,15 @@ class Oracle:
             self.recovered += replayed
             operation.answer = body
         else:
-            if not replayed:
+            if not replayed and operation.kind != "change of a hold":
                 self._blame(operation, "its replay was not marked")
             if body != operation.answer:
                 self._blame(operation, f"its replay differs: {body}, first {operation.answer}")
+
+    def note(self, status: int) -> None:
+        """Note the status of an answer to a request that changes nothing."""
+        with self._lock:
+            self.statuses[status] += 1
 
     def leave_unanswered(self, operations: list[Operation]) -> None:
         """Note that retries did not end, although they were sent as the guide says."""
@@ -151,8 +176,12 @@ class Oracle:
         for organization_id, key, result, row in admin.execute(_ROWS, ids):
             rows.setdefault((organization_id, key), []).append((result, row or {}))
         found = list(self.mistakes)
+        spent: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for operation in self.operations:
             results = rows.pop((operation.organization_id, operation.key), [])
+            if operation.team is not None:
+                for _, row in results:
+                    spent[operation.organization_id, operation.team] -= Decimal(row["amount_usd"])
             found += [_told(operation, mistake) for mistake in _compare(operation, results)]
             if operation.kind == "grant":
                 # The transaction that brings the grant has a key of the database's own.
@@ -160,6 +189,11 @@ class Oracle:
                     own = (operation.organization_id, f"§ grant {row['transaction_id']}")
                     found += _brought(rows.pop(own, []), own, operation)
         found += [f"nobody asked for {key} of {id_}: {of}" for (id_, key), of in rows.items()]
+        found += [
+            f"the budget of team {team} of {id_} counts {counted}, and {spent[id_, team]} was spent"
+            for id_, team, counted in admin.execute(_BUDGETS, ids)
+            if counted != spent[id_, team]
+        ]
         found += [f"{name} has no key" for (name,) in admin.execute(_WITHOUT_KEY, ids)]
         return found + audit(admin).all_broken
 
@@ -183,7 +217,8 @@ def _compare(operation: Operation, results: list[tuple[str, dict[str, Any]]]) ->
     for result, row in results:
         if result != expected:
             yield f"its key leads to a {result}"
-        if Decimal(row.get("amount_usd") or "NaN") != operation.amount_usd:
+        amount = Decimal(row.get("amount_usd") or "NaN")
+        if operation.amount_usd is not None and amount != operation.amount_usd:
             yield f"it asked for {operation.amount_usd} USD, and the row is {row}"
         if operation.answer is not None:
             yield from _differences(facts, operation.answer, row)

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ import psycopg
 import redis
 
 from local import servers
-from tests.support import running
+from tests.support import clock, running
 from tests.support.running import wait_until
 
 POSTGRES, VALKEY, WORKER = "bin/postgres", "valkey-server", "local.worker"
@@ -43,6 +44,9 @@ class Product:
         self._process.kill()
         self._process.communicate()
         wait_until(lambda: not self._left())
+
+    def gateway(self) -> psutil.Process:
+        return psutil.Process(self._process.pid)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
         """The children whose command line contains a name."""
@@ -144,11 +148,28 @@ def kill_workers(product: Product, rng: random.Random) -> int:
     """Kill containers of functions, most of them while they serve a request."""
     struck = 0
     for _ in range(20):
-        if found := product.processes(WORKER):
-            rng.choice(found).kill()
-            struck += 1
+        struck += kill_worker(product, rng)
         time.sleep(PAUSE_SECONDS)
     return struck
+
+
+def kill_worker(product: Product, rng: random.Random, name: str = WORKER) -> int:
+    """Kill one container, if there is one, of the functions that a name is of."""
+    found = product.processes(name)
+    if found:
+        rng.choice(found).kill()
+    return min(1, len(found))
+
+
+def move_clock(product: Product, _: random.Random) -> int:
+    """Move the clock of the database days ahead and back."""
+    # At last to where all that happened has passed: the audit finds what lies in the future.
+    days = (3, -3, 9, -9, 10)
+    with product.connect() as admin:
+        for number in days:
+            clock.move_clock(admin, timedelta(days=number))
+            time.sleep(PAUSE_SECONDS * 5)
+    return len(days)
 
 
 def kill_gateway(product: Product, _: random.Random) -> int:

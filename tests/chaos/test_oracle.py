@@ -1,5 +1,6 @@
 """The oracle sees each mistake that is planted, and nothing else."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from synaxis_billing.usage import spend_logs
 from tests.chaos.oracle import Operation, Oracle
 from tests.conftest import Database
 from tests.support import steps
@@ -69,6 +71,8 @@ def scene(database: Database) -> Iterator[Scene]:
         scene.do("capture", "-1", lambda key: steps.capture(db, held, "1", key))
         again = scene.do("hold", "2", lambda key: steps.hold(db, id_, "2", key))
         scene.do("release", "2", lambda key: steps.release(db, again, key))
+        given = scene.do("grant", "1", lambda key: steps.grant(db, id_, "1", key))
+        scene.do("void", "-1", lambda key: steps.void(db, given, key))
         yield scene
 
 
@@ -86,9 +90,7 @@ def _unasked_grant(scene: Scene) -> None:
 
 def _without_key(scene: Scene) -> None:
     steps.hold(scene.db, scene.organization_id, "1", "lost")
-    with scene.admin.transaction():
-        # Without the triggers that refuse it.
-        scene.admin.execute("SET LOCAL session_replication_role = replica")
+    with _unguarded(scene):
         scene.admin.execute("DELETE FROM billing.idempotency WHERE key = 'lost'")
 
 
@@ -152,6 +154,59 @@ def _never_answered(scene: Scene) -> None:
     scene.oracle.leave_unanswered([operation])
 
 
+def _grant_drawn_twice(scene: Scene) -> None:
+    """Two charges of two dollars, which one grant of three has paid for."""
+    for _ in range(2):
+        operation = scene.expect("charge", "-2")
+        scene.oracle.record(operation, 201, scene.charge(operation, "2"))
+    scene.admin.execute("SELECT billing.settle_organization('*', %s)", [scene.organization_id])
+    with _unguarded(scene):
+        scene.admin.execute(
+            "UPDATE billing.allocations SET grant_id = (SELECT id FROM billing.credit_grants"
+            " WHERE kind = 'promotional' LIMIT 1)"
+        )
+
+
+def _budget_not_counted(scene: Scene) -> None:
+    team = "red"
+    steps.budget(scene.db, scene.organization_id, "10", team=team)
+    operation = scene.expect("charge", "-1", team=team)
+    charged = steps.charge(scene.db, scene.organization_id, "1", operation.key, team_id=team)
+    scene.oracle.record(operation, 201, _answer(charged))
+    scene.admin.execute("UPDATE billing.budgets SET spent_usd = 0")
+
+
+def _charge_of_no_team(scene: Scene) -> None:
+    """The ledger and the budget agree, but not with what the client asked for."""
+    steps.budget(scene.db, scene.organization_id, "10", team="red")
+    operation = scene.expect("charge", "-1", team="red")
+    scene.oracle.record(operation, 201, scene.charge(operation))
+
+
+def _hold_changed_by_nobody(scene: Scene) -> None:
+    operation = scene.expect("hold", "1")
+    held = steps.hold(scene.db, scene.organization_id, "1", operation.key)
+    scene.oracle.record(operation, 201, _answer(held))
+    steps.change_hold(scene.db, held, amount_usd="2")
+
+
+def _log_of_another_amount(scene: Scene) -> None:
+    operation = scene.expect("spend log", "1")
+    request = spend_logs.SpendLogRequest.model_validate({"amount_usd": "2"})
+    logged, _ = spend_logs.log_spend(
+        scene.db, steps.PLATFORM, scene.organization_id, operation.key, request
+    )
+    scene.oracle.record(operation, 201, _answer(logged))
+
+
+@contextlib.contextmanager
+def _unguarded(scene: Scene) -> Iterator[None]:
+    """Without the triggers and keys that refuse it."""
+    with scene.admin.transaction():
+        scene.admin.execute("SET LOCAL session_replication_role = replica")
+        yield
+
+
 def _drifted(scene: Scene) -> None:
     scene.admin.execute("UPDATE billing.organizations SET balance_usd = balance_usd + 1")
 
@@ -175,6 +230,12 @@ PLANTS: list[tuple[Plant, str]] = [
     (_replay_differs, "its replay differs"),
     (_first_is_replay, "its first attempt was answered as a replay"),
     (_never_answered, "it has no answer after 1 attempts"),
+    (_grant_drawn_twice, "a grant"),
+    (_budget_not_counted, "the budget of team red"),
+    (_budget_not_counted, "a budget has spent what its subject was charged in its window"),
+    (_charge_of_no_team, "the budget of team red"),
+    (_hold_changed_by_nobody, "nobody asked for change of"),
+    (_log_of_another_amount, "it asked for 1 USD"),
     (_drifted, "balance"),
 ]
 
