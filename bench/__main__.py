@@ -34,9 +34,6 @@ CACHE_BUDGETS = {"L1 hit": 3.0, "L2 hit": 1.1, "get_many(100)": 0.8}
 FLUSH_SECONDS = 0.001
 MOST_LOGS = 1_000_000
 MOST_FORECAST_SECONDS = 0.005
-KILOBYTE = 1024
-# Of a page of the console: its files, compressed, and all that it asks for.
-MOST_PAGE_KILOBYTES, MOST_PAGE_REQUESTS = 60, 36
 
 
 class Row(NamedTuple):
@@ -63,7 +60,7 @@ def main() -> None:
             rows += _billing_rows(stand.app_url, admin_url)
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
-        rows += _console_rows(Path(folder))
+        rows += [Row(*row) for row in console.rows(Path(folder))]
     rows += _import_rows(options.before)
     _report(rows, version, options.seconds)
 
@@ -288,25 +285,6 @@ def _document_rows() -> list[Row]:
                 None,
             )
         )
-    return rows
-
-
-def _console_rows(folder: Path) -> list[Row]:
-    rows = []
-    for of in console.measure(folder):
-        what, size = f"console, {of.page}", of.static_bytes / KILOBYTE
-        kept = size <= MOST_PAGE_KILOBYTES and of.requests <= MOST_PAGE_REQUESTS
-        rows += [
-            Row(
-                f"{what}: files",
-                f"{size:.1f} KB",
-                f"{of.requests} requests, {of.api_calls} of them to the API",
-                None,
-                f"<= {MOST_PAGE_KILOBYTES} KB, {MOST_PAGE_REQUESTS} requests",
-                kept,
-            ),
-            _at_most(f"{what}: largest paint", _duration(of.seconds), "a blank page's", of.ratio),
-        ]
     return rows
 
 

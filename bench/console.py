@@ -3,6 +3,7 @@
 import os
 import shutil
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from tests.support.running import PATIENCE_SECONDS, Client, running
 
 PAGES = ("", "transactions", "credit", "budgets", "invoices", "payments", "settings")
 ROUNDS = 3
+KILOBYTE = 1024
+MOST_KILOBYTES, MOST_REQUESTS = 60, 36
 # A page of the same server, which is one text.
 BLANK = "/_local/.well-known/jwks.json"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -37,6 +40,22 @@ def browser_path() -> str | None:
     """Return the Chromium of this machine, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def rows(folder: Path) -> Iterator[tuple[str, str, str, float | None, str, bool | None]]:
+    """Yield the rows of the report: what was measured, against what, the ratio, and the budget."""
+    for of in measure(folder):
+        size = of.static_bytes / KILOBYTE
+        yield (
+            f"console, {of.page}: files",
+            f"{size:.1f} KB",
+            f"{of.requests} requests, {of.api_calls} of them to the API",
+            None,
+            f"<= {MOST_KILOBYTES} KB, {MOST_REQUESTS} requests",
+            size <= MOST_KILOBYTES and of.requests <= MOST_REQUESTS,
+        )
+        paint = f"{of.seconds * 1e3:,.0f} ms"
+        yield f"console, {of.page}: largest paint", paint, "a blank page's", of.ratio, "", None
 
 
 def measure(folder: Path) -> list[Opened]:
