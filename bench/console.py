@@ -14,7 +14,8 @@ from tests.support.running import PATIENCE_SECONDS, Client, running
 PAGES = ("", "transactions", "credit", "budgets", "invoices", "payments", "settings")
 ROUNDS = 3
 KILOBYTE = 1024
-MOST_KILOBYTES, MOST_REQUESTS = 60, 36
+# Of the overview, which is where people arrive.
+MOST_KILOBYTES, MOST_REQUESTS = 60, 32
 # A page of the same server, which is one text.
 BLANK = "/_local/.well-known/jwks.json"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -45,14 +46,14 @@ def browser_path() -> str | None:
 def rows(folder: Path) -> Iterator[tuple[str, str, str, float | None, str, bool | None]]:
     """Yield the rows of the report: what was measured, against what, the ratio, and the budget."""
     for of in measure(folder):
-        size = of.static_bytes / KILOBYTE
+        size, is_first = of.static_bytes / KILOBYTE, of.page == "overview"
         yield (
             f"console, {of.page}: files",
             f"{size:.1f} KB",
             f"{of.requests} requests, {of.api_calls} of them to the API",
             None,
-            f"<= {MOST_KILOBYTES} KB, {MOST_REQUESTS} requests",
-            size <= MOST_KILOBYTES and of.requests <= MOST_REQUESTS,
+            f"<= {MOST_KILOBYTES} KB, {MOST_REQUESTS} requests" if is_first else "",
+            size <= MOST_KILOBYTES and of.requests <= MOST_REQUESTS if is_first else None,
         )
         paint = f"{of.seconds * 1e3:,.0f} ms"
         yield f"console, {of.page}: largest paint", paint, "a blank page's", of.ratio, "", None
