@@ -24,6 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip("needs LiteLLM: make client-test"))
 
 
+HERE = Path(__file__).parent
 # Retries without a wait: no test waits for a second.
 AT_ONCE = Retries(attempts=5, first_wait_seconds=0)
 

@@ -1,13 +1,17 @@
 """The client sends what the contract says, again where it says so, and tells what was answered."""
 
+import http.server
 import json
+import socketserver
+import threading
 import time
 import uuid
 from base64 import b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast, override
 from uuid import UUID
 
 import httpx
@@ -16,8 +20,9 @@ import pytest
 from synaxis_billing.webhooks.delivery import Signed, sign
 from synaxis_billing_client import AsyncBilling, Billing, ClientCredentials, errors, usd, webhooks
 from synaxis_billing_client import models as answers
-from synaxis_billing_client.calls import new_key
+from synaxis_billing_client.calls import Call, new_key
 from tests.client.conftest import Scripted, run_async
+from tests.support.running import PATIENCE_SECONDS
 
 ORGANIZATION = "11111111-1111-4111-8111-111111111111"
 Script = Callable[..., Scripted]
@@ -211,6 +216,16 @@ def test_a_call_is_given_up_after_five_attempts(scripted: Script) -> None:
     assert len(script.requests) == 5
 
 
+def test_the_health_is_answered_also_while_the_database_is_down(scripted: Script) -> None:
+    down = {"database": "down", "cache": "ok", "rates": "ok"}
+    script = scripted(*[httpx.Response(503, json=down)] * 5)
+    assert script.billing.get_health().database == "down"
+    for answer in (httpx.Response(503), httpx.Response(503, json={"message": "Unavailable"})):
+        script = scripted(*[answer] * 5)
+        with pytest.raises(errors.Unavailable):
+            script.billing.get_health()
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 422])
 def test_a_refusal_is_not_sent_again(scripted: Script, status: int) -> None:
     script = scripted(httpx.Response(status, json={"detail": "No."}))
@@ -354,3 +369,50 @@ def test_a_changed_webhook_is_refused() -> None:
     ):
         with pytest.raises(errors.InvalidSignature):
             webhooks.verify(SECRET, body, headers)
+
+
+class Connections(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """An API that counts its connections, and answers each burst of requests at once."""
+
+    daemon_threads = True
+
+    def __init__(self, burst: int) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.together = threading.Barrier(burst)
+        self.opened = 0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.opened += 1
+        super().process_request(request, client_address)
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        cast(Connections, self.server).together.wait(PATIENCE_SECONDS)
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_a_connection_is_kept_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of as many calls as come at once, and through the pauses of a gateway with little to do."""
+    burst, clock = 40, time.monotonic
+    server = Connections(burst)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ask = Call[None]("GET", "/", {200: None}, repeatable=True)
+    with Billing(server.url, "a token") as billing, ThreadPoolExecutor(burst) as threads:
+        for minutes in range(3):
+            monkeypatch.setattr(time, "monotonic", lambda later=60 * minutes: clock() + later)
+            list(threads.map(lambda _: billing.call(ask), range(burst)))
+    server.shutdown()
+    server.server_close()
+    assert server.opened == burst

@@ -50,7 +50,13 @@ Act = Callable[[Gateway, Switched], Awaitable[Any]]
 def within(url: str, tmp_path: Path) -> Callable[..., Any]:
     """Do something with a gateway, and close it."""
 
-    def do(act: Act, *, mode: Mode = "fail_open", lease_usd: str | None = None) -> Any:
+    def do(
+        act: Act,
+        *,
+        mode: Mode = "fail_open",
+        lease_usd: str | None = None,
+        journal: Path = tmp_path,
+    ) -> Any:
         async def run() -> Any:
             switched = Switched()
             auth = credentials(url, None, "gateway", "a secret", EVERYTHING)
@@ -59,7 +65,7 @@ def within(url: str, tmp_path: Path) -> Callable[..., Any]:
                 url, auth, timeout=PATIENCE_SECONDS, retries=retries, transport=switched
             )
             lease = None if lease_usd is None else Decimal(lease_usd)
-            gateway = Gateway(billing, mode=mode, lease_usd=lease, journal=tmp_path)
+            gateway = Gateway(billing, mode=mode, lease_usd=lease, journal=journal)
             try:
                 return await act(gateway, switched)
             finally:

@@ -85,6 +85,19 @@ def test_calls_within_a_lease_need_no_round_trip(
     assert Ledger(billing, organization).held_usd == "0.00"
 
 
+def test_a_call_that_is_made_again_by_its_id_takes_its_part_of_the_lease_once(
+    gateway: Billing, billing: Billing, organization: UUID
+) -> None:
+    with SpendingLease(gateway, organization, "5", settle_seconds=BY_HAND) as lease:
+        for _ in range(3):
+            lease.reserve("2", "call").capture(amount_usd="0.50")
+        lease.reserve("2").release()
+        assert lease.account.room_usd() == 3
+        lease.settle()
+        assert lease.account.room_usd() == 5
+    assert billing.get_balance(organization).balance_usd == 25
+
+
 def test_a_lease_settles_by_itself(gateway: Billing, billing: Billing, organization: UUID) -> None:
     with SpendingLease(gateway, organization, "5", settle_seconds=0.01) as lease:
         lease.reserve("0.02").capture(amount_usd="0.01")

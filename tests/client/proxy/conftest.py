@@ -55,6 +55,8 @@ class Line:
                     continue
                 product = socket.create_connection((self._to.host, self._to.port or 80))
                 for one, other in ((client, product), (product, client)):
+                    # Or a request in two parts waits for the acknowledgment of the first.
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._open.add(one)
                     threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
 

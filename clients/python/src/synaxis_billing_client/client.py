@@ -16,6 +16,11 @@ from synaxis_billing_client.tokens import ClientCredentials, StaticToken
 
 SCOPE = "billing:platform billing:charge billing:read"
 TIMEOUT_SECONDS = 10.0
+# A call that waits for its hold should not wait for a handshake too. The server closes a connection
+# that it keeps for less long; then another one is opened.
+CONNECTIONS = httpx.Limits(
+    max_connections=100, max_keepalive_connections=100, keepalive_expiry=300.0
+)
 
 
 def _auth(token: str | httpx.Auth) -> httpx.Auth:
@@ -47,7 +52,9 @@ class Billing(Operations):
     ) -> None:
         self._url = url.rstrip("/")
         self._retries = retries or Retries()
-        self._http = httpx.Client(auth=_auth(token), timeout=timeout, transport=transport)
+        self._http = httpx.Client(
+            auth=_auth(token), timeout=timeout, limits=CONNECTIONS, transport=transport
+        )
 
     @override
     def call[T](self, call: Call[T]) -> T:
@@ -120,7 +127,9 @@ class AsyncBilling(AsyncOperations):
     ) -> None:
         self._url = url.rstrip("/")
         self._retries = retries or Retries()
-        self._http = httpx.AsyncClient(auth=_auth(token), timeout=timeout, transport=transport)
+        self._http = httpx.AsyncClient(
+            auth=_auth(token), timeout=timeout, limits=CONNECTIONS, transport=transport
+        )
 
     @override
     async def call[T](self, call: Call[T]) -> T:

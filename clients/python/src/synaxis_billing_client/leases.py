@@ -81,18 +81,15 @@ class Account:
     hold: Hold | None = None
     held_usd: Decimal = Decimal(0)
     renew_at: float = 0.0
+    # Kept as a sum, since each call asks for it.
+    taken_usd: Decimal = Decimal(0)
     reserved: set[Reserved] = field(default_factory=set)
     # What is to be charged, with the part of the hold that reserves it.
     finished: dict[str, tuple[Decimal, Owed]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def room_usd(self) -> Decimal:
-        return self.held_usd - self.taken_usd()
-
-    def taken_usd(self) -> Decimal:
-        return sum((of.amount_usd for of in self.reserved), Decimal(0)) + sum(
-            (amount for amount, _ in self.finished.values()), Decimal(0)
-        )
+        return self.held_usd - self.taken_usd
 
     def reserve(self, amount_usd: Decimal, call_id: str | None) -> Reserved | None:
         """A part of the hold; None if it has too little room or expires soon."""
@@ -101,6 +98,7 @@ class Account:
                 return None
             made = Reserved(amount_usd, call_id or new_key(), self)
             self.reserved.add(made)
+            self.taken_usd += amount_usd
             return made
 
     def finish(self, part: Reserved, owed: Owed | None) -> None:
@@ -110,7 +108,12 @@ class Account:
             if owed is not None:
                 if self.journal is not None:
                     self.journal.add(owed)
+                # A call that is made again by its id is charged once, for the last time.
+                earlier, _ = self.finished.get(owed.call_id, (Decimal(0), None))
+                self.taken_usd -= earlier
                 self.finished[owed.call_id] = (part.amount_usd, owed)
+            else:
+                self.taken_usd -= part.amount_usd
             self.reserved.discard(part)
 
     def is_due(self) -> bool:
@@ -132,7 +135,7 @@ class Account:
             for of, result in zip(owed, answer.results, strict=True):
                 yield from self._settle_item(of, result, send)
         try:
-            yield from self._hold(send, max(self.lease_usd, self.taken_usd()))
+            yield from self._hold(send, max(self.lease_usd, self.taken_usd))
         except PaymentRequired:
             if self.hold is not None:
                 yield from self._change_hold(send, self.held_usd)
@@ -151,7 +154,8 @@ class Account:
             elif result.status != _CONFLICT:
                 report(owed, str(result.error.detail), self.journal)
         with self._lock:
-            del self.finished[owed.call_id]
+            amount, _ = self.finished.pop(owed.call_id)
+            self.taken_usd -= amount
         if self.journal is not None:
             self.journal.done(owed.call_id)
 
@@ -159,7 +163,7 @@ class Account:
         """Have room for an amount. Raises PaymentRequired."""
         if self.finished:
             yield from self.settle(send)
-        needed = self.taken_usd() + amount_usd
+        needed = self.taken_usd + amount_usd
         try:
             yield from self._hold(send, max(self.lease_usd, needed))
         except InsufficientCredits as refused:
