@@ -217,11 +217,13 @@ class Operation(NamedTuple):
             (of["in"], parameter_of(of, document)) for of in operation.get("parameters", [])
         ]
         body = operation.get("requestBody", {}).get("content", {}).get(JSON)
-        answers, documents = {}, []
+        answers: dict[int, str | None] = {}
+        documents: list[str] = []
         for status, answer in operation["responses"].items():
             content = answer.get("content", {})
             if int(status) < 300 or JSON in content:
-                answers[int(status)] = name_of(content.get(JSON))
+                # That of /health without a schema is the same as at 200.
+                answers[int(status)] = name_of(content.get(JSON)) or answers.get(200)
                 documents += [kind for kind in content if "json" not in kind]
         page = document["components"]["schemas"].get(answers.get(200) or "", {}).get("properties")
         item = None
@@ -278,7 +280,7 @@ def described(operation: Json) -> str:
 
 
 def name_of(content: Json | None) -> str | None:
-    if content is None:
+    if content is None or "schema" not in content:
         return None
     return str(content["schema"]["$ref"].rpartition("/")[2])
 

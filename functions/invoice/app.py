@@ -15,6 +15,7 @@ from synaxis_billing.edge.http.documents import DOCUMENTS, represent
 from synaxis_billing.edge.http.lists import CSV, represent_list
 from synaxis_billing.edge.http.parameters import Accept, Cursor, IdempotencyKey, Limit, Query
 from synaxis_billing.edge.invoicing import issuer
+from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import Conflict
 from synaxis_billing.invoices import credit_notes, invoices, topups
 from synaxis_billing.invoices.documents.conversion import of_credit_note, of_invoice
@@ -185,10 +186,20 @@ def create_credit_note(
 ) -> Reply[credit_notes.CreditNote]:
     """Credit an issued invoice, whole or in part.
 
-    An invoice that is credited in full is cancelled.
+    An invoice that is credited in full is cancelled. With `reissue`, the invoice of a top-up is
+    credited whole and issued again to the parties of today, in one act and without moving credit.
     """
-    invoice = (organization_id, invoice_id)
-    return Reply(*credit_notes.credit_invoice(connection(), caller, *invoice, key, body, issuer()))
+    credited = credit_notes.credit_invoice(
+        connection(),
+        caller,
+        organization_id,
+        invoice_id,
+        key,
+        body,
+        issuer(),
+        settings().refund_grace_days,
+    )
+    return Reply(*credited)
 
 
 @api.endpoint(f"GET {NOTES}", "billing:read", refuses=(invoices.InvoiceNotFound,))

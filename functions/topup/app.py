@@ -11,6 +11,7 @@ from synaxis_billing.edge.database import connection
 from synaxis_billing.edge.http.answers import Reply
 from synaxis_billing.edge.http.api import Api
 from synaxis_billing.edge.http.parameters import Cursor, IdempotencyKey, Limit, Query
+from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import Conflict
 from synaxis_billing.grants import grants
 from synaxis_billing.ledger import credit
@@ -104,9 +105,11 @@ def create_refund(
     """Refund a charge, whole or in part.
 
     Gives credit back to the grants that the charge took it from, last taken first, never more than
-    it took. Credit of a grant that has ended comes back as a new grant, which lives for 30 days.
+    it took. Credit of a grant that has ended comes back as a new grant, which lives for 30 days, or
+    as many as the operator has set.
     """
-    return Reply(*credit.refund(connection(), caller, organization_id, key, body))
+    grace_days = settings().refund_grace_days
+    return Reply(*credit.refund(connection(), caller, organization_id, key, body, grace_days))
 
 
 @api.endpoint(

@@ -112,7 +112,6 @@ _LINK = {
         "schema": {"type": "string"},
     }
 }
-_PROBLEM_TOO = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}}
 _STATUSES = {
     HTTPStatus.OK: "Done.",
     HTTPStatus.CREATED: "Created.",
@@ -234,8 +233,11 @@ def _operation(route: Route, references: _References, refused: Problems) -> dict
     refusals = refused.responses_of(route)
     answers = _answers(route, references, example)
     for status in answers.keys() & refusals.keys():
-        # /health answers 503 in its own form, or by a problem as every route does.
-        answers[status]["content"] = {**answers[status]["content"], **_PROBLEM_TOO}
+        # /health answers 503 in its own form, or as every route does, also by what is no JSON: with
+        # a schema, generated clients would raise for all but the first.
+        for content in answers[status]["content"].values():
+            del content["schema"]
+        answers[status]["content"] |= {"application/problem+json": {}}
     operation["responses"] = dict(sorted((refusals | answers).items()))
     return operation
 

@@ -393,7 +393,7 @@ OPERATIONS = {
         {"organization_id": story.ORGANIZATION_ID, "scope": "global"},
         {"organization_id": story.ORGANIZATION_ID, "global": True},
     ),
-    "getHealth": Example({"database": "ok", "cache": "ok", "rates": "ok"}),
+    "getHealth": Example(story.HEALTH, other=story.HEALTH | {"database": "down"}),
 }
 
 # The `data` of each webhook.

@@ -136,6 +136,7 @@ NOTE = {
     "tax_billing_currency": "1.09",
     "total_amount_billing_currency": "6.84",
     "transaction_id": None,
+    "corrected_invoice_id": None,
     "created_at": "2026-03-05T10:00:00Z",
 }
 REVENUE = {

@@ -381,3 +381,4 @@ BUDGET_DATA = {
     "held_usd": "0.00",
     "resets_at": "2026-02-28T23:00:00Z",
 }
+HEALTH = {"database": "ok", "cache": "ok", "rates": "ok"}

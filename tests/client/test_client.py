@@ -216,6 +216,16 @@ def test_a_call_is_given_up_after_five_attempts(scripted: Script) -> None:
     assert len(script.requests) == 5
 
 
+def test_the_health_is_answered_also_while_the_database_is_down(scripted: Script) -> None:
+    down = {"database": "down", "cache": "ok", "rates": "ok"}
+    script = scripted(*[httpx.Response(503, json=down)] * 5)
+    assert script.billing.get_health().database == "down"
+    for answer in (httpx.Response(503), httpx.Response(503, json={"message": "Unavailable"})):
+        script = scripted(*[answer] * 5)
+        with pytest.raises(errors.Unavailable):
+            script.billing.get_health()
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 422])
 def test_a_refusal_is_not_sent_again(scripted: Script, status: int) -> None:
     script = scripted(httpx.Response(status, json={"detail": "No."}))

@@ -67,6 +67,8 @@ def test_a_function_that_issues_invoices_does_not_start_without_a_valid_seller()
         ("REGION_ENDPOINTS", "sa-east-1=https://x", "must be JSON"),
         ("REGION_ENDPOINTS", '{"sa-east-1": 1}', "/sa-east-1 must be a"),
         ("INVOICE_SERIES", "inv-", "must be 1 to 10 of A-Z and 0-9"),
+        ("REFUND_GRACE_DAYS", "0", "must be greater than or equal to 1"),
+        ("REFUND_GRACE_DAYS", "a month", "must be a valid integer"),
         ("FX_SOURCES", "ecb,bank", "/1 must be 'exchangerate-api', 'ecb' or 'simulated'"),
         ("FX_ECB_URL", "ecb.europa.eu", "must be a URL such as https://example.com"),
         ("WEBHOOK_QUEUE_URL", "WebhookQueue", "must be a URL such as https://example.com"),
@@ -101,6 +103,9 @@ def test_a_good_value_is_taken(variable: str, value: str, monkeypatch: pytest.Mo
 
 
 def test_the_defaults_are_the_template_s() -> None:
-    assert read({}).functions["InvoiceFunction"].environment["INVOICE_SELLER"] == (
-        settings().invoice_seller
-    )
+    functions = read({}).functions
+    given = functions["InvoiceFunction"].environment
+    assert given["INVOICE_SELLER"] == settings().invoice_seller
+    # Both functions that give credit of an ended grant back.
+    for name in ("TopupFunction", "InvoiceFunction"):
+        assert int(functions[name].environment["REFUND_GRACE_DAYS"]) == settings().refund_grace_days

@@ -15,6 +15,7 @@ from synaxis_billing.events import refused, usage_events
 from synaxis_billing.ledger import charges
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.clock import move_clock
 from tests.support.racing import at_once
 
 SOURCE = "gateway.example.com/eu-1"
@@ -101,6 +102,28 @@ def test_source_and_id_are_the_key(database: Database) -> None:
         assert steps.available(db, organization_id) == Decimal(7)
         # No client's key is an event's.
         steps.charge(db, organization_id, "1", f"event {SOURCE} 1")
+    assert database.audit().whole
+
+
+def test_a_reused_id_is_listed_until_its_call_is_charged_by_another(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "10")
+        for id_ in ("1", "2"):
+            take(db, event(organization_id, id_, data={"request_id": f"first {id_}"}))
+            take(db, event(organization_id, id_, data={"request_id": f"second {id_}"}))
+        reused = "idempotency_key_reused"
+        assert codes(db) == [("1", reused), ("2", reused)]
+        # The event that was charged comes again: that says nothing of the other.
+        take(db, event(organization_id, "1", data={"request_id": "first 1"}))
+        assert codes(db) == [("1", reused), ("2", reused)]
+        assert statuses(take(db, event(organization_id, "3", data={"request_id": "second 1"}))) == [
+            201
+        ]
+        assert codes(db) == [("2", reused)]
+        # Its time would be too late.
+        move_clock(admin, usage_events.LATEST)
+        assert codes(db) == []
+        assert steps.available(db, organization_id) == Decimal(7)
     assert database.audit().whole
 
 

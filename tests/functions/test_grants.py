@@ -1,11 +1,16 @@
 """Credit grants over HTTP."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 
+from tests.conftest import Database
+from tests.support import steps
+from tests.support.clock import move_clock
+from tests.support.events import Invoke, event
 from tests.support.running import Client
 
 
@@ -108,3 +113,23 @@ def test_a_grant_of_another_organization_is_not_found(api: Client, organization:
     given = api.post(f"/v1/organizations/{other['id']}/grants", WELCOME, "g").json()
     answer = api.post(f"{organization}/grants/{given['id']}/void", key="v")
     assert (answer.status_code, answer.json()["code"]) == (404, "grant_not_found")
+
+
+def test_the_setting_says_how_long_refunded_credit_of_an_ended_grant_lives(
+    invoke: Invoke, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFUND_GRACE_DAYS", "7")
+    with database.connect() as db, database.admin() as admin:
+        acme = steps.new_organization(db)
+        steps.top_up(db, acme, "5", expires_at=soon(1))
+        charged = steps.charge(db, acme, "2")
+        move_clock(admin, timedelta(days=1))
+        asked = event("refund")
+        asked["rawPath"] = f"/v1/organizations/{acme}/refunds"
+        asked["pathParameters"] = {"organization_id": str(acme)}
+        asked["body"] = json.dumps({"transaction_id": str(charged.id)})
+        answer = invoke("TopupFunction", asked)
+        assert answer["statusCode"] == 201
+        back = steps.list_grants(db, acme)[0]
+        refunded_at = datetime.fromisoformat(json.loads(answer["body"])["created_at"])
+        assert (back.kind, back.expires_at) == ("refund", refunded_at + timedelta(days=7))

@@ -149,3 +149,27 @@ def test_what_an_invoice_needs_of_the_profile_is_checked(
 ) -> None:
     answer = api.post("/v1/organizations", {"name": "A", "billing_currency": "EUR", **profile})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, pointer)
+
+
+def test_a_wrong_tax_id_on_the_invoice_of_a_top_up_is_corrected_in_one_act(api: Client) -> None:
+    path = api.new_organization(tax={"label": "VAT", "rate_percent": "20", "tax_id": "WRONG"})
+    bought = api.post(f"{path}/topups", {"amount_usd": "5"}, "t").json()
+    api.post(f"{path}/charges", CHARGE | {"amount_usd": "5"}, "c").raise_for_status()
+    sold = api.get(f"{path}/topups/{bought['id']}/invoice").json()
+    notes = f"{path}/invoices/{sold['id']}/credit-notes"
+    tax = {"label": "VAT", "rate_percent": "20", "tax_id": "RIGHT"}
+    assert api.http.patch(path, json={"tax": tax}).status_code == 200
+    both = api.post(notes, {"reason": "tax id", "reissue": True, "amount_usd": "1"}, "n")
+    assert (both.status_code, both.json()["code"]) == (400, "invalid_request")
+    note = api.post(notes, {"reason": "tax id", "reissue": True}, "n")
+    assert (note.status_code, note.json()["total_amount_usd"]) == (201, "6.00")
+    url = f"{path}/invoices/{note.json()['corrected_invoice_id']}"
+    corrected = api.get(url).json()
+    assert corrected["corrects_number"] == sold["invoice_number"]
+    assert (corrected["customer"]["tax_id"], corrected["status"]) == ("RIGHT", "paid")
+    assert api.get(f"{path}/topups/{bought['id']}/invoice").json() == corrected
+    pdf = api.http.get(url, headers={"accept": "application/pdf"}).content
+    text = " ".join(PdfReader(BytesIO(pdf)).pages[0].extract_text().split())
+    assert f"Corrects invoice {sold['invoice_number']}" in text
+    twice = api.post(notes, {"reason": "tax id", "reissue": True}, "m")
+    assert (twice.status_code, twice.json()["code"]) == (409, "invalid_state")

@@ -174,7 +174,10 @@ def test_a_refund_gives_back_what_was_drawn_last(database: Database) -> None:
     assert database.audit().whole
 
 
-def test_refunded_credit_of_an_expired_grant_lives_on_for_thirty_days(database: Database) -> None:
+@pytest.mark.parametrize("days", [1, 30, 90])
+def test_refunded_credit_of_an_expired_grant_lives_on_for_the_days_of_grace(
+    database: Database, days: int
+) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db)
         steps.top_up(
@@ -186,13 +189,13 @@ def test_refunded_credit_of_an_expired_grant_lives_on_for_thirty_days(database: 
         )
         charged = steps.charge(db, organization_id, "4")
         move_clock(admin, DAY)
-        back = steps.refund(db, charged, "3")
+        back = steps.refund(db, charged, "3", grace_days=days)
         assert balance(db, organization_id).balance_usd == 3
         newest, old = steps.list_grants(db, organization_id)
         assert [newest.kind, newest.amount_usd, newest.origin_id] == ["refund", 3, old.id]
         assert newest.cost_basis_usd == Decimal("1.5")
-        assert newest.expires_at == back.created_at + timedelta(days=30)
-        move_clock(admin, 30 * DAY)
+        assert newest.expires_at == back.created_at + days * DAY
+        move_clock(admin, days * DAY)
         assert balance(db, organization_id).balance_usd == 0
     assert database.audit().whole
 

@@ -49,6 +49,7 @@ class Scene(NamedTuple):
     budget: Any
     draft: invoices.Invoice
     issued: invoices.Invoice
+    sold: invoices.Invoice
     paying: UUID
     paid: UUID
 
@@ -88,12 +89,13 @@ def make(db: psycopg.Connection) -> Scene:
         db, billing_currency="EUR", credit_limit_usd="20", low_balance_threshold_usd="9"
     )
     _price(db, "gpt-4o", "1000", _JANUARY)
-    steps.top_up(db, id_, "10")
+    spent = steps.top_up(db, id_, "10")
     steps.charge(db, id_, "12", description=PERSONAL)
     steps.charge(db, id_, "1", description=PERSONAL, provider="openai", model="gpt-4o")
     stepping.set_clock(db, "2026-02-10T00:00:00Z")
     drafted = billing.draft(db, id_, _JANUARY, _FEBRUARY, _RATES)
     issued = billing.issue(db, drafted, _RATES)
+    sold = topups.invoice_topup(db, steps.PLATFORM, id_, spent.id, _RATES, billing.ISSUER)
     bought = steps.top_up(db, id_, "10")
     charged = steps.charge(db, id_, "3", team_id="red", description=PERSONAL)
     _charge_tokens(db, id_, "gpt-4o", "priced", PERSONAL)
@@ -139,6 +141,7 @@ def make(db: psycopg.Connection) -> Scene:
         budget,
         draft,
         issued,
+        sold,
         paying,
         paid,
     )
@@ -229,9 +232,14 @@ def _credit(**request: Any) -> Act:
     def credit(db: psycopg.Connection, of: Scene, key: str) -> Any:
         asked = credit_notes.CreditNoteRequest.model_validate({"reason": "wrong", **request})
         ids = of.issued.organization_id, of.issued.id
-        return credit_notes.credit_invoice(db, steps.PLATFORM, *ids, key, asked, billing.ISSUER)[0]
+        by = billing.ISSUER, steps.GRACE_DAYS
+        return credit_notes.credit_invoice(db, steps.PLATFORM, *ids, key, asked, *by)[0]
 
     return credit
+
+
+def _reissue(db: psycopg.Connection, of: Scene, key: str) -> Any:
+    return billing.credit(db, of.sold, key, reissue=True)
 
 
 def _bill_month(db: psycopg.Connection, of: Scene, _: str) -> Any:
@@ -315,6 +323,7 @@ OPERATIONS = {
         "credit_invoice", _credit(amount_usd="2", refund_credit=True)
     ),
     "invoice of a top-up": Operation("invoice_topup", _invoice_topup),
+    "reissue": Operation("reissue_invoice", _reissue),
     "month end": Operation("bill_month", _bill_month),
     "payment": Operation(
         "create_payment", lambda db, of, key: _payment(db, of.id, key, credit_usd="5")

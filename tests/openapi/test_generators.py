@@ -126,6 +126,25 @@ def test_a_call_takes_a_failure_that_is_not_json(
     assert (answered.status_code, answered.content) == (status, content)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"database": "down", "cache": "ok", "rates": "ok"}',
+        json.dumps(PROBLEMS["temporarily_unavailable"]).encode(),
+        b'{"message": "Service Unavailable"}',
+        b"",
+    ],
+)
+def test_the_clients_question_after_the_health_takes_every_answer(
+    client: ModuleType, content: bytes
+) -> None:
+    get_health = importlib.import_module(f"{PACKAGE}.api.health.get_health")
+    answering = httpx.MockTransport(lambda _: httpx.Response(503, content=content))
+    caller = client.Client(base_url="http://api", httpx_args={"transport": answering})
+    answered = get_health.sync_detailed(client=caller)
+    assert (answered.status_code, answered.content) == (503, content)
+
+
 def test_a_call_tells_how_much_credit_is_missing(client: ModuleType) -> None:
     body = PROBLEMS["insufficient_credits"]
     answered = charge(client, 402, json.dumps(body).encode())

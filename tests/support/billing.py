@@ -13,7 +13,7 @@ from synaxis_billing.invoices.invoices import InvoicePayment, InvoicePeriod
 from synaxis_billing.invoices.parties import Issuer, Seller
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.rates.rates import Rate
-from tests.support.steps import NO_CACHE, PLATFORM, new_key
+from tests.support.steps import GRACE_DAYS, NO_CACHE, PLATFORM, new_key
 
 ISSUER = Issuer(
     Seller(name="Synaxis GmbH", address="Torstraße 140, 10119 Berlin", tax_id="DE123456789")
@@ -86,7 +86,7 @@ def credit(
     asked = CreditNoteRequest.model_validate({"reason": "wrong price", **request})
     key = key or new_key()
     return credit_notes.credit_invoice(
-        db, PLATFORM, invoice.organization_id, invoice.id, key, asked, ISSUER
+        db, PLATFORM, invoice.organization_id, invoice.id, key, asked, ISSUER, GRACE_DAYS
     )[0]
 
 

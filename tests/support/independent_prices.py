@@ -4,7 +4,7 @@ It shares no code with the product, so that a rule which one of them gets wrong 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 TIERS = ("", "_batches", "_flex", "_priority", "_ultrafast", "_decisions")
@@ -48,12 +48,22 @@ def per_token(fields: Mapping[str, str], bucket: str, tier: str, size: int) -> D
     raise LookupError(bucket)
 
 
-def cost(fields: Mapping[str, str], tier: str, usage: Mapping[str, int]) -> Decimal:
-    """The cost of one request, rounded half-up to eight decimals."""
-    size = sum(count for bucket, count in usage.items() if bucket not in PRODUCED)
+def costs(
+    fields: Mapping[str, str], tier: str, usages: Iterable[Mapping[str, int]]
+) -> list[Decimal]:
+    """The costs of requests, each rounded half-up to eight decimals."""
+    limits = [step * 1000 for step in steps(fields)]
+    unit, found = Decimal("0.00000001"), []
+    # By how many steps a request's input exceeds.
+    known: list[dict[str, Decimal]] = [{} for _ in (*limits, 0)]
     with localcontext(prec=60):
-        exact = sum(
-            (count * per_token(fields, bucket, tier, size) for bucket, count in usage.items()),
-            Decimal(0),
-        )
-        return exact.quantize(Decimal("0.00000001"), ROUND_HALF_UP)
+        for usage in usages:
+            size = sum(count for bucket, count in usage.items() if bucket not in PRODUCED)
+            prices = known[sum(size > limit for limit in limits)]
+            exact = Decimal(0)
+            for bucket, count in usage.items():
+                if bucket not in prices:
+                    prices[bucket] = per_token(fields, bucket, tier, size)
+                exact += count * prices[bucket]
+            found.append(exact.quantize(unit, ROUND_HALF_UP))
+    return found

@@ -18,6 +18,7 @@ from synaxis_billing.usage import spend_logs
 
 NO_CACHE = Cache(None)
 PLATFORM = Caller(tenant="*", subject="gateway")
+GRACE_DAYS = 30
 _keys = itertools.count(1)
 
 
@@ -102,12 +103,17 @@ def release(db: psycopg.Connection, held: holds.Hold, key: str = "") -> holds.Ho
 
 
 def refund(
-    db: psycopg.Connection, charged: Transaction, amount_usd: str | None = None, key: str = ""
+    db: psycopg.Connection,
+    charged: Transaction,
+    amount_usd: str | None = None,
+    key: str = "",
+    grace_days: int = GRACE_DAYS,
 ) -> Transaction:
     request = credit.RefundRequest.model_validate(
         {"transaction_id": charged.id, "amount_usd": amount_usd}
     )
-    return credit.refund(db, PLATFORM, charged.organization_id, key or new_key(), request)[0]
+    ids = charged.organization_id, key or new_key()
+    return credit.refund(db, PLATFORM, *ids, request, grace_days)[0]
 
 
 def adjust(

@@ -42,6 +42,7 @@ from tests.support.steps import (
     adjust,
     charge,
     charge_batch,
+    grant,
     item,
     new_organization,
     top_up,
@@ -684,3 +685,21 @@ def test_a_certificate_must_be_vouched_for(tmp_path: Path, monkeypatch: pytest.M
         accepted = delivery.send(request_to(url), private=True)
         assert (accepted.status_code, accepted.error) == (204, None)
         assert len(secure.received) == 1
+
+
+def test_events_under_a_clock_that_stands_still_are_told_in_their_order(
+    db: psycopg.Connection, database: Database
+) -> None:
+    acme = new_organization(db)
+    with database.admin() as admin:
+        row = admin.execute("SELECT quote_literal(billing.now())").fetchone()
+        assert row
+        admin.execute(
+            "CREATE OR REPLACE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE"
+            f" RETURN {row[0]}::timestamptz"
+        )
+    db.execute("SET statement_timeout = '20s'")
+    given = [grant(db, acme, "1").id for _ in range(3)]
+    told = endpoints.list_events(db, PLATFORM, acme, "grant.created", 100, None).items
+    assert [event.data["grant_id"] for event in reversed(told)] == [str(id_) for id_ in given]
+    assert len({event.created_at for event in told}) == 3

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     Json,
     ValidationError,
     ValidationInfo,
@@ -55,6 +56,7 @@ Brokers = Annotated[
 FxSource = Literal["exchangerate-api", "ecb", "simulated"]
 Claim = Annotated[str, matching(r"\S+", "must be the name of a claim, such as scope")]
 Series = Annotated[str, matching("[A-Z0-9]{1,10}", "must be 1 to 10 of A-Z and 0-9")]
+Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 def _of_region(arns: tuple[str, ...], region: str) -> str | None:
@@ -115,6 +117,8 @@ class Settings(BaseModel):
     credit_note_series: Series = "CN"
     fonts_folder: Path = Path("/opt/python/fonts")
 
+    # How long credit lives that a refund gives back of a grant that has ended.
+    refund_grace_days: Days = 30
     # Whether an organization is suspended when an invoice of it is given up.
     suspend_uncollectible: bool = False
 

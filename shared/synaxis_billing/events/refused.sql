@@ -63,20 +63,27 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Refused events, newest first, before the id (exclusive) that a page ended at: without those that were accepted
--- since. A key that another event had used before stays.
+-- since. One whose key another event had used before is never accepted by it: it stays until its call is charged by
+-- another key, or is too late to be.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.refused_events_page(p_tenant text, p_before uuid, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+DECLARE
+    v_too_late timestamptz := billing.now() - interval '35 days';
 BEGIN
     PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT coalesce(json_agg(billing.refused_event_json(ROW(f.*)::billing.refused_events) ORDER BY f.id DESC), '[]')
         FROM (
             SELECT r.* FROM billing.refused_events AS r
-            WHERE (p_before IS NULL OR r.id < p_before) AND (
-                r.code = 'idempotency_key_reused' OR NOT EXISTS (
+            WHERE (p_before IS NULL OR r.id < p_before)
+                AND CASE WHEN r.code = 'idempotency_key_reused' THEN r.refused_at > v_too_late AND NOT EXISTS (
                     SELECT FROM billing.idempotency AS k
-                    WHERE k.organization_id = r.organization_id AND k.key = r.key))
+                    WHERE k.organization_id = r.organization_id
+                        AND k.request_id = r.event -> 'data' ->> 'request_id' AND k.key <> r.key)
+                ELSE NOT EXISTS (
+                    SELECT FROM billing.idempotency AS k
+                    WHERE k.organization_id = r.organization_id AND k.key = r.key) END
             ORDER BY r.id DESC LIMIT p_limit
         ) AS f);
 END $$;

@@ -155,12 +155,11 @@ BEGIN
             AND (p_invoice_id IS NULL OR invoice_id = p_invoice_id));
 END $$;
 
--- The grants that give back the allocations that begin at p_parts in place of grants that have ended: of the same
--- cost basis, so that all grants of one payment together cost what was paid.
-CREATE OR REPLACE FUNCTION billing.replacing_grants(o billing.organizations, p_parts numeric[])
+-- The grants that give back the allocations that begin at p_parts in place of grants that have ended, for
+-- p_grace_days: of the same cost basis, so that all grants of one payment together cost what was paid.
+CREATE OR REPLACE FUNCTION billing.replacing_grants(o billing.organizations, p_parts numeric[], p_grace_days int)
 RETURNS billing.credit_grants[] LANGUAGE plpgsql AS $$
 DECLARE
-    v_refund_grace interval := '30 days';
     v_ended record;
     g billing.credit_grants;
     v_grants billing.credit_grants[] := '{}';
@@ -177,7 +176,7 @@ BEGIN
         GROUP BY e.organization_id, e.id ORDER BY e.id
     LOOP
         g := billing.new_grant(o, 'refund', v_ended.back_usd, v_ended.priority,
-            o.changed_at + v_refund_grace,
+            o.changed_at + make_interval(days => p_grace_days),
             round(v_ended.cost_basis_usd * v_ended.used_usd / v_ended.amount_usd, 8)
                 - round(v_ended.cost_basis_usd * (v_ended.used_usd - v_ended.back_usd) / v_ended.amount_usd, 8));
         g.origin_id := v_ended.id;

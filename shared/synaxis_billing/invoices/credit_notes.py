@@ -1,17 +1,18 @@
 """Credit notes: they reverse an issued invoice, whole or in part."""
 
 from datetime import date
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 import psycopg
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, Unprocessable
 from synaxis_billing.fields import Answer, Money, Request, Text, Time, Usd
 from synaxis_billing.idempotency import fingerprint
+from synaxis_billing.invoices.invoices import terms
 from synaxis_billing.invoices.parties import Issuer
 from synaxis_billing.paging import Page, paginate_by_place
 
@@ -27,6 +28,15 @@ class CreditNoteRequest(Request):
     """Net amount in US dollars; all that is left of the invoice if it is left out."""
     refund_credit: Annotated[bool, Field(strict=True)] = False
     """Whether the net amount is also refunded to the balance of the organization."""
+    reissue: Annotated[bool, Field(strict=True)] = False
+    """Whether the invoice, which is of a top-up, is credited whole and issued again at the same
+    price and tax, with the name, address and tax id of today. No credit moves."""
+
+    @model_validator(mode="after")
+    def _check_reissue(self) -> Self:
+        if self.reissue and (self.amount_usd is not None or self.refund_credit):
+            raise ValueError("`reissue` excludes `amount_usd` and `refund_credit`")
+        return self
 
 
 class CreditNote(Answer):
@@ -56,6 +66,8 @@ class CreditNote(Answer):
     """Net amount and tax in the billing currency."""
     transaction_id: UUID | None
     """Id of the transaction that gave the credit back; null without `refund_credit`."""
+    corrected_invoice_id: UUID | None
+    """Id of the invoice that replaces the credited one; null without `reissue`."""
     created_at: Time
 
 
@@ -84,27 +96,36 @@ def credit_invoice(
     key: str,
     request: CreditNoteRequest,
     issuer: Issuer,
+    grace_days: int,
 ) -> tuple[CreditNote, bool]:
-    """Credit an invoice; return the credit note, and whether it is an earlier one replayed. An
-    invoice that is credited in full is cancelled.
+    """Credit an invoice, or reissue it; return the credit note, and whether it is an earlier one
+    replayed. An invoice that is credited in full is cancelled. `grace_days` are those of a refund.
 
-    Raises OrganizationNotFound, InvoiceNotFound, Conflict (draft or cancelled),
-    CreditExceedsInvoice, IdempotencyKeyReused.
+    Raises OrganizationNotFound, InvoiceNotFound, Conflict (draft or cancelled; to reissue, not of a
+    top-up, or the seller is incomplete), CreditExceedsInvoice, IdempotencyKeyReused.
     """
-    outcome = procedures.call(
-        db,
-        "credit_invoice",
-        tenant=caller.tenant,
-        organization_id=organization_id,
-        invoice_id=invoice_id,
-        key=key,
-        fingerprint=fingerprint(f"credit_invoice {invoice_id}", request),
-        amount_usd=request.amount_usd,
-        reason=request.reason,
-        refund_credit=request.refund_credit,
-        initiated_by=caller.subject,
-        series=issuer.credit_note_series,
-    )
+    arguments: dict[str, Any] = {
+        "tenant": caller.tenant,
+        "organization_id": organization_id,
+        "invoice_id": invoice_id,
+        "key": key,
+        "fingerprint": fingerprint(f"credit_invoice {invoice_id}", request),
+        "reason": request.reason,
+        "series": issuer.credit_note_series,
+    }
+    if request.reissue:
+        # At the rate of the invoice that it replaces.
+        outcome = procedures.call(db, "reissue_invoice", **arguments, terms=terms((), issuer))
+    else:
+        outcome = procedures.call(
+            db,
+            "credit_invoice",
+            **arguments,
+            amount_usd=request.amount_usd,
+            refund_credit=request.refund_credit,
+            initiated_by=caller.subject,
+            grace_days=grace_days,
+        )
     value, replayed = procedures.accepted(outcome)
     return CreditNote.model_validate(value), replayed
 

@@ -84,11 +84,12 @@ END $$;
 -- Give the amount of a credit note back, as a refund of what the invoice asked for: the last drawn first. Return the
 -- transaction, and the organization as it leaves it, not yet stored.
 CREATE OR REPLACE FUNCTION billing.refund_invoice(
-    o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea
+    o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea,
+    p_grace_days int
 ) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
     v_parts numeric[] := billing.cut_back(o.id, i.drawn_from_usd, i.drawn_to_usd, n.subtotal_usd, i.id);
-    v_replacing billing.credit_grants[] := billing.replacing_grants(o, v_parts);
+    v_replacing billing.credit_grants[] := billing.replacing_grants(o, v_parts, p_grace_days);
     t billing.credit_transactions := billing.next_transaction(o, 'refund', n.subtotal_usd,
         format('Credit note %s', n.credit_note_number), n.credit_note_number, p_initiated_by,
         p_grants => billing.grant_terms(v_replacing));

@@ -96,6 +96,8 @@ class InvoiceSummary(Answer):
     """Id of the top-up that is invoiced; null for usage."""
     invoice_number: str | None
     """Number, gap-free in its series and year; null until the invoice is issued."""
+    corrects_number: str | None = None
+    """Number of the invoice that this one replaces with corrected parties; null for others."""
     status: InvoiceStatus
     """State of the invoice."""
     period_start: Time

@@ -69,13 +69,18 @@ BEGIN
     i.settled := '[]';
     i.settled_usd := 0;
     i.settled_billing_currency := 0;
-    i.line_items := jsonb_build_array(jsonb_build_object('description', 'Prepaid credit', 'model', NULL,
-        'provider', NULL, 'requests', 0, 'tokens', 0,
-        'amount_usd', i.subtotal_usd::numeric(28, 8)::text,
-        'amount_billing_currency', i.subtotal_billing_currency::numeric(28, 4)::text));
+    i.line_items := billing.line_of_credit(i);
     i.line_count := 1;
     RETURN billing.with_tax_on(i, i.subtotal_usd);
 END $$;
+
+-- The only line of the invoice of a top-up.
+CREATE OR REPLACE FUNCTION billing.line_of_credit(i billing.invoices) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_build_array(jsonb_build_object('description', 'Prepaid credit', 'model', NULL,
+        'provider', NULL, 'requests', 0, 'tokens', 0,
+        'amount_usd', i.subtotal_usd::numeric(28, 8)::text,
+        'amount_billing_currency', i.subtotal_billing_currency::numeric(28, 4)::text))
+$$;
 
 -- The organizations after p_after with top-ups whose invoice is due.
 -- api as synaxis_ledger

@@ -138,9 +138,17 @@ def top_up(
 
 
 def refund(
-    db: psycopg.Connection, caller: Caller, organization_id: UUID, key: str, request: RefundRequest
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: UUID,
+    key: str,
+    request: RefundRequest,
+    grace_days: int,
 ) -> tuple[Transaction, bool]:
-    """Give back a charge, whole or in part. Raises OrganizationNotFound, TransactionNotFound,
+    """Give back a charge, whole or in part. Credit of a grant that has ended comes back as a new
+    grant, which lives for `grace_days`.
+
+    Raises OrganizationNotFound, TransactionNotFound,
     Conflict (not a charge), RefundExceedsCharge, IdempotencyKeyReused."""
     outcome = procedures.call(
         db,
@@ -153,6 +161,7 @@ def refund(
         amount_usd=request.amount_usd,
         description=request.description,
         initiated_by=caller.subject,
+        grace_days=grace_days,
     )
     return accepted_transaction(outcome)
 

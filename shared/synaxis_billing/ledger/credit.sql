@@ -45,7 +45,7 @@ END $$;
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.refund(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid,
-    p_amount_usd numeric, p_description text, p_initiated_by text
+    p_amount_usd numeric, p_description text, p_initiated_by text, p_grace_days int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     o billing.organizations := billing.lock_organization(p_tenant, p_organization_id);
@@ -87,7 +87,7 @@ BEGIN
     VALUES (o.id, c.id, -c.amount_usd, v_amount_usd)
     ON CONFLICT (organization_id, charge_id) DO UPDATE SET refunded_usd = r.refunded_usd + excluded.refunded_usd;
     v_parts := billing.cut_back(o.id, c.drawn_usd, c.drawn_usd - c.amount_usd, v_amount_usd);
-    v_replacing := billing.replacing_grants(o, v_parts);
+    v_replacing := billing.replacing_grants(o, v_parts, p_grace_days);
     t := billing.next_transaction(o, 'refund', v_amount_usd, p_description, c.reference_id,
         p_initiated_by, p_charge_id => c.id, p_grants => billing.grant_terms(v_replacing));
     o := billing.restore_grants(o, t, v_parts, v_replacing);

@@ -455,6 +455,7 @@ CREATE TABLE billing.invoices (
     kind billing.invoice_kind NOT NULL,
     transaction_id uuid,
     invoice_number text,
+    corrects_number text,
     status billing.invoice_status DEFAULT 'draft'::billing.invoice_status NOT NULL,
     period_start timestamp with time zone NOT NULL,
     period_end timestamp with time zone NOT NULL,
@@ -532,6 +533,7 @@ CREATE TABLE billing.credit_notes (
     tax_billing_currency numeric(28,4) NOT NULL,
     total_amount_billing_currency numeric(28,4) NOT NULL,
     transaction_id uuid,
+    corrected_invoice_id uuid,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
@@ -2028,6 +2030,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.computed_invoice(i billing.invoices, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.corrected_invoice(i billing.invoices, rest billing.credit_notes, o billing.organizations, p_terms jsonb)
+--     RETURNS billing.invoices, for synaxis_ledger
 -- billing.count_spent(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
 --     RETURNS void, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
@@ -2064,7 +2068,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.credit_grant_json(g billing.credit_grants)
 --     RETURNS json, for synaxis_ledger
--- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text)
+-- billing.credit_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_amount_usd numeric, p_reason text, p_refund_credit boolean, p_initiated_by text, p_series text, p_grace_days integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.credit_note(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_credit_note_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
@@ -2136,6 +2140,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.dun(p_tenant text, p_organization_id uuid, p_suspend boolean)
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.earlier_credit_note(p_organization_id uuid, p_key text, p_fingerprint bytea)
+--     RETURNS json, for synaxis_ledger
 -- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
@@ -2302,6 +2308,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
+-- billing.line_of_credit(i billing.invoices)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.lock_organization(p_tenant text, p_organization_id uuid)
@@ -2496,11 +2504,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.recounted(o billing.organizations, b billing.budgets)
 --     RETURNS billing.budgets, for synaxis_ledger
--- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text)
+-- billing.refund(p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_charge_id uuid, p_amount_usd numeric, p_description text, p_initiated_by text, p_grace_days integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.refund_in_budgets(o billing.organizations, c billing.credit_transactions, p_amount_usd numeric)
 --     RETURNS void, for synaxis_ledger
--- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea)
+-- billing.refund_invoice(o billing.organizations, i billing.invoices, n billing.credit_notes, p_initiated_by text, p_fingerprint bytea, p_grace_days integer)
 --     RETURNS uuid, for synaxis_ledger
 -- billing.refundable_of_payment(o billing.organizations, p billing.payments, p_spent_too boolean)
 --     RETURNS numeric, for synaxis_ledger
@@ -2516,13 +2524,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_ledger
 -- billing.refused_events_page(p_tenant text, p_before uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.reissue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_reason text, p_terms jsonb, p_series text)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.release_hold(p_tenant text, p_organization_id uuid, p_request jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.reminder_of(i billing.invoices, p_overdue_days integer, p_next_on date)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.repeats(p_requests billing.usage_request[])
 --     RETURNS boolean, for synaxis_ledger
--- billing.replacing_grants(o billing.organizations, p_parts numeric[])
+-- billing.replacing_grants(o billing.organizations, p_parts numeric[], p_grace_days integer)
 --     RETURNS billing.credit_grants[], for synaxis_ledger
 -- billing.replay_of(p_past billing.idempotency, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
@@ -2612,6 +2622,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.store_adjustment(o billing.organizations, p_amount_usd numeric, p_description text, p_reference_id text, p_initiated_by text, p_expires_at timestamp with time zone, p_key text, p_fingerprint bytea)
 --     RETURNS billing.credit_transactions, for synaxis_ledger
+-- billing.store_credit_note(n billing.credit_notes, i billing.invoices, o billing.organizations, p_reason text, p_key text, p_fingerprint bytea)
+--     RETURNS billing.credit_notes, for synaxis_ledger
 -- billing.store_exchange_rates(p_tenant text, p_fetch jsonb, p_largest_jump numeric)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.store_forecast(p_tenant text, p_organization_id uuid, p_forecast jsonb, p_runs_out jsonb)

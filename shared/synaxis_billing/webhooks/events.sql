@@ -6,14 +6,16 @@ CREATE OR REPLACE FUNCTION billing.record_event(p_organization_id uuid, p_type t
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_id uuid;
+    v_at timestamptz := billing.now();
 BEGIN
-    -- Each event of an organization has an instant of its own, by which pages are cut.
+    -- Each event of an organization has an instant of its own, by which pages are cut, also where the clock stands.
     WHILE v_id IS NULL LOOP
         INSERT INTO billing.webhook_events (organization_id, type, data, created_at)
         VALUES (p_organization_id, p_type,
-            jsonb_build_object('organization_id', p_organization_id) || p_data, billing.now())
+            jsonb_build_object('organization_id', p_organization_id) || p_data, v_at)
         ON CONFLICT (organization_id, created_at) DO NOTHING
         RETURNING id INTO v_id;
+        v_at := greatest(billing.now(), v_at + interval '1 microsecond');
     END LOOP;
     INSERT INTO billing.webhook_deliveries (endpoint_id, event_id, organization_id)
     SELECT id, v_id, organization_id FROM billing.webhook_endpoints

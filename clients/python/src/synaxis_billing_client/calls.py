@@ -16,7 +16,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from synaxis_billing_client.errors import TooManyRequests, Unanswered, Unavailable, refusal
 from synaxis_billing_client.money import to_json
@@ -152,7 +152,13 @@ def _answer[T](call: Call[T], received: Received) -> T:
     if kind is None:
         answer = None
     elif issubclass(kind, BaseModel):
-        answer = kind.model_validate_json(received.content)
+        try:
+            answer = kind.model_validate_json(received.content)
+        except ValidationError:
+            if received.is_success:
+                raise
+            # A gateway in front of the API answered in place of it.
+            raise refusal(received) from None
     return cast(T, answer)
 
 

@@ -446,6 +446,10 @@ class CreditNote(BaseModel):
     """
     Id of the transaction that gave the credit back; null without `refund_credit`.
     """
+    corrected_invoice_id: UUID | None
+    """
+    Id of the invoice that replaces the credited one; null without `reissue`.
+    """
     created_at: AwareDatetime
     """
     Time of creation.
@@ -3328,6 +3332,10 @@ class Invoice(BaseModel):
     """
     Number, gap-free in its series and year; null until the invoice is issued.
     """
+    corrects_number: str | None = None
+    """
+    Number of the invoice that this one replaces with corrected parties; null for others.
+    """
     status: str
     """
     State of the invoice. One of `draft`, `issued`, `paid`, `overdue`, `uncollectible`, `cancelled`, or one of a later version.
@@ -3494,6 +3502,10 @@ class InvoiceSummary(BaseModel):
     invoice_number: str | None
     """
     Number, gap-free in its series and year; null until the invoice is issued.
+    """
+    corrects_number: str | None = None
+    """
+    Number of the invoice that this one replaces with corrected parties; null for others.
     """
     status: str
     """

@@ -1597,7 +1597,9 @@ class Operations(abc.ABC):
     ) -> models.CreditNote:
         """Credit an issued invoice, whole or in part.
 
-        An invoice that is credited in full is cancelled.
+        An invoice that is credited in full is cancelled. With `reissue`, the invoice of a top-up
+        is credited whole and issued again to the parties of today, in one act and without moving
+        credit.
         """
         return self.call(
             create_credit_note(organization_id, invoice_id, idempotency_key=idempotency_key, **body)
@@ -1784,7 +1786,7 @@ class Operations(abc.ABC):
 
         Gives credit back to the grants that the charge took it from, last taken first, never more
         than it took. Credit of a grant that has ended comes back as a new grant, which lives for
-        30 days.
+        30 days, or as many as the operator has set.
         """
         return self.call(create_refund(organization_id, idempotency_key=idempotency_key, **body))
 
@@ -2716,7 +2718,9 @@ class AsyncOperations(abc.ABC):
     ) -> models.CreditNote:
         """Credit an issued invoice, whole or in part.
 
-        An invoice that is credited in full is cancelled.
+        An invoice that is credited in full is cancelled. With `reissue`, the invoice of a top-up
+        is credited whole and issued again to the parties of today, in one act and without moving
+        credit.
         """
         return await self.call(
             create_credit_note(organization_id, invoice_id, idempotency_key=idempotency_key, **body)
@@ -2909,7 +2913,7 @@ class AsyncOperations(abc.ABC):
 
         Gives credit back to the grants that the charge took it from, last taken first, never more
         than it took. Credit of a grant that has ended comes back as a new grant, which lives for
-        30 days.
+        30 days, or as many as the operator has set.
         """
         return await self.call(
             create_refund(organization_id, idempotency_key=idempotency_key, **body)

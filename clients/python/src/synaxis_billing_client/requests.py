@@ -273,6 +273,10 @@ class CreditNoteRequest(TypedDict):
     """
     Whether the net amount is also refunded to the balance of the organization.
     """
+    reissue: NotRequired[bool]
+    """
+    Whether the invoice, which is of a top-up, is credited whole and issued again at the same price and tax, with the name, address and tax id of today. No credit moves.
+    """
 
 
 class ErasureRequest(TypedDict):

@@ -724,6 +724,8 @@ CREATE TABLE billing.invoices (
     -- The top-up that is invoiced.
     transaction_id uuid,
     invoice_number text,
+    -- That of the invoice that a correction replaces by this one.
+    corrects_number text,
     status billing.invoice_status NOT NULL DEFAULT 'draft',
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
@@ -829,6 +831,8 @@ CREATE TABLE billing.credit_notes (
     total_amount_billing_currency numeric(28, 4) NOT NULL,
     -- The refund that returned the credit, when the request asked for one.
     transaction_id uuid,
+    -- The invoice that replaces the credited one, when the request asked for one.
+    corrected_invoice_id uuid,
     idempotency_key text NOT NULL,
     fingerprint bytea NOT NULL,
     created_at timestamptz NOT NULL,
