@@ -60,7 +60,6 @@ def main() -> None:
             rows += _billing_rows(stand.app_url, admin_url)
             rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
-        rows += [Row(*row) for row in console.rows(Path(folder))]
     rows += _import_rows(options.before)
     _report(rows, version, options.seconds)
 
@@ -285,7 +284,7 @@ def _document_rows() -> list[Row]:
                 None,
             )
         )
-    return rows
+    return rows + [Row(*row) for row in console.rows()]
 
 
 def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:

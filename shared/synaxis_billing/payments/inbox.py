@@ -90,11 +90,6 @@ def receive_event(
     return [ToSettle.model_validate(value)] if value else []
 
 
-def count_unknown(db: psycopg.Connection) -> int:
-    """Return how many events name no object that is known here."""
-    return int(procedures.call(db, "unknown_payment_events", tenant="*"))
-
-
 def list_unmatched(
     db: psycopg.Connection, caller: Caller, limit: int, cursor: str | None
 ) -> Page[UnmatchedEvent]:
@@ -114,3 +109,8 @@ def list_unmatched(
     )
     items = [UnmatchedEvent.model_validate(row) for row in found["items"]]
     return Page(items=items, next_cursor=next_cursor("payment-events", _NOBODY, reached(found)))
+
+
+def count_unknown(db: psycopg.Connection) -> int:
+    """Return how many events name no object that is known here."""
+    return int(procedures.call(db, "unknown_payment_events", tenant="*"))

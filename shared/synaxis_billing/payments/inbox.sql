@@ -100,18 +100,6 @@ BEGIN
     RETURN v_claimed;
 END $$;
 
--- How many events name no known object for an hour or more: of another system at the same provider, or of a payment
--- that is missing here.
--- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.unknown_payment_events(p_tenant text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
-BEGIN
-    PERFORM billing.set_tenant(p_tenant);
-    RETURN (SELECT count(*) FROM billing.payment_events
-        WHERE payment_id IS NULL AND received_at BETWEEN billing.now() - interval '1 day'
-            AND billing.now() - interval '1 hour');
-END $$;
-
 -- The events that name no known object, newest first, before an instant (exclusive), with the instant that the page
 -- reached before the end of the list. Those of one instant are on one page.
 -- api as synaxis_ledger
@@ -135,4 +123,16 @@ BEGIN
                 WHERE e.payment_id IS NULL AND e.received_at < (SELECT min(received_at) FROM found))
                 THEN min(f.received_at) END)
         FROM found AS f);
+END $$;
+
+-- How many events name no known object for an hour or more: of another system at the same provider, or of a payment
+-- that is missing here.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.unknown_payment_events(p_tenant text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN (SELECT count(*) FROM billing.payment_events
+        WHERE payment_id IS NULL AND received_at BETWEEN billing.now() - interval '1 day'
+            AND billing.now() - interval '1 hour');
 END $$;

@@ -982,10 +982,10 @@ CREATE TABLE billing.payment_events (
     settled_at timestamptz,
     PRIMARY KEY (provider, event_id)
 );
+CREATE INDEX payment_events_unmatched ON billing.payment_events (received_at) WHERE payment_id IS NULL;
 CREATE INDEX payment_events_of ON billing.payment_events (organization_id, payment_id) WHERE settled_at IS NULL;
 CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids)
     WHERE payment_id IS NULL;
-CREATE INDEX payment_events_unmatched ON billing.payment_events (received_at) WHERE payment_id IS NULL;
 
 -- Money that goes back to the payer because the platform asks for it. Its credit is frozen until the provider has
 -- answered.
