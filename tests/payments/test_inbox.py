@@ -1,18 +1,19 @@
 """A provider's event says which payment to ask for, is kept until that is settled, and is booked by
 no number of its own."""
 
-from datetime import UTC, datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden
 from synaxis_billing.payments import inbox
 from synaxis_billing.payments.providers import Call, NoAnswer, Notice, Result
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.clock import move_clock
 from tests.support.paying import Payer, no_answer
 
 
@@ -52,6 +53,31 @@ def test_the_same_event_at_once_and_again_is_one(database: Database) -> None:
         assert receive(db, "evt_1", str(payment.id)) == []
         assert steps.available(db, payer.organization_id) == 10
     assert open_events(database) == []
+
+
+def test_webhooks_of_one_fact_at_the_same_moment_credit_once(database: Database) -> None:
+    """The same event twice, and two types of event, each with a worker of its own."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("10")
+        payer.provider.made(payment).paid = payment.amount
+    together = threading.Barrier(6)
+
+    def deliver(number: int) -> None:
+        with database.connect() as own:
+            worker = Payer(own, payer.organization_id, payer.provider)
+            together.wait()
+            for _ in receive(own, f"evt_{number % 2}", str(payment.id), kind=f"type.{number % 2}"):
+                worker.settle(payment)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(deliver, range(6)))
+    with database.connect() as db:
+        assert steps.available(db, payer.organization_id) == 10
+        assert len(steps.list_grants(db, payer.organization_id)) == 1
+        Payer(db, payer.organization_id, payer.provider).settle(payment)
+    assert open_events(database) == []
+    assert database.audit().whole
 
 
 def test_an_event_is_done_by_the_settlement_and_not_before(database: Database) -> None:
@@ -122,32 +148,48 @@ def test_an_object_belongs_to_one_payment(database: Database) -> None:
     assert database.audit().whole
 
 
-def test_events_that_name_no_known_payment_are_listed_until_it_appears(database: Database) -> None:
-    with database.connect() as db:
-        payer = Payer(db, steps.new_organization(db))
-        receive(db, "evt_of_another_system", "ch_other")
-        payment = payer.ask_for("10")
-        receive(db, "evt_known", str(payment.id))
-        for number in range(4):
-            receive(db, f"evt_{number}", f"ch_{number}")
-        listed, cursor = [], None
-        while True:
-            page = inbox.list_unmatched(db, steps.PLATFORM, 2, cursor)
-            listed += [event.event_id for event in page.items]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        assert listed == ["evt_3", "evt_2", "evt_1", "evt_0", "evt_of_another_system"]
-        assert page.items[-1].external_ids == ["ch_other"]
-        with pytest.raises(Forbidden):
-            inbox.list_unmatched(db, Caller(tenant=str(payer.organization_id)), 10, None)
+def test_bodies_of_events_end_after_30_days_whether_or_not_their_object_is_known(
+    database: Database,
+) -> None:
+    def bodies(admin: psycopg.Connection) -> dict[str, bool]:
+        rows = admin.execute("SELECT event_id, body <> '' FROM billing.payment_events")
+        return {str(event_id): kept for event_id, kept in rows}
 
-
-def test_events_of_one_instant_are_on_one_page(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
-        for number in range(5):
-            receive(db, f"evt_{number}", f"ch_{number}")
-        admin.execute("UPDATE billing.payment_events SET received_at = '2026-01-01T00:00:00Z'")
-        page = inbox.list_unmatched(db, steps.PLATFORM, 2, None)
-        assert [event.event_id for event in page.items] == [f"evt_{number}" for number in range(5)]
-        assert page.next_cursor is None
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("10")
+        charge = f"ch_{payer.provider.made(payment).external_id}"
+        receive(db, "evt_of_nobody", "ch_of_somebody_else")
+        receive(db, "evt_early", charge)
+        receive(db, "evt_settled", str(payment.id))
+        payer.settle(payment)
+        move_clock(admin, timedelta(days=29))
+        receive(db, "evt_new", "ch_of_another_one")
+        assert inbox.empty_old_events(db) == 0
+        move_clock(admin, timedelta(days=2))
+        assert inbox.empty_old_events(db) == 3
+        assert bodies(admin) == {
+            "evt_of_nobody": False,
+            "evt_early": False,
+            "evt_settled": False,
+            "evt_new": True,
+        }
+        assert inbox.empty_old_events(db) == 0
+        # The event itself is still known, and still finds its payment.
+        assert receive(db, "evt_of_nobody", "ch_of_somebody_else") == []
+        made = payer.provider.made(payment)
+        made.external_id, made.paid = "of_somebody_else", payment.amount
+        assert payer.settle(payment).status == "succeeded"
+        assert not bodies(admin)["evt_of_nobody"]
+    assert open_events(database) == ["evt_new"]
+
+
+def test_one_run_empties_any_number_of_bodies(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        admin.execute(
+            "INSERT INTO billing.payment_events (provider, event_id, type, external_ids, body,"
+            " received_at) SELECT 'stripe', 'evt_' || n, 'x', '{}', 'body',"
+            " billing.now() - interval '31 days' - n * interval '1 second'"
+            " FROM generate_series(1, 2500) AS n"
+        )
+        assert inbox.empty_old_events(db) == 2500
