@@ -40,6 +40,9 @@ planted: .venv  ## plant bugs in a copy, one after the other, and show which tes
 interleavings: .venv  ## stop each operation of an organization before each statement while another runs (hours)
 	INTERLEAVINGS=$(or $(PAIRS),all) $(PYTHON) -m pytest tests/interleavings --numprocesses logical -s
 
+mutants: .venv  ## put 200 mistakes into SQL and Python each, and see that tests fail (MUTANTS=all takes hours)
+	$(PYTHON) -m tests.mutants --sql $(or $(MUTANTS),200) --python $(or $(MUTANTS),200) $(ARGS)
+
 sam-test: .venv .venv-sam  ## every event in a container, by `sam local` (needs Docker)
 	@$(needs_docker)
 	@$(MAKE) --no-print-directory build ARGS=
@@ -75,8 +78,8 @@ client-test: .venv .venv-litellm  ## the Python client in a real LiteLLM proxy, 
 bench: .venv  ## the benchmarks, side by side with their floors and peers
 	$(PYTHON) -m bench $(ARGS)
 
-migrate: .venv-run  ## bring the database at DATABASE_URL (an administrator's) up to date (DISTRIBUTED=1 for Citus)
-	@DISTRIBUTED=$(or $(DISTRIBUTED),0) $(PYTHON) -m local migrate
+migrate: $(if $(ENV),.venv-sam,.venv-run)  ## the database at DATABASE_URL (an administrator's), or the online migrations of a stack (ENV=prod)
+	@$(if $(ENV),.venv-sam/bin/python -m local.online $(ENV) $(or $(CONFIG),samconfig.toml),DISTRIBUTED=$(or $(DISTRIBUTED),0) $(PYTHON) -m local migrate)
 
 audit: .venv-run  ## check every invariant of the ledger on the live database
 	@$(PYTHON) -m local audit
@@ -129,4 +132,4 @@ lock:  ## pin the newest allowed versions (needs uv)
 .venv-litellm: requirements/litellm.txt
 	@local/setup.sh .venv-litellm requirements/litellm.txt 3.13
 
-.PHONY: help run demo month-end find test openapi fuzz chaos planted soak interleavings sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor
+.PHONY: help run demo month-end find test openapi fuzz chaos interleavings mutants sam-test sam-api check client client-models client-test bench migrate audit build deploy rollback stop start lock .venv .venv-run .venv-sam .venv-checkov .venv-litellm vendor planted soak

@@ -1,21 +1,27 @@
 """Brings the database up to date, in a deployment or by hand."""
 
-import json
 from typing import Any
 
-from synaxis_billing import web
+from synaxis_billing.edge.aws import cloudformation
 from synaxis_billing.edge.database import administrator
 from synaxis_billing.edge.invocation import logger, task
 from synaxis_billing.schema.migrate import migrate
-from synaxis_billing.schema.online import pending
+from synaxis_billing.schema.online import pending, work
 
-# CloudFormation takes 4 KB in all.
-LONGEST_REASON = 1000
+# Of each invocation for online migrations: the operator sees progress this often.
+ONLINE_SECONDS = 60
 
 
 @task
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Take CloudFormation's request of a custom resource, or {}; return what was applied."""
+    """Take CloudFormation's request of a custom resource, or {}; return what was applied.
+
+    `{"online": "start"}`, then `{"online": "continue"}`, do online migrations until none is left.
+    """
+    if "online" in event:
+        done = work(administrator, ONLINE_SECONDS, remake=event["online"] == "start")
+        logger.info("migrated online", extra=done)
+        return done
     return _migrate_for_cloudformation(event) if "ResponseURL" in event else _migrate()
 
 
@@ -32,29 +38,14 @@ def _migrate() -> dict[str, Any]:
 
 def _migrate_for_cloudformation(event: dict[str, Any]) -> dict[str, Any]:
     """Migrate when the resource is created or changed, and always report the result: without a
-    report CloudFormation waits until its own time limit.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-responses.html
-    """
-    status, reason, data = "SUCCESS", "", {}
+    report CloudFormation waits until its own time limit."""
+    failure, data = "", {}
     if event["RequestType"] != "Delete":
         try:
             data = _migrate()
         # CloudFormation must learn of any failure.
         except Exception as error:  # noqa: BLE001
             logger.exception("migration failed")
-            status, reason = "FAILED", f"{type(error).__name__}: {error}"
-    report = {
-        "Status": status,
-        "Reason": reason[:LONGEST_REASON],
-        "PhysicalResourceId": event.get("PhysicalResourceId", event["LogicalResourceId"]),
-        **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
-    }
-    # The URL is signed for a request without a content type.
-    headers = {"Content-Type": ""}
-    status_code, _ = web.request(
-        "PUT", event["ResponseURL"], headers=headers, body=json.dumps(report).encode()
-    )
-    if status_code != 200:
-        raise web.NoResponse(f"CloudFormation's report was answered {status_code}")
+            failure = f"{type(error).__name__}: {error}"
+    cloudformation.report(event, failure)
     return data

@@ -45,7 +45,8 @@ def create_payment(
 
     The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
     currency; `preview` shows it before. An invoice has one open payment, which is returned if it
-    exists. Credit comes when the provider says that it was paid.
+    exists. Credit comes when the provider says that it was paid. A closed organization can pay its
+    invoices, and buys no credit.
     """
     prices = (rates.current_rates(connection, cache()), issuer())
     return Reply(*payments.create_payment(access(caller), organization_id, key, body, *prices))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from synaxis_billing.budgets import budgets
 from synaxis_billing.budgets.budgets import Budget, BudgetExceeded, BudgetExists, NewBudget
-from synaxis_billing.errors import Conflict
+from synaxis_billing.errors import Conflict, NotFound
 from synaxis_billing.ledger.charges import Charged, Refused
 from synaxis_billing.ledger.transactions import InsufficientCredits
 from synaxis_billing.organizations import personal_data, profile
@@ -258,6 +258,42 @@ def test_a_percentage_is_told_once_in_a_window_whatever_becomes_of_the_limit(
     assert database.audit().whole
 
 
+def test_a_budget_that_was_changed_tells_every_percentage_that_it_has_not_told(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "100")
+        budget = steps.budget(db, organization_id, "10", alert_percents=[50, 80])
+        steps.change_budget(db, budget, limit_usd="20")
+        steps.charge(db, organization_id, "10")
+        steps.change_budget(db, budget, limit_usd="30")
+        steps.charge(db, organization_id, "14")
+        assert events(admin, organization_id) == [("budget.alert", 50), ("budget.alert", 80)]
+
+
+@pytest.mark.parametrize(
+    "budget", [{"limit_usd": "10"}, {"limit_usd": "6", "window": "rate", "burst_usd": "10"}]
+)
+def test_an_alert_tells_the_limit_which_of_a_rate_is_its_burst(
+    database: Database, budget: dict[str, Any]
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "100")
+        steps.budget(db, organization_id, **budget, alert_percents=[50])
+        steps.charge(db, organization_id, "4.9")
+        assert events(admin, organization_id) == []
+        steps.charge(db, organization_id, "0.2")
+        [(data,)] = admin.execute(
+            "SELECT data FROM billing.webhook_events WHERE type = 'budget.alert'"
+        ).fetchall()
+        assert Decimal(data["limit_usd"]) == 10
+
+
+def test_the_budgets_of_an_unknown_organization_are_not_found(database: Database) -> None:
+    with database.connect() as db, pytest.raises(NotFound):
+        budgets.list_budgets(db, steps.PLATFORM, uuid4(), 10, None)
+
+
 def test_the_first_refusal_of_a_window_is_told_and_the_refusal_keeps_it(
     database: Database,
 ) -> None:
@@ -337,6 +373,14 @@ def test_a_rate_lets_a_burst_through_and_then_its_hourly_limit(database: Databas
             ("budget.alert", 50),
         ]
     assert database.audit().whole
+
+
+def test_a_rate_that_takes_longer_than_a_century_to_forget_never_ends(database: Database) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "10")
+        budget = steps.budget(db, organization_id, "0.00000001", "rate", burst_usd="10")
+        steps.charge(db, organization_id, "1")
+        assert steps.budget_now(db, budget).resets_at is None
 
 
 def test_a_rate_that_is_never_reached_costs_no_call_anything(database: Database) -> None:

@@ -114,3 +114,9 @@ def test_another_shape_is_another_schema() -> None:
         price(usd=Decimal, parts=int),
     ]
     assert len({Family("x", shape).schema for shape in shapes}) == len(shapes)
+
+
+@pytest.mark.parametrize("text", [f"user:{TENANT}:price", f"tenant:{TENANT}", f"tenant:{TENANT}:"])
+def test_a_key_names_its_tenant_and_what_is_kept(text: str) -> None:
+    with pytest.raises(ValueError, match="must be tenant:"):
+        parse_key(text)

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import NAME, Customers, open_context, sign_in, violations
-from tests.support.running import EVERYTHING, Client
+from tests.support.running import Client
 
 TOPPED_UP = "Arden Labs"
 BACK = "https://shop.example.com/credit"
@@ -20,7 +20,7 @@ BACK = "https://shop.example.com/credit"
 
 @pytest.fixture
 def client(customers: Customers) -> Iterator[Client]:
-    client = Client(customers.url, f"{EVERYTHING} billing:pay")
+    client = Client(customers.url)
     yield client
     client.close()
 

@@ -214,6 +214,20 @@ def test_the_audit_compares_revenue_with_the_credit_that_remains(database: Datab
     assert wrong.endswith("deferred 3.00000000, cost basis of what remains 2.50000000")
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 4])
+def test_revenue_is_that_of_every_organization_however_many_there_are(
+    database: Database, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(revenue, "PAGE", page)
+    with database.connect() as db, database.admin() as admin:
+        set_clock(admin, datetime(2031, 1, 15, tzinfo=UTC))
+        made = {new_organization(db, str(number)) for number in range(1, 4)}
+        found = revenue.get_revenue(lambda: db, PLATFORM, "2031-01")
+        listed = [item.organization_id for item in found.items]
+        assert sorted(listed) == sorted(made)
+        assert found.total.sold_usd == 6
+
+
 def test_only_the_platform_sees_revenue(database: Database) -> None:
     with database.connect() as db:
         tenant = Caller(tenant=str(new_organization(db)), subject="x")

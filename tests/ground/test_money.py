@@ -12,6 +12,11 @@ from synaxis_billing.rates import rates
 amounts = st.decimals(-LARGEST_USD, LARGEST_USD, places=8)
 
 
+@pytest.mark.parametrize("text", ["9999999999.99999999", "-9999999999.99999999"])
+def test_the_largest_amount_that_a_column_holds_is_an_amount(text: str) -> None:
+    assert abs(parse_usd(text)) == LARGEST_USD
+
+
 @given(amounts)
 def test_an_amount_is_read_as_it_was_format_amounts(amount: Decimal) -> None:
     assert parse_usd(f"{amount:f}") == amount

@@ -257,6 +257,27 @@ def test_an_invoice_is_read_from_the_cache_once_it_is_final(
         assert (read(3), connections) == (["paid"] * 3, 3)
 
 
+def test_another_tenant_reads_no_invoice_that_is_cached(database: Database, billed: UUID) -> None:
+    cache = Cache(None)
+    with database.connect() as db:
+        invoice = pay(db, issue(db, draft(db, billed)))
+        other = Caller(tenant=str(new_organization(db)))
+        ids = (billed, invoice.id)
+        assert invoices.get_invoice(lambda: db, cache, PLATFORM, *ids) == invoice
+        own = Caller(tenant=str(billed))
+        assert invoices.get_invoice(lambda: db, cache, own, *ids) == invoice
+        with pytest.raises(NotFound):
+            invoices.get_invoice(lambda: db, cache, other, *ids)
+
+
+def test_a_credit_note_is_read_as_it_was_answered(database: Database, billed: UUID) -> None:
+    with database.connect() as db:
+        invoice = issue(db, draft(db, billed))
+        note = credit(db, invoice)
+        ids = (billed, invoice.id, note.id)
+        assert credit_notes.get_credit_note(db, PLATFORM, *ids) == note
+
+
 def test_two_drafts_of_one_period_at_once_are_one(database: Database, billed: UUID) -> None:
     start, end = today() - DAY, datetime.now(UTC)
     found: list[UUID] = []

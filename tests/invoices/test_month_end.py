@@ -158,6 +158,36 @@ def test_one_that_cannot_be_billed_is_reported_and_harms_no_other(database: Data
         assert progress(db).failed == 0
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_month_begins_where_an_invoice_ends_unless_that_was_cancelled(
+    database: Database, cancelled: bool
+) -> None:
+    march, over = local("UTC", 3), timedelta(hours=3)
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db, "9")
+        set_clock(admin, acme, march + over / 2)
+        charge(db, acme, "1")
+        set_clock(admin, acme, march + 2 * over)
+        charge(db, acme, "2")
+        set_clock(admin, acme, local("UTC", 4))
+        by_hand = draft(db, acme, march - timedelta(days=9), march + over)
+        if cancelled:
+            invoices.cancel_invoice(db, PLATFORM, acme, by_hand.id)
+        assert bill(db, acme) == "issued"
+        billed = issued(db, acme)[-1]
+        assert billed.period_start == (march if cancelled else march + over)
+        assert billed.subtotal_usd == (3 if cancelled else 2)
+
+
+def test_a_plan_leaves_the_failures_of_other_months_as_they_were(database: Database) -> None:
+    with database.connect() as db:
+        acme = new_organization(db)
+        list(month_end.plan_month(db, MONTH))
+        month_end.record_failure(db, Job(month=MONTH, organization_id=acme), "cannot be billed")
+        list(month_end.plan_month(db, "2031-04"))
+        assert progress(db).failed == 1
+
+
 def test_a_month_without_charges_makes_no_invoice_unless_asked_for(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         acme = new_organization(db, "9")

@@ -232,6 +232,33 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     assert database.audit().whole
 
 
+def test_the_audit_finds_a_top_up_without_an_invoice_beside_one_that_waits(
+    database: Database,
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        acme = new_organization(db)
+        invoice_topup(db, top_up(db, acme, "10"))
+        top_up(db, acme, "20")
+        assert database.audit().whole
+        admin.execute("SET session_replication_role = replica")
+        admin.execute("UPDATE billing.invoices SET transaction_id = uuidv7()")
+    assert not database.audit().whole
+
+
+def test_a_top_up_whose_invoice_was_credited_whole_can_be_invoiced_right(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        acme = new_organization(db)
+        bought = top_up(db, acme, "10")
+        wrong = invoice_topup(db, bought)
+        credit(db, wrong)
+        right = invoice_topup(db, bought)
+        assert right.status == "paid"
+        assert right.invoice_number != wrong.invoice_number
+        assert invoice_topup(db, bought).id == right.id
+
+
 def test_a_top_up_whose_invoice_is_refused_is_credited_and_waits(database: Database) -> None:
     unnamed = Issuer(Seller(name="Synaxis GmbH"))
     with database.connect() as db, database.admin() as admin:
@@ -386,6 +413,7 @@ def test_refunds_and_adjustments_are_lines_of_their_own(database: Database) -> N
         ("Adjustments", Decimal(3)),
         ("Refunds", Decimal(-4)),
     ]
+    assert [(line.requests, line.tokens) for line in first.line_items[1:]] == [(0, 0), (0, 0)]
     assert (first.subtotal_usd, settled(first)) == (Decimal(9), {"prepaid": Decimal(Decimal(9))})
     assert [line.amount_usd for line in second.line_items] == [Decimal(-1)]
     assert (second.subtotal_usd, settled(second)) == (

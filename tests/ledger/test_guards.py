@@ -3,7 +3,7 @@
 import hashlib
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -250,6 +250,19 @@ def test_the_audit_finds_what_was_tampered_with(database: Database, promise: str
     audit = database.audit()
     told = [*audit.broken, *(line for one in audit.organizations for line in one.broken)]
     assert promise in {line.split(":")[0] for line in told}
+
+
+@pytest.mark.parametrize("column", ["head_hash = sha256('x')", "version = version + 1"])
+@pytest.mark.usefixtures("used")
+def test_the_audit_compares_each_part_of_the_newest_transaction(
+    database: Database, column: LiteralString
+) -> None:
+    with database.admin() as admin:
+        admin.execute("SET session_replication_role = replica")
+        admin.execute(f"UPDATE billing.organizations SET {column}")
+    [organization] = [one for one in database.audit().organizations if one.broken]
+    promises = {line.split(":")[0] for line in organization.broken}
+    assert "balance, version and hash are the newest transaction's" in promises
 
 
 def _chain(database: Database, organization_id: UUID) -> list[dict[str, Any]]:

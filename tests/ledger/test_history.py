@@ -54,6 +54,15 @@ def test_each_day_closes_with_the_sum_of_the_ledger(database: Database) -> None:
     assert database.audit().whole
 
 
+def test_a_history_without_a_start_has_the_thirty_days_before_its_end(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        clock.set_clock(admin, datetime(2027, 6, 1, tzinfo=UTC))
+        organization = steps.new_organization(db, "100")
+        clock.set_clock(admin, datetime(2027, 12, 1, tzinfo=UTC))
+        found = history.get_balance_history(db, steps.PLATFORM, organization, None, END).items
+    assert (len(found), found[-1].day) == (30, END - timedelta(days=1))
+
+
 def test_a_day_of_23_hours_closes_at_its_end(database: Database) -> None:
     midnight = datetime(2028, 3, 26, 22, tzinfo=UTC)
     with database.connect() as db, database.admin() as admin:

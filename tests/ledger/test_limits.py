@@ -54,6 +54,13 @@ def test_charges_take_the_balance_below_zero_as_far_as_the_limit(database: Datab
     assert database.audit().whole
 
 
+def test_an_organization_without_credit_has_nothing_held_or_frozen(database: Database) -> None:
+    with database.connect() as db:
+        found = balance(db, steps.new_organization(db))
+        amounts = [found.balance_usd, found.held_usd, found.frozen_usd, found.available_usd]
+        assert amounts == [0, 0, 0, 0]
+
+
 def test_a_lower_limit_takes_nothing_back_and_lends_nothing_more(database: Database) -> None:
     with database.connect() as db:
         organization_id = steps.new_organization(db, credit_limit_usd="10")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from synaxis_billing import procedures
@@ -46,6 +47,21 @@ def waiting(database: Database) -> int:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedures, "PATIENCE_SECONDS", 0)
+
+
+def test_a_call_that_fails_otherwise_is_not_made_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def fail(*_arguments: object) -> None:
+        made.append(1)
+        raise psycopg.errors.UniqueViolation
+
+    monkeypatch.setattr(procedures, "_value", fail)
+    with database.connect() as db, pytest.raises(psycopg.errors.UniqueViolation):
+        procedures.call(db, "audit")
+    assert made == [1]
 
 
 @pytest.mark.usefixtures("impatient")

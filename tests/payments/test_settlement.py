@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from synaxis_billing.errors import Conflict
 from synaxis_billing.grants import revenue
 from synaxis_billing.invoices import topups
 from tests.conftest import Database
@@ -83,6 +84,44 @@ def test_a_full_refund_with_tax_takes_exactly_what_was_given(database: Database)
     assert database.audit().whole
 
 
+def test_the_providers_fee_changes_no_credit(database: Database) -> None:
+    """Credited and refunded is what was paid, and not what the provider leaves of it."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("100")
+        made = payer.provider.made(payment)
+        made.paid, made.fee = payment.amount, Decimal("3.20")
+        settled = payer.settle(payment)
+        assert (settled.fee, settled.fee_currency) == (Decimal("3.20"), "USD")
+        assert settled.credited_usd == 100
+        assert payer.refund(payment, "40").amount == 40
+        made.refunded = Decimal(100)
+        assert payer.settle(payment).paid_out_usd == 100
+        assert steps.available(db, payer.organization_id) == 0
+    assert database.audit().whole
+
+
+def test_a_lost_dispute_takes_credit_and_not_the_money_of_another_currency(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(
+            db, billing_currency="EUR", tax={"label": "VAT", "rate_percent": "19"}
+        )
+        payer = Payer(db, organization_id)
+        payer.rates = billing.rates("0.5")
+        payment = payer.buy("100")
+        assert payment.amount == Decimal("59.50")
+        made = payer.provider.made(payment)
+        made.dispute()
+        payer.settle(payment)
+        assert steps.available(db, organization_id) == 0
+        made.lose()
+        assert payer.settle(payment).paid_out_usd == 100
+        assert steps.available(db, organization_id) == 0
+    assert database.audit().whole
+
+
 def test_cumulative_refunds_are_booked_once(database: Database) -> None:
     with database.connect() as db:
         payer = Payer(db, steps.new_organization(db))
@@ -136,6 +175,70 @@ def test_a_lost_dispute_takes_the_rest_and_the_spent_part_becomes_debt(
         payer.buy("50")
         assert steps.available(db, payer.organization_id) == 20
     assert database.audit().whole
+
+
+def test_a_dispute_that_is_won_after_all_gives_everything_back(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.buy("100")
+        steps.charge(db, payer.organization_id, "30")
+        made = payer.provider.made(payment)
+        made.dispute()
+        payer.settle(payment)
+        made.lose()
+        payer.settle(payment)
+        assert steps.available(db, payer.organization_id) == -30
+        made.win()
+        won = payer.settle(payment)
+        assert [won.paid_out_usd, won.charged_back_usd] == [0, 0]
+        assert steps.available(db, payer.organization_id) == 70
+        payer.settle(payment)
+        assert steps.available(db, payer.organization_id) == 70
+    assert database.audit().whole
+
+
+def test_a_payment_of_which_a_part_is_disputed_is_not_refunded(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.buy("100")
+        made = payer.provider.made(payment)
+        made.disputed, made.dispute_state = Decimal("0.5"), "open"
+        payer.settle(payment)
+        with pytest.raises(Conflict, match="is disputed"):
+            payer.refund(payment, "10")
+
+
+def test_each_fact_of_a_payment_is_told_once(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        payer = Payer(db, steps.new_organization(db))
+
+        def told() -> list[str]:
+            events = admin.execute(
+                "SELECT type FROM billing.webhook_events WHERE type LIKE 'payment.%'"
+                " ORDER BY created_at"
+            )
+            return [str(kind) for (kind,) in events]
+
+        payment = payer.ask_for("100")
+        payer.settle(payment)
+        assert told() == []
+        made = payer.provider.made(payment)
+        made.paid = payment.amount
+        for _ in range(2):
+            payer.settle(payment)
+            assert told() == ["payment.succeeded"]
+        payer.refund(payment, "10")
+        assert told()[1:] == ["payment.refunded"]
+        for change in (made.dispute, made.win):
+            change()
+            for _ in range(2):
+                payer.settle(payment)
+        assert told()[2:] == ["payment.disputed", "payment.disputed"]
+        declined = payer.ask_for("5")
+        payer.provider.made(declined).declined = "card_declined"
+        for _ in range(2):
+            payer.settle(declined)
+        assert told()[4:] == ["payment.failed"]
 
 
 def test_a_dispute_and_then_a_refund_take_the_money_once(database: Database) -> None:

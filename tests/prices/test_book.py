@@ -326,6 +326,12 @@ def test_a_price_that_could_not_rate_every_request_is_refused(
     assert refused.value.errors()[0]["loc"] == ("rates", *field)
 
 
+def test_a_rate_is_a_text_of_at_most_forty_characters() -> None:
+    assert book.parse_rate("1".zfill(40)) == 1
+    with pytest.raises(ValueError, match="must hold a decimal"):
+        book.parse_rate("1".zfill(41))
+
+
 def test_prices_are_listed_newest_first_in_pages(database: Database) -> None:
     with database.connect() as db:
         organization = new_organization(db)

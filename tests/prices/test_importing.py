@@ -177,6 +177,13 @@ def test_a_model_with_a_field_that_is_not_understood_is_refused_whole(
         assert book.list_prices(db, PLATFORM, book.PriceFilter(model="bad"), 1, None).items == []
 
 
+def test_the_answer_does_not_grow_with_the_names_in_the_list(database: Database) -> None:
+    with database.connect() as db:
+        told = load(db, {"m" * 300: {**GPT, "x" * 600 + "_cost": "1"}})
+    [refused] = told.refused
+    assert (len(refused.model), len(refused.reason)) == (255, 500)
+
+
 def test_a_price_list_of_today_leaves_yesterdays_prices(database: Database) -> None:
     with database.connect() as db:
         load(db, {"m": GPT})

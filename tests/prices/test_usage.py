@@ -294,6 +294,15 @@ OTEL: list[tuple[str, dict[str, Any], dict[str, int]]] = [
         {"input": 5, "cache_write": 4},
     ),
     (
+        "both names of cache writes, of which one counts",
+        {
+            "gen_ai.usage.input_tokens": 9,
+            "gen_ai.usage.cache_creation.input_tokens": 4,
+            "gen_ai.usage.cache_write.input_tokens": 5,
+        },
+        {"input": 5, "cache_write": 4},
+    ),
+    (
         "totals alone",
         {"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 0},
         {"input": 7},

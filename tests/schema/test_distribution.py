@@ -65,6 +65,7 @@ OF_ALL = {
     "set_tenant",
     # A provider names its own objects.
     "store_payment_event",
+    "empty_payment_events",
     "unknown_payment_events",
     "unmatched_payment_events",
 }

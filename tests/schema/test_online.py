@@ -11,16 +11,8 @@ from synaxis_billing.schema import online
 from synaxis_billing.schema.migrate import MigrationError, migrate
 from tests.conftest import Database
 from tests.support import steps
-
-INDEX = """-- Finds holds by their user.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS holds_by_user ON billing.holds (organization_id, end_user);
-"""
-BACKFILL = """ALTER TABLE billing.organizations ADD COLUMN IF NOT EXISTS remark text;
-
--- until done
-UPDATE billing.organizations SET remark = 'none' WHERE id IN (
-    SELECT id FROM billing.organizations WHERE remark IS NULL ORDER BY id LIMIT 3);
-"""
+from tests.support.online import BACKFILL, INDEX, Clock
+from tests.support.running import wait_until
 
 
 def run(database: Database, folder: Path) -> list[str]:
@@ -95,6 +87,80 @@ def test_an_interrupted_one_goes_on(database: Database, tmp_path: Path) -> None:
         assert admin.execute(
             "SELECT indisvalid FROM pg_index WHERE indexrelid = 'billing.holds_by_user'::regclass"
         ).fetchone() == (True,)
+
+
+def test_an_index_that_takes_longer_than_a_run_is_made_by_the_server_once(
+    database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_index.sql").write_text(INDEX)
+    with database.connect() as db:
+        acme = steps.new_organization(db, "10")
+    with database.admin() as writer, database.admin() as admin:
+        # An index waits for who writes its table.
+        writer.execute("BEGIN; LOCK TABLE billing.holds IN ROW EXCLUSIVE MODE")
+
+        def is_left_to_the_server() -> bool:
+            with database.admin() as client, pytest.raises(online.Unfinished):
+                list(online.migrate_online(client, tmp_path, seconds=0.5))
+            assert client.closed
+            return "waiting for writers" in online.progress(admin)
+
+        wait_until(is_left_to_the_server)
+        [(made,)] = admin.execute("SELECT 'billing.holds_by_user'::regclass::oid").fetchall()
+        # The next run waits for it, and does not begin it again.
+        with database.admin() as client, pytest.raises(online.Unfinished, match="another run"):
+            list(online.migrate_online(client, tmp_path, seconds=0, remake=False))
+        writer.execute("COMMIT")
+        with database.admin() as client:
+            ran = online.migrate_online(client, tmp_path, remake=False)
+            assert list(ran) == ["0001_index.sql"]
+        assert admin.execute(
+            "SELECT indexrelid::oid FROM pg_index"
+            " WHERE indexrelid = 'billing.holds_by_user'::regclass AND indisvalid"
+        ).fetchone() == (made,)
+        assert online.progress(admin) == ""
+    with database.connect() as db:
+        steps.hold(db, acme, "1")
+
+
+def test_an_index_that_the_server_cannot_make_is_not_begun_again_and_again(
+    database: Database, tmp_path: Path
+) -> None:
+    unique = INDEX.replace("CREATE INDEX", "CREATE UNIQUE INDEX")
+    (tmp_path / "0001_index.sql").write_text(unique)
+    with database.connect() as db:
+        acme = steps.new_organization(db, "10")
+        for _ in range(2):
+            steps.hold(db, acme, "1", end_user="me")
+    with pytest.raises(psycopg.errors.UniqueViolation, match="could not create unique index"):
+        run(database, tmp_path)
+    with database.admin() as admin, pytest.raises(MigrationError, match="could not be made"):
+        list(online.migrate_online(admin, tmp_path, remake=False))
+
+
+def test_a_backfill_that_takes_longer_than_a_run_goes_on_where_it_was(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0001_remark.sql").write_text(BACKFILL)
+    with database.connect() as db:
+        for _ in range(10):
+            steps.new_organization(db)
+    # The time of a run ends in the pause after each step.
+    monkeypatch.setattr(online, "time", Clock())
+    ended: list[str] = []
+    while len(ended) < 10:
+        with database.admin() as client:
+            try:
+                ended += online.migrate_online(client, tmp_path, seconds=online.PAUSE_SECONDS)
+                break
+            except online.Unfinished as unfinished:
+                ended.append(str(unfinished))
+    changed = ["0001_remark.sql: 3 rows changed"] * 3 + ["0001_remark.sql: 1 rows changed"]
+    assert ended == [*changed, "0001_remark.sql"]
+    with database.admin() as admin:
+        assert admin.execute(
+            "SELECT count(*) FROM billing.organizations WHERE remark IS NULL"
+        ).fetchone() == (0,)
 
 
 def test_two_runs_take_turns(database: Database, tmp_path: Path) -> None:

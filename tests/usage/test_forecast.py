@@ -109,6 +109,66 @@ def test_with_few_days_it_is_their_mean_within_the_widest_bounds(days: int) -> N
     assert {band.expected for band in forecast.daily} == {forecast.daily[0].expected}
 
 
+# Expected, lowest and highest spend of days 1, 2, 7, 12, 30 and 90, and of as many days together.
+KNOWN_DAYS = (1, 2, 7, 12, 30, 90)
+KNOWN = {
+    (40, 0): (
+        [
+            (4.3151, 1.8488, 10.6217),
+            (5.0763, 2.138, 12.6964),
+            (3.8396, 1.4575, 10.4819),
+            (1.863, 0.6218, 5.5947),
+            (5.0763, 1.2278, 20.4704),
+            (2.7779, 0.6532, 11.2767),
+        ],
+        [
+            (4.3151, 1.8488, 10.6217),
+            (9.3914, 4.6238, 21.0054),
+            (19.3008, 18.8032, 26.8603),
+            (32.6303, 24.7797, 57.3707),
+            (86.5947, 27.0909, 351.3336),
+            (247.7172, 58.2131, 1005.7338),
+        ],
+        1.1385,
+        [0.2] * 7,
+    ),
+    (200, 5): (
+        [
+            (4.0053, 1.903, 7.3604),
+            (5.0117, 2.3803, 9.1222),
+            (3.4726, 1.6115, 6.0777),
+            (1.5994, 0.7126, 2.7061),
+            (5.0117, 2.1586, 7.2349),
+            (2.0868, 0.967, 3.3125),
+        ],
+        [
+            (4.0053, 1.903, 7.3604),
+            (9.0169, 4.7298, 15.5437),
+            (22.0597, 18.7409, 27.737),
+            (38.5599, 33.0062, 47.9356),
+            (97.2557, 85.5162, 116.0788),
+            (283.3033, 253.383, 326.367),
+        ],
+        1.0819,
+        [0.25, 0.2214, 0.2, 0.2017, 0.25, 0.205, 0.2017],
+    ),
+}
+
+
+@pytest.mark.parametrize(("days", "new_days"), KNOWN)
+def test_a_release_forecasts_what_the_one_before_did(days: int, new_days: int) -> None:
+    spend = [Decimal((day * 7919 % 101 + 20) * (day % 7 + 1)) / 100 for day in range(days)]
+    before = make_forecast(spend[: days - new_days])
+    forecast = make_forecast(spend, before.miss_rates, new_days)
+    daily, totals, naive_error, miss_rates = KNOWN[days, new_days]
+    for bands, known in ((forecast.daily, daily), (forecast.totals, totals)):
+        for day, amounts in zip(KNOWN_DAYS, known, strict=True):
+            assert [float(of) for of in bands[day - 1]] == pytest.approx(amounts, abs=0.0002)
+    assert float(forecast.naive_error) == pytest.approx(naive_error, abs=0.0001)
+    assert forecast.miss_rates == pytest.approx(miss_rates, abs=0.0001)
+    assert len(forecast.daily) == len(forecast.totals) == HORIZON
+
+
 def test_nothing_is_expected_of_who_spends_nothing() -> None:
     forecast = make_forecast([Decimal(0)] * 100)
     assert max(band.high for band in forecast.totals) < Decimal("0.00001")

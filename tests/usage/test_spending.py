@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synaxis_billing.cache import Cache
+from synaxis_billing.caller import Caller
 from synaxis_billing.errors import InvalidRequest, NotFound
 from synaxis_billing.organizations import days, profile
 from synaxis_billing.usage import spend_logs, spending
@@ -297,3 +299,19 @@ def test_a_day_begins_when_the_clocks_say_so(database: Database) -> None:
         datetime(2027, 3, 14, 5, tzinfo=UTC),
         datetime(2027, 11, 7, 4, tzinfo=UTC),
     )
+
+
+def test_another_tenant_reads_no_sums_that_are_cached(database: Database) -> None:
+    cache = Cache(None)
+    end = datetime.now(UTC) - timedelta(days=9)
+    asked = spending.Question(end - timedelta(days=1), end, (), 10, SpendFilter())
+    with database.connect() as db:
+        own, other = steps.new_organization(db, "1"), steps.new_organization(db, "1")
+
+        def ask(tenant: UUID) -> spending.Spending:
+            caller = Caller(tenant=str(tenant))
+            return spending.get_spending(lambda: db, cache, caller, own, asked)
+
+        assert ask(own) == ask(own)
+        with pytest.raises(NotFound):
+            ask(other)

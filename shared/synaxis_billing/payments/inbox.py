@@ -114,3 +114,11 @@ def list_unmatched(
 def count_unknown(db: psycopg.Connection) -> int:
     """Return how many events name no object that is known here."""
     return int(procedures.call(db, "unknown_payment_events", tenant="*"))
+
+
+def empty_old_events(db: psycopg.Connection) -> int:
+    """Empty the bodies of the events that came 30 days ago, and return their number."""
+    emptied = 0
+    while some := int(procedures.call(db, "empty_payment_events", tenant="*")):
+        emptied += some
+    return emptied

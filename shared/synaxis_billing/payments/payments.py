@@ -65,9 +65,9 @@ def create_payment(
     """Return a payment with the page on which to pay it, and whether it existed before.
 
     Raises OrganizationNotFound, InvoiceNotFound, Conflict (the invoice cannot be paid, or is being
-    paid by the other provider), UnsupportedCurrency, AmountTooSmall, PaymentRefused,
-    IdempotencyKeyReused, TemporarilyUnavailable (no answer: the payment is
-    unknown, and a retry with the same key completes it).
+    paid by the other provider; a closed organization buys no credit), UnsupportedCurrency,
+    AmountTooSmall, PaymentRefused, IdempotencyKeyReused, TemporarilyUnavailable (no answer: the
+    payment is unknown, and a retry with the same key completes it).
     """
     outcome = procedures.call(
         access.connect(),

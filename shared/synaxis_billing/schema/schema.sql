@@ -1271,6 +1271,8 @@ CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (externa
 
 CREATE INDEX payment_events_unmatched ON billing.payment_events USING btree (received_at) WHERE (payment_id IS NULL);
 
+CREATE INDEX payment_events_with_body ON billing.payment_events USING btree (received_at) WHERE (body <> ''::text);
+
 CREATE INDEX payment_objects_of ON billing.payment_objects USING btree (organization_id, payment_id);
 
 CREATE INDEX payment_refunds_of ON billing.payment_refunds USING btree (organization_id, payment_id);
@@ -2142,6 +2144,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.earlier_credit_note(p_organization_id uuid, p_key text, p_fingerprint bytea)
 --     RETURNS json, for synaxis_ledger
+-- billing.empty_payment_events(p_tenant text)
+--     RETURNS bigint, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.end_grants(s billing.settlement, p_ended integer[], p_held_usd numeric, p_credit_limit_usd numeric, p_at timestamp with time zone)
 --     RETURNS billing.settlement, for synaxis_app, synaxis_ledger
 -- billing.ensure_partitions(p_months_ahead integer)
@@ -2410,6 +2414,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_link(p_tenant text, p_organization_id uuid, p_token_hash bytea)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.payment_of(g billing.credit_grants)
+--     RETURNS uuid, for synaxis_app, synaxis_ledger
 -- billing.payment_order(p_tenant text, p_organization_id uuid, p_payment_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_refund(p_tenant text, p_organization_id uuid, p_payment_id uuid, p_refund_id uuid)

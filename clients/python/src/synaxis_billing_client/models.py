@@ -2909,6 +2909,10 @@ class UsedGrant(BaseModel):
     """
     Amount in US dollars.
     """
+    payment_id: UUID | None
+    """
+    Id of the payment that bought the credit; null if it was given, or paid for elsewhere.
+    """
 
 
 class WebhookDelivery(BaseModel):

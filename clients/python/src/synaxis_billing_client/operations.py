@@ -1721,7 +1721,8 @@ class Operations(abc.ABC):
 
         The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
         currency; `preview` shows it before. An invoice has one open payment, which is returned if
-        it exists. Credit comes when the provider says that it was paid.
+        it exists. Credit comes when the provider says that it was paid. A closed organization can
+        pay its invoices, and buys no credit.
         """
         return self.call(create_payment(organization_id, idempotency_key=idempotency_key, **body))
 
@@ -2844,7 +2845,8 @@ class AsyncOperations(abc.ABC):
 
         The payer pays at `checkout_url`. Tax comes on top of the credit's price, in the billing
         currency; `preview` shows it before. An invoice has one open payment, which is returned if
-        it exists. Credit comes when the provider says that it was paid.
+        it exists. Credit comes when the provider says that it was paid. A closed organization can
+        pay its invoices, and buys no credit.
         """
         return await self.call(
             create_payment(organization_id, idempotency_key=idempotency_key, **body)

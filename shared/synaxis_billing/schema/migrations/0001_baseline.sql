@@ -986,6 +986,7 @@ CREATE INDEX payment_events_unmatched ON billing.payment_events (received_at) WH
 CREATE INDEX payment_events_of ON billing.payment_events (organization_id, payment_id) WHERE settled_at IS NULL;
 CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids)
     WHERE payment_id IS NULL;
+CREATE INDEX payment_events_with_body ON billing.payment_events (received_at) WHERE body <> '';
 
 -- Money that goes back to the payer because the platform asks for it. Its credit is frozen until the provider has
 -- answered.
