@@ -733,6 +733,10 @@ CREATE PROCEDURE billing.spend_batch_of(INOUT p_answer json[], IN p_tenant text,
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF billing.take_place(p_organization_id) IS NULL THEN
+        p_answer := array_fill(billing.outcome('too_many_requests'), ARRAY[jsonb_array_length(p_charges)]);
+        RETURN;
+    END IF;
     p_answer := billing.charge_batch(p_tenant, p_charges);
     COMMIT;
 END $$;
@@ -2756,3 +2760,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.payments, for synaxis_ledger
 -- billing.with_tax_on(i billing.invoices, p_taxed_usd numeric)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.without_busy(p_requests billing.usage_request[], p_organizations uuid[], p_locked uuid[])
+--     RETURNS billing.usage_request[], for synaxis_ledger
