@@ -78,6 +78,7 @@ RECEIPT = {
         {
             "grant_id": "2d8e5a1f-9b74-4c60-8e3d-f6a0b7c9d1ea",
             "kind": "paid",
+            "payment_id": None,
             "amount_usd": "0.0225",
         }
     ],

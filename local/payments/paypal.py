@@ -112,7 +112,7 @@ class PayPalApi:
         payer = {
             "name": {"given_name": "Stand", "surname": "In"},
             "email_address": "payer@stand-in.example",
-            "payer_id": "STANDINPAYER1",
+            "payer_id": "STANDNPAYER22",
             "address": {"country_code": "DE"},
         }
         order.update(status="APPROVED", payer=payer, _funding=funding)
@@ -158,10 +158,16 @@ class PayPalApi:
                     "create_time": capture["create_time"],
                     "transaction_status": "COMPLETED",
                     "gross_amount": capture["amount"],
-                    "custom": capture.get("custom_id"),
-                    "invoice_number": capture.get("invoice_id"),
+                    **{
+                        shown: capture[name]
+                        for name, shown in (
+                            ("custom_id", "custom"),
+                            ("invoice_id", "invoice_number"),
+                        )
+                        if name in capture
+                    },
                     "buyer": {"name": "Stand In"},
-                    "seller": {"merchant_id": "STANDINSELLER", "email": "seller@stand-in.example"},
+                    "seller": {"merchant_id": "STANDNSELLER2", "email": "seller@stand-in.example"},
                 }
             ],
             "reason": reason,
@@ -170,7 +176,6 @@ class PayPalApi:
             "dispute_life_cycle_stage": "CHARGEBACK",
             "dispute_channel": "INTERNAL",
             "seller_response_due_date": self.state.now_text(),
-            "messages": [],
             "_kind": "paypal_dispute",
             "_capture": capture["id"],
             "_order": order["id"],

@@ -10,6 +10,8 @@ from local.payments.paypal_money import (
 )
 from local.payments.state import Object
 
+_DETAILS = ("disputed_transactions", "dispute_outcome")
+
 
 @route("GET", "/v1/customer/disputes")
 def list_disputes(api: PayPalApi, body: Object, _ids: list[str]) -> tuple[int, Object]:
@@ -19,7 +21,13 @@ def list_disputes(api: PayPalApi, body: Object, _ids: list[str]) -> tuple[int, O
         for one in reversed(api.state.of_kind("paypal_dispute"))
         if transaction in (None, one["_capture"])
     ]
-    return 200, {"items": found, "links": [api.link("/v1/customer/disputes", "self")]}
+    listed = {"links": [api.link("/v1/customer/disputes", "self")]}
+    if found:
+        # The rest shows when one is asked for.
+        listed["items"] = [
+            {name: of for name, of in one.items() if name not in _DETAILS} for one in found
+        ]
+    return 200, listed
 
 
 @route("GET", "/v1/customer/disputes/*")

@@ -16,6 +16,7 @@ CURRENCIES = {
 WHOLE = {"HUF", "JPY", "TWD"}
 _AMOUNT = re.compile(r"[0-9]{1,28}(\.[0-9]+)?")
 NOT_FOUND = "The specified resource does not exist."
+NO_SUCH_ID = "Specified resource ID does not exist. Please check the resource ID and try again."
 
 
 class Problem(Exception):
@@ -50,7 +51,7 @@ def malformed(issue: str, field: str, description: str) -> Problem:
 
 
 def not_found(field: str) -> Problem:
-    detail = {"issue": "INVALID_RESOURCE_ID", "description": NOT_FOUND, "field": field}
+    detail = {"issue": "INVALID_RESOURCE_ID", "description": NO_SUCH_ID, "field": field}
     return Problem(404, "RESOURCE_NOT_FOUND", NOT_FOUND, detail)
 
 

@@ -26,7 +26,7 @@ def create_order(api: PayPalApi, body: Object, _ids: list[str]) -> tuple[int, Ob
         unit.get("amount"), "/purchase_units/@reference_id=='default'/amount"
     )
     unit.setdefault("reference_id", "default")
-    unit["payee"] = {"email_address": "seller@stand-in.example", "merchant_id": "STANDINSELLER"}
+    unit["payee"] = {"email_address": "seller@stand-in.example", "merchant_id": "STANDNSELLER2"}
     source = body.get("payment_source", {}).get("paypal")
     context = (source or {}).get("experience_context") or body.get("application_context") or {}
     order = {
@@ -127,15 +127,26 @@ def refund_capture(api: PayPalApi, body: Object, ids: list[str]) -> tuple[int, O
     if capture["status"] == "REFUNDED":
         raise unprocessable("CAPTURE_FULLY_REFUNDED", "The capture has already been fully refunded")
     if capture["status"] not in ("COMPLETED", "PARTIALLY_REFUNDED"):
-        raise unprocessable("PENDING_CAPTURE", "Cannot refund this capture.")
+        raise unprocessable(
+            "PENDING_CAPTURE",
+            "Cannot initiate a refund as the capture is pending. Capture is typically pending when"
+            " the payer has funded the transaction using e-check/bank funded.",
+        )
     outcomes = [one.get("dispute_outcome") for one in api.disputes_of(capture)]
     if any(one is None or one["outcome_code"] == "RESOLVED_BUYER_FAVOUR" for one in outcomes):
-        raise unprocessable("CAPTURE_DISPUTED_PARTIAL_REFUND_NOT_ALLOWED", "It is disputed.")
+        raise unprocessable(
+            "TRANSACTION_DISPUTED",
+            "Partial refunds cannot be offered at this time because there is an open case on this"
+            " transaction. Visit the PayPal Resolution Center to review this case.",
+        )
     left = left_of(capture)
     asked = read_amount(body["amount"], "/amount") if body.get("amount") else left
     code = left["currency_code"]
     if asked["currency_code"] != code:
-        raise unprocessable("CURRENCY_MISMATCH", "The currency of the capture must be used.")
+        raise unprocessable(
+            "REFUND_CAPTURE_CURRENCY_MISMATCH",
+            "Refund must be in the same currency as the capture",
+        )
     if Decimal(asked["value"]) > Decimal(left["value"]):
         raise unprocessable(
             "REFUND_AMOUNT_EXCEEDED",

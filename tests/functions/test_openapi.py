@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
 from local.template import ROOT
@@ -59,9 +60,20 @@ def test_no_field_of_a_change_has_a_default_that_a_generated_client_would_send()
         assert not [of for of in change["properties"].values() if "default" in of]
 
 
-def with_something_of_everything(api: Client) -> tuple[str, list[str]]:
-    """The id of a new organization that has credit, charges, an invoice, a credit note, an endpoint
-    and events, and the ids of its holds."""
+CARD = {"number": "4242424242424242", "name": "Ada", "email": "ada@example.com"}
+
+
+class Known(NamedTuple):
+    """The id of an organization, and those of its holds and payments."""
+
+    organization: str
+    holds: list[str]
+    payments: list[str]
+
+
+def with_something_of_everything(api: Client) -> Known:
+    """A new organization that has credit, charges, an invoice, a credit note, an endpoint, events,
+    a payment that is paid and one that is not."""
     path = api.new_organization("1000000000", low_balance_threshold_usd="999999999")
     began = datetime.now(UTC)
     holds = [
@@ -85,17 +97,27 @@ def with_something_of_everything(api: Client) -> tuple[str, list[str]]:
     credit = {"reason": "wrong price", "amount_usd": "1"}
     note = api.post(f"{path}/invoices/{sale['id']}/credit-notes", credit, "credit")
     note.raise_for_status()
-    return path.rpartition("/")[2], holds
+    paid, pending = (
+        api.post(f"{path}/payments", {"provider": "stripe", "amount_usd": "5"}, key).json()
+        for key in ("paid", "pending")
+    )
+    httpx.post(paid["checkout_url"], data=CARD)
+    # Its card is saved, for automatic top-ups.
+    assert api.get(f"{path}/payments/{paid['id']}").json()["status"] == "succeeded"
+    return Known(path.rpartition("/")[2], holds, [paid["id"], pending["id"]])
 
 
-def settings(own: str | None, holds: list[str]) -> str:
+def settings(own: Known | None) -> str:
     """schemathesis' own: for whom has an organization, good requests to it; for the platform,
     made-up ids and bad requests too."""
     text = f'hooks = "{HERE / "schemathesis_hooks.py"}"\n'
     if own is not None:
-        text += f"dictionaries.holds.values = {json.dumps(holds)}\n"
-        text += 'parameters."path.hold_id" = { dictionary = "holds", probability = 0.8 }\n'
-        text += f'parameters."path.organization_id" = "{own}"\n'
+        for name in ("hold", "payment"):
+            values = json.dumps(getattr(own, f"{name}s"))
+            text += f"dictionaries.{name}s.values = {values}\n"
+            text += f'parameters."path.{name}_id" = '
+            text += f'{{ dictionary = "{name}s", probability = 0.8 }}\n'
+        text += f'parameters."path.organization_id" = "{own.organization}"\n'
         for phase in ("coverage", "fuzzing"):
             text += f'phases.{phase}.generation.mode = "positive"\n'
     return text + (HERE / "schemathesis.toml").read_text()
@@ -113,11 +135,11 @@ def statuses(report: Path) -> Counter[int]:
 
 @pytest.mark.parametrize("who", ["platform", "tenant"])
 def test_every_answer_is_as_documented(who: str, api: Client, tmp_path: Path) -> None:
-    asking, own, holds = api, None, list[str]()
+    asking, own = api, None
     if who == "tenant":
-        own, holds = with_something_of_everything(api)
-        asking = api.other(EVERYTHING.replace("billing:platform ", ""), own)
-    (tmp_path / "settings.toml").write_text(settings(own, holds))
+        own = with_something_of_everything(api)
+        asking = api.other(EVERYTHING.replace("billing:platform ", ""), own.organization)
+    (tmp_path / "settings.toml").write_text(settings(own))
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", "settings.toml"),
         *("run", f"{api.url}/openapi.json"),

@@ -1,7 +1,5 @@
 """Payments over HTTP: the running product, a payer's browser, and the stand-in of the providers."""
 
-import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,17 +7,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.running import EVERYTHING, Client, wait_until
+from tests.support.running import Client, wait_until
 
 CARD = {"number": "4242424242424242", "name": "Ada", "email": "ada@example.com"}
 TAX = {"label": "VAT", "rate_percent": "19"}
-
-
-@pytest.fixture(scope="module")
-def api(product: tuple[str, Any]) -> Iterator[Client]:
-    """A client that may pay, too."""
-    with contextlib.closing(Client(product[0], f"{EVERYTHING} billing:pay")) as client:
-        yield client
 
 
 def pay(payment: dict[str, Any], **form: str) -> int:
@@ -92,6 +83,9 @@ def test_what_cannot_be_paid_is_refused(api: Client) -> None:
     assert api.post(payments, unknown, "unknown").json()["code"] == "invoice_not_found"
     small = {"provider": "stripe", "amount_usd": "0.0000001"}
     assert api.post(payments, small, "small").json()["code"] == "amount_too_small"
+    api.http.patch(organization, json={"status": "closed"}).raise_for_status()
+    closed = api.post(payments, {"provider": "stripe", "amount_usd": "1"}, "closed")
+    assert (closed.status_code, closed.json()["code"]) == (409, "invalid_state")
 
 
 def test_a_webhook_that_the_provider_did_not_sign_is_refused(

@@ -18,6 +18,7 @@ from tests.grants.test_grants import DAY, expiring
 from tests.prices.test_book import add, rate
 from tests.support import billing, steps
 from tests.support.clock import move_clock, set_clock
+from tests.support.paying import Payer
 
 
 def receipt(db: psycopg.Connection, transaction: Transaction) -> Receipt:
@@ -196,3 +197,26 @@ def test_a_receipt_of_another_organization_does_not_exist(database: Database) ->
             get_receipt(db, steps.PLATFORM, own, charged.id)
         with pytest.raises(TransactionNotFound):
             get_receipt(db, steps.PLATFORM, own, UUID(int=1))
+
+
+def test_a_receipt_names_the_payments_that_bought_the_credit_of_a_charge(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db, "1", credit_limit_usd="10"))
+        payment = payer.buy("2")
+        on_account = steps.charge(db, payer.organization_id, "4")
+        found = receipt(db, on_account)
+        assert [(grant.amount_usd, grant.payment_id) for grant in found.grants] == [
+            (Decimal(1), None),
+            (Decimal(2), payment.id),
+        ]
+        invoice = billing.issue(db, billing.draft(db, payer.organization_id))
+        owed = payer.ask_for_invoice(invoice.id)
+        payer.provider.made(owed).paid = owed.amount
+        payer.settle(owed)
+        assert [grant.payment_id for grant in receipt(db, on_account).grants] == [
+            None,
+            payment.id,
+            owed.id,
+        ]

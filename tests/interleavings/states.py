@@ -1,5 +1,6 @@
 """All that a database holds: kept, restored, and compared without what chance has chosen."""
 
+import difflib
 import json
 import re
 from typing import Any
@@ -91,6 +92,12 @@ class Keeper:
     def _read(self) -> str:
         [(rows,)] = self._admin.execute(self._rows.encode()).fetchall()
         return str(rows)
+
+
+def difference(expected: str, found: str) -> str:
+    """The fields that differ, one a line."""
+    old, new = (re.sub(r", (?=\")", "\n    ", text).split("\n") for text in (expected, found))
+    return "\n".join(difflib.unified_diff(old, new, lineterm="", n=0))
 
 
 def _without(value: Any, names: set[str]) -> Any:

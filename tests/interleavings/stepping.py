@@ -160,6 +160,13 @@ class Actor:
             assert waited < PATIENCE_SECONDS, f"it hangs: {self._blockers()}"
         return State.done
 
+    def kill(self) -> None:
+        """End the connection of a call that stands at its gate, and the call with it."""
+        assert self._call
+        self._controller.execute("SELECT pg_terminate_backend(%s)", [self._pid])
+        self._call.exception(PATIENCE_SECONDS)
+        self.pass_gate()
+
     def result(self) -> Any:
         """What the call returned; it may raise."""
         assert self._call

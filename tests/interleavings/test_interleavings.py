@@ -8,11 +8,9 @@ before each of its statements while the other runs as far as it can; some are al
 both are stopped.
 """
 
-import difflib
 import itertools
 import os
 import random
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -35,7 +33,7 @@ from tests.interleavings.operations import (
     Scene,
     make,
 )
-from tests.interleavings.states import Keeper
+from tests.interleavings.states import Keeper, difference
 from tests.interleavings.stepping import Actor
 
 # So many pairs are drawn by the seed, or all are run at each statement.
@@ -180,7 +178,7 @@ def _compare(stage: Stage, pair: Pair, orders: Iterable[tuple[int, int]]) -> int
         outcome, places = stage.run(pair, stops)
         tried += 1
         if outcome not in serial:
-            nearest = min((_difference(one, outcome) for one in serial), key=len)
+            nearest = min((difference(one, outcome) for one in serial), key=len)
             pytest.fail(f"{pair}, stopped before {stops} ({places}), is neither:\n{nearest}")
     return tried
 
@@ -209,12 +207,6 @@ def test_an_erasure_takes_back_all_texts_that_are_copied_meanwhile(
     if PAIRS != "all":
         stops = sorted(random.Random(SEED).sample(stops, min(count, ERASURE_STOPS)))
     assert _compare(stage, pair, [(stop, 0) for stop in stops]) == len(stops)
-
-
-def _difference(expected: str, found: str) -> str:
-    """The fields that differ, one a line."""
-    old, new = (re.sub(r", (?=\")", "\n    ", text).split("\n") for text in (expected, found))
-    return "\n".join(difflib.unified_diff(old, new, lineterm="", n=0))
 
 
 def test_every_operation_that_changes_an_organization_is_in_the_table(database: Database) -> None:

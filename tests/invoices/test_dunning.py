@@ -18,6 +18,7 @@ from tests.conftest import Database
 from tests.support import steps
 from tests.support.billing import draft, get_invoice, issue, pay
 from tests.support.clock import set_clock
+from tests.support.paying import Payer
 
 DAY = timedelta(days=1)
 ZONE = "Pacific/Auckland"
@@ -80,6 +81,25 @@ def test_reminders_come_on_days_0_3_5_and_7_and_then_it_is_given_up(
         asked = links.get_linked_invoice(db, link.token)
         assert (asked.status, asked.amount) == ("uncollectible", unpaid.amount_due_billing_currency)
         assert pay(db, found).status == "paid"
+    assert database.audit().whole
+
+
+def test_attempts_of_the_payer_use_up_no_reminder(
+    database: Database, unpaid: invoices.Invoice
+) -> None:
+    """And the payer is told from the first day on, not only when all has been tried."""
+    assert unpaid.due_date
+    with database.admin() as admin, database.connect() as db:
+        payer = Payer(db, unpaid.organization_id)
+        for number in range(1, 9):
+            run_on(admin, db, unpaid.due_date + number * DAY)
+            for _ in range(3):
+                attempt = payer.ask_for_invoice(unpaid.id)
+                payer.provider.made(attempt).declined = "card_declined"
+                assert payer.settle(attempt).status == "failed"
+        reminders = told(db, unpaid.organization_id, "invoice.payment_failed")
+        assert [one["overdue_days"] for one in reminders] == [0, 3, 5, 7]
+        assert get_invoice(db, unpaid.organization_id, unpaid.id).status == "overdue"
     assert database.audit().whole
 
 

@@ -189,6 +189,34 @@ def test_a_declined_card_is_tried_less_and_less_and_then_no_more(database: Datab
         assert paused[0].data["reason"] == "insufficient_funds"
 
 
+def test_a_dead_card_is_charged_four_times_in_a_month_and_leaves_no_invoice(
+    database: Database,
+) -> None:
+    """Swept each minute for four and a half hours, and then each six hours for 30 days, during
+    which usage goes on."""
+    with database.admin() as admin, database.connect() as db:
+        payer = with_card(db, credit_limit_usd="1000")
+        switch_on(payer)
+        spend(payer, "25")
+        payer.provider.declines = "card_declined"
+        began = now(db)
+        attempts = {}
+        waits = [timedelta(minutes=minute) for minute in range(0, 270, 2)]
+        waits += [timedelta(hours=hour) for hour in range(6, 30 * 24, 6)]
+        for wait in waits:
+            set_clock(admin, began + wait)
+            sweep(payer)
+            attempts[wait] = payer.provider.charges
+        spend(payer, "1")
+        assert attempts[timedelta(minutes=268)] == 3
+        assert attempts[waits[-1]] == 4
+        assert {one.status for one in topped_up(payer)} == {"failed"}
+        # That of the credit that was bought before.
+        [(to_invoice,)] = admin.execute("SELECT count(*) FROM billing.topups_to_invoice")
+        assert to_invoice == 1
+    assert database.audit().whole
+
+
 @pytest.mark.parametrize("code", ["expired_card", "authentication_required", "stolen_card"])
 def test_a_card_that_can_never_succeed_is_tried_once(code: str, database: Database) -> None:
     with database.admin() as admin, database.connect() as db:
@@ -242,13 +270,49 @@ def test_a_lost_dispute_pauses(database: Database) -> None:
         assert sweep(payer) == []
 
 
-def test_a_suspended_organization_is_not_charged(database: Database) -> None:
+@pytest.mark.parametrize("status", ["suspended", "closed"])
+def test_a_suspended_or_closed_organization_is_not_charged(status: str, database: Database) -> None:
     with database.connect() as db:
         payer = with_card(db)
         switch_on(payer)
         spend(payer, "25")
-        steps.change_organization(db, payer.organization_id, status="suspended")
+        steps.change_organization(db, payer.organization_id, status=status)
         assert sweep(payer) == []
+
+
+def test_a_top_up_that_was_claimed_before_the_closing_and_not_sent_charges_no_card(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = with_card(db)
+        switch_on(payer)
+        spend(payer, "25")
+        at = (payer.access(), payer.rates, billing.ISSUER)
+        [payment_id] = [
+            claimed
+            for organization_id, claimed in auto_topups.claim_auto_topups(*at)
+            if organization_id == payer.organization_id
+        ]
+        steps.change_organization(db, payer.organization_id, status="closed")
+        ended = advance(payer.access(), payer.organization_id, payment_id)
+        assert (ended.status, ended.failure_code) == ("failed", "organization_closed")
+        assert payer.provider.charges == 0
+
+
+def test_a_charge_without_an_answer_before_the_closing_is_found_and_credited(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = with_card(db)
+        switch_on(payer)
+        spend(payer, "25")
+        payer.provider.fault = no_answer("charge", "after")
+        sweep(payer)
+        steps.change_organization(db, payer.organization_id, status="closed")
+        payer.provider.fault = lambda _operation, _when: None
+        [payment] = topped_up(payer)
+        assert payer.settle(payment).credited_usd == Decimal(100)
+        assert payer.provider.charges == 1
 
 
 def use(payer: Payer) -> None:

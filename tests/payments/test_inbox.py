@@ -1,7 +1,9 @@
 """A provider's event says which payment to ask for, is kept until that is settled, and is booked by
 no number of its own."""
 
-from datetime import UTC, datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -11,6 +13,7 @@ from synaxis_billing.payments import inbox
 from synaxis_billing.payments.providers import Call, NoAnswer, Notice, Result
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.clock import move_clock
 from tests.support.paying import Payer, no_answer
 
 
@@ -50,6 +53,31 @@ def test_the_same_event_at_once_and_again_is_one(database: Database) -> None:
         assert receive(db, "evt_1", str(payment.id)) == []
         assert steps.available(db, payer.organization_id) == 10
     assert open_events(database) == []
+
+
+def test_webhooks_of_one_fact_at_the_same_moment_credit_once(database: Database) -> None:
+    """The same event twice, and two types of event, each with a worker of its own."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("10")
+        payer.provider.made(payment).paid = payment.amount
+    together = threading.Barrier(6)
+
+    def deliver(number: int) -> None:
+        with database.connect() as own:
+            worker = Payer(own, payer.organization_id, payer.provider)
+            together.wait()
+            for _ in receive(own, f"evt_{number % 2}", str(payment.id), kind=f"type.{number % 2}"):
+                worker.settle(payment)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(deliver, range(6)))
+    with database.connect() as db:
+        assert steps.available(db, payer.organization_id) == 10
+        assert len(steps.list_grants(db, payer.organization_id)) == 1
+        Payer(db, payer.organization_id, payer.provider).settle(payment)
+    assert open_events(database) == []
+    assert database.audit().whole
 
 
 def test_an_event_is_done_by_the_settlement_and_not_before(database: Database) -> None:
@@ -118,3 +146,50 @@ def test_an_object_belongs_to_one_payment(database: Database) -> None:
             payer.settle(second)
         assert steps.available(db, payer.organization_id) == 10
     assert database.audit().whole
+
+
+def test_bodies_of_events_end_after_30_days_whether_or_not_their_object_is_known(
+    database: Database,
+) -> None:
+    def bodies(admin: psycopg.Connection) -> dict[str, bool]:
+        rows = admin.execute("SELECT event_id, body <> '' FROM billing.payment_events")
+        return {str(event_id): kept for event_id, kept in rows}
+
+    with database.connect() as db, database.admin() as admin:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("10")
+        charge = f"ch_{payer.provider.made(payment).external_id}"
+        receive(db, "evt_of_nobody", "ch_of_somebody_else")
+        receive(db, "evt_early", charge)
+        receive(db, "evt_settled", str(payment.id))
+        payer.settle(payment)
+        move_clock(admin, timedelta(days=29))
+        receive(db, "evt_new", "ch_of_another_one")
+        assert inbox.empty_old_events(db) == 0
+        move_clock(admin, timedelta(days=2))
+        assert inbox.empty_old_events(db) == 3
+        assert bodies(admin) == {
+            "evt_of_nobody": False,
+            "evt_early": False,
+            "evt_settled": False,
+            "evt_new": True,
+        }
+        assert inbox.empty_old_events(db) == 0
+        # The event itself is still known, and still finds its payment.
+        assert receive(db, "evt_of_nobody", "ch_of_somebody_else") == []
+        made = payer.provider.made(payment)
+        made.external_id, made.paid = "of_somebody_else", payment.amount
+        assert payer.settle(payment).status == "succeeded"
+        assert not bodies(admin)["evt_of_nobody"]
+    assert open_events(database) == ["evt_new"]
+
+
+def test_one_run_empties_any_number_of_bodies(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        admin.execute(
+            "INSERT INTO billing.payment_events (provider, event_id, type, external_ids, body,"
+            " received_at) SELECT 'stripe', 'evt_' || n, 'x', '{}', 'body',"
+            " billing.now() - interval '31 days' - n * interval '1 second'"
+            " FROM generate_series(1, 2500) AS n"
+        )
+        assert inbox.empty_old_events(db) == 2500

@@ -1,5 +1,6 @@
 """A payment is made once, whatever is lost, repeated, or done at once."""
 
+import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -20,6 +21,11 @@ from synaxis_billing.payments.stripe import from_units, to_units
 from tests.conftest import Database
 from tests.support import billing, steps
 from tests.support.paying import Payer, no_answer
+from tests.support.running import PATIENCE_SECONDS, wait_until
+
+
+def end_the_process(_operation: str, _when: str) -> None:
+    raise SystemExit
 
 
 def test_a_lost_answer_leaves_the_payment_unknown_and_the_retry_completes_it(
@@ -270,6 +276,29 @@ def test_a_second_success_for_an_invoice_becomes_credit(database: Database) -> N
     assert database.audit().whole
 
 
+def test_two_payments_of_an_invoice_that_both_succeed_pay_it_once_and_bring_credit(
+    database: Database,
+) -> None:
+    """The first one's page had expired when the second was asked for; its bank was slow."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        invoice = _invoice(payer)
+        first = payer.ask_for_invoice(invoice.id)
+        payer.provider.made(first).expired = True
+        assert payer.settle(first).status == "expired"
+        second = payer.ask_for_invoice(invoice.id)
+        assert second.id != first.id
+        before = steps.available(db, payer.organization_id)
+        for payment in (second, first):
+            payer.provider.made(payment).paid = payment.amount
+            assert payer.settle(payment).status == "succeeded"
+        # The invoice's debt is settled, and the second 40 are credit.
+        assert steps.available(db, payer.organization_id) - before == 80
+        assert len(steps.list_grants(db, payer.organization_id)) == 2
+        assert billing.get_invoice(db, payer.organization_id, invoice.id).status == "paid"
+    assert database.audit().whole
+
+
 def test_a_payment_after_an_erasure_is_credited(database: Database) -> None:
     with database.connect() as db:
         payer = Payer(db, steps.new_organization(db))
@@ -322,6 +351,22 @@ def test_the_worker_tries_again_without_an_answer(database: Database) -> None:
         assert payer.get(payment).status == "pending"
 
 
+def test_the_token_of_a_link_has_128_random_bits(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        ids = (payer.organization_id, _invoice(payer).id)
+        tokens = [
+            base64.urlsafe_b64decode(
+                links.create_link(db, steps.PLATFORM, *ids, links.NewPaymentLink()).token + "=="
+            )
+            for _ in range(50)
+        ]
+    secrets = [token.removeprefix(payer.organization_id.bytes) for token in tokens]
+    assert {len(secret) for secret in secrets} == {16}
+    # Each bit is sometimes set, and sometimes not.
+    assert all(len({secret[n // 8] >> n % 8 & 1 for secret in secrets}) == 2 for n in range(128))
+
+
 def test_a_link_pays_its_invoice_alone_until_it_expires(database: Database) -> None:
     with database.connect() as db:
         payer = Payer(db, steps.new_organization(db))
@@ -351,3 +396,67 @@ def test_a_link_pays_its_invoice_alone_until_it_expires(database: Database) -> N
         with pytest.raises(links.PaymentLinkNotFound):
             pay(link.token)
     assert database.audit().whole
+
+
+def test_a_closed_organization_buys_no_credit_and_pays_its_invoices(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        invoice = _invoice(payer)
+        open_payment = payer.ask_for("10", key="before")
+        steps.change_organization(db, payer.organization_id, status="closed")
+        made = len(payer.provider.objects)
+        with pytest.raises(Conflict, match="closed"):
+            payer.ask_for("10")
+        assert len(payer.provider.objects) == made
+        assert payer.ask_for("10", key="before").id == open_payment.id
+        owed = payer.ask_for_invoice(invoice.id)
+        payer.provider.made(owed).paid = owed.amount
+        assert payer.settle(owed).status == "succeeded"
+    assert database.audit().whole
+
+
+def test_a_payment_that_is_open_when_its_organization_closes_is_credited_and_can_be_refunded(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("10")
+        steps.change_organization(db, payer.organization_id, status="closed")
+        payer.provider.made(payment).paid = payment.amount
+        assert payer.settle(payment).credited_usd == Decimal(10)
+        assert payer.refund(payment).credit_usd == Decimal(10)
+        assert payer.settle(payment).paid_out_usd == Decimal(10)
+        assert steps.available(db, payer.organization_id) == 0
+    assert database.audit().whole
+
+
+def test_a_purchase_that_waits_for_the_closing_is_refused(database: Database) -> None:
+    with database.connect() as db, database.connect() as other, database.admin() as admin:
+        payer = Payer(db, steps.new_organization(db))
+        with ThreadPoolExecutor(1) as pool:
+            with other.transaction():
+                steps.change_organization(other, payer.organization_id, status="closed")
+                buying = pool.submit(payer.ask_for, "10")
+                waiting = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
+                pid = db.info.backend_pid
+                wait_until(lambda: admin.execute(waiting, [pid]).rowcount > 0)
+            with pytest.raises(Conflict, match="closed"):
+                buying.result(PATIENCE_SECONDS)
+        assert payer.provider.objects == {}
+
+
+def test_credit_that_was_not_sent_before_the_closing_is_not_sent_any_more(
+    database: Database,
+) -> None:
+    """The process that made the payment ended before it called the provider."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payer.provider.fault = end_the_process
+        with pytest.raises(SystemExit):
+            payer.ask_for("10", key="once")
+        payer.provider.fault = lambda _operation, _when: None
+        steps.change_organization(db, payer.organization_id, status="closed")
+        with pytest.raises(models.PaymentRefused) as refused:
+            payer.ask_for("10", key="once")
+        assert refused.value.facts == {"failure_code": "organization_closed"}
+        assert payer.provider.objects == {}

@@ -84,6 +84,44 @@ def test_a_full_refund_with_tax_takes_exactly_what_was_given(database: Database)
     assert database.audit().whole
 
 
+def test_the_providers_fee_changes_no_credit(database: Database) -> None:
+    """Credited and refunded is what was paid, and not what the provider leaves of it."""
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.ask_for("100")
+        made = payer.provider.made(payment)
+        made.paid, made.fee = payment.amount, Decimal("3.20")
+        settled = payer.settle(payment)
+        assert (settled.fee, settled.fee_currency) == (Decimal("3.20"), "USD")
+        assert settled.credited_usd == 100
+        assert payer.refund(payment, "40").amount == 40
+        made.refunded = Decimal(100)
+        assert payer.settle(payment).paid_out_usd == 100
+        assert steps.available(db, payer.organization_id) == 0
+    assert database.audit().whole
+
+
+def test_a_lost_dispute_takes_credit_and_not_the_money_of_another_currency(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(
+            db, billing_currency="EUR", tax={"label": "VAT", "rate_percent": "19"}
+        )
+        payer = Payer(db, organization_id)
+        payer.rates = billing.rates("0.5")
+        payment = payer.buy("100")
+        assert payment.amount == Decimal("59.50")
+        made = payer.provider.made(payment)
+        made.dispute()
+        payer.settle(payment)
+        assert steps.available(db, organization_id) == 0
+        made.lose()
+        assert payer.settle(payment).paid_out_usd == 100
+        assert steps.available(db, organization_id) == 0
+    assert database.audit().whole
+
+
 def test_cumulative_refunds_are_booked_once(database: Database) -> None:
     with database.connect() as db:
         payer = Payer(db, steps.new_organization(db))

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from synaxis_billing import web
 from synaxis_billing.edge.http.requests import raw_request
+from synaxis_billing.payments import paypal
 from synaxis_billing.payments.providers import Delivery, InvalidSignature
 from synaxis_billing.payments.stripe import Stripe
 
@@ -85,6 +87,29 @@ def test_a_signature_is_over_the_bytes_and_not_over_json_written_again() -> None
         verify(again, header(BODY, NOW.timestamp(), SECRET))
     with pytest.raises(InvalidSignature):
         verify(BODY, header(again, NOW.timestamp(), SECRET))
+
+
+def test_paypal_verifies_the_very_bytes_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PayPal is asked whether it signed the event, which is not written again on the way."""
+    body = (
+        b'{ "id":"WH-1",  "event_type":"PAYMENT.CAPTURE.COMPLETED",\n'
+        b'"resource":{"id":"C1","note":"Caf\\u00e9 \xe2\x82\xac","amount":{"value":"1.10"}}}'
+    )
+    sent: list[bytes] = []
+
+    def answer(_method: str, url: str, _headers: dict[str, str], asked: bytes) -> web.Response:
+        sent.append(asked)
+        token = b'{"access_token": "t", "expires_in": 900}'
+        checked = b'{"verification_status": "SUCCESS"}'
+        return web.Response(200, token if url.endswith("/token") else checked)
+
+    monkeypatch.setattr(paypal, "send", answer)
+    account = paypal.PayPal("https://api.paypal.com", "id", "secret", "WH")
+    at = datetime.now(UTC)
+    headers = {"paypal-transmission-time": at.isoformat()}
+    account.verify(Delivery(body=body, headers=headers, received_at=at))
+    assert sent[-1].endswith(b'"webhook_event": ' + body + b"}")
+    assert json.loads(sent[-1])["webhook_event"] == json.loads(body)
 
 
 def test_both_secrets_are_taken_during_a_rotation() -> None:

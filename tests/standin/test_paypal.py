@@ -206,7 +206,7 @@ def test_a_dispute_is_opened_and_decided(
         assert dispute["status"] == "WAITING_FOR_SELLER_RESPONSE"
         with pytest.raises(exceptions.ErrorException) as caught:
             refund(paypal, captured, "5.00")
-        assert issue(caught) == "CAPTURE_DISPUTED_PARTIAL_REFUND_NOT_ALLOWED"
+        assert issue(caught) == "TRANSACTION_DISPUTED"
         http.post(
             f"{disputes}/{dispute['dispute_id']}/adjudicate",
             json={"adjudication_outcome": decided},

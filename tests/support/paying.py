@@ -46,6 +46,7 @@ class Object:
     disputed: Decimal = Decimal(0)
     lost: Decimal = Decimal(0)
     dispute_state: Literal["open", "won", "lost"] | None = None
+    fee: Decimal | None = None
     expired: bool = False
     declined: str | None = None
     refunds: dict[UUID, RefundState] = field(default_factory=dict)
@@ -144,6 +145,8 @@ class FakeProvider:
             disputed=made.disputed,
             lost=made.lost,
             dispute_state=made.dispute_state,
+            fee=made.fee,
+            fee_currency=made.order.currency if made.fee else None,
             failure_code=made.declined,
             customer_id="cus_1",
             payment_method_id="pm_1",

@@ -20,7 +20,10 @@ from local.template import ROOT
 PATIENCE_SECONDS = 120
 # A pause between polls leaves the core to the process under test.
 POLL_SECONDS = 0.02
-EVERYTHING = "billing:platform billing:admin billing:read billing:charge billing:topup"
+EVERYTHING = (
+    "billing:platform billing:admin billing:read billing:charge billing:topup"
+    " billing:pay billing:settings"
+)
 
 
 class Client:

@@ -67,3 +67,20 @@ def errors() -> dict[str, str]:
 @pytest.mark.parametrize("name", sorted(read({}).functions))
 def test_nothing_is_connected_to_and_nothing_is_made_up(name: str, errors: dict[str, str]) -> None:
     assert errors[name] == ""
+
+
+def test_the_charge_function_loads_nothing_of_payments() -> None:
+    """So that its import costs what it did before there were payments."""
+    folders = [str(ROOT / "functions/charge"), str(ROOT / "shared")]
+    code = f"import sys; sys.path[:0] = {folders!r}; import app; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "POWERTOOLS_METRICS_NAMESPACE": "test"},
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert "synaxis_billing.ledger.transactions" in loaded
+    assert [name for name in loaded if "payments" in name] == []

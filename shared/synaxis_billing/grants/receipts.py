@@ -24,6 +24,8 @@ class UsedGrant(Answer):
     """Origin of the credit."""
     amount_usd: Money
     """Amount in US dollars."""
+    payment_id: UUID | None
+    """Id of the payment that bought the credit; null if it was given, or paid for elsewhere."""
 
 
 class CountingBudget(Answer):

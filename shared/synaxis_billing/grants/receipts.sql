@@ -95,7 +95,8 @@ BEGIN
         )
         SELECT jsonb_build_object(
             'grants', (SELECT coalesce(json_agg(json_build_object('grant_id', u.grant_id, 'kind', g.kind,
-                    'amount_usd', u.usd::text) ORDER BY u.first_usd), '[]')
+                    'amount_usd', u.usd::text, 'payment_id', billing.payment_of(ROW(g.*)::billing.credit_grants))
+                    ORDER BY u.first_usd), '[]')
                 FROM (
                     SELECT grant_id, sum(to_usd - from_usd) AS usd, min(from_usd) AS first_usd FROM parts
                     WHERE grant_id IS NOT NULL GROUP BY grant_id
@@ -105,4 +106,14 @@ BEGIN
             'refunds', (SELECT coalesce(json_agg(billing.transaction_json(
                     billing.transaction_by_id(o.id, r.refund_id)) ORDER BY r.refund_id), '[]')
                 FROM (SELECT DISTINCT refund_id FROM parts WHERE refund_id IS NOT NULL) AS r)));
+END $$;
+
+-- The payment that bought the credit of a grant, or of the ended one whose credit it gives back; NULL when the platform
+-- gave it, or took the money by other means.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.payment_of(g billing.credit_grants) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce((g.paid ->> 'payment_id')::uuid, (
+        SELECT id FROM billing.payments
+        WHERE organization_id = g.organization_id AND grant_id IN (g.id, g.origin_id) LIMIT 1));
 END $$;

@@ -6,15 +6,26 @@ RETURNS TABLE (organization_id uuid, promise text, detail text) LANGUAGE plpgsql
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
+    WITH brought AS (
+        -- The surplus of an invoice's payment names it; the payment names the grant that settles the invoice.
+        SELECT g.organization_id, (g.paid ->> 'payment_id')::uuid AS payment_id, g.amount_usd, g.cost_basis_usd
+        FROM billing.credit_grants AS g WHERE g.paid ? 'payment_id'
+        UNION ALL
+        SELECT p.organization_id, p.id, g.amount_usd, g.cost_basis_usd
+        FROM billing.payments AS p
+        JOIN billing.credit_grants AS g ON g.organization_id = p.organization_id AND g.id = p.grant_id
+        WHERE NOT coalesce(g.paid ? 'payment_id', false)
+    ), bought AS (
+        SELECT b.organization_id, b.payment_id, sum(b.amount_usd) AS usd, sum(b.cost_basis_usd) AS cost_usd
+        FROM brought AS b GROUP BY 1, 2
+    )
     SELECT p.organization_id, 'a payment is one grant of what it bought',
-        format('payment %s: credited %s, grants %s', p.id, p.credited_usd, coalesce(g.usd, 0))
+        format('payment %s: captured %s of %s, credited %s of %s, grants %s at a cost of %s', p.id, p.captured,
+            p.amount, p.credited_usd, p.credit_usd, coalesce(b.usd, 0), coalesce(b.cost_usd, 0))
     FROM billing.payments AS p
-    LEFT JOIN (
-        SELECT f.organization_id, f.paid ->> 'payment_id' AS payment_id, f.invoice_id, sum(f.amount_usd) AS usd
-        FROM billing.credit_grants AS f WHERE f.paid ? 'payment_id' OR f.invoice_id IS NOT NULL GROUP BY 1, 2, 3
-    ) AS g ON g.organization_id = p.organization_id
-        AND (g.payment_id = p.id::text OR g.payment_id IS NULL AND g.invoice_id = p.invoice_id)
-    WHERE p.purpose <> 'invoice' AND p.credited_usd <> coalesce(g.usd, 0)
+    LEFT JOIN bought AS b ON b.organization_id = p.organization_id AND b.payment_id = p.id
+    WHERE p.credited_usd <> coalesce(b.usd, 0) OR p.credited_usd <> coalesce(b.cost_usd, 0)
+        OR p.credited_usd <> round(p.credit_usd * p.captured / p.amount, 8)
     UNION ALL
     SELECT p.organization_id, 'credit leaves as money went back',
         format('payment %s: out %s, charged back %s, target %s', p.id, p.paid_out_usd, p.charged_back_usd,

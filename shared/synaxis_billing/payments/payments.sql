@@ -100,7 +100,7 @@ BEGIN
 END $$;
 
 -- Ask a payer for credit, or for an issued invoice, whose open payment is returned if it has one. The provider
--- does not know of it yet.
+-- does not know of it yet. A closed organization may pay what it owes, and buys no credit.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.create_payment(
     p_tenant text, p_organization_id uuid, p_key text, p_fingerprint bytea, p_purpose text, p_provider text,
@@ -125,6 +125,8 @@ BEGIN
         IF v_refusal IS NOT NULL THEN
             RETURN v_refusal;
         END IF;
+    ELSIF o.status = 'closed' THEN
+        RETURN billing.invalid_state('the organization is closed: it can pay invoices, and buys no credit');
     ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
         RETURN billing.outcome('unsupported_currency');
     END IF;
@@ -208,7 +210,7 @@ BEGIN
         'email', o.email, 'purpose', p.purpose, 'provider', p.provider, 'currency', p.currency,
         'amount', round(p.amount, p.minor_units)::text, 'minor_units', p.minor_units, 'return_url', p.return_url,
         'external_id', p.external_id, 'customer_id', c.customer_id, 'payment_method_id', c.payment_method_id,
-        'created_at', p.created_at,
+        'created_at', p.created_at, 'closed', o.status = 'closed',
         'refunds', (
             SELECT coalesce(json_agg(json_build_object('id', r.id, 'status', r.status,
                 'amount', round(r.amount, p.minor_units)::text, 'external_id', r.external_id,
@@ -287,6 +289,23 @@ BEGIN
                 AND (p_status IS NULL OR status = p_status::billing.payment_status)
             ORDER BY created_at DESC LIMIT p_limit
         ) AS p));
+END $$;
+
+-- List payments of all organizations, newest first, before the id (exclusive) that a page ended at.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.platform_payments(
+    p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_limit int
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN (
+        SELECT coalesce(json_agg(billing.payment_json(ROW(p.*)::billing.payments) ORDER BY p.id DESC), '[]') FROM (
+            SELECT * FROM billing.payments
+            WHERE (p_before IS NULL OR id < p_before)
+                AND (p_status IS NULL OR status = p_status::billing.payment_status)
+                AND (p_dispute_state IS NULL OR dispute_state = p_dispute_state)
+            ORDER BY id DESC LIMIT p_limit
+        ) AS p);
 END $$;
 
 -- Empty the initiators of payments, of their refunds and of automatic top-ups, of all or of one; and of all, what the providers wrote of
