@@ -29,7 +29,7 @@ fuzz: .venv  ## ask the API for what its document says and more, over 10,000 tim
 	FUZZ=100 $(PYTHON) -m pytest tests/functions/test_openapi.py -s
 
 chaos: .venv  ## break the network, servers and processes under load (CHAOS_SEED=... CHAOS=1 repeats a run)
-	CHAOS=$(or $(CHAOS),3) $(PYTHON) -m pytest tests/chaos -s
+	CHAOS=$(or $(CHAOS),2) $(PYTHON) -m pytest tests/chaos -s
 
 soak: .venv  ## mixed load with faults for long (MINUTES=30); fails unless memory, connections and tables stay flat
 	$(PYTHON) -m tests.chaos.soak $(or $(MINUTES),30)

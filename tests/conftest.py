@@ -54,7 +54,7 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest tests first, those of the running product: a worker that began them last
     would finish alone."""
-    longest = {"local", "test_openapi.py", "test_faults.py"}
+    longest = {"local", "chaos", "test_openapi.py", "test_faults.py"}
     items.sort(key=lambda item: longest.isdisjoint({item.path.parent.name, item.path.name}))
     for item in items if CITUS_URL else []:
         if reason := citus.ONE_SERVER.get(getattr(item, "originalname", item.name)):

@@ -33,7 +33,8 @@ class Product:
         self._process = running.start(self._home, PORT=self._port)
         self.url = running.wait_until_ready(self._process, self._home)
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """Stop it, and see that no process is left."""
         self.processes()
         running.stop(self._process)
         wait_until(lambda: not self._left())
@@ -170,6 +171,23 @@ def move_clock(product: Product, _: random.Random) -> int:
             clock.move_clock(admin, timedelta(days=number))
             time.sleep(PAUSE_SECONDS * 5)
     return len(days)
+
+
+def fill_disk(folder: Path) -> Fault:
+    """Take all the space of a file system until PostgreSQL has missed it, and give it back."""
+
+    def fill(product: Product, _: random.Random) -> int:
+        filler = folder / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 20))
+        log = next(folder.rglob("server.log"))
+        wait_until(lambda: "No space left on device" in log.read_text(errors="replace"))
+        filler.unlink()
+        product.connect().close()
+        return 1
+
+    return fill
 
 
 def kill_gateway(product: Product, _: random.Random) -> int:

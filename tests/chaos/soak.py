@@ -77,7 +77,7 @@ def main(minutes: float) -> int:
         try:
             samples, mistakes = _soak(product, seed, minutes * 60)
         finally:
-            product.stop()
+            product.close()
     for mistake in mistakes[:20]:
         print(mistake)
     return int(bool(mistakes) or not _is_flat(samples))

@@ -1,4 +1,4 @@
-"""Month end and webhooks come to their end while the functions that do them are killed."""
+"""Month end, usage events and webhooks come to their end while the functions that do them die."""
 
 import contextlib
 import random
@@ -6,16 +6,17 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
+from synaxis_billing.events.refused import key_of
 from tests.chaos import load, outages
-from tests.chaos.oracle import Oracle
+from tests.chaos.oracle import Operation, Oracle
 from tests.chaos.outages import PAUSE_SECONDS, Product
 from tests.chaos.seeds import EVERYTHING, new_seed
 from tests.support.clock import move_clock, set_clock
@@ -26,6 +27,7 @@ PLANS = 3
 # Organizations beside those of the load.
 BILLED = 40 if EVERYTHING else 12
 CROSSINGS = 12 if EVERYTHING else 4
+EVENTS = 60 if EVERYTHING else 20
 LEAST_KILLS = 3
 # Longer than the lease of a delivery, and than the first delays.
 LATER = timedelta(minutes=20)
@@ -35,8 +37,7 @@ LATER = timedelta(minutes=20)
 def product(folders: Callable[[str], Path]) -> Iterator[Product]:
     product = Product(folders("background"))
     yield product
-    # No process is left.
-    product.stop()
+    product.close()
 
 
 @contextlib.contextmanager
@@ -157,6 +158,62 @@ def _assert_billed(admin: psycopg.Connection, boundary: datetime) -> None:
         numbers.setdefault(series, []).append(int(last))
     for found in numbers.values():
         assert sorted(found) == list(range(1, len(found) + 1))
+
+
+def test_each_usage_event_is_charged_once_among_poison_while_its_consumers_die(
+    product: Product,
+) -> None:
+    seed, oracle = new_seed(), Oracle()
+    with product.connect() as admin, contextlib.closing(Client(product.url)) as client:
+        path = client.new_organization()
+        id_ = path.rpartition("/")[2]
+        bought = Operation("topup", id_, "credit", Decimal(1000))
+        answer = client.post(f"{path}/topups", {"amount_usd": "1000"}, oracle.expect(bought).key)
+        oracle.record(bought, answer.status_code, answer.json())
+        events = [_usage_event(id_, f"{seed} {number}") for number in range(EVENTS)]
+        for event in events:
+            key = key_of("load", event["id"])
+            oracle.expect(Operation("usage event", id_, key, Decimal(-1)))
+
+        def send() -> None:
+            """Send them all, each beside one that is none, as a sender that was told nothing."""
+            for event in events:
+                for body in (event, {**event, "id": f"bad {event['id']}", "data": "poison"}):
+                    client.post(f"{path}/usage-events", body).raise_for_status()
+
+        with _killing(product, seed, "consume.handler") as killed:
+            send()
+            wait_until(lambda: sum(killed) >= LEAST_KILLS)
+
+        def are_charged() -> bool:
+            return _count(admin, "credit_transactions", id_) == 1 + EVENTS
+
+        # What a queue gave up, its sender sends again.
+        send()
+        wait_until(are_charged)
+        wait_until(lambda: _count(admin, "refused_events", id_) == EVENTS)
+        print(f"{sum(killed)} killed, {EVENTS} events")
+        wait_until(lambda: outages.is_idle(admin))
+        assert oracle.verify(admin) == []
+
+
+def _usage_event(organization_id: str, id_: str) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "type": "com.synaxis.usage.v1",
+        "source": "load",
+        "id": id_,
+        "subject": organization_id,
+        "time": datetime.now(UTC).isoformat(),
+        "data": {"amount_usd": "1", "description": "chat"},
+    }
+
+
+def _count(admin: psycopg.Connection, table: LiteralString, organization_id: str) -> int:
+    [(count,)] = admin.execute(
+        f"SELECT count(*) FROM billing.{table} WHERE organization_id = %s", [organization_id]
+    ).fetchall()
+    return int(count)
 
 
 def test_every_event_arrives_at_least_once_with_one_id_while_its_senders_die(

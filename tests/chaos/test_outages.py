@@ -1,36 +1,16 @@
 """Money moves once or not at all while processes of the product die and freeze under load."""
 
-import random
-import time
+import contextlib
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.chaos import load, outages
-from tests.chaos.oracle import Oracle
-from tests.chaos.outages import Fault, Product
-from tests.chaos.seeds import EVERYTHING, new_seed
-from tests.support.running import wait_until
-
-# Of each thread, before the fault. Those after it act until so many operations succeeded.
-ACTIONS_BEFORE, LEAST_AFTERWARDS = 8, 30
-LEAST_ACKNOWLEDGED = 200
-# How long after a fault the first success comes, and how long a client waits at most. A machine is
-# as slow as the slowest request before the fault shows, and some faults have it start processes.
-FIRST_SUCCESS_SECONDS, MOST_WAIT_SECONDS, SLACK = 5, 15, 3
-
-
-class Case(NamedTuple):
-    """`statuses` are those that clients may be answered with, beside successes and refusals;
-    0 is a lost reply."""
-
-    fault: Fault
-    statuses: set[int]
-    least_strikes: int = 1
-    holds_expire: bool = False
-
+from tests.chaos import outages
+from tests.chaos.outages import Product
+from tests.chaos.seeds import EVERYTHING
+from tests.chaos.surviving import Case, survive
 
 RETRY = {503}
 CASES = {
@@ -55,48 +35,36 @@ LONGER = {
 def product(folders: Callable[[str], Path]) -> Iterator[Product]:
     product = Product(folders("outages"))
     yield product
-    # No process is left.
-    product.stop()
+    product.close()
 
 
 @pytest.mark.parametrize("name", [*CASES, *LONGER])
 def test_money_moves_once_or_not_at_all_through(name: str, product: Product) -> None:
     if name in LONGER and not EVERYTHING:
         pytest.skip("`make chaos` takes the time")
-    case = (CASES | LONGER)[name]
-    seed = new_seed()
-    oracle = Oracle()
-    paths = load.new_organizations(product.url)
-    load.Load(product.url, paths, oracle, f"{seed} before").run(ACTIONS_BEFORE)
-    clients = load.Load(product.url, paths, oracle, seed, case.holds_expire)
-    with clients.running():
-        started = time.monotonic()
-        wait_until(lambda: _successes(clients, started) >= LEAST_AFTERWARDS)
-        struck_at = time.monotonic()
-        strikes = case.fault(product, random.Random(seed))
-        healed_at = time.monotonic()
-        wait_until(lambda: _successes(clients, healed_at) >= LEAST_AFTERWARDS)
-        wait_until(lambda: oracle.acknowledged().total() >= LEAST_ACKNOWLEDGED)
-    slowest = max(answer.seconds for answer in clients.answers if answer.answered_at < struck_at)
-    first = min(a.answered_at for a in clients.answers if _succeeds(a, healed_at)) - healed_at
-    longest = max(answer.seconds for answer in clients.answers)
-    print(
-        f"{name}: {strikes} times, {oracle.acknowledged().total()} acknowledged,"
-        f" first success after {first:.1f} s, longest wait {longest:.1f} s"
-        f" (before {slowest:.1f} s), {dict(oracle.statuses)}"
-    )
-    with product.connect() as admin:
-        wait_until(lambda: outages.is_idle(admin))
-        assert oracle.verify(admin) == []
-    assert strikes >= case.least_strikes
-    assert set(oracle.statuses) <= {200, 201, 402, 409} | case.statuses
-    assert first <= FIRST_SUCCESS_SECONDS + SLACK * slowest
-    assert longest <= MOST_WAIT_SECONDS + SLACK * slowest
+    survive(product, name, (CASES | LONGER)[name])
 
 
-def _successes(clients: load.Load, since: float) -> int:
-    return sum(_succeeds(answer, since) for answer in list(clients.answers))
+@pytest.fixture
+def small_disk(folders: Callable[[str], Path]) -> Iterator[Path]:
+    """A file system that can be filled without harm."""
+    if not EVERYTHING:
+        pytest.skip("`make chaos` takes the time")
+    folder = folders("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1g,mode=711", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount")
+    if mounted.returncode:
+        pytest.skip(f"a file system cannot be mounted: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def _succeeds(answer: load.Answer, since: float) -> bool:
-    return answer.answered_at >= since and 200 <= answer.status < 300
+def test_money_moves_once_or_not_at_all_through_a_full_disk(small_disk: Path) -> None:
+    product = Product(small_disk)
+    with contextlib.closing(product):
+        oracle = survive(product, "disk full", Case(outages.fill_disk(small_disk), RETRY))
+    # It was full.
+    assert oracle.statuses[503] > 0

@@ -14,7 +14,8 @@ from tests.console.conftest import (
 )
 
 OTHER = "Dover Legal"
-OPERATOR_PAGES = ["", "/spending", "/prices", "/unpriced", "/revenue", "/month-end", "/health"]
+OPERATOR_PAGES = ["", "/spending", "/payments", "/payments?view=all", "/payments?view=unmatched"]
+OPERATOR_PAGES += ["/prices", "/unpriced", "/revenue", "/month-end", "/health"]
 
 
 def _of_other(page: Page, customers: Customers) -> Page:

@@ -97,7 +97,8 @@ def take(db: psycopg.Connection, caller: Caller, raws: Sequence[Any]) -> list[ch
     """Charge the usage of at most 1,000 events; return one result per event, in order.
 
     Events are taken in any order, any number of times, with the same effect. Those that are refused
-    are kept, but for calls that were charged by another key. Raises PayloadTooLarge, before
+    are kept, but for calls that were charged by another key, and for those of a busy organization,
+    which are to be sent again. Raises PayloadTooLarge, before
     anything is charged, if the answer could be too large.
     """
     results: list[charges.Result | None] = [None] * len(raws)
@@ -176,7 +177,9 @@ def _keep_refused(
         [
             named
             for raw, result in zip(raws, results, strict=True)
-            if isinstance(result, charges.Refused) and result.error["code"] != Conflict.code
+            if isinstance(result, charges.Refused)
+            and result.error["code"] != Conflict.code
+            and not charges.is_busy(result)
             if (named := refusal(raw, result.error, found.organizations, nobody)) is not None
         ],
     )
