@@ -21,7 +21,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import billing, caching, fleet, granting, growth, imports, ingest, rates
+from bench import billing, caching, console, fleet, granting, growth, imports, ingest, rates
 from bench.rates import ORGANIZATIONS
 from bench.turns import Turns
 from local import servers
@@ -54,13 +54,16 @@ def main() -> None:
         settings = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
         with servers.postgres(Path(folder), settings=settings) as admin_url:
             stand = rates.Stand(prepare(admin_url), admin_url, options.seconds, options.peer)
-            rows = _rows(stand, options.growth)
-            rows += _grant_rows(stand)
-            rows += _document_rows()
-            rows += _billing_rows(stand.app_url, admin_url)
-            rows += _cache_rows(Path(folder), options.seconds, options.trace)
             version = _server_version(admin_url)
-    rows += _import_rows(options.before)
+            if options.fleet:
+                rows = _fleet_rows(stand)
+            else:
+                rows = _rows(stand, options.growth)
+                rows += _grant_rows(stand)
+                rows += _document_rows()
+                rows += _billing_rows(stand.app_url, admin_url)
+                rows += _cache_rows(Path(folder), options.seconds, options.trace)
+                rows += _import_rows(options.before)
     _report(rows, version, options.seconds)
 
 
@@ -69,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=9, help="for each measurement")
     parser.add_argument("--peer", type=Path, nargs="*", default=[], help="pgledger's SQL files")
     parser.add_argument("--growth", action="store_true", help="measure 3 million charges, too")
+    parser.add_argument("--fleet", action="store_true", help="measure the fleet of callers alone")
     parser.add_argument("--before", type=Path, help="a checkout of an earlier release")
     parser.add_argument("--trace", type=Path, default=TRACE, help="requests for the cache")
     return parser.parse_args()
@@ -98,7 +102,7 @@ def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
         *_peer_rows(f"{busy}, batches of 100", hot, "batches of 100", "charges", 8.0),
         *_peer_rows(f"{busy}, batches of 1000", hot, "batches of 1000", "charges"),
         _ingest_row(stand, hot),
-        _fleet_row(stand),
+        *_fleet_rows(stand),
         *_wal_rows(stand, grown),
     ]
 
@@ -168,11 +172,15 @@ def _call_rows(stand: rates.Stand) -> list[Row]:
     ]
 
 
-def _fleet_row(stand: rates.Stand) -> Row:
-    found = fleet.simulate(stand.app_url, stand.ids, rates.CHARGE, stand.rounds)
+def _fleet_rows(stand: rates.Stand) -> list[Row]:
+    return [_fleet_row(stand, work) for work in fleet.WORK]
+
+
+def _fleet_row(stand: rates.Stand, work: str) -> Row:
+    found = fleet.simulate(stand.app_url, stand.ids, rates.CHARGE, stand.rounds, work)
     ratio = found.beside / found.alone
     return Row(
-        f"others' charge beside {fleet.CALLERS:,} callers of one organization,"
+        f"others' charge beside {fleet.CALLERS:,} callers of one organization, {work},"
         f" {fleet.CONNECTIONS} connections",
         f"{_duration(found.beside)}, {found.others_refused} of {found.others} refused",
         f"alone: {_duration(found.alone)}; the one has {_per_second(found.busy_per_second)},"
@@ -284,7 +292,7 @@ def _document_rows() -> list[Row]:
                 None,
             )
         )
-    return rows
+    return rows + [Row(*row) for row in console.rows()]
 
 
 def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:

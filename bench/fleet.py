@@ -6,6 +6,7 @@ import itertools
 import random
 import statistics
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,11 @@ CALLERS = 1000
 # A caller of the busy organization calls again after this long at most, as an LLM's answer takes.
 PAUSE_SECONDS = 2.0
 OTHERS_PER_SECOND = 10
+# The charges of a batch, and the organizations of one of many.
+BATCH, MIXED = 100, 10
+
+
+_numbers = itertools.count()
 
 
 class Fleet(NamedTuple):
@@ -40,56 +46,97 @@ class _Refused(Exception):
 class _Proxy:
     """Connections that are lent for one statement, first come, first served."""
 
-    def __init__(self, connections: list[psycopg.AsyncConnection]) -> None:
+    def __init__(self, connections: list[psycopg.AsyncConnection], usage: dict[str, Any]) -> None:
         self._free: asyncio.Queue[psycopg.AsyncConnection] = asyncio.Queue()
         for connection in connections:
             self._free.put_nowait(connection)
+        self._usage = usage
 
-    async def charge(self, organization_id: UUID, usage: dict[str, Any], key: str) -> None:
+    async def charge(self, organization_id: UUID) -> None:
         """Charge, and wait for a place as the product's function does. Raises _Refused."""
-        request = Jsonb({**usage, "idempotency_key": key, "request_id": key})
-        ends = time.monotonic() + procedures.PATIENCE_SECONDS
-        for tries in itertools.count(1):
-            connection = await self._free.get()
-            try:
-                cursor = await connection.execute(
-                    b"CALL billing.spend(NULL, 'charge', '*', %s, %s)", [organization_id, request]
-                )
-                row = await cursor.fetchone()
-            finally:
-                self._free.put_nowait(connection)
-            assert row
-            if row[0]["outcome"] == "created":
+        arguments = [organization_id, Jsonb(self._charge())]
+        async for _ in _turns():
+            answer = await self._call(b"CALL billing.spend(NULL, 'charge', '*', %s, %s)", arguments)
+            if answer["outcome"] == "created":
                 return
-            assert row[0]["outcome"] == "too_many_requests"
-            if time.monotonic() >= ends:
-                raise _Refused
-            await asyncio.sleep(procedures.pause_seconds(tries))
+            assert answer["outcome"] == "too_many_requests"
+
+    async def charge_batch(self, organizations: list[UUID]) -> None:
+        """Charge a batch in equal parts, as the product's function does. Raises _Refused."""
+        each = BATCH // len(organizations)
+        waiting = {
+            one: [self._charge(organization_id=str(one)) for _ in range(each)]
+            for one in organizations
+        }
+        if len(waiting) > 1:
+            charges = [charge for own in waiting.values() for charge in own]
+            statement = b"CALL billing.spend_batch(NULL, '*', %s)"
+            answer = await self._call(statement, [Jsonb(charges)])
+            # The items of one organization have one fate.
+            for one, outcome in zip(list(waiting), answer[::each], strict=True):
+                if outcome["outcome"] == "created":
+                    del waiting[one]
+        async for _ in _turns():
+            for one, own in list(waiting.items()):
+                statement = b"CALL billing.spend_batch_of(NULL, '*', %s, %s)"
+                answer = await self._call(statement, [one, Jsonb(own)])
+                if answer[0]["outcome"] == "created":
+                    del waiting[one]
+            if not waiting:
+                return
+
+    def _charge(self, **more: Any) -> dict[str, Any]:
+        key = f"{time.time_ns()}-{next(_numbers)}"
+        return {**self._usage, "idempotency_key": key, "request_id": key, **more}
+
+    async def _call(self, statement: bytes, arguments: list[Any]) -> Any:
+        connection = await self._free.get()
+        try:
+            row = await (await connection.execute(statement, arguments)).fetchone()
+        finally:
+            self._free.put_nowait(connection)
+        assert row
+        return row[0]
 
 
-def simulate(app_url: str, ids: list[UUID], usage: dict[str, Any], seconds: float) -> Fleet:
-    return asyncio.run(_simulate(app_url, ids, usage, seconds))
+async def _turns() -> AsyncIterator[None]:
+    """The tries of a call, as those of the product. Raises _Refused after the last."""
+    ends = time.monotonic() + procedures.PATIENCE_SECONDS
+    for tries in itertools.count(1):
+        yield
+        if time.monotonic() >= ends:
+            raise _Refused
+        await asyncio.sleep(procedures.pause_seconds(tries))
 
 
-async def _simulate(app_url: str, ids: list[UUID], usage: dict[str, Any], seconds: float) -> Fleet:
+def simulate(
+    app_url: str, ids: list[UUID], usage: dict[str, Any], seconds: float, work: str
+) -> Fleet:
+    """Simulate the fleet, whose callers of the first organization do the `work` of WORK."""
+    return asyncio.run(_simulate(app_url, ids, usage, seconds, work))
+
+
+async def _simulate(
+    app_url: str, ids: list[UUID], usage: dict[str, Any], seconds: float, work: str
+) -> Fleet:
     connections = [
         await psycopg.AsyncConnection.connect(app_url, autocommit=True, prepare_threshold=None)
         for _ in range(CONNECTIONS)
     ]
     try:
-        proxy = _Proxy(connections)
+        proxy = _Proxy(connections, usage)
         busy, *others = ids
-        alone, _ = await _others(proxy, others, usage, seconds)
+        alone, _ = await _others(proxy, others, seconds)
         tally = {"charged": 0, "refused": 0}
         callers = [
-            asyncio.create_task(_call_again(proxy, busy, usage, number, tally))
-            for number in range(CALLERS)
+            asyncio.create_task(_call_again(WORK[work](proxy, busy, others), tally))
+            for _ in range(CALLERS)
         ]
         # Until all have begun.
         await asyncio.sleep(PAUSE_SECONDS)
         tally.update(charged=0, refused=0)
         began = time.monotonic()
-        beside, refused = await _others(proxy, others, usage, seconds)
+        beside, refused = await _others(proxy, others, seconds)
         per_second = tally["charged"] / (time.monotonic() - began)
         for caller in callers:
             caller.cancel()
@@ -107,21 +154,48 @@ async def _simulate(app_url: str, ids: list[UUID], usage: dict[str, Any], second
     )
 
 
-async def _call_again(
-    proxy: _Proxy, busy: UUID, usage: dict[str, Any], number: int, tally: dict[str, int]
-) -> None:
+async def _call_again(work: Callable[[], Awaitable[int]], tally: dict[str, int]) -> None:
     while True:
         await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
         try:
-            await proxy.charge(busy, usage, f"{time.time_ns()}-{number}")
-            tally["charged"] += 1
+            tally["charged"] += await work()
         except _Refused:
             tally["refused"] += 1
 
 
-async def _others(
-    proxy: _Proxy, others: list[UUID], usage: dict[str, Any], seconds: float
-) -> tuple[list[float], int]:
+def _charges(proxy: _Proxy, busy: UUID, _others: list[UUID]) -> Callable[[], Awaitable[int]]:
+    async def work() -> int:
+        await proxy.charge(busy)
+        return 1
+
+    return work
+
+
+def _batches(proxy: _Proxy, busy: UUID, _others: list[UUID]) -> Callable[[], Awaitable[int]]:
+    async def work() -> int:
+        await proxy.charge_batch([busy])
+        return BATCH
+
+    return work
+
+
+def _mixed(proxy: _Proxy, busy: UUID, others: list[UUID]) -> Callable[[], Awaitable[int]]:
+    async def work() -> int:
+        await proxy.charge_batch([busy, *random.sample(others, MIXED - 1)])
+        return BATCH // MIXED
+
+    return work
+
+
+# What a caller of the busy organization does, again and again; it answers the charges of it.
+WORK: dict[str, Callable[[_Proxy, UUID, list[UUID]], Callable[[], Awaitable[int]]]] = {
+    "charges": _charges,
+    f"batches of {BATCH}": _batches,
+    f"batches of {BATCH} with {MIXED - 1} others": _mixed,
+}
+
+
+async def _others(proxy: _Proxy, others: list[UUID], seconds: float) -> tuple[list[float], int]:
     """Return the seconds of the others' charges, which arrive whatever became of those before, and
     how many were refused."""
     times: list[float] = []
@@ -131,7 +205,7 @@ async def _others(
         nonlocal refused
         began = time.monotonic()
         try:
-            await proxy.charge(organization_id, usage, f"{time.time_ns()}")
+            await proxy.charge(organization_id)
             times.append(time.monotonic() - began)
         except _Refused:
             refused += 1

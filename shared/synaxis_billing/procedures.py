@@ -105,10 +105,20 @@ def _value(connection: psycopg.Connection, statement: bytes, arguments: dict[str
     return row[0] if row else None
 
 
-def _in_turn(attempt: Callable[[], Any]) -> Any:
-    """Repeat an attempt while its organization's places are taken."""
+def turns() -> Iterator[None]:
+    """Iterate over the tries of a call whose organization's places are taken, with pauses between
+    them, for as long as it may wait."""
     ends = time.monotonic() + PATIENCE_SECONDS
     for tries in itertools.count(1):
+        yield
+        if time.monotonic() >= ends:
+            return
+        time.sleep(pause_seconds(tries))
+
+
+def _in_turn(attempt: Callable[[], Any]) -> Any:
+    """Repeat an attempt while its organization's places are taken."""
+    for _ in turns():
         try:
             value = attempt()
         except psycopg.Error as error:
@@ -117,6 +127,4 @@ def _in_turn(attempt: Callable[[], Any]) -> Any:
         else:
             if not (isinstance(value, dict) and value.get("outcome") == TooManyRequests.code):
                 return value
-        if time.monotonic() >= ends:
-            raise TooManyRequests
-        time.sleep(pause_seconds(tries))
+    raise TooManyRequests

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -48,12 +49,17 @@ class Counting(httpx.HTTPTransport):
         super().__init__()
         self.paths: list[str] = []
         self.away = False
+        # What a batch of one charge is answered.
+        self.refused: dict[str, Any] | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/v1"):
             self.paths.append(f"{request.method} {request.url.path.rpartition('/')[2]}")
             if self.away:
                 raise httpx.ConnectError("away")
+            if self.refused is not None and request.url.path.endswith("/charges/batch"):
+                item = {"status": self.refused["status"], "error": self.refused}
+                return httpx.Response(200, json={"results": [item]})
         return super().handle_request(request)
 
 
@@ -191,6 +197,24 @@ def test_what_cannot_be_settled_now_is_settled_later(
         lease.reserve("0.5").capture(amount_usd="0.5")
         counting.away = False
     assert billing.get_balance(organization).balance_usd == Decimal("24.5")
+
+
+def test_usage_of_a_busy_organization_is_sent_again(
+    gateway: Billing, counting: Counting, billing: Billing, organization: UUID
+) -> None:
+    with SpendingLease(gateway, organization, "5", settle_seconds=BY_HAND) as lease:
+        lease.reserve("0.5").capture(amount_usd="0.5")
+        counting.refused = {
+            "type": "about:blank",
+            "title": "Too many requests",
+            "status": 429,
+            "code": "too_many_requests",
+            "detail": "Too many requests of this organization are under way.",
+        }
+        lease.settle()
+        assert billing.get_balance(organization).balance_usd == Decimal("25.5")
+        counting.refused = None
+    assert billing.get_balance(organization).balance_usd == 25
 
 
 def test_a_lease_whose_hold_has_ended_takes_another(

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synaxis_billing import procedures
 from synaxis_billing.edge.aws import deliveries
 from synaxis_billing.errors import TooManyRequests
 from synaxis_billing.events import ingest, refused, usage_events
 from synaxis_billing.ledger import charges
 from tests.conftest import Database
 from tests.events.test_usage_events import codes, event, ledger
+from tests.ledger.test_turns import full
 from tests.support import steps
 
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:UsageQueue.fifo"
@@ -160,6 +162,29 @@ def test_an_organization_that_is_busy_does_not_hold_up_others(
             message("c", busy, event(busy, "2")),
         )
         assert (taken.failed, taken.errors) == (["a", "c"], [])
+        assert steps.available(db, idle) == Decimal(99)
+
+
+def test_a_batch_goes_on_without_a_busy_organization_whose_events_come_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procedures, "PATIENCE_SECONDS", 0)
+    with database.connect() as db:
+        busy, idle = (steps.new_organization(db, "100") for _ in range(2))
+        delivery = [
+            message("a", busy, event(busy, "1")),
+            message("b", idle, event(idle, "1")),
+            message("c", busy, event(busy, "2")),
+        ]
+        with full(database, busy):
+            taken = consume(db, *delivery)
+        assert (taken.failed, taken.errors) == (["a", "c"], [])
+        assert steps.available(db, idle) == Decimal(99)
+        # It is no refusal that somebody has to look at.
+        assert codes(db) == []
+        before = steps.available(db, busy)
+        assert consume(db, *delivery).failed == []
+        assert steps.available(db, busy) == before - 2
         assert steps.available(db, idle) == Decimal(99)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from synaxis_billing import procedures
 from synaxis_billing.errors import TooManyRequests
+from synaxis_billing.ledger import charges
 from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.schema.migrate import function_files
 from tests.conftest import Database
@@ -47,6 +48,11 @@ def waiting(database: Database) -> int:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedures, "PATIENCE_SECONDS", 0)
+
+
+def test_calls_that_wait_come_back_at_times_that_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
+    assert [procedures.pause_seconds(tries) for tries in (1, 2, 3)] == [0.04, 0.08, 0.16]
 
 
 def test_a_call_that_fails_otherwise_is_not_made_again(
@@ -143,12 +149,12 @@ def test_a_batch_whose_answer_nobody_reads_holds_no_organization(database: Datab
     assert database.audit().whole
 
 
-# A batch is of many organizations: it waits for one that is busy, and refuses none of them for it.
+# Its callers take one, or do not wait.
 WITHOUT_A_PLACE = {"charge_batch"}
 
 
-def test_whatever_locks_an_organization_takes_a_place_first_but_a_batch() -> None:
-    locking = {}
+def test_whatever_waits_for_an_organization_takes_a_place_first() -> None:
+    locking, calling = {}, {}
     for path in function_files():
         text = re.sub(r"--[^\n]*", "", path.read_text())
         for found in re.finditer(
@@ -156,5 +162,97 @@ def test_whatever_locks_an_organization_takes_a_place_first_but_a_batch() -> Non
         ):
             if re.search(r"billing\.organizations\b[^;]*FOR (NO KEY )?UPDATE", found[0]):
                 locking[found[1]] = "billing.take_place(" in found[0]
+            if "billing.charge_batch(" in found[0].partition("(")[2]:
+                calling[found[1]] = "billing.take_place(" in found[0]
     assert locking.pop("lock_organization")
     assert {name for name, taken in locking.items() if not taken} == WITHOUT_A_PLACE
+    # A charge is called by spend(), which has taken one; spend_batch() is for many organizations.
+    assert {name for name, taken in calling.items() if not taken} == {"charge", "spend_batch"}
+
+
+@contextlib.contextmanager
+def full(database: Database, busy: UUID) -> Iterator[None]:
+    """All places of an organization are taken, by calls that wait for its row."""
+
+    def hold(_: int) -> None:
+        with database.connect() as own:
+            steps.hold(own, busy, "1")
+
+    with ThreadPoolExecutor(PLACES) as pool:
+        with locked(database, busy):
+            under_way = [pool.submit(hold, number) for number in range(PLACES)]
+            wait_until(lambda: waiting(database) == PLACES)
+            yield
+        for one in under_way:
+            one.result()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_batch_takes_a_place_in_its_busy_organization_and_charges_the_others(
+    database: Database, others: int
+) -> None:
+    with database.connect() as db:
+        busy = steps.new_organization(db, "100")
+        free = [steps.new_organization(db, "100") for _ in range(others)]
+        items = [steps.item(one, "1") for one in [*free, busy, *free, busy]]
+        missing = steps.item(UUID(int=7), "1")
+        with full(database, busy):
+            results = steps.charge_batch(db, *items, *[missing] * bool(others))
+            assert waiting(database) == PLACES
+        statuses = [result.status for result in results]
+        assert statuses == [201] * others + [429] + [201] * others + [429] + [404] * bool(others)
+        refused = [result for result in results if isinstance(result, charges.Refused)]
+        assert refused[0].error["code"] == "too_many_requests"
+        # The whole batch again: the others are not charged twice.
+        again = steps.charge_batch(db, *items)
+        assert {result.status for result in again} == {201}
+        assert [steps.available(db, one) for one in free] == [98] * others
+        assert steps.available(db, busy) == 100 - PLACES - 2
+    assert database.audit().whole
+
+
+def test_a_batch_that_waits_for_one_organization_holds_no_other(database: Database) -> None:
+    with database.connect() as db:
+        ids = [steps.new_organization(db, "100") for _ in range(3)]
+        for busy in ids:
+            others = [one for one in ids if one != busy]
+
+            def charge() -> list[charges.Result]:
+                with database.connect() as own:
+                    return steps.charge_batch(own, *(steps.item(one, "1") for one in ids))
+
+            with ThreadPoolExecutor(1) as pool:
+                with locked(database, busy):
+                    under_way = pool.submit(charge)
+                    wait_until(lambda: waiting(database) == 1)
+                    # What is free is charged, and let go.
+                    for one in others:
+                        steps.charge(db, one, "1")
+                assert {result.status for result in under_way.result()} == {201}
+    assert database.audit().whole
+
+
+def test_a_batch_of_a_busy_organization_waits_outside_of_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_back = threading.Event()
+
+    def pause_seconds(_: int) -> float:
+        came_back.set()
+        return 0.01
+
+    monkeypatch.setattr(procedures, "pause_seconds", pause_seconds)
+    with database.connect() as db:
+        busy = steps.new_organization(db, "100")
+
+    def charge() -> list[charges.Result]:
+        with database.connect() as own:
+            return steps.charge_batch(own, steps.item(busy, "1"), steps.item(busy, "1"))
+
+    with ThreadPoolExecutor(1) as pool:
+        with full(database, busy):
+            under_way = pool.submit(charge)
+            assert came_back.wait(60)
+        assert [result.status for result in under_way.result()] == [201, 201]
+    assert database.audit().whole

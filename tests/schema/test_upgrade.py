@@ -17,6 +17,7 @@ from synaxis_billing.organizations import residency
 from synaxis_billing.schema import migrate
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.paying import Payer
 from tests.support.running import wait_until
 
 CORE = Path(migrate.__file__).parents[1]
@@ -28,7 +29,7 @@ NEXT = "0099_next.sql"
 
 @pytest.fixture
 def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SQL of a release to come: a column more, one function gone, another with an argument
+    """The SQL of a release to come: a column more, one function gone, others with an argument
     more."""
     copy = tmp_path / "core"
     for path in CORE.rglob("*.sql"):
@@ -41,12 +42,16 @@ def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = file.read_text()
     gone = text.index("-- The other region that holds")
     file.write_text(text[:gone] + text[gone:].replace("billing.home(", "billing.home_of("))
-    # What answers a balance gets an argument more.
-    file = copy / "organizations" / "balance.sql"
-    text = file.read_text()
-    changed = text.replace("p_organization_id uuid)", "p_organization_id uuid, p_more text)", 1)
-    assert changed != text
-    file.write_text(changed)
+    # What answers a balance, makes a grant, and shows a payment gets an argument more.
+    for name, last in (
+        ("organizations/balance.sql", "p_organization_id uuid)"),
+        ("grants/grants.sql", "p_initiated_by text\n) RETURNS json"),
+        ("payments/payments.sql", "p_payment_id uuid)"),
+    ):
+        text = (copy / name).read_text()
+        changed = text.replace(last, re.sub(r"(\s*\))", r", p_more text\1", last, count=1), 1)
+        assert changed != text, name
+        (copy / name).write_text(changed)
     monkeypatch.setattr(migrate, "_HERE", copy / "schema")
 
 
@@ -61,8 +66,7 @@ def test_a_function_that_is_called_by_its_names_has_no_default(path: Path) -> No
 
 
 class Load:
-    """Callers of the release before, each with an organization and a connection of its own, with
-    the time limits of the application."""
+    """Callers of the release before, each with an organization and a connection of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,11 +75,13 @@ class Load:
         self.refused: list[Exception] = []
 
     def call(self, number: int) -> None:
-        with psycopg.connect(self._database.app_url, autocommit=True) as db:
+        with self._database.connect() as db:
             acme = steps.new_organization(db, "1000")
+            payer = Payer(db, acme)
             while not self._stop.is_set() and not self.refused:
                 try:
                     self._round(db, acme)
+                    self._credit(payer)
                 except (psycopg.Error, BillingError) as error:
                     self.refused.append(error)
                 self.rounds[number] += 1
@@ -88,6 +94,17 @@ class Load:
         assert steps.available(db, acme) > 0
         # It calls a function that the next release does not have.
         residency.check_home(db, str(acme), acme, {})
+
+    def _credit(self, payer: Payer) -> None:
+        """Grant credit and take it back, and buy some and give it back."""
+        granted = steps.grant(payer.db, payer.organization_id, "5")
+        steps.charge(payer.db, payer.organization_id, "0.01")
+        steps.void(payer.db, granted)
+        assert steps.list_grants(payer.db, payer.organization_id)
+        paid = payer.buy("10")
+        assert paid.status == "succeeded"
+        payer.refund(paid, "4")
+        assert payer.get(paid).refunded > 0
 
     def go_on(self) -> None:
         """Wait until each caller has made so many rounds more."""

@@ -182,16 +182,19 @@ def test_nothing_leaves_the_network_but_through_its_endpoints() -> None:
 def test_an_endpoint_lets_through_what_the_functions_do_and_no_other_account() -> None:
     let_through = {}
     for name, endpoint in of_type("AWS::EC2::VPCEndpoint").items():
-        if "PolicyDocument" in endpoint["Properties"]:
-            [statement] = endpoint["Properties"]["PolicyDocument"]["Statement"]
-            let_through[name] = statement["Action"]
-            ours = {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
-            assert statement.get("Condition") == ours or "custom-resource" in str(statement)
+        [statement] = endpoint["Properties"]["PolicyDocument"]["Statement"]
+        let_through[name] = statement["Action"]
+        ours = {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+        # The response of a custom resource, and Lambda itself, are of another account.
+        theirs = "custom-resource" in str(statement) or "Service" in statement["Principal"]
+        assert statement.get("Condition") == ours or theirs
     assert let_through == {
         "S3Endpoint": "s3:PutObject",
         "QueueEndpoint": "sqs:SendMessage",
         "SecretsEndpoint": "secretsmanager:GetSecretValue",
         "TopicEndpoint": "sns:Publish",
+        "LambdaEndpoint": "lambda:InvokeFunction",
+        "TokenEndpoint": "sts:AssumeRole",
     }
 
 
@@ -423,6 +426,16 @@ def test_an_alarm_tells_somebody_and_says_where_to_read_on(name: str) -> None:
     manual = (ROOT / "docs/monitor.md").read_text()
     assert f"\n## {section[1]}\n" in manual
     assert name in manual
+
+
+def test_the_ledgers_alarm_is_not_red_before_the_first_audit_but_when_audits_end() -> None:
+    alarm = properties("LedgerBrokenAlarm")
+    assert alarm["TreatMissingData"] == "missing"
+    assert alarm["InsufficientDataActions"] == alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    # Audits are as far apart as the alarm looks back.
+    [daily] = [properties(name) for name in SCHEDULES if _scheduled(name) == "AuditFunction"]
+    assert re.fullmatch(r"cron\(\d+ \d+ \* \* \? \*\)", daily["ScheduleExpression"])
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 24 * 3600
 
 
 def test_every_function_is_watched() -> None:

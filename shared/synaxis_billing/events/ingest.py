@@ -140,7 +140,9 @@ class _Consumer:
     def _take(self, items: Sequence[_Item]) -> None:
         results = usage_events.take(self._connect(), self._caller, [item.event for item in items])
         for item, result in zip(items, results, strict=True):
-            if isinstance(result, charges.Refused) and not usage_events.is_named(item.event):
+            if charges.is_busy(result):
+                self._stop([item])
+            elif isinstance(result, charges.Refused) and not usage_events.is_named(item.event):
                 self.refuse(item, result.error)
             else:
                 self.results.append(result)

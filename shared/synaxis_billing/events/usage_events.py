@@ -79,7 +79,6 @@ Events = Annotated[
     BeforeValidator(_list),
     Field(min_length=1, max_length=LARGEST_BATCH),
 ]
-_EVENT = TypeAdapter(UsageEvent)
 
 
 class _Taken(NamedTuple):
@@ -98,14 +97,15 @@ def take(db: psycopg.Connection, caller: Caller, raws: Sequence[Any]) -> list[ch
     """Charge the usage of at most 1,000 events; return one result per event, in order.
 
     Events are taken in any order, any number of times, with the same effect. Those that are refused
-    are kept, but for calls that were charged by another key. Raises PayloadTooLarge, before
+    are kept, but for calls that were charged by another key, and for those of a busy organization,
+    which are to be sent again. Raises PayloadTooLarge, before
     anything is charged, if the answer could be too large.
     """
     results: list[charges.Result | None] = [None] * len(raws)
     valid: list[tuple[int, UsageEvent]] = []
     for place, raw in enumerate(raws):
         try:
-            valid.append((place, _EVENT.validate_python(raw)))
+            valid.append((place, UsageEvent.model_validate(raw)))
         except ValidationError as error:
             results[place] = charges.refused(charges.invalid_item(error, place))
     charges.require_room(raws, results)
@@ -177,7 +177,9 @@ def _keep_refused(
         [
             named
             for raw, result in zip(raws, results, strict=True)
-            if isinstance(result, charges.Refused) and result.error["code"] != Conflict.code
+            if isinstance(result, charges.Refused)
+            and result.error["code"] != Conflict.code
+            and not charges.is_busy(result)
             if (named := refusal(raw, result.error, found.organizations, nobody)) is not None
         ],
     )

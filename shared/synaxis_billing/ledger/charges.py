@@ -8,11 +8,11 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
+from pydantic import Field, SkipValidation, ValidationError
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import BillingError, PayloadTooLarge
+from synaxis_billing.errors import BillingError, PayloadTooLarge, TooManyRequests
 from synaxis_billing.fields import Answer, Key, Request, Text
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
 from synaxis_billing.prices.unpriced import Unpriced
@@ -97,7 +97,6 @@ class BatchAnswer(Answer):
 
 # A transaction of a charge that names nothing.
 _EMPTY = dict.fromkeys(Transaction.model_fields)
-_BATCH_ITEM = TypeAdapter(BatchItem)
 
 
 def charge(
@@ -116,7 +115,7 @@ def charge(
         # The LLM request was counted under another key, or another call with this key was quicker;
         # the batch tells.
         addressed = {**arguments, "organization_id": str(organization_id)}
-        [outcome] = _charge_of_one(db, caller, str(organization_id), [addressed])
+        [outcome] = _charge_all(db, caller, [addressed])
     return charged_or_kept(outcome, _known(organization_id, arguments))
 
 
@@ -164,7 +163,7 @@ def charge_batch(db: psycopg.Connection, caller: Caller, request: BatchRequest) 
     valid = []
     for position, raw in enumerate(request.charges):
         try:
-            item = _BATCH_ITEM.validate_python(raw)
+            item = BatchItem.model_validate(raw)
         except ValidationError as error:
             results.append(refused(invalid_item(error, "charges", position)))
             continue
@@ -173,6 +172,11 @@ def charge_batch(db: psycopg.Connection, caller: Caller, request: BatchRequest) 
     require_room(request.charges, results)
     charged = iter(charge_all(db, caller, valid))
     return [result or next(charged) for result in results]
+
+
+def is_busy(result: Result) -> bool:
+    """Say whether an item was not applied because its organization has too much under way."""
+    return isinstance(result, Refused) and result.error["code"] == TooManyRequests.code
 
 
 def charge_all(
@@ -187,33 +191,51 @@ def charge_all(
 def _charge_all(
     db: psycopg.Connection, caller: Caller, charges: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return the outcomes: of one transaction, or in a cluster of one for each organization."""
-    answer: list[dict[str, Any]] | None = procedures.call_procedure(
-        db, "spend_batch", tenant=caller.tenant, charges=Jsonb(charges)
-    )
-    if answer is not None:
-        return answer
-    of_each: dict[str, list[dict[str, Any]]] = {}
-    for charge in charges:
-        of_each.setdefault(charge["organization_id"], []).append(charge)
-    outcomes = {
-        organization_id: iter(_charge_of_one(db, caller, organization_id, own))
-        for organization_id, own in of_each.items()
-    }
-    return [next(outcomes[charge["organization_id"]]) for charge in charges]
+    """Return the outcomes. Organizations that nobody else has are charged in one transaction, each
+    other one in its own, when it has a place for it; in a cluster that is each of them."""
+    waiting: dict[str, list[int]] = {}
+    for position, charge in enumerate(charges):
+        waiting.setdefault(charge["organization_id"], []).append(position)
+    outcomes: list[dict[str, Any]] = [{}] * len(charges)
+    if len(waiting) > 1:
+        answer = procedures.call_procedure(
+            db, "spend_batch", tenant=caller.tenant, charges=Jsonb(charges)
+        )
+        if answer is not None:
+            outcomes = answer
+            waiting = {of: own for of, own in waiting.items() if _waits(outcomes[own[0]])}
+    for _ in procedures.turns():
+        for organization_id, own in waiting.items():
+            _charge_in_place(db, caller, organization_id, charges, own, outcomes)
+        waiting = {of: own for of, own in waiting.items() if _waits(outcomes[own[0]])}
+        if not waiting:
+            break
+    return outcomes
 
 
-def _charge_of_one(
-    db: psycopg.Connection, caller: Caller, organization_id: str, charges: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    outcomes: list[dict[str, Any]] = procedures.call_procedure(
+def _charge_in_place(
+    db: psycopg.Connection,
+    caller: Caller,
+    organization_id: str,
+    charges: Sequence[dict[str, Any]],
+    own: Sequence[int],
+    outcomes: list[dict[str, Any]],
+) -> None:
+    """Write the outcomes of an organization's own charges, which all have one fate when it is
+    busy."""
+    answer = procedures.call_procedure(
         db,
         "spend_batch_of",
         tenant=caller.tenant,
         organization_id=UUID(organization_id),
-        charges=Jsonb(charges),
+        charges=Jsonb([charges[position] for position in own]),
     )
-    return outcomes
+    for position, outcome in zip(own, answer, strict=True):
+        outcomes[position] = outcome
+
+
+def _waits(outcome: dict[str, Any]) -> bool:
+    return bool(outcome["outcome"] == TooManyRequests.code)
 
 
 def require_room(requests: Sequence[Any], results: Sequence[Result | None]) -> None:

@@ -95,8 +95,9 @@ BEGIN
 END $$;
 
 -- Charge for usage: an array of billing.usage_request in, an array of outcomes out, in the same
--- order, which have what the caller does not know; a refused item does not affect the others. Each organization is locked once, in the order
--- of the ids, so that two batches never wait for each other in a circle.
+-- order, which have what the caller does not know; a refused item does not affect the others. A batch of one
+-- organization waits for it. One of many waits for none, so that it holds none while it waits: items of an
+-- organization that somebody else has are too_many_requests.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.charge_batch(p_tenant text, p_charges jsonb) RETURNS json[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp
@@ -105,12 +106,21 @@ SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_requests billing.usage_request[];
     v_organizations uuid[];
+    v_locked uuid[];
     b record;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
     v_requests := ARRAY(SELECT r FROM jsonb_populate_recordset(NULL::billing.usage_request, p_charges) AS r);
     v_organizations := ARRAY(SELECT DISTINCT organization_id FROM unnest(v_requests));
-    PERFORM FROM billing.organizations WHERE id = ANY (v_organizations) ORDER BY id FOR NO KEY UPDATE;
+    IF cardinality(v_organizations) = 1 THEN
+        PERFORM FROM billing.organizations WHERE id = v_organizations[1] FOR NO KEY UPDATE;
+    ELSE
+        v_locked := ARRAY(SELECT id FROM billing.organizations
+            WHERE id = ANY (v_organizations) FOR NO KEY UPDATE SKIP LOCKED);
+        IF cardinality(v_locked) < cardinality(v_organizations) THEN
+            v_requests := billing.without_busy(v_requests, v_organizations, v_locked);
+        END IF;
+    END IF;
     b := billing.decide_batch(
         v_requests, CASE WHEN cardinality(v_organizations) = 1 THEN v_organizations[1] END);
     IF b.transactions IS NOT NULL THEN
@@ -121,9 +131,26 @@ BEGIN
     RETURN b.results;
 END $$;
 
+-- The requests of a batch, with NULL in the place of those of organizations that could not be locked. One that does
+-- not exist stays, to be answered so.
+CREATE OR REPLACE FUNCTION billing.without_busy(
+    p_requests billing.usage_request[], p_organizations uuid[], p_locked uuid[]
+) RETURNS billing.usage_request[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_busy uuid[] := ARRAY(SELECT id FROM billing.organizations
+        WHERE id = ANY (p_organizations) AND id <> ALL (p_locked));
+BEGIN
+    FOR n IN 1..cardinality(p_requests) LOOP
+        IF p_requests[n].organization_id = ANY (v_busy) THEN
+            p_requests[n] := NULL;
+        END IF;
+    END LOOP;
+    RETURN p_requests;
+END $$;
+
 -- Decide the items of a batch one after the other, and write their organizations back: each item's
 -- outcome, and side by side the transactions to store, their usages and the ends of the local days that
--- count them. p_organization_id is that of all items, if they have one.
+-- count them. p_organization_id is that of all items, if they have one. NULL is an item of a busy organization.
 CREATE OR REPLACE FUNCTION billing.decide_batch(
     p_requests billing.usage_request[], p_organization_id uuid, OUT results json[],
     OUT transactions billing.credit_transactions[], OUT usages billing.usage_request[], OUT day_ends timestamptz[]
@@ -139,7 +166,7 @@ DECLARE
     o billing.organizations;
     t billing.credit_transactions;
 BEGIN
-    results := array_fill(NULL::json, ARRAY[cardinality(p_requests)]);
+    results := array_fill(billing.outcome('too_many_requests'), ARRAY[cardinality(p_requests)]);
     FOR v_item IN SELECT * FROM billing.batch_items(p_requests, p_organization_id) LOOP
         u := p_requests[v_item.ordinal];
         IF o.id IS DISTINCT FROM u.organization_id THEN
@@ -218,7 +245,8 @@ BEGIN
             SELECT k.request_id FROM billing.idempotency AS k
             WHERE k.organization_id = r.organization_id AND k.request_id = r.request_id
         )
-    FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.organization_id, r.ordinality;
+    FROM unnest(p_requests) WITH ORDINALITY AS r WHERE r.organization_id IS NOT NULL
+    ORDER BY r.organization_id, r.ordinality;
 END $$;
 
 -- The keys by which decide_batch() finds an accepted item again.

@@ -44,8 +44,8 @@ BEGIN
 END $$;
 
 -- Charge a batch, and let its organizations go before the answer is sent: a caller that stops reading must not
--- hold them. In a cluster the answer is NULL: the caller charges those of each organization by
--- spend_batch_of().
+-- hold them. Items of an organization that is busy at the moment are too_many_requests: the caller charges them by
+-- spend_batch_of(). In a cluster the answer is NULL, and the caller does that for every organization.
 -- api
 CREATE OR REPLACE PROCEDURE billing.spend_batch(INOUT p_answer json[], p_tenant text, p_charges jsonb)
 LANGUAGE plpgsql AS $$
@@ -57,12 +57,16 @@ BEGIN
     COMMIT;
 END $$;
 
--- Charge a batch of one organization.
+-- Charge a batch of one organization, or answer at once that too many others wait.
 -- api
 CREATE OR REPLACE PROCEDURE billing.spend_batch_of(
     INOUT p_answer json[], p_tenant text, p_organization_id uuid, p_charges jsonb
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    IF billing.take_place(p_organization_id) IS NULL THEN
+        p_answer := array_fill(billing.outcome('too_many_requests'), ARRAY[jsonb_array_length(p_charges)]);
+        RETURN;
+    END IF;
     p_answer := billing.charge_batch(p_tenant, p_charges);
     COMMIT;
 END $$;

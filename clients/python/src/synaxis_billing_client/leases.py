@@ -46,7 +46,7 @@ log = logging.getLogger("synaxis_billing_client")
 HOLD_SECONDS = 600
 SETTLE_SECONDS = 1.0
 MOST_OF_A_BATCH = 1000
-_PAYMENT_REQUIRED, _CONFLICT, _FIRST_FAILURE = 402, 409, 500
+_PAYMENT_REQUIRED, _CONFLICT, _TOO_MANY_REQUESTS, _FIRST_FAILURE = 402, 409, 429, 500
 
 
 @dataclass(eq=False)
@@ -149,7 +149,7 @@ class Account:
                 except PaymentRequired as error:
                     log.error("call %s waits for credit: %s", owed.call_id, error)
                     return
-            elif result.status >= _FIRST_FAILURE:
+            elif result.status == _TOO_MANY_REQUESTS or result.status >= _FIRST_FAILURE:
                 return
             elif result.status != _CONFLICT:
                 report(owed, str(result.error.detail), self.journal)
