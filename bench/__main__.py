@@ -21,7 +21,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import billing, caching, fleet, granting, growth, imports, ingest, rates
+from bench import billing, caching, console, fleet, granting, growth, imports, ingest, rates
 from bench.rates import ORGANIZATIONS
 from bench.turns import Turns
 from local import servers
@@ -292,7 +292,7 @@ def _document_rows() -> list[Row]:
                 None,
             )
         )
-    return rows
+    return rows + [Row(*row) for row in console.rows()]
 
 
 def _cache_rows(folder: Path, seconds: float, trace: Path) -> list[Row]:

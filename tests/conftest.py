@@ -240,10 +240,12 @@ def product(
         name = str(psycopg.conninfo.conninfo_to_dict(admin_url)["dbname"])
         app_url = make_conninfo(template_database.app_url, dbname=name)
         with running(state / "product", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url:
-            # The first exchange rates come soon after the start.
-            wait_until(
-                lambda: httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS).json()["rates"] == "ok"
-            )
+            # The first exchange rates come soon after the start, and a busy machine refuses before.
+            def has_rates() -> bool:
+                health = httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS)
+                return bool(health.json().get("rates") == "ok")
+
+            wait_until(has_rates)
             yield url, Database(app_url, admin_url)
 
 

@@ -12,11 +12,18 @@ export class Problem extends Error {
   }
 }
 
+const JSON_TYPE = "application/json";
 const NOT_SENT = "You were signed in too long ago, so nothing was sent and nothing has changed.";
 const NOT_ACCEPTED = "Your sign-in was not accepted, and nothing has changed.";
 
+/** The answer of the API to `call`, as JSON or, for another media type, as a blob. */
+export async function call(path, options = {}) {
+  const answer = await ask(path, options);
+  return (options.accept ?? JSON_TYPE) === JSON_TYPE ? answer?.json() : answer?.blob();
+}
+
 /** Asks the API. A read whose token has expired signs in again; a change says so instead, and loses no form. */
-export async function call(path, { method = "GET", body, headers = {}, signal, accept = "application/json" } = {}) {
+async function ask(path, { method = "GET", body, headers = {}, signal, accept = JSON_TYPE }) {
   const token = bearer();
   if (!token) {
     if (method === "GET") return signIn();
@@ -40,7 +47,7 @@ export async function call(path, { method = "GET", body, headers = {}, signal, a
     throw new Problem(401, { detail: NOT_ACCEPTED });
   }
   if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
-  return accept === "application/json" ? answer.json() : answer.blob();
+  return answer;
 }
 
 /** A GET that a component shows: what was there stays until the new answer comes. `every` asks again, in
@@ -91,8 +98,35 @@ export function useChange(onDone) {
 }
 
 /** Saves what needs the token to be read, such as a PDF. */
-export async function save(path, accept, name) {
-  const url = URL.createObjectURL(await call(path, { accept }));
+export const save = async (path, accept, name) => saveBlob(await call(path, { accept }), name);
+
+// A list of CSV is asked for by pages of 100 rows.
+const MOST_CSV_PAGES = 500;
+
+/** Saves all pages of a list as one CSV. `onRows` is told how many rows there are so far. Resolves to false when there are
+ * more than one file takes. */
+export async function saveCsv(path, name, onRows, signal) {
+  const parts = [];
+  let rows = 0;
+  let next = new URL(path, location.origin);
+  for (let page = 0; next && page < MOST_CSV_PAGES; page += 1) {
+    const answer = await ask(next.href, { accept: "text/csv", signal });
+    const text = await answer.text();
+    // Each page begins with the names of the columns.
+    const body = text.slice(text.indexOf("\n") + 1);
+    // The mark by which spreadsheets know the encoding is lost in reading.
+    parts.push(page === 0 ? `\ufeff${text}` : body);
+    rows += body.split("\n").length - 1;
+    onRows(rows);
+    const link = /<([^>]*)>; *rel="?next/.exec(answer.headers.get("link") ?? "");
+    next = link && new URL(link[1], next);
+  }
+  saveBlob(new Blob(parts, { type: "text/csv" }), name);
+  return !next;
+}
+
+function saveBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -2,10 +2,11 @@ import { useState } from "../vendor/hooks.js";
 import { query, useChange, useGet } from "../lib/api.js";
 import { can } from "../lib/auth.js";
 import { dateTime } from "../lib/dates.js";
-import { exactDigits, money, percent, share, typedAmount, units } from "../lib/money.js";
+import { digitsFor, money, percent, share, typedAmount, units } from "../lib/money.js";
 import { address } from "../lib/router.js";
 import { Choice, Empty, Head, Loaded, Pages, html, label, locale } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
+import { named } from "../ui/names.js";
 
 const SUBJECTS = ["organization", "team", "virtual_key", "end_user", "model", "provider"];
 const WINDOWS = [["day", "a day"], ["week", "a week"], ["month", "a month"], ["lifetime", "in all"], ["rate", "an hour, as a rate"]];
@@ -25,22 +26,22 @@ export function Budgets({ organization }) {
       <${Loaded} get=${list}>${({ items }) => items.length === 0
         ? html`<${Empty} title="No budgets yet">A budget limits what a team, a key, an end user or the whole organization spends.</${Empty}>`
         : html`<ul class="budgets">${items.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} organization=${organization} onChange=${may && (() => setOpened(budget))} />`)}</ul>`}</${Loaded}>
-      <${Pages} label="budgets" cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="budgets" names=${["Previous", "First", "Next"]} cursor=${cursor} next=${list.data?.next_cursor} />
       <p class="note">Days, weeks and months are those of ${organization.timezone}.</p>
     </section>
     ${opened === "new" && html`<${NewBudget} path=${path} onDone=${done} onClose=${close} />`}
     ${opened && opened !== "new" && html`<${ChangeBudget} path="${path}/${opened.id}" budget=${opened} onDone=${done} onClose=${close} />`}`;
 }
 
-const nameOf = (budget) => (budget.subject === "organization" ? "The organization" : `${label(budget.subject)} ${budget.subject_id ?? "(each)"}`);
+const nameOf = (budget) => (budget.subject === "organization" ? "The organization" : `${label(budget.subject)} ${budget.subject_id ? named(budget.subject_name, budget.subject_id) : "(each)"}`);
 
 function Budget({ budget, organization, onChange }) {
   const zone = { locale: locale.value, timeZone: organization.timezone };
   const used = units(budget.spent_usd) + units(budget.held_usd);
   const limit = units(budget.burst_usd ?? budget.limit_usd);
   const part = share(used, limit);
-  // As many decimals as the smaller of the two needs: a budget of cents is not "$0.00 of $0.00".
-  const digits = Math.max(...[budget.spent_usd, budget.held_usd, budget.limit_usd].map(exactDigits));
+  // As many decimals as the smallest of them needs: a budget of less than a cent is not "$0.00 of $0.00".
+  const digits = digitsFor([budget.spent_usd, budget.held_usd, budget.limit_usd]);
   const say = (amount) => money(amount, { locale: locale.value, digits });
   const sentences = [
     units(budget.held_usd) > 0n && `${say(budget.held_usd)} more is held.`,

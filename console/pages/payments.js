@@ -115,7 +115,7 @@ function AddCredit({ path, organization, base, onClose }) {
   const show = (value) => (price ? money(value(price), { locale: locale.value, currency: price.currency }) : "…");
   const submit = () => change.run(path, { provider, amount_usd: amount, return_url: returnUrl(base, "credit") });
   const incomplete = !organization.address || !organization.tax?.tax_id;
-  return html`<${FormDialog} title="Add credit" action=${price ? `Continue to pay ${show((of) => of.amount)}` : "Continue"} change=${change} ready=${amount && !preview.error} onSubmit=${submit} onClose=${onClose}>
+  return html`<${FormDialog} title="Add credit" action=${price ? `Continue to pay ${show((of) => of.amount)}` : "Continue"} change=${change} ready=${price} onSubmit=${submit} onClose=${onClose}>
     <${Choice} name="amount" legend="Credit" value=${preset} autofocus onChange=${setPreset}
       options=${[...PRESETS.map((of) => [of, say(of, { digits: 0 })]), ["other", "Other"]]} />
     ${preset === "other" && html`<${Field} label="Credit in US dollars" inputmode="decimal" placeholder="75.00" value=${text} onInput=${(event) => setText(event.currentTarget.value)}

@@ -3,8 +3,9 @@ import { query, useChange, useGet } from "../lib/api.js";
 import { count, counted, exactDigits, money } from "../lib/money.js";
 import { dateTime } from "../lib/dates.js";
 import { address, setQuery } from "../lib/router.js";
-import { Cell, Empty, Exact, Failure, Head, Loaded, Pages, html, label, locale } from "../ui/parts.js";
+import { Cell, Empty, Exact, Failure, Head, Loaded, Pages, TextFilter, html, label, locale } from "../ui/parts.js";
 import { Field, FormDialog, errorOf } from "../ui/form.js";
+import { OrganizationLink, useOrganizations } from "../ui/names.js";
 
 const rate = (amount) => money(amount, { locale: locale.value, digits: exactDigits(amount) });
 const kindOf = (of) => label(of.bucket) + (of.service_tier && of.service_tier !== "standard" ? `, ${of.service_tier}` : "") + (of.above_input_tokens ? `, above ${counted(of.above_input_tokens, "token", locale.value)}` : "");
@@ -14,16 +15,16 @@ export function Prices() {
   const { provider = "", model = "", cursor = "" } = address.value.query;
   const list = useGet(`/v1/prices${query({ provider, model, cursor, limit: 50 })}`);
   const [opened, setOpened] = useState(null);
-  const filter = (name) => (event) => setQuery({ [name]: event.currentTarget.value.trim(), cursor: null });
+  const filter = (name) => (value) => setQuery({ [name]: value, cursor: null });
   return html`<${Head} title="Prices"><button class="button" onClick=${() => setOpened("quote")}>Quote</button><button class="button primary" onClick=${() => setOpened("import")}>Import</button></${Head}>
     <section class="panel" aria-busy=${list.loading}>
-      <div class="filters" role="search"><label>Provider<input type="search" value=${provider} onChange=${filter("provider")} /></label><label>Model<input type="search" value=${model} onChange=${filter("model")} /></label></div>
+      <div class="filters" role="search"><${TextFilter} text="Provider" value=${provider} onEnter=${filter("provider")} /><${TextFilter} text="Model" value=${model} onEnter=${filter("model")} /></div>
       <${Loaded} get=${list} lines=${8}>${({ items }) => items.length === 0 ? html`<${Empty} title="No price matches">Both are matched as a whole.</${Empty}>`
         : html`<table class="data rows"><thead><tr><th scope="col">Model</th><th scope="col" class="wide">In force from</th><th scope="col" class="number">US dollars per million tokens</th></tr></thead>
           <tbody>${items.map((item) => html`<tr key=${item.id}><td class="what"><strong>${item.model}</strong><span class="muted">${item.provider} · ${item.source}${item.organization_id ? " · one organization's own" : ""}</span></td>
             <td class="wide muted nowrap">${dateTime(item.effective_from, { locale: locale.value, timeZone: "UTC" })} UTC</td>
             <td class="number">${item.rates.map((of) => html`<div><span class="muted">${kindOf(of)}</span> ${rate(of.usd_per_million)}</div>`)}</td></tr>`)}</tbody></table>`}</${Loaded}>
-      <${Pages} label="prices" cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="prices" names=${["Previous", "First", "Next"]} cursor=${cursor} next=${list.data?.next_cursor} />
     </section>
     ${opened === "import" && html`<${Import} onDone=${list.reload} onClose=${() => setOpened(null)} />`}
     ${opened === "quote" && html`<${Quote} onClose=${() => setOpened(null)} />`}`;
@@ -71,18 +72,19 @@ function Quote({ onClose }) {
 export function Unpriced() {
   const { cursor = "" } = address.value.query;
   const list = useGet(`/v1/unpriced-usage${query({ limit: 50, cursor })}`);
+  const nameOf = useOrganizations();
   const [rerating, setRerating] = useState(false);
   return html`<${Head} title="Unpriced usage"><button class="button" onClick=${() => setRerating(true)}>Rate charges again</button></${Head}>
     <section class="panel" aria-busy=${list.loading}><${Loaded} get=${list}>${({ items }) => items.length === 0
       ? html`<${Empty} title="Every call has a price">Usage of a model without a price waits here, and is charged when the price comes.</${Empty}>`
       : html`<table class="data rows"><thead><tr><th scope="col">Model</th><th scope="col" class="wide">Since</th><th scope="col">Organization</th><th scope="col"><span class="hidden">Price</span></th></tr></thead>
         <tbody>${items.map((item) => html`<tr key=${item.id}><td><strong>${item.model}</strong> <span class="muted">${item.provider}</span></td><td class="wide muted nowrap">${dateTime(item.created_at, { locale: locale.value, timeZone: "UTC" })} UTC</td>
-          <td><a href="/console/o/${item.organization_id}">${item.organization_id.slice(0, 8)}</a></td><td class="end"><a href="/console/prices${query({ provider: item.provider, model: item.model })}">Prices<span class="hidden"> of ${item.model}</span></a></td></tr>`)}</tbody></table>`}</${Loaded}>
+          <td><${OrganizationLink} id=${item.organization_id} nameOf=${nameOf} /></td><td class="end"><a href="/console/prices${query({ provider: item.provider, model: item.model })}">Prices<span class="hidden"> of ${item.model}</span></a></td></tr>`)}</tbody></table>`}</${Loaded}>
       <${Pages} label="unpriced usage" cursor=${cursor} next=${list.data?.next_cursor} /></section>
-    ${rerating && html`<${Rerating} onClose=${() => setRerating(false)} />`}`;
+    ${rerating && html`<${Rerating} nameOf=${nameOf} onClose=${() => setRerating(false)} />`}`;
 }
 
-function Rerating({ onClose }) {
+function Rerating({ nameOf, onClose }) {
   const dry = useChange();
   const real = useChange();
   const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
@@ -95,7 +97,7 @@ function Rerating({ onClose }) {
     <${Field} label="Provider" value=${form.provider} onInput=${set("provider")} /><${Field} label="Model" value=${form.model} onInput=${set("model")} />
     <${Field} label="From the start of (UTC)" type="date" value=${form.from} onInput=${set("from")} /><${Field} label="To the start of (UTC)" type="date" value=${form.to} onInput=${set("to")} error=${errorOf(dry, "to")} />
     ${found && html`<p role="status"><strong>${found.organizations.length === 0 ? "Every charge has its price already." : real.done ? "Corrected:" : "Would be corrected:"}</strong></p>
-      <table class="data sums"><tbody>${found.organizations.map((of) => html`<tr><th scope="row">${of.organization_id.slice(0, 8)}<span class="muted">${counted(of.charges, "charge", locale.value)}</span></th><td class="number"><${Exact} amount=${of.correction_usd} signed /></td></tr>`)}</tbody></table>`}
+      <table class="data sums"><tbody>${found.organizations.map((of) => html`<tr><th scope="row">${nameOf(of.organization_id) ?? of.organization_id.slice(0, 8)}<span class="muted">${counted(of.charges, "charge", locale.value)}</span></th><td class="number"><${Exact} amount=${of.correction_usd} signed /></td></tr>`)}</tbody></table>`}
     ${real.error && html`<${Failure} error=${real.error} />`}
   </${FormDialog}>`;
 }

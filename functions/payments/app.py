@@ -16,7 +16,7 @@ from synaxis_billing.edge.payments import access
 from synaxis_billing.errors import Conflict, TemporarilyUnavailable
 from synaxis_billing.invoices.invoices import InvoiceNotFound
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
-from synaxis_billing.payments import auto_topups, links, models, payments, refunds
+from synaxis_billing.payments import auto_topups, inbox, links, models, payments, refunds
 from synaxis_billing.rates import rates
 
 handler = api = Api()
@@ -117,6 +117,33 @@ def refund_payment(
     """
     ids = (organization_id, payment_id)
     return Reply(*refunds.refund_payment(access(caller), *ids, key, body))
+
+
+@api.endpoint("GET /v1/payments", "billing:pay")
+def list_platform_payments(
+    caller: Caller,
+    listed: Annotated[models.PaymentFilter, Query()],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Reply[Page[models.PlatformPayment]]:
+    """List the payments of all organizations, newest first.
+
+    Needs `billing:platform` too. Each as it was settled last: those in doubt, whose provider has
+    not answered, have the status `unknown`; those that a payer disputes have the dispute's state.
+    """
+    return Reply(payments.list_platform_payments(connection(), caller, listed, limit, cursor))
+
+
+@api.endpoint("GET /v1/payment-events", "billing:pay")
+def list_unmatched_payment_events(
+    caller: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Reply[Page[inbox.UnmatchedEvent]]:
+    """List webhooks of the providers that name no payment that is known, newest first.
+
+    Needs `billing:platform` too. They are of another system at the same provider, or of a payment
+    that is missing here; each is settled when its payment appears.
+    """
+    return Reply(inbox.list_unmatched(connection(), caller, limit, cursor))
 
 
 @api.endpoint(f"PUT {AUTO_TOPUP}", "billing:pay", refuses=(auto_topups.NoSavedCard,))

@@ -43,7 +43,7 @@ _TAGS = {
     ),
     "Payments": (
         "Money by card and PayPal: buying credit, paying invoices, refunds to payers.",
-        {"payments", "payment-link", "payment-links"},
+        {"payments", "payment-events", "payment-link", "payment-links"},
     ),
     "Transactions": ("The changes of credit, each immutable.", {"transactions"}),
     "Usage": ("What calls used, and sums of it.", {"spend-logs", "spending", "forecast", "labels"}),

@@ -62,6 +62,19 @@ PAYMENT: dict[str, Any] = {
     "grant_id": story.GRANT_ID,
     "updated_at": "2026-02-01T08:01:10Z",
 }
+DISPUTED: dict[str, Any] = {
+    **PAYMENT,
+    "disputed": "109.48",
+    "dispute_state": "open",
+    "external_id": "cs_live_a1",
+}
+UNMATCHED: dict[str, Any] = {
+    "provider": "stripe",
+    "event_id": "evt_1Oxyz",
+    "type": "charge.refunded",
+    "external_ids": ["ch_3Oxyz", "pi_3Oxyz"],
+    "received_at": "2026-02-02T10:00:00Z",
+}
 REFUND: dict[str, Any] = {
     "id": "01935c2e-5f00-7d11-8a20-6e3b7c8d9e0f",
     "payment_id": PAYMENT_ID,
@@ -120,6 +133,8 @@ OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "previewPayment": (PREVIEW, {"amount_usd": "100.00"}),
     "listPayments": ({"items": [PAYMENT], "next_cursor": None},),
+    "listPlatformPayments": ({"items": [DISPUTED], "next_cursor": None},),
+    "listUnmatchedPaymentEvents": ({"items": [UNMATCHED], "next_cursor": None},),
     "getPayment": (PAYMENT,),
     "createPaymentLink": (LINK, {"expires_in_seconds": 604800}),
     "getPaymentLink": (

@@ -120,3 +120,10 @@ def test_another_shape_is_another_schema() -> None:
 def test_a_key_names_its_tenant_and_what_is_kept(text: str) -> None:
     with pytest.raises(ValueError, match="must be tenant:"):
         parse_key(text)
+
+
+def test_a_pattern_names_its_tenant() -> None:
+    assert parse_pattern(f"tenant:{TENANT}:*") == (TENANT, None)
+    for text in (f"user:{TENANT}:*", f"tenant:{TENANT}:price"):
+        with pytest.raises(ValueError, match="must be tenant:"):
+            parse_pattern(text)

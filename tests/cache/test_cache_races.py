@@ -185,6 +185,19 @@ def test_losing_a_fence_costs_misses_and_revives_nothing(redis_url: str) -> None
     assert source.reads == len(key.fences)
 
 
+def test_each_answer_is_counted_once_where_it_came_from(redis_url: str) -> None:
+    source, key = Source(), _key(uuid4())
+    first, second = container(redis_url), container(redis_url)
+    assert first.get(key) is None
+    assert first.get_many([key]) == {}
+    first.get_or_load(key, source.load)
+    first.get(key)
+    second.get(key)
+    second.get(key)
+    counted = [cache.counts(PRICES) for cache in (first, second)]
+    assert [(of.l1_hits, of.l2_hits, of.misses) for of in counted] == [(1, 0, 3), (1, 1, 0)]
+
+
 @pytest.mark.parametrize("clocks", ["both", "monotonic", "wall"])
 def test_nothing_outlives_its_five_seconds_in_a_container_that_was_frozen(clocks: str) -> None:
     hands, source, key = Hands(), Source(), _key(uuid4())

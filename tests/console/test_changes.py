@@ -14,7 +14,8 @@ from tests.console.conftest import (
 )
 
 OTHER = "Dover Legal"
-OPERATOR_PAGES = ["", "/spending", "/prices", "/unpriced", "/revenue", "/month-end", "/health"]
+OPERATOR_PAGES = ["", "/spending", "/payments", "/payments?view=all", "/payments?view=unmatched"]
+OPERATOR_PAGES += ["/prices", "/unpriced", "/revenue", "/month-end", "/health"]
 
 
 def _of_other(page: Page, customers: Customers) -> Page:
@@ -146,9 +147,17 @@ def test_prices_are_imported_after_a_look_at_what_changes(
     )
     page.get_by_role("button", name="Show what would change").click()
     expect(page.get_by_role("dialog")).to_contain_text("1 new, 0 changed")
+    lists: list[Route] = []
+    page.route("**/v1/prices?*", lambda route: lists.append(route))
     page.get_by_role("button", name="Import for good").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    # The list comes while a name is being typed, which stays.
     page.get_by_label("Model").fill("test-model")
+    expect(page.locator("section[aria-busy=true]")).to_have_count(1)
+    for one in lists:
+        one.continue_()
+    page.unroute("**/v1/prices?*")
+    expect(page.locator("section[aria-busy=true]")).to_have_count(0)
     page.keyboard.press("Enter")
     expect(page.locator(".rows tbody tr")).to_have_count(1)
     expect(page.locator(".rows tbody tr")).to_contain_text("$2.50")

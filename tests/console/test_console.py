@@ -1,7 +1,9 @@
 """The console in a real browser, over the running product."""
 
+import csv
 import json
 import re
+from io import StringIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -180,6 +182,27 @@ def test_the_chart_its_legend_and_its_table_say_the_same_total(page: Page) -> No
     assert page.locator(".scroll tfoot td").first.inner_text() == legend
 
 
+def test_what_is_not_among_the_largest_is_summed_as_others(page: Page) -> None:
+    answer = {
+        "items": [
+            {"model": "b", "day": "2026-11-01", "amount_usd": "2"},
+            {"model": "a", "day": "2026-11-02", "amount_usd": "3"},
+            {"model": None, "day": "2026-11-01", "amount_usd": "0.5"},
+        ],
+        "others": [{"day": "2026-11-02", "amount_usd": "9999999999.99999999"}],
+    }
+    expression = (
+        "m.series(a, 'model', ['2026-11-01', '2026-11-02'])"
+        ".map(of => [of.name, of.tone, String(of.total), of.daily.map(String)])"
+    )
+    assert module(page, "ui/chart.js", expression, answer) == [
+        ["a", 0, "300000000", ["0", "300000000"]],
+        ["b", 1, "200000000", ["200000000", "0"]],
+        ["not given", 2, "50000000", ["50000000", "0"]],
+        ["All others", "rest", "999999999999999999", ["0", "999999999999999999"]],
+    ]
+
+
 def test_arrow_keys_tell_each_day_of_the_chart(page: Page) -> None:
     slider = page.get_by_role("slider", name="Day")
     slider.focus()
@@ -223,6 +246,32 @@ def test_pages_go_on_and_come_back(page: Page, customers: Customers) -> None:
     first = str(page.locator(".rows time").first.get_attribute("datetime"))
     page.get_by_role("button", name="Older").click()
     expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    page.get_by_role("button", name="Newer").click()
+    expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
+
+
+def test_a_later_page_that_was_linked_to_leads_to_the_newest(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/transactions")
+    first = str(page.locator(".rows time").first.get_attribute("datetime"))
+    page.get_by_role("button", name="Older").click()
+    expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    page.reload()
+    page.get_by_role("button", name="Newest").click()
+    expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
+
+
+def test_a_receipt_on_a_later_page_leaves_the_way_to_newer_ones(
+    page: Page, customers: Customers
+) -> None:
+    page.goto(f"{customers.home}/transactions")
+    first = str(page.locator(".rows time").first.get_attribute("datetime"))
+    page.get_by_role("button", name="Older").click()
+    expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    page.locator(".rows .what > a").first.click()
+    expect(page.get_by_role("dialog", name="Receipt")).to_be_visible()
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Newer").click()
     expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
 
@@ -280,7 +329,26 @@ def test_transactions_are_saved_as_csv(page: Page, customers: Customers) -> None
     page.goto(f"{customers.home}/transactions?type=refund")
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV").click()
+    assert saved.value.suggested_filename == "transactions refund.csv"
     assert len(Path(saved.value.path()).read_text().strip().splitlines()) == 4
+
+
+def test_a_csv_has_the_rows_of_all_pages_once(page: Page, customers: Customers) -> None:
+    client = Client(customers.url)
+    listed: list[str] = []
+    of: dict[str, str] = {}
+    while of.get("cursor") or not listed:
+        answer = client.get(f"{customers.path}/transactions", limit=100, **of).json()
+        listed += [item["id"] for item in answer["items"]]
+        of = {"cursor": answer["next_cursor"]}
+    client.close()
+    assert len(listed) > 100
+    page.goto(f"{customers.home}/transactions")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    text = Path(saved.value.path()).read_text(encoding="utf-8-sig")
+    assert [row["id"] for row in csv.DictReader(StringIO(text))] == listed
+    expect(page.get_by_role("button", name="CSV")).to_be_enabled()
 
 
 def test_a_refusal_is_shown_with_its_request_and_can_be_tried_again(
@@ -389,8 +457,13 @@ def test_a_labelled_team_is_shown_by_its_name(page: Page, customers: Customers) 
     client.http.put(f"{customers.path}/labels", json=label).raise_for_status()
     client.close()
     page.goto(f"{customers.home}?by=team_id&as=table")
-    expect(page.get_by_text("Search (team-1)").first).to_be_visible()
-    expect(page.get_by_text("team-0").first).to_be_visible()
+    spending = page.get_by_role("region", name="Spending by day")
+    expect(spending.get_by_text("Search (team-1)")).to_be_visible()
+    expect(spending.get_by_text("team-0")).to_be_visible()
+    page.goto(f"{customers.home}/transactions?team_id=team-1")
+    expect(page.locator(ROWS).first).to_contain_text("Search (team-1)")
+    page.locator(".rows .what > a").first.click()
+    expect(page.get_by_role("dialog", name="Receipt")).to_contain_text("Search")
 
 
 PAGES = [

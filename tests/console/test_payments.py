@@ -299,6 +299,8 @@ def test_an_issued_invoice_is_paid_from_its_page_and_shows_as_paid(
 ) -> None:
     invoice = issued_invoice(client, topped_up)
     page = as_finance(client, browser, topped_up)
+    page.goto(topped_up.home)
+    expect(page.get_by_text("An invoice is to be paid by")).to_be_visible()
     page.goto(f"{topped_up.home}/invoices?invoice={invoice['id']}")
     look_at_console(page, "invoice-to-pay")
     page.get_by_role("button", name="Pay $12.50").click()

@@ -50,6 +50,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedures, "PATIENCE_SECONDS", 0)
 
 
+def test_calls_that_wait_come_back_at_times_that_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
+    assert [procedures.pause_seconds(tries) for tries in (1, 2, 3)] == [0.04, 0.08, 0.16]
+
+
 def test_a_call_that_fails_otherwise_is_not_made_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

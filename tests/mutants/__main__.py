@@ -1,6 +1,6 @@
 """Put mistakes into the functions of SQL and Python, one at a time, and see whether a test fails.
 
-    python -m tests.mutants [--sql N] [--python N] [--seed N] [--only TEXT]
+    python -m tests.mutants [--sql N] [--python N] [--seed N] [--only PATTERN] [--tests PATTERN]
 
 N is how many mutants are tried, or `all`. A process collects the tests once and forks for each
 mutant. The fork runs the tests that call the function, cheapest first, until one fails.
@@ -62,6 +62,7 @@ def _plan() -> Plan:
     parser.add_argument("--python", default="0")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     parser.add_argument("--only", default="", help="a pattern of file, function and change")
+    parser.add_argument("--tests", default="", help="a pattern of the tests that may be run")
     parser.add_argument("--seconds", type=float, default=60, help="of tests, for each mutant")
     parser.add_argument("--recorded", type=Path, help="keep here which test calls what")
     parser.add_argument("--results", type=Path, help="keep here what became of each mutant")
@@ -71,6 +72,7 @@ def _plan() -> Plan:
         {"sql": _size(given.sql), "python": _size(given.python)},
         given.seed,
         given.only,
+        given.tests,
         given.seconds,
         given.recorded,
         given.results,

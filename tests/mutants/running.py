@@ -35,6 +35,7 @@ class Plan(NamedTuple):
     sizes: dict[str, int | None]
     seed: int
     only: str
+    tests: str
     seconds: float
     recorded: Path | None
     results: Path | None
@@ -89,17 +90,22 @@ class Forking:
         self._admin_url = make_conninfo(server_url, dbname=TEMPLATE)
         self._app_url = prepare(self._admin_url)
         tests = self._recorded(session)
-        tests = [test for test in tests if test.id in self._items]
+        tests = [test for test in tests if self._may_run(test)]
         total = sum(test.seconds for test in tests)
         print(f"{len(tests)} tests pass, in {total:.0f} s.", flush=True)
         self._try_all("sql", sql.mutants(), self._sql_tests(tests), self._in_sql)
         self._try_all("python", python.mutants(), _python_tests(tests), self._in_python)
         return True
 
+    def _may_run(self, test: Test) -> bool:
+        return test.id in self._items and re.search(self._plan.tests, test.id) is not None
+
     def report(self) -> int:
         """Print the scores and the survivors; return the exit status."""
         for language in ("sql", "python"):
             results = [result for result in self.results if result.language == language]
+            if not results:
+                continue
             alike = [result for result in results if result.fate == Fate.equivalent]
             judged = [result for result in results if result.fate not in _NOT_JUDGED]
             killed = sum(map(_killed, judged))

@@ -328,8 +328,10 @@ def test_a_price_that_could_not_rate_every_request_is_refused(
 
 def test_a_rate_is_a_text_of_at_most_forty_characters() -> None:
     assert book.parse_rate("1".zfill(40)) == 1
-    with pytest.raises(ValueError, match="must hold a decimal"):
-        book.parse_rate("1".zfill(41))
+    # Decimal() reads digits of every script.
+    for text in ("1".zfill(41), "\u0663", "1_000"):
+        with pytest.raises(ValueError, match="must hold a decimal"):
+            book.parse_rate(text)
 
 
 def test_prices_are_listed_newest_first_in_pages(database: Database) -> None:

@@ -48,6 +48,7 @@ OF_ALL = {
     "plan_forecasts",
     "plan_month_end",
     "platform_daily_spend",
+    "platform_payments",
     "platform_spending",
     "revenue",
     "unpriced",
@@ -66,6 +67,7 @@ OF_ALL = {
     "store_payment_event",
     "empty_payment_events",
     "unknown_payment_events",
+    "unmatched_payment_events",
 }
 # Of these, what one server does, or the coordinator by its own copy of the book.
 AT_HAND = {"charge_batch", "everyones_quote", "price", "prices", "set_tenant"}

@@ -66,8 +66,7 @@ def test_a_function_that_is_called_by_its_names_has_no_default(path: Path) -> No
 
 
 class Load:
-    """Callers of the release before, each with an organization and a connection of its own, with
-    the time limits of the application."""
+    """Callers of the release before, each with an organization and a connection of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -76,7 +75,7 @@ class Load:
         self.refused: list[Exception] = []
 
     def call(self, number: int) -> None:
-        with psycopg.connect(self._database.app_url, autocommit=True) as db:
+        with self._database.connect() as db:
             acme = steps.new_organization(db, "1000")
             payer = Payer(db, acme)
             while not self._stop.is_set() and not self.refused:

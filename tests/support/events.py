@@ -101,6 +101,8 @@ STATUSES = {
     "preview_payment": 200,
     "list_payments": 200,
     "get_payment": 404,
+    "list_platform_payments": 200,
+    "list_unmatched_payment_events": 200,
     "refund_payment": 404,
     # No card is saved.
     "set_auto_topup": 409,

@@ -7,6 +7,7 @@ tokens of the cache, `long` of them for an hour, `cut` (the stream breaks after 
 """
 
 import asyncio
+import itertools
 import json
 import sys
 from collections import Counter, defaultdict
@@ -23,6 +24,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
+        self.batches = itertools.count(1)
         self.gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def __call__(self, scope: Json, receive: Any, send: Any) -> None:
@@ -72,7 +74,8 @@ class Upstream:
             line = {"custom_id": "a", "response": {"status_code": 200, "body": {
                 **CHAT.answer({"id": "b"}, {"model": "gpt-4o-mini"}, usage)}}}  # fmt: skip
             return {"lines": [line, line]}
-        batch = {"id": path.removeprefix("/batches").strip("/") or "batch_1", "object": "batch",
+        name = path.removeprefix("/batches").strip("/") or f"batch_{next(self.batches)}"
+        batch = {"id": name, "object": "batch",
             "endpoint": "/v1/chat/completions", "input_file_id": "file-in", "completion_window": "24h",
             "created_at": 1, "request_counts": {"total": 2, "completed": 2, "failed": 0}}  # fmt: skip
         if method == "POST":

@@ -167,6 +167,12 @@ def test_a_release_forecasts_what_the_one_before_did(days: int, new_days: int) -
     assert float(forecast.naive_error) == pytest.approx(naive_error, abs=0.0001)
     assert forecast.miss_rates == pytest.approx(miss_rates, abs=0.0001)
     assert len(forecast.daily) == len(forecast.totals) == HORIZON
+    # Asked for again before a day has passed, it aims at the same rates.
+    assert make_forecast(spend, forecast.miss_rates).miss_rates == forecast.miss_rates
+    # Spend of less than a cent has a weekday, too.
+    small = make_forecast([amount / 10_000 for amount in spend], before.miss_rates, new_days)
+    for day, (expected, _, _) in zip(KNOWN_DAYS, daily, strict=True):
+        assert float(small.daily[day - 1].expected) == pytest.approx(expected / 10_000, rel=0.001)
 
 
 def test_nothing_is_expected_of_who_spends_nothing() -> None:

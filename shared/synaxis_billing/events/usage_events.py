@@ -79,7 +79,6 @@ Events = Annotated[
     BeforeValidator(_list),
     Field(min_length=1, max_length=LARGEST_BATCH),
 ]
-_EVENT = TypeAdapter(UsageEvent)
 
 
 class _Taken(NamedTuple):
@@ -106,7 +105,7 @@ def take(db: psycopg.Connection, caller: Caller, raws: Sequence[Any]) -> list[ch
     valid: list[tuple[int, UsageEvent]] = []
     for place, raw in enumerate(raws):
         try:
-            valid.append((place, _EVENT.validate_python(raw)))
+            valid.append((place, UsageEvent.model_validate(raw)))
         except ValidationError as error:
             results[place] = charges.refused(charges.invalid_item(error, place))
     charges.require_room(raws, results)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import Field, SkipValidation, TypeAdapter, ValidationError
+from pydantic import Field, SkipValidation, ValidationError
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
@@ -97,7 +97,6 @@ class BatchAnswer(Answer):
 
 # A transaction of a charge that names nothing.
 _EMPTY = dict.fromkeys(Transaction.model_fields)
-_BATCH_ITEM = TypeAdapter(BatchItem)
 
 
 def charge(
@@ -164,7 +163,7 @@ def charge_batch(db: psycopg.Connection, caller: Caller, request: BatchRequest) 
     valid = []
     for position, raw in enumerate(request.charges):
         try:
-            item = _BATCH_ITEM.validate_python(raw)
+            item = BatchItem.model_validate(raw)
         except ValidationError as error:
             results.append(refused(invalid_item(error, "charges", position)))
             continue

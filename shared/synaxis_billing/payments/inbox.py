@@ -8,8 +8,10 @@ from uuid import UUID
 import psycopg
 
 from synaxis_billing import procedures
-from synaxis_billing.errors import TemporarilyUnavailable
-from synaxis_billing.fields import Answer
+from synaxis_billing.caller import Caller
+from synaxis_billing.errors import Forbidden, TemporarilyUnavailable
+from synaxis_billing.fields import Answer, Time
+from synaxis_billing.paging import Page, next_cursor, reached, reached_by
 from synaxis_billing.payments.providers import (
     Call,
     Calls,
@@ -19,6 +21,25 @@ from synaxis_billing.payments.providers import (
     Refused,
     require_answer,
 )
+
+# Stands in the cursor of a list that belongs to no organization.
+_NOBODY = UUID(int=0)
+
+
+class UnmatchedEvent(Answer):
+    """A webhook of a provider that names no payment that is known here. It is settled when the
+    payment appears."""
+
+    provider: ProviderName
+    """Who sent it."""
+    event_id: str
+    """Id of the event at the provider."""
+    type: str
+    """Type of the event at the provider."""
+    external_ids: list[str]
+    """Ids of the provider's objects that it names."""
+    received_at: Time
+    """Time at which it came."""
 
 
 class ToSettle(Answer):
@@ -67,6 +88,27 @@ def receive_event(
     )
     value, _ = procedures.accepted(outcome)
     return [ToSettle.model_validate(value)] if value else []
+
+
+def list_unmatched(
+    db: psycopg.Connection, caller: Caller, limit: int, cursor: str | None
+) -> Page[UnmatchedEvent]:
+    """List the events that name no object that is known here, newest first. A page has a few more
+    than `limit` when they came at one instant.
+
+    Raises Forbidden (a tenant's token), InvalidRequest (cursor).
+    """
+    if caller.tenant != "*":
+        raise Forbidden
+    found = procedures.call(
+        db,
+        "unmatched_payment_events",
+        tenant=caller.tenant,
+        before=cursor and reached_by(cursor, "payment-events", _NOBODY),
+        limit=limit,
+    )
+    items = [UnmatchedEvent.model_validate(row) for row in found["items"]]
+    return Page(items=items, next_cursor=next_cursor("payment-events", _NOBODY, reached(found)))
 
 
 def count_unknown(db: psycopg.Connection) -> int:

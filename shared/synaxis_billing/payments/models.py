@@ -138,6 +138,22 @@ class Payment(Answer):
     """Time of the newest change."""
 
 
+class PlatformPayment(Payment):
+    """A payment in the platform's list."""
+
+    external_id: str | None
+    """Id of the payment at the provider; null while the provider does not know it."""
+
+
+class PaymentFilter(Request):
+    """Which payments the platform's list has."""
+
+    status: PaymentStatus | None = None
+    """Only payments in this state; `unknown` is one whose provider has not answered yet."""
+    dispute_state: DisputeState | None = None
+    """Only payments whose dispute is in this state."""
+
+
 class PaymentNotFound(NotFound):
     """The payment does not exist."""
 

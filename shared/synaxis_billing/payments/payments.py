@@ -13,19 +13,21 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import TemporarilyUnavailable
+from synaxis_billing.errors import Forbidden, TemporarilyUnavailable
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.invoices.invoices import terms
 from synaxis_billing.invoices.parties import Issuer
-from synaxis_billing.paging import Page, paginate
+from synaxis_billing.paging import Page, paginate, paginate_by_id
 from synaxis_billing.payments.advancing import Access, advance, call_for_payment
 from synaxis_billing.payments.models import (
     OPEN,
     NewPayment,
     Payment,
+    PaymentFilter,
     PaymentPreview,
     PaymentRefused,
     PaymentStatus,
+    PlatformPayment,
     PreviewRequest,
 )
 from synaxis_billing.payments.providers import NoAnswer, Refused
@@ -129,4 +131,29 @@ def list_payments(
         return [Payment.model_validate(row) for row in procedures.accepted(outcome)[0]], None
 
     items, following = paginate("payments", organization_id, limit, cursor, None, fetch)
+    return Page(items=items, next_cursor=following)
+
+
+def list_platform_payments(
+    db: psycopg.Connection, caller: Caller, listed: PaymentFilter, limit: int, cursor: str | None
+) -> Page[PlatformPayment]:
+    """List payments of all organizations, newest first, as they were settled last.
+
+    Raises Forbidden (a tenant's token), InvalidRequest (cursor).
+    """
+    if caller.tenant != "*":
+        raise Forbidden
+
+    def fetch(before: UUID | None, most: int) -> list[PlatformPayment]:
+        found = procedures.call(
+            db,
+            "platform_payments",
+            tenant=caller.tenant,
+            **listed.model_dump(),
+            before=before,
+            limit=most,
+        )
+        return [PlatformPayment.model_validate(row) for row in found]
+
+    items, following = paginate_by_id("platform-payments", limit, cursor, fetch)
     return Page(items=items, next_cursor=following)

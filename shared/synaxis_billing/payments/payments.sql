@@ -291,6 +291,23 @@ BEGIN
         ) AS p));
 END $$;
 
+-- List payments of all organizations, newest first, before the id (exclusive) that a page ended at.
+-- api as synaxis_ledger
+CREATE OR REPLACE FUNCTION billing.platform_payments(
+    p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_limit int
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+BEGIN
+    PERFORM billing.set_tenant(p_tenant);
+    RETURN (
+        SELECT coalesce(json_agg(billing.payment_json(ROW(p.*)::billing.payments) ORDER BY p.id DESC), '[]') FROM (
+            SELECT * FROM billing.payments
+            WHERE (p_before IS NULL OR id < p_before)
+                AND (p_status IS NULL OR status = p_status::billing.payment_status)
+                AND (p_dispute_state IS NULL OR dispute_state = p_dispute_state)
+            ORDER BY id DESC LIMIT p_limit
+        ) AS p);
+END $$;
+
 -- Empty the initiators of payments, of their refunds and of automatic top-ups, of all or of one; and of all, what the providers wrote of
 -- payers.
 CREATE OR REPLACE FUNCTION billing.erase_payments(p_organization_id uuid, p_initiated_by text) RETURNS void

@@ -1273,15 +1273,23 @@ CREATE INDEX payment_events_of ON billing.payment_events USING btree (organizati
 
 CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids) WHERE (payment_id IS NULL);
 
+CREATE INDEX payment_events_unmatched ON billing.payment_events USING btree (received_at) WHERE (payment_id IS NULL);
+
 CREATE INDEX payment_events_with_body ON billing.payment_events USING btree (received_at) WHERE (body <> ''::text);
 
 CREATE INDEX payment_objects_of ON billing.payment_objects USING btree (organization_id, payment_id);
 
 CREATE INDEX payment_refunds_of ON billing.payment_refunds USING btree (organization_id, payment_id);
 
+CREATE INDEX payments_disputed ON billing.payments USING btree (id) WHERE (dispute_state IS NOT NULL);
+
 CREATE INDEX payments_due ON billing.payments USING btree (next_ask_at) WHERE (next_ask_at < 'infinity'::timestamp with time zone);
 
+CREATE INDEX payments_in_doubt ON billing.payments USING btree (id) WHERE (status = 'unknown'::billing.payment_status);
+
 CREATE UNIQUE INDEX payments_newest ON billing.payments USING btree (organization_id, created_at);
+
+CREATE INDEX payments_newest_of_all ON billing.payments USING btree (id);
 
 CREATE UNIQUE INDEX payments_one_auto_topup ON billing.payments USING btree (organization_id) WHERE ((purpose = 'auto_topup'::billing.payment_purpose) AND (status = ANY (ARRAY['pending'::billing.payment_status, 'unknown'::billing.payment_status])));
 
@@ -2440,6 +2448,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.platform_daily_spend(p_tenant text, p_days integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
+-- billing.platform_payments(p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.platform_spending(p_tenant text, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[], p_filter jsonb, p_top integer, p_limit integer)
@@ -2692,6 +2702,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_notes, for synaxis_ledger
 -- billing.unknown_payment_events(p_tenant text)
 --     RETURNS bigint, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.unmatched_payment_events(p_tenant text, p_before timestamp with time zone, p_limit integer)
+--     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced(p_tenant text, p_before uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)

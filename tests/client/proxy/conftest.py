@@ -84,6 +84,10 @@ class Proxy(NamedTuple):
         sent = {"authorization": f"Bearer {key}", **headers}
         return httpx.post(f"{self.url}{path}", json=body, headers=sent, timeout=PATIENCE_SECONDS)
 
+    def get(self, path: str, key: str) -> httpx.Response:
+        sent = {"authorization": f"Bearer {key}"}
+        return httpx.get(f"{self.url}{path}", headers=sent, timeout=PATIENCE_SECONDS)
+
     def chat(self, key: str, model: str = "gpt-4o-mini", **told: Any) -> httpx.Response:
         stream = told.pop("stream", False)
         return self.post("/v1/chat/completions", chat(model, stream=stream, **told), key)

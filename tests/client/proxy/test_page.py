@@ -15,7 +15,9 @@ from tests.client.proxy.conftest import SCRIPTS
 from tests.local.test_readme import END, START, matches, steps_of
 from tests.support.running import start, stop, wait_until_ready
 
-INSTALL = "pip install ./clients/python 'litellm[proxy]'\n"
+INSTALL = """python3 -m venv .venv-proxy && . .venv-proxy/bin/activate
+pip install ./clients/python 'litellm[proxy]'
+"""
 # What the page promises to a stranger whose environments are installed.
 MINUTES = 5
 

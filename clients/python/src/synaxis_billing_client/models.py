@@ -1593,6 +1593,156 @@ class PersonalDataRecord(BaseModel):
     """
 
 
+class PlatformPayment(BaseModel):
+    """
+    A payment in the platform's list.
+    """
+
+    id: UUID
+    """
+    Id, a UUID that the server made.
+    """
+    organization_id: UUID
+    """
+    Id of the organization.
+    """
+    purpose: str
+    """
+    What is paid for. One of `topup`, `auto_topup`, `invoice`, or one of a later version.
+    """
+    provider: str
+    """
+    Who takes the money. One of `stripe`, `paypal`, or one of a later version.
+    """
+    status: str
+    """
+    pending: waits for the payer. unknown: the provider did not answer and is asked again. One of `pending`, `unknown`, `succeeded`, `failed`, `expired`, or one of a later version.
+    """
+    invoice_id: UUID | None
+    """
+    Id of the invoice that is paid; null for credit.
+    """
+    credit_usd: Decimal
+    """
+    Credit that it buys, or the net amount of the invoice, in US dollars.
+    """
+    currency: str
+    """
+    ISO 4217 code of the currency in which it is paid.
+    """
+    amount: Decimal
+    """
+    What the payer is asked for, with tax.
+    """
+    net: Decimal
+    """
+    The same without tax.
+    """
+    tax: Decimal
+    """
+    Tax in the amount.
+    """
+    exchange_rate: Decimal
+    """
+    Units of the currency per US dollar; fixed when the payment is created.
+    """
+    rate_source: str
+    """
+    Source of the exchange rate.
+    """
+    rate_as_of: AwareDatetime
+    """
+    Time of the exchange rate at its source.
+    """
+    captured: Decimal
+    """
+    What was paid.
+    """
+    refunded: Decimal
+    """
+    What went back to the payer.
+    """
+    disputed: Decimal
+    """
+    What the payer disputes, or has won by a dispute.
+    """
+    dispute_state: str | None
+    """
+    State of the dispute; null if there was none.
+    """
+    fee: Decimal | None
+    """
+    What the provider keeps; null until it says so.
+    """
+    fee_currency: str | None
+    """
+    ISO 4217 code of the currency of the fee.
+    """
+    failure_code: str | None
+    """
+    Why the payment failed, in the provider's words.
+    """
+    checkout_url: str | None
+    """
+    The provider's page on which to pay; null when there is nothing to pay.
+    """
+    expires_at: AwareDatetime | None
+    """
+    Instant from which that page is closed; null if the provider does not say.
+    """
+    credited_usd: Decimal
+    """
+    Credit that it has brought, in US dollars.
+    """
+    paid_out_usd: Decimal
+    """
+    Unspent credit that left again, in US dollars.
+    """
+    charged_back_usd: Decimal
+    """
+    Spent credit that was drawn again, in US dollars.
+    """
+    transaction_id: UUID | None
+    """
+    Id of the top-up; null until the payment succeeds.
+    """
+    grant_id: UUID | None
+    """
+    Id of the credit grant; null until the payment succeeds.
+    """
+    initiated_by: str | None
+    """
+    Who asked for it.
+    """
+    created_at: AwareDatetime
+    """
+    Time of creation.
+    """
+    updated_at: AwareDatetime
+    """
+    Time of the newest change.
+    """
+    external_id: str | None
+    """
+    Id of the payment at the provider; null while the provider does not know it.
+    """
+
+
+class PlatformPaymentPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[PlatformPayment]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
 class PlatformSpend(BaseModel):
     """
     The dimensions that were asked for, and what was spent on them.
@@ -2625,6 +2775,48 @@ class TransactionPage(BaseModel):
     """
 
     items: list[Transaction]
+    """
+    The items of this page.
+    """
+    next_cursor: str | None
+    """
+    The cursor of the next page; null on the last one.
+    """
+
+
+class UnmatchedEvent(BaseModel):
+    """
+    A webhook of a provider that names no payment that is known here. It is settled when the payment appears.
+    """
+
+    provider: str
+    """
+    Who sent it. One of `stripe`, `paypal`, or one of a later version.
+    """
+    event_id: str
+    """
+    Id of the event at the provider.
+    """
+    type: str
+    """
+    Type of the event at the provider.
+    """
+    external_ids: list[str]
+    """
+    Ids of the provider's objects that it names.
+    """
+    received_at: AwareDatetime
+    """
+    Time at which it came.
+    """
+
+
+class UnmatchedEventPage(BaseModel):
+    """
+    A page of a list, newest first.
+    """
+
+    items: list[UnmatchedEvent]
     """
     The items of this page.
     """

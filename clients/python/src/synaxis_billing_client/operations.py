@@ -977,6 +977,15 @@ def list_webhook_events(
     )
 
 
+def list_unmatched_payment_events(*, limit: int | None = None) -> Call[models.UnmatchedEventPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/payment-events"),
+        {200: models.UnmatchedEventPage},
+        query={"limit": limit},
+    )
+
+
 def get_payment_link(token: str) -> Call[models.LinkedInvoice]:
     return new_call("GET", path_of("/v1/payment-links/{token}", token), {200: models.LinkedInvoice})
 
@@ -986,6 +995,17 @@ def pay_by_link(
 ) -> Call[models.LinkedPayment]:
     return new_call(
         "POST", path_of("/v1/payment-links/{token}", token), {201: models.LinkedPayment}, body=body
+    )
+
+
+def list_platform_payments(
+    *, status: str | None = None, dispute_state: str | None = None, limit: int | None = None
+) -> Call[models.PlatformPaymentPage]:
+    return new_call(
+        "GET",
+        path_of("/v1/payments"),
+        {200: models.PlatformPaymentPage},
+        query={"status": status, "dispute_state": dispute_state, "limit": limit},
     )
 
 
@@ -2017,6 +2037,16 @@ class Operations(abc.ABC):
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
 
+    def list_unmatched_payment_events(
+        self, *, limit: int | None = None
+    ) -> Iterator[models.UnmatchedEvent]:
+        """List webhooks of the providers that name no payment that is known, newest first.
+
+        Needs `billing:platform` too. They are of another system at the same provider, or of a
+        payment that is missing here; each is settled when its payment appears.
+        """
+        return self.pages(list_unmatched_payment_events(limit=limit), models.UnmatchedEvent)
+
     def get_payment_link(self, token: str) -> models.LinkedInvoice:
         """Get what a payment link asks for.
 
@@ -2033,6 +2063,24 @@ class Operations(abc.ABC):
         asks.
         """
         return self.call(pay_by_link(token, **body))
+
+    def list_platform_payments(
+        self,
+        *,
+        status: str | None = None,
+        dispute_state: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[models.PlatformPayment]:
+        """List the payments of all organizations, newest first.
+
+        Needs `billing:platform` too. Each as it was settled last: those in doubt, whose provider
+        has not answered, have the status `unknown`; those that a payer disputes have the dispute's
+        state.
+        """
+        return self.pages(
+            list_platform_payments(status=status, dispute_state=dispute_state, limit=limit),
+            models.PlatformPayment,
+        )
 
     def list_prices(
         self,
@@ -3123,6 +3171,16 @@ class AsyncOperations(abc.ABC):
             list_webhook_events(organization_id, type=type, limit=limit), models.WebhookEvent
         )
 
+    def list_unmatched_payment_events(
+        self, *, limit: int | None = None
+    ) -> AsyncIterator[models.UnmatchedEvent]:
+        """List webhooks of the providers that name no payment that is known, newest first.
+
+        Needs `billing:platform` too. They are of another system at the same provider, or of a
+        payment that is missing here; each is settled when its payment appears.
+        """
+        return self.pages(list_unmatched_payment_events(limit=limit), models.UnmatchedEvent)
+
     async def get_payment_link(self, token: str) -> models.LinkedInvoice:
         """Get what a payment link asks for.
 
@@ -3139,6 +3197,24 @@ class AsyncOperations(abc.ABC):
         asks.
         """
         return await self.call(pay_by_link(token, **body))
+
+    def list_platform_payments(
+        self,
+        *,
+        status: str | None = None,
+        dispute_state: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[models.PlatformPayment]:
+        """List the payments of all organizations, newest first.
+
+        Needs `billing:platform` too. Each as it was settled last: those in doubt, whose provider
+        has not answered, have the status `unknown`; those that a payer disputes have the dispute's
+        state.
+        """
+        return self.pages(
+            list_platform_payments(status=status, dispute_state=dispute_state, limit=limit),
+            models.PlatformPayment,
+        )
 
     def list_prices(
         self,

@@ -950,6 +950,10 @@ CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments (organizati
 CREATE UNIQUE INDEX payments_one_auto_topup ON billing.payments (organization_id)
     WHERE purpose = 'auto_topup' AND status IN ('pending', 'unknown');
 CREATE INDEX payments_due ON billing.payments (next_ask_at) WHERE next_ask_at < 'infinity';
+-- The platform's lists, whose ids are in the order of time.
+CREATE INDEX payments_newest_of_all ON billing.payments (id);
+CREATE INDEX payments_in_doubt ON billing.payments (id) WHERE status = 'unknown';
+CREATE INDEX payments_disputed ON billing.payments (id) WHERE dispute_state IS NOT NULL;
 
 -- The provider's objects of each payment: no object belongs to two.
 CREATE TABLE billing.payment_objects (
@@ -978,6 +982,7 @@ CREATE TABLE billing.payment_events (
     settled_at timestamptz,
     PRIMARY KEY (provider, event_id)
 );
+CREATE INDEX payment_events_unmatched ON billing.payment_events (received_at) WHERE payment_id IS NULL;
 CREATE INDEX payment_events_of ON billing.payment_events (organization_id, payment_id) WHERE settled_at IS NULL;
 CREATE INDEX payment_events_unknown ON billing.payment_events USING gin (external_ids)
     WHERE payment_id IS NULL;
