@@ -75,14 +75,15 @@ _TAGS = {
     "Health": ("The state of the product itself.", {"health"}),
 }
 _SCOPES = {
-    "billing:charge": "Charges, batches, holds, spend logs.",
-    "billing:topup": "Top-ups and refunds.",
+    "billing:charge": "Charges, batches, holds, usage events, spend logs.",
+    "billing:topup": "Top-ups, grants and refunds.",
     "billing:admin": "Organizations, prices, adjustments, invoices, credit notes, budgets,"
     " webhook endpoints, personal data, the cache.",
     "billing:pay": "Payments and automatic top-ups of the organization.",
     "billing:settings": "The organization's own addresses, tax id, alerts, budgets and webhook"
     " endpoints; only for a token that names the organization.",
-    "billing:read": "Everything that is only read, but personal data and the cache's statistics.",
+    "billing:read": "All reads but payments, prices, unpriced usage, revenue, clients, personal data"
+    " and the cache's statistics.",
     "billing:platform": "All organizations; without it, a token names the one that it may touch.",
 }
 _SECURITY = {
