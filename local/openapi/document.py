@@ -82,8 +82,8 @@ _SCOPES = {
     "billing:pay": "Payments and automatic top-ups of the organization.",
     "billing:settings": "The organization's own addresses, tax id, alerts, budgets and webhook"
     " endpoints; only for a token that names the organization.",
-    "billing:read": "All reads but payments, prices, unpriced usage, revenue, clients, personal data"
-    " and the cache's statistics.",
+    "billing:read": "All reads but payments, prices, unpriced usage, revenue, clients, personal"
+    " data and the cache's statistics.",
     "billing:platform": "All organizations; without it, a token names the one that it may touch.",
 }
 _SECURITY = {
