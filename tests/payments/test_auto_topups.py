@@ -280,23 +280,34 @@ def test_a_suspended_or_closed_organization_is_not_charged(status: str, database
         assert sweep(payer) == []
 
 
-def test_a_top_up_that_was_claimed_before_the_closing_and_not_sent_charges_no_card(
-    database: Database,
+def ending(when: str) -> Callable[[str, str], None]:
+    """A fault: the process ends at the first call of the provider, before or after its effect."""
+
+    def end(_operation: str, at: str) -> None:
+        if at == when:
+            raise SystemExit
+
+    return end
+
+
+@pytest.mark.parametrize("captured", [False, True], ids=["before the call", "after the call"])
+def test_a_top_up_that_was_due_before_the_closing_is_credited_once_though_its_process_ends(
+    captured: bool, database: Database
 ) -> None:
     with database.connect() as db:
         payer = with_card(db)
         switch_on(payer)
         spend(payer, "25")
-        at = (payer.access(), payer.rates, billing.ISSUER)
-        [payment_id] = [
-            claimed
-            for organization_id, claimed in auto_topups.claim_auto_topups(*at)
-            if organization_id == payer.organization_id
-        ]
+        payer.provider.fault = ending("after" if captured else "before")
+        with pytest.raises(SystemExit):
+            sweep(payer)
+        assert payer.provider.charges == int(captured)
         steps.change_organization(db, payer.organization_id, status="closed")
-        ended = advance(payer.access(), payer.organization_id, payment_id)
-        assert (ended.status, ended.failure_code) == ("failed", "organization_closed")
-        assert payer.provider.charges == 0
+        payer.provider.fault = lambda _operation, _when: None
+        [payment] = topped_up(payer)
+        assert payment.status == "pending"
+        assert payer.settle(payment).credited_usd == Decimal(100)
+        assert payer.provider.charges == 1
 
 
 def test_a_charge_without_an_answer_before_the_closing_is_found_and_credited(

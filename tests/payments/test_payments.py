@@ -24,10 +24,6 @@ from tests.support.paying import Payer, no_answer
 from tests.support.running import PATIENCE_SECONDS, wait_until
 
 
-def end_the_process(_operation: str, _when: str) -> None:
-    raise SystemExit
-
-
 def test_a_lost_answer_leaves_the_payment_unknown_and_the_retry_completes_it(
     database: Database,
 ) -> None:
@@ -442,21 +438,4 @@ def test_a_purchase_that_waits_for_the_closing_is_refused(database: Database) ->
                 wait_until(lambda: admin.execute(waiting, [pid]).rowcount > 0)
             with pytest.raises(Conflict, match="closed"):
                 buying.result(PATIENCE_SECONDS)
-        assert payer.provider.objects == {}
-
-
-def test_credit_that_was_not_sent_before_the_closing_is_not_sent_any_more(
-    database: Database,
-) -> None:
-    """The process that made the payment ended before it called the provider."""
-    with database.connect() as db:
-        payer = Payer(db, steps.new_organization(db))
-        payer.provider.fault = end_the_process
-        with pytest.raises(SystemExit):
-            payer.ask_for("10", key="once")
-        payer.provider.fault = lambda _operation, _when: None
-        steps.change_organization(db, payer.organization_id, status="closed")
-        with pytest.raises(models.PaymentRefused) as refused:
-            payer.ask_for("10", key="once")
-        assert refused.value.facts == {"failure_code": "organization_closed"}
         assert payer.provider.objects == {}

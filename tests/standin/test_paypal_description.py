@@ -163,7 +163,6 @@ def new_order(**more: Any) -> Order:
             "customer_id": None,
             "payment_method_id": None,
             "created_at": now,
-            "closed": False,
             "refunds": [],
             **more,
         }

@@ -74,11 +74,7 @@ def due_payments(access: Access) -> Iterator[tuple[UUID, UUID]]:
 
 def _send(access: Access, order: Order) -> Payment:
     """Send a payment to its provider under its own id, in every try. The page of a payment whose
-    answers were all lost is known to nobody, so nobody can pay on it. Credit that was not sent
-    before its organization was closed is not sent any more."""
-    if order.closed and order.purpose != "invoice" and order.status == "pending":
-        closed = State(status="failed", currency=order.currency, failure_code="organization_closed")
-        return _settle(access, order, closed)
+    answers were all lost is known to nobody, so nobody can pay on it."""
     try:
         if order.purpose == "auto_topup":
             charged = _call(access, order, "charge").state

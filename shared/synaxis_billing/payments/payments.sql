@@ -210,7 +210,7 @@ BEGIN
         'email', o.email, 'purpose', p.purpose, 'provider', p.provider, 'currency', p.currency,
         'amount', round(p.amount, p.minor_units)::text, 'minor_units', p.minor_units, 'return_url', p.return_url,
         'external_id', p.external_id, 'customer_id', c.customer_id, 'payment_method_id', c.payment_method_id,
-        'created_at', p.created_at, 'closed', o.status = 'closed',
+        'created_at', p.created_at,
         'refunds', (
             SELECT coalesce(json_agg(json_build_object('id', r.id, 'status', r.status,
                 'amount', round(r.amount, p.minor_units)::text, 'external_id', r.external_id,

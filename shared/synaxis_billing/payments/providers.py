@@ -50,7 +50,7 @@ class RefundOrder(Answer):
 
 class Order(Answer):
     """A payment, as a provider has to know it; `id` is its key there. `as_of` is the instant of the
-    question, at which the organization was `closed`, or not."""
+    question."""
 
     as_of: Time
     id: UUID
@@ -68,7 +68,6 @@ class Order(Answer):
     customer_id: str | None
     payment_method_id: str | None
     created_at: Time
-    closed: bool
     refunds: list[RefundOrder]
 
     @property

@@ -120,10 +120,12 @@ class Stripe:
         )
 
     def charge(self, order: Order) -> State:
-        if found := self._find_intent(order):
+        # A key that may be forgotten says nothing of an earlier call, whatever is recorded of it.
+        looks = order.status == "unknown" or order.age > KEY_LIFETIME
+        if looks and (found := self._find_intent(order)):
             return self._state_of(order, found)
         if order.age > KEY_LIFETIME:
-            # It was never made, and its key may be forgotten.
+            # It was never made.
             return State(status="failed", currency=order.currency, failure_code="not_sent")
         fields = {
             "amount": str(to_units(order.amount, order.currency)),
@@ -196,7 +198,7 @@ class Stripe:
 
     def _find_intent(self, order: Order) -> dict[str, Any] | None:
         """Return the payment that an earlier call made, if its answer was lost."""
-        if order.status != "unknown" or order.customer_id is None:
+        if order.customer_id is None:
             return None
         since = int((order.created_at - timedelta(hours=1)).timestamp())
         query = {"customer": order.customer_id, "limit": "100", "created[gte]": str(since)}
