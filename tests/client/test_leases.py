@@ -34,6 +34,13 @@ from tests.support.running import EVERYTHING, wait_until
 
 # A lease that settles only when a test says so.
 BY_HAND = 1000.0
+BUSY = {
+    "type": "about:blank",
+    "title": "Too many requests",
+    "status": 429,
+    "code": "too_many_requests",
+    "detail": "Too many requests of this organization are under way.",
+}
 CHAT = {"provider": "openai", "model": "gpt-4o-mini"}
 
 
@@ -204,17 +211,34 @@ def test_usage_of_a_busy_organization_is_sent_again(
 ) -> None:
     with SpendingLease(gateway, organization, "5", settle_seconds=BY_HAND) as lease:
         lease.reserve("0.5").capture(amount_usd="0.5")
-        counting.refused = {
-            "type": "about:blank",
-            "title": "Too many requests",
-            "status": 429,
-            "code": "too_many_requests",
-            "detail": "Too many requests of this organization are under way.",
-        }
+        counting.refused = BUSY
         lease.settle()
         assert billing.get_balance(organization).balance_usd == Decimal("25.5")
         counting.refused = None
     assert billing.get_balance(organization).balance_usd == 25
+
+
+def test_usage_of_an_organization_that_is_busy_at_the_end_is_sent_until_it_is_charged(
+    gateway: Billing,
+    counting: Counting,
+    billing: Billing,
+    organization: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            counting.refused = None
+
+    lease = SpendingLease(gateway, organization, "5", settle_seconds=BY_HAND)
+    lease.reserve("0.5").capture(amount_usd="0.5")
+    counting.refused = BUSY
+    monkeypatch.setattr("synaxis_billing_client.client.time.sleep", wait)
+    lease.close()
+    assert len(waits) == 2
+    assert billing.get_balance(organization).available_usd == 25
 
 
 def test_a_lease_whose_hold_has_ended_takes_another(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID
 
 from synaxis_billing_client import operations
-from synaxis_billing_client.calls import Steps, new_key
+from synaxis_billing_client.calls import Retries, Steps, new_key
 from synaxis_billing_client.errors import (
     BillingError,
     Conflict,
@@ -86,6 +86,8 @@ class Account:
     reserved: set[Reserved] = field(default_factory=set)
     # What is to be charged, with the part of the hold that reserves it.
     finished: dict[str, tuple[Decimal, Owed]] = field(default_factory=dict)
+    # Whether the organization had no place for some of it, the last time.
+    _busy: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def room_usd(self) -> Decimal:
@@ -124,6 +126,7 @@ class Account:
         waits for the next time."""
         with self._lock:
             spent = list(self.finished.values())
+        self._busy = False
         for batch in itertools.batched(spent, MOST_OF_A_BATCH):
             if self.hold is not None:
                 # The batch needs the credit that the hold reserves for it.
@@ -150,6 +153,7 @@ class Account:
                     log.error("call %s waits for credit: %s", owed.call_id, error)
                     return
             elif result.status == _TOO_MANY_REQUESTS or result.status >= _FIRST_FAILURE:
+                self._busy = True
                 return
             elif result.status != _CONFLICT:
                 report(owed, str(result.error.detail), self.journal)
@@ -173,10 +177,18 @@ class Account:
             yield from self._hold(send, self.held_usd + left)
 
     def close(self, send: Send) -> Steps[None]:
-        """Charge what was spent, and release the rest. The hold of calls that have not ended stays
-        until it expires."""
+        """Charge what was spent, and release the rest. The hold of calls that have not ended, or
+        that cannot be charged, stays until it expires."""
         yield from self.settle(send)
-        if self.hold is not None and not self.reserved:
+        retries = Retries()
+        for attempt in range(retries.attempts - 1):
+            if not self._busy:
+                break
+            yield retries.wait_seconds(attempt, None)
+            yield from self.settle(send)
+        if self._busy:
+            log.error("%d calls of %s are not charged", len(self.finished), self.organization)
+        elif self.hold is not None and not self.reserved:
             yield from send(operations.release_hold(self.organization, self.hold.id))
             self.hold, self.held_usd = None, Decimal(0)
 
