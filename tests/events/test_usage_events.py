@@ -105,6 +105,14 @@ def test_source_and_id_are_the_key(database: Database) -> None:
     assert database.audit().whole
 
 
+def test_a_reused_id_is_listed_whatever_letters_its_event_has(database: Database) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "10")
+        take(db, event(organization_id, "1", "1"))
+        take(db, {**event(organization_id, "1", "2"), "note": "a\0b"})
+        assert codes(db) == [("1", "idempotency_key_reused")]
+
+
 def test_a_reused_id_is_listed_until_its_call_is_charged_by_another(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db, "10")

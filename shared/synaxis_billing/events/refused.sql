@@ -62,6 +62,15 @@ LANGUAGE sql STABLE AS $$
         'refused_at', r.refused_at)
 $$;
 
+-- The request id of an event, which is kept as it was sent; NULL where a text of it has the letter U+0000, which the
+-- database cannot read.
+CREATE OR REPLACE FUNCTION billing.request_id_of(p_event json) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN p_event -> 'data' ->> 'request_id';
+EXCEPTION WHEN untranslatable_character THEN
+    RETURN NULL;
+END $$;
+
 -- Refused events, newest first, before the id (exclusive) that a page ended at: without those that were accepted
 -- since. One whose key another event had used before is never accepted by it: it stays until its call is charged by
 -- another key, or is too late to be.
@@ -80,7 +89,7 @@ BEGIN
                 AND CASE WHEN r.code = 'idempotency_key_reused' THEN r.refused_at > v_too_late AND NOT EXISTS (
                     SELECT FROM billing.idempotency AS k
                     WHERE k.organization_id = r.organization_id
-                        AND k.request_id = r.event -> 'data' ->> 'request_id' AND k.key <> r.key)
+                        AND k.request_id = billing.request_id_of(r.event) AND k.key <> r.key)
                 ELSE NOT EXISTS (
                     SELECT FROM billing.idempotency AS k
                     WHERE k.organization_id = r.organization_id AND k.key = r.key) END
