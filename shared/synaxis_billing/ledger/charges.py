@@ -223,13 +223,19 @@ def _charge_in_place(
 ) -> None:
     """Write the outcomes of an organization's own charges, which all have one fate when it is
     busy."""
-    answer = procedures.call_procedure(
-        db,
-        "spend_batch_of",
-        tenant=caller.tenant,
-        organization_id=UUID(organization_id),
-        charges=Jsonb([charges[position] for position in own]),
-    )
+    try:
+        answer = procedures.call_procedure(
+            db,
+            "spend_batch_of",
+            tenant=caller.tenant,
+            organization_id=UUID(organization_id),
+            charges=Jsonb([charges[position] for position in own]),
+        )
+    except psycopg.errors.LockNotAvailable:
+        if not outcomes[own[0]]:
+            raise
+        # Others of the batch are charged, and their caller is told so; these wait for a turn.
+        return
     for position, outcome in zip(own, answer, strict=True):
         outcomes[position] = outcome
 
