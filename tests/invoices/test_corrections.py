@@ -203,3 +203,19 @@ def test_usage_is_credited_and_drafted_again_instead(database: Database) -> None
 def test_a_correction_is_of_the_whole_invoice_and_refunds_nothing(more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="excludes"):
         credit_notes.CreditNoteRequest.model_validate({"reason": "x", "reissue": True, **more})
+
+
+def test_the_audit_compares_a_corrected_invoice_with_what_was_credited(
+    sold: Invoice, database: Database
+) -> None:
+    with database.connect() as db, database.admin() as admin:
+        corrected = corrected_by(db, sold, credit(db, sold, reissue=True))
+        assert database.audit().whole
+        admin.execute("SET session_replication_role = replica")
+        admin.execute(
+            "UPDATE billing.invoices SET subtotal_usd = 99, total_amount_usd = 99 + tax_usd,"
+            " amount_due_usd = 99 + tax_usd WHERE id = %s",
+            [corrected.id],
+        )
+        promise = "a corrected invoice is what its credit note took back"
+        assert promise in " ".join(database.audit().all_broken)

@@ -47,6 +47,20 @@ def test_what_does_not_agree_is_reported(promise: str, damage: str, database: Da
         assert promise in " ".join(database.audit().all_broken)
 
 
+def test_the_invoice_of_a_payment_may_be_credited_in_part_and_corrected(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.buy("100")
+        assert payment.transaction_id
+        ids = (payer.organization_id, payment.transaction_id)
+        sold = topups.invoice_topup(db, steps.PLATFORM, *ids, payer.rates, billing.ISSUER)
+        billing.credit(db, sold, amount_usd="30")
+        billing.credit(db, sold, reissue=True)
+    assert database.audit().whole
+
+
 def test_what_is_sold_is_the_net_of_the_payments(database: Database) -> None:
     """In US dollars, at the rates of the payments; tax is none of it."""
     with database.connect() as db:

@@ -44,6 +44,13 @@ BEGIN
         AND NOT EXISTS (SELECT FROM billing.invoices AS c WHERE c.organization_id = g.organization_id
             AND c.transaction_id = g.transaction_id AND c.status = 'cancelled')
     UNION ALL
+    SELECT n.organization_id, 'a corrected invoice is what its credit note took back',
+        format('credit note %s, invoice %s', n.credit_note_number, c.invoice_number)
+    FROM billing.credit_notes AS n
+    JOIN billing.invoices AS c ON c.organization_id = n.organization_id AND c.id = n.corrected_invoice_id
+    WHERE (n.subtotal_usd, n.tax_usd, n.subtotal_billing_currency, n.tax_billing_currency)
+        <> (c.subtotal_usd, c.tax_usd, c.subtotal_billing_currency, c.tax_billing_currency)
+    UNION ALL
     SELECT NULL, 'numbers have no gap', format('%s-%s: %s of %s', c.series, c.year, count(n), c.last)
     FROM billing.document_counters AS c
     LEFT JOIN (

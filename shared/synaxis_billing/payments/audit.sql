@@ -47,7 +47,7 @@ BEGIN
         format('payment %s: %s, invoice %s', p.id, p.amount, i.total_amount_billing_currency)
     FROM billing.payments AS p
     JOIN billing.invoices AS i ON i.organization_id = p.organization_id AND i.transaction_id = p.transaction_id
-        AND i.kind = 'topup' AND i.status <> 'cancelled'
+        AND i.kind = 'topup' AND i.status <> 'cancelled' AND i.corrects_number IS NULL
     WHERE p.captured = p.amount AND p.purpose <> 'invoice' AND (i.total_amount_billing_currency <> p.amount
         OR i.tax_billing_currency <> p.tax OR i.billing_currency <> p.currency)
     UNION ALL
