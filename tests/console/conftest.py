@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -55,7 +56,8 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+# A product for each file: what payments add, the lists of others would show.
+@pytest.fixture(scope="module")
 def customers(
     browser: Browser,
     state: Path,
@@ -66,7 +68,7 @@ def customers(
     assert browser
     with (
         temporary(server_url, "console", template_database.admin_url) as admin_url,
-        running(state / "console", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url,
+        running(state / f"console-{uuid4()}", DATABASE_URL=admin_url, REDIS_URL=redis_url) as url,
         psycopg.connect(admin_url, autocommit=True) as database,
     ):
         client = Client(url)

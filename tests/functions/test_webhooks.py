@@ -29,7 +29,7 @@ def test_from_an_endpoint_to_what_it_is_told(api: Client) -> None:
         wait_until(lambda: delivery()["status_code"] == 503)
         assert (delivery()["status"], delivery()["error"]) == ("pending", "it answered 503")
         receiver.status = 200
-        [event] = api.get(f"{path}/webhook-events").json()["items"]
+        [event] = api.get(f"{path}/webhook-events", type="balance.low").json()["items"]
         asked = {"event_id": event["id"]}
         assert api.post(f"{endpoint}/replay", asked).json() == {"replayed": 1}
         api.post("/_local/invoke/WebhookDispatchFunction").raise_for_status()
