@@ -99,12 +99,11 @@ def look_up(target: Target) -> Deployed | None:
         template: Template = yaml.safe_load(body) if isinstance(body, str) else body
         return template
 
-    resources = cloudformation.describe_stack_resources(StackName=target.stack)["StackResources"]
-    data = [of["PhysicalResourceId"] for of in resources if of["LogicalResourceId"] == _DATA]
+    data = target.resources("AWS::CloudFormation::Stack").get(_DATA)
     return Deployed(
         {of["ParameterKey"]: of["ParameterValue"] for of in stack.get("Parameters", [])},
         template_of(target.stack),
-        template_of(data[0]) if data else None,
+        template_of(data) if data else None,
     )
 
 

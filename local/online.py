@@ -46,12 +46,9 @@ def _invoke(client: Any, function: str, event: dict[str, str]) -> dict[str, Any]
 
 def find(target: Target) -> str:
     """Return the name of the stack's function. Raises SystemExit where it has none."""
-    cloudformation = target.session().client("cloudformation")
-    resources = cloudformation.describe_stack_resources(StackName=target.stack)["StackResources"]
-    for resource in resources:
-        if resource["LogicalResourceId"] == FUNCTION:
-            name: str = resource["PhysicalResourceId"]
-            return name
+    functions = target.resources("AWS::Lambda::Function")
+    if FUNCTION in functions:
+        return functions[FUNCTION]
     raise SystemExit(
         f"{target.stack} does not administer its database (AdminDatabaseUrlSecretArn): run "
         "DATABASE_URL=postgresql://... make migrate"

@@ -34,13 +34,7 @@ class Functions:
         self._lambda = session.client("lambda")
         self._parameters = session.client("ssm")
         self._record = f"/{target.stack}/release"
-        cloudformation = session.client("cloudformation")
-        resources = cloudformation.describe_stack_resources(StackName=target.stack)
-        self._names = {
-            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-            for resource in resources["StackResources"]
-            if resource["ResourceType"] == "AWS::Lambda::Function"
-        }
+        self._names = target.resources("AWS::Lambda::Function")
 
     def serving(self) -> Versions:
         """Return the versions that serve. Raises SystemExit while traffic shifts."""

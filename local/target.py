@@ -19,6 +19,18 @@ class Target(NamedTuple):
     def session(self) -> boto3.Session:
         return boto3.Session(region_name=self.region, profile_name=self.profile)
 
+    def resources(self, kind: str) -> dict[str, str]:
+        """Return the names of the stack's resources of a kind, such as AWS::Lambda::Function, by
+        their logical ids."""
+        # DescribeStackResources would stop after 100 of all kinds.
+        pages = self.session().client("cloudformation").get_paginator("list_stack_resources")
+        return {
+            one["LogicalResourceId"]: one["PhysicalResourceId"]
+            for page in pages.paginate(StackName=self.stack)
+            for one in page["StackResourceSummaries"]
+            if one["ResourceType"] == kind
+        }
+
 
 def read_target(config: Path, environment: str) -> Target:
     """Return an environment of a samconfig.toml. Raises SystemExit."""

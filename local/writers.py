@@ -38,12 +38,10 @@ class Writers:
         body = cloudformation.get_template(StackName=target.stack, TemplateStage="Original")
         declared = body["TemplateBody"]
         template = yaml.safe_load(declared) if isinstance(declared, str) else declared
-        resources = cloudformation.describe_stack_resources(StackName=target.stack)
         self.names = {
-            one["LogicalResourceId"]: one["PhysicalResourceId"]
-            for one in resources["StackResources"]
-            if one["ResourceType"] == "AWS::Lambda::Function"
-            and writes(template["Resources"].get(one["LogicalResourceId"], {}))
+            function: name
+            for function, name in target.resources("AWS::Lambda::Function").items()
+            if writes(template["Resources"].get(function, {}))
         }
 
     def stop(self) -> None:
