@@ -1,6 +1,6 @@
 """The caller of a request, and the organizations that it may touch."""
 
-from synaxis_billing.errors import NotFound
+from synaxis_billing.errors import Forbidden, NotFound
 from synaxis_billing.fields import Answer
 
 
@@ -13,6 +13,11 @@ class Caller(Answer):
     subject: str | None = None
     settings_only: bool = False
     client: str | None = None
+
+    def require_platform(self) -> None:
+        """Raise Forbidden unless the caller is the platform's."""
+        if self.tenant != "*":
+            raise Forbidden
 
 
 class OrganizationNotFound(NotFound):

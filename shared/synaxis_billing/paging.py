@@ -16,6 +16,8 @@ LARGEST_LIMIT = 100
 LARGEST_PAGE_BYTES = 2_500_000
 # Searched for one page of a filtered list, within the time that a statement has.
 SEARCHED_ROWS = 20_000
+# Stands for the organization in the cursor of a list that belongs to none.
+NO_ORGANIZATION = UUID(int=0)
 # An int of PostgreSQL.
 LARGEST_PLACE = 2**31 - 1
 

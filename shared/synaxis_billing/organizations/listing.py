@@ -2,7 +2,6 @@
 
 from datetime import date
 from typing import Literal
-from uuid import UUID
 
 import psycopg
 
@@ -12,6 +11,7 @@ from synaxis_billing.errors import invalid_field
 from synaxis_billing.fields import Answer, ClientId, Money, Name, Request
 from synaxis_billing.organizations.profile import Organization, OrganizationStatus
 from synaxis_billing.paging import (
+    NO_ORGANIZATION,
     SEARCHED_ROWS,
     Page,
     next_cursor,
@@ -21,8 +21,6 @@ from synaxis_billing.paging import (
 )
 
 type OrganizationSort = Literal["runs_out", "balance", "spent"]
-# Stands in the cursor of a list that belongs to no organization.
-NO_ORGANIZATION = UUID(int=0)
 
 
 class OrganizationWithBalance(Organization):

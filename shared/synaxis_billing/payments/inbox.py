@@ -9,9 +9,9 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden, TemporarilyUnavailable
+from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.fields import Answer, Time
-from synaxis_billing.paging import Page, next_cursor, reached, reached_by
+from synaxis_billing.paging import NO_ORGANIZATION, Page, next_cursor, reached, reached_by
 from synaxis_billing.payments.providers import (
     Call,
     Calls,
@@ -22,16 +22,13 @@ from synaxis_billing.payments.providers import (
     require_answer,
 )
 
-# Stands in the cursor of a list that belongs to no organization.
-_NOBODY = UUID(int=0)
-
 
 class UnmatchedEvent(Answer):
     """A webhook of a provider that names no payment that is known here. It is settled when the
     payment appears."""
 
     provider: ProviderName
-    """Who sent it."""
+    """Provider that sent it."""
     event_id: str
     """Id of the event at the provider."""
     type: str
@@ -98,17 +95,18 @@ def list_unmatched(
 
     Raises Forbidden (a tenant's token), InvalidRequest (cursor).
     """
-    if caller.tenant != "*":
-        raise Forbidden
+    caller.require_platform()
     found = procedures.call(
         db,
         "unmatched_payment_events",
         tenant=caller.tenant,
-        before=cursor and reached_by(cursor, "payment-events", _NOBODY),
+        before=cursor and reached_by(cursor, "payment-events", NO_ORGANIZATION),
         limit=limit,
     )
     items = [UnmatchedEvent.model_validate(row) for row in found["items"]]
-    return Page(items=items, next_cursor=next_cursor("payment-events", _NOBODY, reached(found)))
+    return Page(
+        items=items, next_cursor=next_cursor("payment-events", NO_ORGANIZATION, reached(found))
+    )
 
 
 def count_unknown(db: psycopg.Connection) -> int:

@@ -13,7 +13,7 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden, TemporarilyUnavailable
+from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.invoices.invoices import terms
 from synaxis_billing.invoices.parties import Issuer
@@ -141,8 +141,7 @@ def list_platform_payments(
 
     Raises Forbidden (a tenant's token), InvalidRequest (cursor).
     """
-    if caller.tenant != "*":
-        raise Forbidden
+    caller.require_platform()
 
     def fetch(before: UUID | None, most: int) -> list[PlatformPayment]:
         found = procedures.call(

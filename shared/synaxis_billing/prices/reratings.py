@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden
 from synaxis_billing.fields import Answer, Instant, Money, Name, Request, Time
 
 # An answer has its largest size.
@@ -76,8 +75,7 @@ def rerate(db: psycopg.Connection, caller: Caller, request: NewRerating) -> Rera
     Each organization is corrected by itself; a second run finds nothing left, or what a broken one
     has left. Raises Forbidden (not the platform's token).
     """
-    if caller.tenant != "*":
-        raise Forbidden
+    caller.require_platform()
     of: dict[str, Any] = {
         "provider": request.provider,
         "model": request.model,

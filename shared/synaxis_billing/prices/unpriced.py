@@ -8,7 +8,7 @@ import psycopg
 
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
-from synaxis_billing.errors import Forbidden, TooManyRequests
+from synaxis_billing.errors import TooManyRequests
 from synaxis_billing.fields import Answer, Time
 from synaxis_billing.paging import Page, paginate_by_id
 
@@ -97,8 +97,7 @@ def charge_all_unpriced(db: psycopg.Connection, caller: Caller) -> int:
 def _charge(
     db: psycopg.Connection, caller: Caller, most: int
 ) -> tuple[int, Sequence[tuple[UUID, str]]]:
-    if caller.tenant != "*":
-        raise Forbidden
+    caller.require_platform()
     charged = 0
     failed = []
     for organization_id in procedures.each_organization(lambda: db, "organizations_with_unpriced"):

@@ -2791,7 +2791,7 @@ class UnmatchedEvent(BaseModel):
 
     provider: str
     """
-    Who sent it. One of `stripe`, `paypal`, or one of a later version.
+    Provider that sent it. One of `stripe`, `paypal`, or one of a later version.
     """
     event_id: str
     """
