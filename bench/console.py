@@ -1,7 +1,5 @@
 """The console in the machine's Chromium: what each page costs to open, beside a blank page."""
 
-import os
-import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +8,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
+from tests.support.browser import FLAGS, browser_path
 from tests.support.running import PATIENCE_SECONDS, Client, running
 
 PAGES = ("", "transactions", "credit", "budgets", "invoices", "payments", "settings")
@@ -19,7 +18,6 @@ KILOBYTE = 1024
 MOST_KILOBYTES, MOST_REQUESTS = 60, 32
 # A page of the same server, which is one text.
 BLANK = "/_local/.well-known/jwks.json"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # The newest paint of the largest element, in seconds since the navigation began.
 LARGEST_PAINT = """() => new Promise(resolve => new PerformanceObserver(list =>
   resolve(list.getEntries().at(-1).startTime / 1000))
@@ -36,12 +34,6 @@ class Opened(NamedTuple):
     api_calls: int
     seconds: float
     ratio: float
-
-
-def browser_path() -> str | None:
-    """Return the Chromium of this machine, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 def rows() -> Iterator[tuple[str, str, str, float | None, str, bool | None]]:

@@ -1,8 +1,6 @@
 """A browser, and a product with customers that have a history."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,13 +15,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from local.traffic import set_clock_back
 from tests.conftest import Database, temporary
+from tests.support.browser import FLAGS, browser_path
 from tests.support.running import PATIENCE_SECONDS, Client, running
 
 DAYS = 40
 ZONE = "Europe/Berlin"
 NAME = "Halden Research"
 MODELS = [("openai", "gpt-4o"), ("anthropic", "claude-sonnet-5"), ("google", "gemini-2.5-pro")]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 # Anything that the content security policy blocks.
 WATCH = """globalThis.blocked = [];
 addEventListener('securitypolicyviolation',
@@ -45,10 +43,7 @@ class Customers(NamedTuple):
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        path = os.environ.get("CHROMIUM") or next(
-            filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-            playwright.chromium.executable_path,
-        )
+        path = browser_path() or playwright.chromium.executable_path
         if not Path(path).exists():
             pytest.skip("no browser is here: install chromium, or set CHROMIUM to its path")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)

@@ -241,11 +241,17 @@ def test_a_call_is_found_by_its_request(page: Page, customers: Customers) -> Non
     expect(page.locator(ROWS)).to_contain_text("claude-sonnet-5")
 
 
-def test_pages_go_on_and_come_back(page: Page, customers: Customers) -> None:
+def to_older_transactions(page: Page, customers: Customers) -> str:
+    """Go to the second page of transactions; return the time of the first page's newest."""
     page.goto(f"{customers.home}/transactions")
     first = str(page.locator(".rows time").first.get_attribute("datetime"))
     page.get_by_role("button", name="Older").click()
     expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    return first
+
+
+def test_pages_go_on_and_come_back(page: Page, customers: Customers) -> None:
+    first = to_older_transactions(page, customers)
     page.get_by_role("button", name="Newer").click()
     expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
 
@@ -253,10 +259,7 @@ def test_pages_go_on_and_come_back(page: Page, customers: Customers) -> None:
 def test_a_later_page_that_was_linked_to_leads_to_the_newest(
     page: Page, customers: Customers
 ) -> None:
-    page.goto(f"{customers.home}/transactions")
-    first = str(page.locator(".rows time").first.get_attribute("datetime"))
-    page.get_by_role("button", name="Older").click()
-    expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    first = to_older_transactions(page, customers)
     page.reload()
     page.get_by_role("button", name="Newest").click()
     expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
@@ -265,10 +268,7 @@ def test_a_later_page_that_was_linked_to_leads_to_the_newest(
 def test_a_receipt_on_a_later_page_leaves_the_way_to_newer_ones(
     page: Page, customers: Customers
 ) -> None:
-    page.goto(f"{customers.home}/transactions")
-    first = str(page.locator(".rows time").first.get_attribute("datetime"))
-    page.get_by_role("button", name="Older").click()
-    expect(page.locator(".rows time").first).not_to_have_attribute("datetime", first)
+    first = to_older_transactions(page, customers)
     page.locator(".rows .what > a").first.click()
     expect(page.get_by_role("dialog", name="Receipt")).to_be_visible()
     page.keyboard.press("Escape")
