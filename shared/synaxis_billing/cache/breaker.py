@@ -17,7 +17,7 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether the server failed a moment ago."""
+        """Return whether the server failed a moment ago."""
         return 0 <= self._wall() - self._failed_at < self._pause
 
     def fail(self) -> None:

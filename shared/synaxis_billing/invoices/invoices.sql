@@ -255,18 +255,18 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.save_organization(o);
     INSERT INTO billing.invoices (
-        id, organization_id, kind, transaction_id, invoice_number, corrects_number, status, period_start, period_end, timezone,
-        first_day, last_day, billing_currency, minor_units, exchange_rate, rate_source, rate_as_of, line_items,
-        line_count, subtotal_usd, tax_usd, total_amount_usd, subtotal_billing_currency, tax_billing_currency,
-        total_amount_billing_currency, settled, settled_usd, settled_billing_currency, amount_due_usd,
-        amount_due_billing_currency, drawn_from_usd, drawn_to_usd, credit, tax, seller, customer, locale,
-        payment_terms_days, issued_at, issue_date, due_date, paid_at, created_at, updated_at
+        id, organization_id, kind, transaction_id, invoice_number, corrects_number, status, period_start, period_end,
+        timezone, first_day, last_day, billing_currency, minor_units, exchange_rate, rate_source, rate_as_of,
+        line_items, line_count, subtotal_usd, tax_usd, total_amount_usd, subtotal_billing_currency,
+        tax_billing_currency, total_amount_billing_currency, settled, settled_usd, settled_billing_currency,
+        amount_due_usd, amount_due_billing_currency, drawn_from_usd, drawn_to_usd, credit, tax, seller, customer,
+        locale, payment_terms_days, issued_at, issue_date, due_date, paid_at, created_at, updated_at
     ) VALUES (
-        i.id, i.organization_id, i.kind, i.transaction_id, i.invoice_number, i.corrects_number, i.status, i.period_start,
-        i.period_end, i.timezone, i.first_day, i.last_day, i.billing_currency, i.minor_units, i.exchange_rate,
-        i.rate_source, i.rate_as_of, i.line_items, i.line_count, i.subtotal_usd, i.tax_usd, i.total_amount_usd,
-        i.subtotal_billing_currency, i.tax_billing_currency, i.total_amount_billing_currency, i.settled,
-        i.settled_usd, i.settled_billing_currency, i.amount_due_usd, i.amount_due_billing_currency,
+        i.id, i.organization_id, i.kind, i.transaction_id, i.invoice_number, i.corrects_number, i.status,
+        i.period_start, i.period_end, i.timezone, i.first_day, i.last_day, i.billing_currency, i.minor_units,
+        i.exchange_rate, i.rate_source, i.rate_as_of, i.line_items, i.line_count, i.subtotal_usd, i.tax_usd,
+        i.total_amount_usd, i.subtotal_billing_currency, i.tax_billing_currency, i.total_amount_billing_currency,
+        i.settled, i.settled_usd, i.settled_billing_currency, i.amount_due_usd, i.amount_due_billing_currency,
         i.drawn_from_usd, i.drawn_to_usd, i.credit, i.tax, i.seller, i.customer, i.locale, i.payment_terms_days,
         i.issued_at, i.issue_date, i.due_date, i.paid_at, i.created_at, i.updated_at
     )

@@ -137,8 +137,8 @@ BEGIN
             AND billing.now() - interval '1 hour');
 END $$;
 
--- Empty the bodies of at most 1,000 events that came 30 days ago, and return how many were emptied. They name payers, and
--- nothing reads them; what is left of an event still finds its payment.
+-- Empty the bodies of at most 1,000 events that came 30 days ago, and return how many were emptied. They name payers,
+-- and nothing reads them; what is left of an event still finds its payment.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.empty_payment_events(p_tenant text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$

@@ -308,8 +308,8 @@ BEGIN
         ) AS p);
 END $$;
 
--- Empty the initiators of payments, of their refunds and of automatic top-ups, of all or of one; and of all, what the providers wrote of
--- payers.
+-- Empty the initiators of payments, of their refunds and of automatic top-ups, of all or of one; and of all, what the
+-- providers wrote of payers.
 CREATE OR REPLACE FUNCTION billing.erase_payments(p_organization_id uuid, p_initiated_by text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
