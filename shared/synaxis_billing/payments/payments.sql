@@ -126,7 +126,7 @@ BEGIN
             RETURN v_refusal;
         END IF;
     ELSIF o.status = 'closed' THEN
-        RETURN billing.invalid_state('the organization is closed: it can pay invoices, and buys no credit');
+        RETURN billing.invalid_state('The organization is closed: it can pay invoices, and buys no credit.');
     ELSIF NOT p_terms -> 'rates' ? o.billing_currency THEN
         RETURN billing.outcome('unsupported_currency');
     END IF;

@@ -1,5 +1,5 @@
-"""What pays, refunds and disputes is killed before each of its statements, and comes again: then
-everything is as if it had come once."""
+"""What pays, refunds, disputes and settles is killed before each of its statements, and comes
+again: then everything is as if it had come once."""
 
 import copy
 import itertools
@@ -140,6 +140,17 @@ def _auto_topup(payer: Payer) -> Act:
     return lambda again: advance(again.access(), again.organization_id, payment_id)
 
 
+def _credit(payer: Payer) -> Act:
+    """A grant pays a debt, and its rest expires; another begins, and a hold ends."""
+    at = (payer.db, payer.organization_id)
+    steps.charge(*at, "2")
+    steps.grant(*at, "5", expires_at="2026-03-11T00:00:00Z")
+    steps.grant(*at, "7", effective_at="2026-03-11T06:00:00Z")
+    steps.hold(*at, "1", expires_in_seconds=60)
+    asked = {"tenant": "*", "organization_id": payer.organization_id}
+    return lambda again: procedures.call(again.db, "settle_organization", **asked)
+
+
 STORIES: dict[str, Callable[[Payer], Act]] = {
     "a purchase": _purchase,
     "a payment": _payment,
@@ -152,6 +163,7 @@ STORIES: dict[str, Callable[[Payer], Act]] = {
     "a dispute that is won": _dispute_won,
     "a dispute that is lost": _dispute_lost,
     "an automatic top-up": _auto_topup,
+    "credit that expires and begins": _credit,
 }
 
 
