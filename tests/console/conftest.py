@@ -194,6 +194,12 @@ def page(browser: Browser, customers: Customers) -> Iterator[Page]:
     context.close()
 
 
+def wait_until_shown(page: Page) -> None:
+    """Wait for the page itself: a document whose scripts are still to come has no skeletons either."""
+    expect(page.locator("h1").first).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
 def violations(page: Page) -> list[object]:
     """What axe finds wrong with the page as it is now."""
     page.evaluate(Path(AXE_FILE_PATH).read_text())

@@ -11,6 +11,7 @@ from tests.console.conftest import (
     open_context,
     sign_in_as_operator,
     violations,
+    wait_until_shown,
 )
 
 OTHER = "Dover Legal"
@@ -179,8 +180,7 @@ def test_everybody_can_use_an_operators_page(
     context = open_context(browser, color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
     page = sign_in_as_operator(context.new_page(), customers.url)
     page.goto(f"{customers.url}/console{path}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator(".skeleton")).to_have_count(0)
+    wait_until_shown(page)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("blocked") == []

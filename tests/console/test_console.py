@@ -17,6 +17,7 @@ from tests.console.conftest import (
     sign_in,
     sign_in_as_operator,
     violations,
+    wait_until_shown,
 )
 from tests.support.running import Client
 
@@ -493,7 +494,7 @@ def test_everybody_can_use_a_page_which_never_scrolls_sideways(
     page = sign_in(context.new_page(), customers.url)
     address, _, opened = path.partition("#")
     page.goto(customers.home + address)
-    expect(page.locator(".skeleton")).to_have_count(0)
+    wait_until_shown(page)
     if opened == "row":
         page.locator(".rows .what > a").nth(0).click()
         expect(page.locator("dialog .sums").first).to_be_visible()

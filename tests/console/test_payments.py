@@ -11,7 +11,14 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import NAME, Customers, open_context, sign_in, violations
+from tests.console.conftest import (
+    NAME,
+    Customers,
+    open_context,
+    sign_in,
+    violations,
+    wait_until_shown,
+)
 from tests.support.running import Client
 
 TOPPED_UP = "Arden Labs"
@@ -169,7 +176,7 @@ def look_at_console(page: Page, name: str) -> None:
     for scheme, width, height in views:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": height})
-        expect(page.locator(".skeleton")).to_have_count(0)
+        wait_until_shown(page)
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("blocked") == []

@@ -23,7 +23,13 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from local.openapi.document import PATH
-from tests.console.conftest import Customers, open_context, sign_in, sign_in_as_operator
+from tests.console.conftest import (
+    Customers,
+    open_context,
+    sign_in,
+    sign_in_as_operator,
+    wait_until_shown,
+)
 
 BASELINE = Path(__file__).parent / "pictures"
 MADE_BY = BASELINE / "made_by.json"
@@ -169,7 +175,7 @@ def test_a_view_looks_as_it_did(
     _answer_as_documented(view, answers)
     view.goto(home + path)
     expect(view.locator(".panel").first).to_be_visible()
-    expect(view.locator(".skeleton")).to_have_count(0)
+    wait_until_shown(view)
     if opened == "row":
         view.locator(".rows .what > a").first.click()
         expect(view.locator("dialog .sums").first).to_be_visible()
