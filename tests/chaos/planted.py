@@ -92,7 +92,7 @@ BUGS = [
     ),
     Bug(
         "an invoice rounds down",
-        "invoices/rounding.sql",
+        "invoices/amounts.sql",
         "SELECT round(p_usd * p_exchange_rate, p_minor_units)",
         "SELECT trunc(p_usd * p_exchange_rate, p_minor_units)",
         "tests/invoices/test_rounding.py::test_an_amount_is_rounded_half_up",

@@ -110,13 +110,19 @@ def test_the_outcomes_of_a_file_are_found(text: str, codes: set[str]) -> None:
     assert outcomes(text) == codes
 
 
-def test_rounding_is_pure() -> None:
-    text = (CORE / "invoices" / "rounding.sql").read_text()
-    assert text.count("IMMUTABLE AS") == text.count("CREATE OR REPLACE FUNCTION")
-    for table in re.findall(
-        r"CREATE TABLE billing\.(\w+)", (SCHEMA / "migrations" / "0001_baseline.sql").read_text()
-    ):
-        assert f"billing.{table}" not in text
+def test_a_function_that_is_immutable_reads_no_table(database: Database) -> None:
+    with database.admin() as admin:
+        immutable = admin.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'billing'::regnamespace"
+            " AND provolatile = 'i'"
+        ).fetchall()
+        tables = admin.execute(
+            "SELECT string_agg(relname, '|') FROM pg_class"
+            " WHERE relnamespace = 'billing'::regnamespace AND relkind IN ('r', 'p', 'v')"
+        ).fetchall()[0][0]
+    reading = re.compile(rf"(FROM|JOIN)\s+(billing\.)?({tables})\b")
+    assert [name for name, body in immutable if reading.search(body)] == []
+    assert {"in_currency", "tax_rate", "allocate"} <= {name for name, _ in immutable}
 
 
 def test_the_files_work_in_any_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
