@@ -227,7 +227,7 @@ def test_a_top_up_has_one_invoice_however_often_it_is_asked_for(database: Databa
     assert len({one.invoice_number for one in found}) == 1
     with database.connect() as db:
         assert list(topups.claim_topups(lambda: db)) == []
-        with pytest.raises(Conflict, match="is not a top-up"):
+        with pytest.raises(Conflict, match="is not a top-up\\."):
             invoice_topup(db, spent)
     assert database.audit().whole
 
@@ -442,7 +442,7 @@ def test_promotional_credit_is_never_paid_out_as_money(database: Database) -> No
         assert (back.kind, back.origin_id, back.amount_usd) == ("refund", given.id, Decimal(3))
         assert (back.cost_basis_usd, back.paid) == (Decimal(0), None)
         assert back.transaction_id is not None
-        with pytest.raises(Conflict, match="is not a top-up"):
+        with pytest.raises(Conflict, match="is not a top-up\\."):
             topups.invoice_topup(db, PLATFORM, acme, back.transaction_id, rates(), ISSUER)
         found = revenue.get_revenue(lambda: db, PLATFORM, f"{back.effective_at:%Y-%m}").total
         assert (found.paid_out_usd, found.closing_deferred_usd) == (Decimal(0), Decimal(3))

@@ -39,6 +39,9 @@ def broken_rules(text: str) -> set[str]:
     for found in re.finditer(r"(?<![\w.])(clock_timestamp|statement_timestamp|now)\(\)", text):
         if text[: found.start()].rsplit("\n", 1)[-1] != _CLOCK:
             broken.add(f"another clock: {found[0]}")
+    for found in re.finditer(r"invalid_state\((?:format\()?'([^']*)'", text):
+        if not re.fullmatch(r"[A-Z].*\.", found[1]):
+            broken.add(f"no sentence: {found[1]}")
     return broken
 
 
@@ -63,6 +66,7 @@ def test_each_file_keeps_the_rules(path: Path) -> None:
         ("INSERT INTO billing.holds VALUES (1)", "no columns: INSERT INTO billing.holds V"),
         ("INSERT INTO billing.x AS r\nSELECT 1", "no columns: INSERT INTO billing.x AS r\nS"),
         ("    created_at timestamptz DEFAULT now()", "another clock: now()"),
+        ("RETURN billing.invalid_state(format('hold %s is', h.id));", "no sentence: hold %s is"),
     ],
 )
 def test_a_file_that_breaks_a_rule_is_found(text: str, broken: str) -> None:

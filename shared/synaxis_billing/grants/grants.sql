@@ -179,10 +179,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN billing.outcome('grant_not_found');
     ELSIF g.voided_at IS NOT NULL OR g.expires_at <= o.changed_at THEN
-        RETURN billing.invalid_state(format('grant %s is already %s', g.id,
+        RETURN billing.invalid_state(format('Grant %s is already %s.', g.id,
             CASE WHEN g.voided_at IS NULL THEN 'expired' ELSE 'voided' END));
     ELSIF g.frozen_usd > 0 THEN
-        RETURN billing.invalid_state(format('a dispute or a refund of its payment freezes grant %s', g.id));
+        RETURN billing.invalid_state(format('A dispute or a refund of its payment freezes grant %s.', g.id));
     END IF;
     o := billing.expire_holds(o);
     IF g.started THEN

@@ -25,9 +25,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN CASE WHEN billing.transaction_by_id(o.id, p_transaction_id) IS NULL
             THEN billing.outcome('transaction_not_found')
-            ELSE billing.invalid_state(format('transaction %s is not a top-up', p_transaction_id)) END;
+            ELSE billing.invalid_state(format('Transaction %s is not a top-up.', p_transaction_id)) END;
     ELSIF g.invoice_id IS NOT NULL THEN
-        RETURN billing.invalid_state(format('transaction %s is the payment of invoice %s',
+        RETURN billing.invalid_state(format('Transaction %s is the payment of invoice %s.',
             p_transaction_id, g.invoice_id));
     ELSIF NOT p_terms -> 'rates' ? coalesce(g.paid ->> 'currency', o.billing_currency) THEN
         RETURN billing.outcome('unsupported_currency');

@@ -282,7 +282,7 @@ BEGIN
     END IF;
     v_first := p_seen -> ('request ' || o.id || ' ' || u.request_id);
     IF v_first IS NOT NULL THEN
-        RETURN billing.invalid_state(format('request_id %s was already counted by %s %s',
+        RETURN billing.invalid_state(format('The request_id %s was already counted by %s %s.',
             to_json(u.request_id),
             CASE p_results[v_first] ->> 'outcome' WHEN 'unpriced' THEN 'unpriced usage' ELSE 'transaction' END,
             p_results[v_first] -> 'value' ->> 'id'));

@@ -22,7 +22,7 @@ BEGIN
     SELECT transaction_id INTO v_earlier FROM billing.credited_payments
     WHERE organization_id = o.id AND reference_id = p_reference_id;
     IF FOUND THEN
-        RETURN billing.invalid_state(format('reference_id %s was already credited by transaction %s',
+        RETURN billing.invalid_state(format('The reference_id %s was already credited by transaction %s.',
             to_json(p_reference_id), v_earlier));
     END IF;
     IF p_expires_at <= o.changed_at THEN
@@ -67,7 +67,7 @@ BEGIN
         RETURN billing.outcome('transaction_not_found');
     END IF;
     IF c.transaction_type <> 'charge' THEN
-        RETURN billing.invalid_state(format('transaction %s is a %s; only a charge can be refunded',
+        RETURN billing.invalid_state(format('Transaction %s is a %s; only a charge can be refunded.',
             c.id, c.transaction_type));
     END IF;
     o := billing.settle(o, o.changed_at);

@@ -174,7 +174,7 @@ LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN h.id IS NULL THEN billing.outcome('hold_not_found')
         WHEN h.status IN ('captured', 'released') THEN
-            billing.invalid_state(format('hold %s is already %s', h.id, h.status))
+            billing.invalid_state(format('Hold %s is already %s.', h.id, h.status))
         WHEN u.amount_usd > h.amount_usd AND u.overrun IS DISTINCT FROM 'charge' THEN
             billing.outcome('capture_exceeds_hold', json_build_object(
                 'held_usd', h.amount_usd::text, 'required_usd', u.amount_usd::text))
@@ -204,7 +204,7 @@ BEGIN
     UPDATE billing.holds SET status = 'released'
     WHERE organization_id = o.id AND id = h.id AND status IN ('held', 'expired') RETURNING * INTO h;
     IF NOT FOUND THEN
-        RETURN billing.invalid_state(format('hold %s is already %s', u.hold_id, v_was));
+        RETURN billing.invalid_state(format('Hold %s is already %s.', u.hold_id, v_was));
     END IF;
     IF v_was = 'held' THEN
         o.held_usd := o.held_usd - h.amount_usd;
@@ -237,7 +237,7 @@ BEGIN
     IF NOT FOUND OR h.status <> 'held' THEN
         PERFORM billing.save_organization(o);
         RETURN CASE WHEN h.id IS NULL THEN billing.outcome('hold_not_found')
-            ELSE billing.invalid_state(format('hold %s is already %s', h.id, h.status)) END;
+            ELSE billing.invalid_state(format('Hold %s is already %s.', h.id, h.status)) END;
     ELSIF u.amount_usd > h.amount_usd AND o.status <> 'active' THEN
         RETURN billing.outcome('organization_suspended');
     END IF;

@@ -64,7 +64,7 @@ CREATE OR REPLACE FUNCTION billing.request_already_counted(p_organization_id uui
 RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT billing.invalid_state(format('request_id %s was already counted by %s %s',
+        SELECT billing.invalid_state(format('The request_id %s was already counted by %s %s.',
             to_json(p_request_id), replace(result_type::text, '_', ' '), result_id))
         FROM billing.idempotency
         WHERE organization_id = p_organization_id AND request_id = p_request_id);

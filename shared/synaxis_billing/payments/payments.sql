@@ -165,7 +165,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     ELSIF p.provider <> p_provider THEN
-        RETURN billing.invalid_state(format('payment %s of the invoice is open with %s', p.id, p.provider));
+        RETURN billing.invalid_state(format('Payment %s of the invoice is open with %s.', p.id, p.provider));
     END IF;
     RETURN billing.outcome('replayed', billing.payment_json(p));
 END $$;

@@ -32,9 +32,9 @@ BEGIN
         RETURN CASE WHEN r.fingerprint = p_fingerprint THEN billing.outcome('replayed', billing.payment_refund_json(r, p))
             ELSE billing.outcome('idempotency_key_reused') END;
     ELSIF p.grant_id IS NULL THEN
-        RETURN billing.invalid_state(format('payment %s is %s: nothing of it can be refunded', p.id, p.status));
+        RETURN billing.invalid_state(format('Payment %s is %s: nothing of it can be refunded.', p.id, p.status));
     ELSIF p.disputed > 0 THEN
-        RETURN billing.invalid_state(format('payment %s is disputed: the dispute decides', p.id));
+        RETURN billing.invalid_state(format('Payment %s is disputed: the dispute decides.', p.id));
     END IF;
     o := billing.expire_holds(billing.settle(o, o.changed_at));
     v_refundable_usd := billing.refundable_of_payment(o, p, p_allow_negative_balance);

@@ -20,7 +20,7 @@ BEGIN
     ELSIF p_as_of <= p.as_of THEN
         RETURN billing.outcome('found', billing.payment_json(p));
     ELSIF p_state ->> 'currency' <> p.currency THEN
-        RETURN billing.invalid_state(format('the payment is in %s, and the provider says %s',
+        RETURN billing.invalid_state(format('The payment is in %s, and the provider says %s.',
             p.currency, p_state ->> 'currency'));
     END IF;
     v_before := p;
