@@ -15,7 +15,9 @@ from synaxis_billing.schema.partitions import ensure_partitions
 def handler(_event: dict[str, Any], _context: object) -> dict[str, list[str]]:
     """Return the partitions that were made. Raises Uncharged after all that can be done is done."""
     made = ensure_partitions(connection())
-    emptied = empty_old_events(connection())
-    charged = charge_all_unpriced(connection(), Caller(tenant="*"))
+    try:
+        charged = charge_all_unpriced(connection(), Caller(tenant="*"))
+    finally:
+        emptied = empty_old_events(connection())
     logger.info("upkeep", made=made, emptied=emptied, charged=charged)
     return {"made": made}
