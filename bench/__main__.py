@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,16 +56,22 @@ def main() -> None:
         with servers.postgres(Path(folder), settings=settings) as admin_url:
             stand = rates.Stand(prepare(admin_url), admin_url, options.seconds, options.peer)
             version = _server_version(admin_url)
+            parts: list[Callable[[], list[Row]]] = [
+                lambda: _rows(stand, options.growth),
+                lambda: _grant_rows(stand),
+                _document_rows,
+                lambda: _billing_rows(stand.app_url, admin_url),
+                lambda: _cache_rows(Path(folder), options.seconds, options.trace),
+                lambda: _import_rows(options.before),
+            ]
             if options.fleet:
-                rows = _fleet_rows(stand)
-            else:
-                rows = _rows(stand, options.growth)
-                rows += _grant_rows(stand)
-                rows += _document_rows()
-                rows += _billing_rows(stand.app_url, admin_url)
-                rows += _cache_rows(Path(folder), options.seconds, options.trace)
-                rows += _import_rows(options.before)
-    _report(rows, version, options.seconds)
+                parts = [lambda: _fleet_rows(stand)]
+            rows: list[Row] = []
+            try:
+                for part in parts:
+                    rows += part()
+            finally:
+                _report(rows, version, options.seconds)
 
 
 def _options() -> argparse.Namespace:

@@ -264,6 +264,7 @@ async def _decoded(text: Awaitable[str]) -> Organization:
 def _organization(organization_id: UUID) -> Organization:
     return Organization.model_validate(
         {
+            **dict.fromkeys(Organization.model_fields),
             "id": organization_id,
             "name": "Acme",
             "billing_currency": "EUR",
@@ -274,8 +275,6 @@ def _organization(organization_id: UUID) -> Organization:
             "credit_limit_usd": "0.00",
             "region": "eu-central-1",
             "low_balance_threshold_usd": "10.00",
-            "tax": None,
-            "address": None,
             "locale": "de-DE",
             "payment_terms_days": 30,
             "price_multiplier": "1.00",
