@@ -3,8 +3,8 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from synaxis_billing.errors import InvalidRequest, invalid_field
@@ -20,6 +20,10 @@ SEARCHED_ROWS = 20_000
 NO_ORGANIZATION = UUID(int=0)
 # An int of PostgreSQL.
 LARGEST_PLACE = 2**31 - 1
+# The resolution of PostgreSQL's instants.
+ONE_MICROSECOND = timedelta(microseconds=1)
+# Begins the position of a cursor that leads to newer items.
+SINCE = ">"
 
 
 class Written(Protocol):
@@ -45,7 +49,19 @@ class Page[Item](Answer):
 
     items: list[Item]
     """The items of this page."""
+    previous_cursor: str | None
     next_cursor: str | None
+
+
+class Bounds[At](NamedTuple):
+    """Where the search for a page begins: before an item, towards older ones; at an item, towards
+    newer ones; or at the newest."""
+
+    before: At | None = None
+    since: At | None = None
+
+
+type Fetch[At, Found] = Callable[[Bounds[At], int], Found]
 
 
 def paginate[Item: Dated](
@@ -54,21 +70,31 @@ def paginate[Item: Dated](
     limit: int,
     cursor: str | None,
     end: datetime | None,
-    fetch: Callable[[datetime | None, int], tuple[list[Item], datetime | None]],
-) -> tuple[list[Item], str | None]:
-    """Return at most `limit` items before `end` and `cursor`, and the cursor of those that follow.
+    fetch: Fetch[datetime, tuple[list[Item], datetime | None]],
+) -> tuple[list[Item], str | None, str | None]:
+    """Return at most `limit` items before `end` from the cursor on, and the cursors of the pages
+    before and after.
 
-    `fetch(end, limit)` lists newest first, with the instant that its search reached before the end
-    of the list, or None. No two items of one list have the same instant. Raises InvalidRequest for
-    a cursor of another list or organization.
+    `fetch(bounds, limit)` lists the nearest to the bounds, newest first, with the instant that its
+    search reached before the end of the list, or None. No two items of one list have the same
+    instant. Raises InvalidRequest for a cursor of another list or organization.
     """
-    reached = reached_by(cursor, listed, organization_id) if cursor is not None else None
-    ends = [instant for instant in (end, reached) if instant is not None]
-    items, searched = fetch(min(ends, default=None), limit + 1)
-    most = min(limit, fitting(items))
-    if len(items) > most:
-        items, searched = items[:most], items[most - 1].created_at
-    return items, next_cursor(listed, organization_id, searched)
+    bounds = bounds_of(cursor, listed, organization_id)
+    ends = [instant for instant in (end, bounds.before) if instant is not None]
+    items, searched = fetch(bounds._replace(before=min(ends, default=None)), limit + 1)
+    items, is_cut = _cut(items, limit, bounds)
+    if is_cut:
+        searched = items[0 if bounds.since else -1].created_at
+    return items, *cursors(listed, organization_id, bounds, searched)
+
+
+def _cut[Item: Written, At](
+    items: list[Item], limit: int, bounds: Bounds[At]
+) -> tuple[list[Item], bool]:
+    """Return the items, newest first, that fit a page beside its bounds, and whether others do
+    not."""
+    most = min(limit, fitting(items[::-1] if bounds.since else items))
+    return items[-most:] if bounds.since else items[:most], len(items) > most
 
 
 def fitting(items: Sequence[Written], most_bytes: int = LARGEST_PAGE_BYTES) -> int:
@@ -86,27 +112,37 @@ def reached(value: dict[str, Any]) -> datetime | None:
     return value["reached"] and datetime.fromisoformat(value["reached"])
 
 
-def next_cursor(listed: str, organization_id: UUID, reached: datetime | None) -> str | None:
-    """Return the cursor of what comes before the instant that a page reached, None at the end."""
-    return None if reached is None else cursor_at(listed, organization_id, reached)
+def cursors(
+    listed: str, organization_id: UUID, bounds: Bounds[datetime], reached: datetime | None
+) -> tuple[str | None, str | None]:
+    """Return the cursors of the pages before and after one that reached an instant, or all."""
+    newer, older = bounds.before, reached
+    if bounds.since is not None:
+        newer, older = reached and reached + ONE_MICROSECOND, bounds.since
+    owned = f"{listed} {organization_id} "
+    return _encoded(f"{owned}{SINCE}", newer), _encoded(owned, older)
 
 
 def paginate_by_id[Item: Identified](
     listed: str,
     limit: int,
     cursor: str | None,
-    fetch: Callable[[UUID | None, int], list[Item]],
-) -> tuple[list[Item], str | None]:
-    """Return at most `limit` items of a list of the platform, and the cursor of those that follow.
+    fetch: Fetch[UUID, list[Item]],
+) -> tuple[list[Item], str | None, str | None]:
+    """Return at most `limit` items of a list of the platform, and the cursors of the pages before
+    and after.
 
-    `fetch(before, limit)` lists by time-ordered id, newest first. Raises InvalidRequest for a
-    cursor of another list.
+    `fetch(bounds, limit)` lists the nearest to the bounds by time-ordered id, newest first. Raises
+    InvalidRequest for a cursor of another list.
     """
-    items = fetch(_id_reached_by(cursor, listed) if cursor is not None else None, limit + 1)
-    most = min(limit, fitting(items))
-    if len(items) <= most:
-        return items, None
-    return items[:most], _encoded(f"{listed} {items[most - 1].id}")
+    bounds: Bounds[UUID] = Bounds()
+    if cursor is not None:
+        bounds = _bounds_at(cursor, [listed], UUID)
+    items, is_cut = _cut(fetch(bounds, limit + 1), limit, bounds)
+    newer, older = bounds.before, items[-1].id if is_cut else None
+    if bounds.since is not None:
+        newer, older = UUID(int=items[0].id.int + 1) if is_cut else None, bounds.since
+    return items, _encoded(f"{listed} {SINCE}", newer), _encoded(f"{listed} ", older)
 
 
 def paginate_by_place[Item](
@@ -115,59 +151,79 @@ def paginate_by_place[Item](
     limit: int,
     cursor: str | None,
     fetch: Callable[[int, int], list[Item]],
-) -> tuple[list[Item], str | None]:
-    """Return at most `limit` items of a list that has a fixed order, and the cursor of those that
-    follow.
+) -> tuple[list[Item], str | None, str | None]:
+    """Return at most `limit` items of a list that has a fixed order, and the cursors of the pages
+    before and after.
 
     `fetch(after, limit)` lists those after so many. Raises InvalidRequest for a cursor of another
     list or owner.
     """
-    after = 0 if cursor is None else _place_reached_by(cursor, listed, owner)
+    after = 0 if cursor is None else _position_in(cursor, [listed, str(owner)], _place)
     items = fetch(after, limit + 1)
-    if len(items) <= limit:
-        return items, None
-    return items[:limit], _encoded(f"{listed} {owner} {after + limit}")
+    return (
+        items[:limit],
+        _encoded(f"{listed} {owner} ", max(after - limit, 0) if after else None),
+        _encoded(f"{listed} {owner} ", after + limit if len(items) > limit else None),
+    )
 
 
 def cursor_at(listed: str, organization_id: UUID, instant: datetime) -> str:
     """The cursor of what comes before the instant."""
-    return _encoded(f"{listed} {organization_id} {instant.isoformat()}")
+    return _encoded(f"{listed} {organization_id} ", instant) or ""
 
 
 def reached_by(cursor: str, listed: str, organization_id: UUID) -> datetime:
-    """The cursor's instant. Raises InvalidRequest for that of another list or organization."""
+    """The instant of a cursor of older items. Raises InvalidRequest for that of another list or
+    organization."""
+    return _position_in(cursor, [listed, str(organization_id)], _instant)
+
+
+def bounds_of(cursor: str | None, listed: str, organization_id: UUID) -> Bounds[datetime]:
+    """Return where the cursor's page begins. Raises InvalidRequest for that of another list or
+    organization."""
+    if cursor is None:
+        return Bounds()
+    return _bounds_at(cursor, [listed, str(organization_id)], _instant)
+
+
+def _bounds_at[At](cursor: str, names: list[str], read: Callable[[str], At]) -> Bounds[At]:
+    def bounds(position: str) -> Bounds[At]:
+        if position.startswith(SINCE):
+            return Bounds(since=read(position.removeprefix(SINCE)))
+        return Bounds(before=read(position))
+
+    return _position_in(cursor, names, bounds)
+
+
+def _position_in[At](cursor: str, names: list[str], read: Callable[[str], At]) -> At:
+    """Return the position of a cursor that begins with the names of its list."""
     try:
-        of_list, of_organization, instant = _decoded(cursor).split(" ")
-        reached = datetime.fromisoformat(instant)
-        if (of_list, of_organization) != (listed, str(organization_id)) or reached.tzinfo is None:
+        *found, position = _decoded(cursor).split(" ")
+        if found != names:
             raise ValueError("another list's cursor")
-    except (ValueError, binascii.Error) as error:
-        raise _not_of_this_list() from error
-    return reached
-
-
-def _id_reached_by(cursor: str, listed: str) -> UUID:
-    try:
-        of_list, reached = _decoded(cursor).split(" ")
-        if of_list != listed:
-            raise ValueError("another list's cursor")
-        return UUID(reached)
-    except (ValueError, binascii.Error) as error:
+        return read(position)
+    except (ValueError, OverflowError, binascii.Error) as error:
         raise _not_of_this_list() from error
 
 
-def _place_reached_by(cursor: str, listed: str, owner: UUID) -> int:
-    try:
-        of_list, of_owner, place = _decoded(cursor).split(" ")
-        if (of_list, of_owner) != (listed, str(owner)) or not 0 <= int(place) < LARGEST_PLACE:
-            raise ValueError("another list's cursor")
-        return int(place)
-    except (ValueError, binascii.Error) as error:
-        raise _not_of_this_list() from error
+def _instant(position: str) -> datetime:
+    instant = datetime.fromisoformat(position)
+    if instant.tzinfo is None:
+        raise ValueError("an instant without an offset")
+    return instant
 
 
-def _encoded(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+def _place(position: str) -> int:
+    if not 0 <= int(position) < LARGEST_PLACE:
+        raise ValueError("no place of a list")
+    return int(position)
+
+
+def _encoded(begins: str, position: datetime | UUID | int | None) -> str | None:
+    if position is None:
+        return None
+    shown = position.isoformat() if isinstance(position, datetime) else position
+    return base64.urlsafe_b64encode(f"{begins}{shown}".encode()).decode().rstrip("=")
 
 
 def _decoded(cursor: str) -> str:
@@ -176,4 +232,4 @@ def _decoded(cursor: str) -> str:
 
 
 def _not_of_this_list() -> InvalidRequest:
-    return invalid_field("query", "/cursor", "must be the next_cursor of this list")
+    return invalid_field("query", "/cursor", "must be a cursor of this list")

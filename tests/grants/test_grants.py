@@ -274,7 +274,7 @@ def test_a_reader_does_not_see_credit_that_has_expired(database: Database) -> No
         assert grants(db, organization_id)[given.id].remaining_usd == 0
         [listed] = admin.execute(
             "SELECT v ->> 'balance_usd' FROM json_array_elements(billing.organizations_page("
-            "'*', NULL, NULL, NULL, NULL, 10, 10) -> 'value' -> 'items') AS v"
+            "'*', NULL, NULL, NULL, NULL, NULL, 10, 10) -> 'value' -> 'items') AS v"
         ).fetchall()
         assert Decimal(listed[0]) == 1
 

@@ -365,7 +365,7 @@ def test_prices_are_listed_newest_first_in_pages(database: Database) -> None:
             if cursor is None:
                 break
         assert found == everything
-        with pytest.raises(InvalidRequest, match="must be the next_cursor of this list"):
+        with pytest.raises(InvalidRequest, match="must be a cursor of this list"):
             book.list_prices(db, PLATFORM, book.PriceFilter(), 3, "eA")
 
 

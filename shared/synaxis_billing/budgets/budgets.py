@@ -17,7 +17,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, NotFound, PaymentRequired
 from synaxis_billing.fields import UNNAMED, Answer, Money, Name, Request, Time, Usd, UsdOrZero
-from synaxis_billing.paging import Page, paginate
+from synaxis_billing.paging import Bounds, Page, paginate
 
 type BudgetSubject = Literal["organization", "team", "virtual_key", "end_user", "model", "provider"]
 type BudgetWindow = Literal["day", "week", "month", "lifetime", "rate"]
@@ -194,20 +194,21 @@ def list_budgets(
 ) -> Page[Budget]:
     """List budgets, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[Budget], None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[Budget], None]:
         outcome = procedures.call(
             db,
             "budgets",
             tenant=caller.tenant,
             organization_id=organization_id,
-            before=before,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
         )
         rows, _ = procedures.accepted(outcome)
         return [Budget.model_validate(row) for row in rows], None
 
-    items, following = paginate("budgets", organization_id, limit, cursor, None, fetch)
-    return Page[Budget](items=items, next_cursor=following)
+    items, previous, following = paginate("budgets", organization_id, limit, cursor, None, fetch)
+    return Page[Budget](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def get_budget(

@@ -201,7 +201,7 @@ END $$;
 -- List budgets, newest first, before an instant (exclusive) at which an earlier page ended.
 -- api
 CREATE OR REPLACE FUNCTION billing.budgets(
-    p_tenant text, p_organization_id uuid, p_before timestamptz, p_limit int
+    p_tenant text, p_organization_id uuid, p_before timestamptz, p_since timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -212,8 +212,9 @@ BEGIN
         SELECT coalesce(json_agg(billing.budget_json(ROW(b.*)::billing.budgets) ORDER BY b.created_at DESC), '[]')
         FROM (
             SELECT * FROM billing.budgets
-            WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
-            ORDER BY created_at DESC LIMIT p_limit
+            WHERE organization_id = p_organization_id
+                AND created_at < coalesce(p_before, 'infinity') AND created_at >= coalesce(p_since, '-infinity')
+            ORDER BY CASE WHEN p_since IS NULL THEN created_at END DESC, created_at LIMIT p_limit
         ) AS b));
 END $$;
 

@@ -13,7 +13,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import BillingError
 from synaxis_billing.events import subjects
 from synaxis_billing.fields import Answer, Time
-from synaxis_billing.paging import Page, paginate_by_id
+from synaxis_billing.paging import Bounds, Page, paginate_by_id
 
 _NOBODY = UUID(int=0)
 # Of an event that is refused for its length, so much is kept, as text.
@@ -111,16 +111,18 @@ def list_refused(
 ) -> Page[RefusedEvent]:
     """List refused events, newest first. Raises InvalidRequest (cursor)."""
 
-    def fetch(before: UUID | None, most: int) -> list[RefusedEvent]:
+    def fetch(bounds: Bounds[UUID], most: int) -> list[RefusedEvent]:
         found: list[Any] = procedures.call(
-            db, "refused_events_page", tenant=caller.tenant, before=before, limit=most
+            db, "refused_events_page", tenant=caller.tenant, **bounds._asdict(), limit=most
         )
         return [RefusedEvent.model_validate(event) for event in found]
 
-    items, following = paginate_by_id("refused-events", limit, cursor, fetch)
+    items, previous, following = paginate_by_id("refused-events", limit, cursor, fetch)
     accepted = _accepted_since(db, caller, items)
     return Page[RefusedEvent](
-        items=[entry for entry in items if entry.id not in accepted], next_cursor=following
+        items=[entry for entry in items if entry.id not in accepted],
+        previous_cursor=previous,
+        next_cursor=following,
     )
 
 

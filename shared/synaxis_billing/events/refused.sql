@@ -75,8 +75,8 @@ END $$;
 -- since. One whose key another event had used before is never accepted by it: it stays until its call is charged by
 -- another key, or is too late to be.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.refused_events_page(p_tenant text, p_before uuid, p_limit int) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
+CREATE OR REPLACE FUNCTION billing.refused_events_page(p_tenant text, p_before uuid, p_since uuid, p_limit int)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
     v_too_late timestamptz := billing.now() - interval '35 days';
 BEGIN
@@ -85,7 +85,7 @@ BEGIN
         SELECT coalesce(json_agg(billing.refused_event_json(ROW(f.*)::billing.refused_events) ORDER BY f.id DESC), '[]')
         FROM (
             SELECT r.* FROM billing.refused_events AS r
-            WHERE (p_before IS NULL OR r.id < p_before)
+            WHERE (p_before IS NULL OR r.id < p_before) AND (p_since IS NULL OR r.id >= p_since)
                 AND CASE WHEN r.code = 'idempotency_key_reused' THEN r.refused_at > v_too_late AND NOT EXISTS (
                     SELECT FROM billing.idempotency AS k
                     WHERE k.organization_id = r.organization_id
@@ -93,7 +93,7 @@ BEGIN
                 ELSE NOT EXISTS (
                     SELECT FROM billing.idempotency AS k
                     WHERE k.organization_id = r.organization_id AND k.key = r.key) END
-            ORDER BY r.id DESC LIMIT p_limit
+            ORDER BY CASE WHEN p_since IS NULL THEN r.id END DESC, r.id LIMIT p_limit
         ) AS f);
 END $$;
 

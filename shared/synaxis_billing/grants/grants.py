@@ -1,6 +1,5 @@
 """Credit grants: credit of one origin, with the order in which it is used and its expiry."""
 
-from datetime import datetime
 from typing import Literal, Self
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from synaxis_billing.fields import Answer, Instant, Money, Request, Text, Time, 
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.credit import DEFAULT_PRIORITY, Priority, refuse_ended_grant
 from synaxis_billing.ledger.transactions import Transaction, accepted_transaction
-from synaxis_billing.paging import SEARCHED_ROWS, Page, next_cursor, reached, reached_by
+from synaxis_billing.paging import SEARCHED_ROWS, Page, bounds_of, cursors, reached
 
 type GrantKind = Literal["paid", "promotional", "adjustment", "refund"]
 type GrantStatus = Literal["scheduled", "active", "depleted", "expired", "voided"]
@@ -159,21 +158,19 @@ def list_grants(
 ) -> Page[Grant]:
     """List grants as they are now, newest first. A page has a few more than `limit` when they were
     made at one instant. Raises OrganizationNotFound, InvalidRequest (cursor)."""
-    before: datetime | None = None
-    if cursor is not None:
-        before = reached_by(cursor, "grants", organization_id)
+    bounds = bounds_of(cursor, "grants", organization_id)
     outcome = procedures.call(
         db,
         "grants",
         tenant=caller.tenant,
         organization_id=organization_id,
         status=status,
-        before=before,
+        before=bounds.before,
+        since=bounds.since,
         limit=limit,
-        scan=SEARCHED_ROWS if status else limit,
+        scan=SEARCHED_ROWS if status else limit + 1,
     )
     value, _ = procedures.accepted(outcome)
-    return Page[Grant](
-        items=[Grant.model_validate(row) for row in value["items"]],
-        next_cursor=next_cursor("grants", organization_id, reached(value)),
-    )
+    items = [Grant.model_validate(row) for row in value["items"]]
+    previous, following = cursors("grants", organization_id, bounds, reached(value))
+    return Page[Grant](items=items, previous_cursor=previous, next_cursor=following)

@@ -263,7 +263,8 @@ END $$;
 -- the newest p_scan, and the time that the page reached, NULL at the end. Those of one instant come on one page.
 -- api
 CREATE OR REPLACE FUNCTION billing.grants(
-    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int, p_scan int
+    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_since timestamptz, p_limit int,
+    p_scan int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     o billing.organizations;
@@ -283,20 +284,29 @@ BEGIN
     ), scanned AS MATERIALIZED (
         SELECT coalesce(s.g, c.g) AS g FROM (
             SELECT ROW(r.*)::billing.credit_grants AS g FROM billing.credit_grants AS r
-            WHERE organization_id = o.id AND created_at < coalesce(p_before, 'infinity')
-            ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
+            WHERE organization_id = o.id
+                AND created_at < coalesce(p_before, 'infinity') AND created_at >= coalesce(p_since, '-infinity')
+            ORDER BY CASE WHEN p_since IS NULL THEN created_at END DESC, created_at
+            FETCH FIRST p_scan ROWS WITH TIES
         ) AS c FULL JOIN settled AS s ON (s.g).id = (c.g).id
-        WHERE (coalesce(s.g, c.g)).created_at < coalesce(p_before, 'infinity')
-        ORDER BY (coalesce(s.g, c.g)).created_at DESC FETCH FIRST p_scan ROWS WITH TIES
+        CROSS JOIN LATERAL (SELECT (coalesce(s.g, c.g)).created_at) AS made
+        WHERE made.created_at < coalesce(p_before, 'infinity') AND made.created_at >= coalesce(p_since, '-infinity')
+        ORDER BY CASE WHEN p_since IS NULL THEN made.created_at END DESC, made.created_at
+        FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
         SELECT g FROM scanned WHERE p_status IS NULL OR billing.grant_status(g, v_now) = p_status
-        ORDER BY (g).created_at DESC FETCH FIRST p_limit ROWS WITH TIES
+        ORDER BY CASE WHEN p_since IS NULL THEN (g).created_at END DESC, (g).created_at
+        FETCH FIRST p_limit ROWS WITH TIES
     )
     SELECT json_build_object(
-        'items', (SELECT coalesce(json_agg(billing.grant_json(g, v_now)), '[]') FROM found),
+        'items', (SELECT coalesce(json_agg(billing.grant_json(g, v_now) ORDER BY (g).created_at DESC, (g).id DESC), '[]') FROM found),
         'reached', coalesce(
-            (SELECT min((g).created_at) FROM found HAVING count(*) >= p_limit),
-            (SELECT min((g).created_at) FROM scanned HAVING count(*) >= p_scan)))
+            (SELECT CASE WHEN p_since IS NULL THEN min((g).created_at) ELSE max((g).created_at) END FROM found
+                HAVING count(*) >= p_limit AND CASE WHEN p_since IS NULL
+                    THEN min((g).created_at) > (SELECT min((g).created_at) FROM scanned)
+                    ELSE max((g).created_at) < (SELECT max((g).created_at) FROM scanned) END),
+            (SELECT CASE WHEN p_since IS NULL THEN min((g).created_at) ELSE max((g).created_at) END FROM scanned
+                HAVING count(*) >= p_scan)))
     INTO v_value;
     RETURN billing.outcome('found', v_value);
 END $$;

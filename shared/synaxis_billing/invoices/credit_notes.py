@@ -155,8 +155,8 @@ def list_credit_notes(
         )
         return [CreditNote.model_validate(row) for row in procedures.accepted(outcome)[0]]
 
-    items, following = paginate_by_place("credit-notes", invoice_id, limit, cursor, fetch)
-    return Page[CreditNote](items=items, next_cursor=following)
+    items, previous, following = paginate_by_place("credit-notes", invoice_id, limit, cursor, fetch)
+    return Page[CreditNote](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def get_credit_note(

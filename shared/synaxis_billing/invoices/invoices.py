@@ -27,7 +27,7 @@ from synaxis_billing.fields import Answer, Instant, Money, Request, Time
 from synaxis_billing.invoices.parties import Customer, Issuer, Seller
 from synaxis_billing.invoices.settled import CreditStatement, Settled
 from synaxis_billing.organizations.profile import Tax
-from synaxis_billing.paging import Page, paginate, paginate_by_place
+from synaxis_billing.paging import Bounds, Page, paginate, paginate_by_place
 from synaxis_billing.rates.rates import Rate
 
 type InvoiceKind = Literal["usage", "topup"]
@@ -300,21 +300,22 @@ def list_invoices(
 ) -> Page[InvoiceSummary]:
     """List the invoices, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[InvoiceSummary], None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[InvoiceSummary], None]:
         outcome = procedures.call(
             db,
             "invoices",
             tenant=caller.tenant,
             organization_id=organization_id,
             status=status,
-            before=before,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
         )
         rows, _ = procedures.accepted(outcome)
         return [InvoiceSummary.model_validate(row) for row in rows], None
 
-    items, following = paginate("invoices", organization_id, limit, cursor, None, fetch)
-    return Page[InvoiceSummary](items=items, next_cursor=following)
+    items, previous, following = paginate("invoices", organization_id, limit, cursor, None, fetch)
+    return Page[InvoiceSummary](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def list_lines(
@@ -342,8 +343,8 @@ def list_lines(
         )
         return [LineItem.model_validate(row) for row in procedures.accepted(outcome)[0]]
 
-    items, following = paginate_by_place("lines", invoice_id, limit, cursor, fetch)
-    return Page[LineItem](items=items, next_cursor=following)
+    items, previous, following = paginate_by_place("lines", invoice_id, limit, cursor, fetch)
+    return Page[LineItem](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def mark_overdue(connect: Callable[[], psycopg.Connection]) -> int:

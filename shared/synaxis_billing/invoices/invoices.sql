@@ -379,7 +379,7 @@ END $$;
 -- List invoices, newest first, before the instant (exclusive) at which the earlier page ended.
 -- api
 CREATE OR REPLACE FUNCTION billing.invoices(
-    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int
+    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_since timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -387,13 +387,14 @@ BEGIN
         RETURN billing.outcome('organization_not_found');
     END IF;
     RETURN billing.outcome('found', (
-        SELECT coalesce(json_agg(billing.invoice_summary(ROW(i.*)::billing.invoices)), '[]')
+        SELECT coalesce(json_agg(billing.invoice_summary(ROW(i.*)::billing.invoices)
+            ORDER BY i.created_at DESC), '[]')
         FROM (
             SELECT * FROM billing.invoices
             WHERE organization_id = p_organization_id
                 AND (p_status IS NULL OR status = p_status::billing.invoice_status)
-                AND created_at < coalesce(p_before, 'infinity')
-            ORDER BY created_at DESC LIMIT p_limit
+                AND created_at < coalesce(p_before, 'infinity') AND created_at >= coalesce(p_since, '-infinity')
+            ORDER BY CASE WHEN p_since IS NULL THEN created_at END DESC, created_at LIMIT p_limit
         ) AS i
     ));
 END $$;

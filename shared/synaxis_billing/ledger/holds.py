@@ -18,7 +18,7 @@ from synaxis_billing.fields import UNNAMED, Answer, Money, Request, Text, Time, 
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.ledger.charges import charged_or_kept, spend
 from synaxis_billing.ledger.transactions import Transaction
-from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.paging import SEARCHED_ROWS, Bounds, Page, paginate, reached
 from synaxis_billing.prices.unpriced import Unpriced
 from synaxis_billing.usage.dimensions import PricedUsage, Used, usage_arguments
 
@@ -195,7 +195,7 @@ def list_holds(
 ) -> Page[Hold]:
     """List holds, newest first. Raises OrganizationNotFound, InvalidRequest (cursor)."""
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[Hold], datetime | None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[Hold], datetime | None]:
         outcome = procedures.call(
             db,
             "holds",
@@ -203,15 +203,16 @@ def list_holds(
             organization_id=organization_id,
             status=status,
             request_id=request_id,
-            before=before,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
             scan=SEARCHED_ROWS if status or request_id else most,
         )
         value, _ = procedures.accepted(outcome)
         return [Hold.model_validate(row) for row in value["items"]], reached(value)
 
-    items, following = paginate("holds", organization_id, limit, cursor, None, fetch)
-    return Page[Hold](items=items, next_cursor=following)
+    items, previous, following = paginate("holds", organization_id, limit, cursor, None, fetch)
+    return Page[Hold](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def _accepted_hold(outcome: dict[str, Any]) -> tuple[Hold, bool]:

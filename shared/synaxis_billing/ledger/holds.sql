@@ -291,8 +291,8 @@ END $$;
 -- p_scan, and the time that the search reached, NULL at the end.
 -- api
 CREATE OR REPLACE FUNCTION billing.holds(
-    p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamptz, p_limit int,
-    p_scan int
+    p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamptz,
+    p_since timestamptz, p_limit int, p_scan int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_value json;
@@ -303,19 +303,25 @@ BEGIN
     END IF;
     WITH scanned AS MATERIALIZED (
         SELECT billing.as_of_now(ROW(r.*)::billing.holds) AS h FROM (
-            SELECT * FROM billing.holds
-            WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
-            ORDER BY created_at DESC LIMIT p_scan
+            (SELECT * FROM billing.holds
+            WHERE organization_id = p_organization_id AND p_since IS NULL
+                AND created_at < coalesce(p_before, 'infinity')
+            ORDER BY created_at DESC LIMIT p_scan)
+            UNION ALL
+            (SELECT * FROM billing.holds
+            WHERE organization_id = p_organization_id AND created_at >= p_since
+            ORDER BY created_at LIMIT p_scan)
         ) AS r
     ), found AS (
         SELECT h FROM scanned
         WHERE (p_status IS NULL OR (h).status = p_status::billing.hold_status)
             AND (p_request_id IS NULL OR (h).request_id = p_request_id)
-        ORDER BY (h).created_at DESC LIMIT p_limit
+        ORDER BY CASE WHEN p_since IS NULL THEN (h).created_at END DESC, (h).created_at LIMIT p_limit
     )
     SELECT json_build_object(
-        'items', (SELECT coalesce(json_agg(billing.hold_json(h)), '[]') FROM found),
-        'reached', (SELECT min((h).created_at) FROM scanned HAVING count(*) = p_scan))
+        'items', (SELECT coalesce(json_agg(billing.hold_json(h) ORDER BY (h).created_at DESC), '[]') FROM found),
+        'reached', (SELECT CASE WHEN p_since IS NULL THEN min((h).created_at) ELSE max((h).created_at) END
+            FROM scanned HAVING count(*) = p_scan))
     INTO v_value;
     RETURN billing.outcome('found', v_value);
 END $$;

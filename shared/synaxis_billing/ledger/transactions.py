@@ -11,7 +11,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound, PaymentRequired
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.paging import SEARCHED_ROWS, Bounds, Page, paginate, reached
 from synaxis_billing.usage.dimensions import Rated, UsageFilter
 
 type TransactionType = Literal[
@@ -130,7 +130,7 @@ def list_transactions(
     """
     filtered = usage.model_dump(mode="json", exclude_none=True)
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[Transaction], datetime | None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[Transaction], datetime | None]:
         outcome = procedures.call(
             db,
             "transactions",
@@ -139,12 +139,15 @@ def list_transactions(
             type=transaction_type,
             filter=Jsonb(filtered),
             start=start,
-            end=before,
+            end=bounds.before,
+            since=bounds.since,
             limit=most,
             scan=SEARCHED_ROWS if filtered or transaction_type else most,
         )
         value, _ = procedures.accepted(outcome)
         return [Transaction.model_validate(row) for row in value["items"]], reached(value)
 
-    items, following = paginate("transactions", organization_id, limit, cursor, end, fetch)
-    return Page[Transaction](items=items, next_cursor=following)
+    items, previous, following = paginate(
+        "transactions", organization_id, limit, cursor, end, fetch
+    )
+    return Page[Transaction](items=items, previous_cursor=previous, next_cursor=following)

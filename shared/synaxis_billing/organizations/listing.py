@@ -14,10 +14,10 @@ from synaxis_billing.paging import (
     NO_ORGANIZATION,
     SEARCHED_ROWS,
     Page,
-    next_cursor,
+    bounds_of,
+    cursors,
     paginate_by_place,
     reached,
-    reached_by,
 )
 
 type OrganizationSort = Literal["runs_out", "balance", "spent"]
@@ -87,6 +87,7 @@ def list_organizations(
     """
     if listed.sort is not None:
         return _sorted_organizations(db, caller, listed, limit, cursor)
+    bounds = bounds_of(cursor, "organizations", NO_ORGANIZATION)
     outcome = procedures.call(
         db,
         "organizations_page",
@@ -94,15 +95,15 @@ def list_organizations(
         external_id=listed.external_id,
         name=listed.q,
         status=listed.status,
-        before=cursor and reached_by(cursor, "organizations", NO_ORGANIZATION),
+        before=bounds.before,
+        since=bounds.since,
         limit=limit,
-        scan=SEARCHED_ROWS if listed.q or listed.status else limit,
+        scan=SEARCHED_ROWS if listed.q or listed.status else limit + 1,
     )
     value, _ = procedures.accepted(outcome)
-    return OrganizationPage(
-        items=[OrganizationWithBalance.model_validate(row) for row in value["items"]],
-        next_cursor=next_cursor("organizations", NO_ORGANIZATION, reached(value)),
-    )
+    items = [OrganizationWithBalance.model_validate(row) for row in value["items"]]
+    previous, following = cursors("organizations", NO_ORGANIZATION, bounds, reached(value))
+    return OrganizationPage(items=items, previous_cursor=previous, next_cursor=following)
 
 
 def _sorted_organizations(
@@ -133,5 +134,7 @@ def _sorted_organizations(
         return [OrganizationWithBalance.model_validate(row) for row in value["items"]]
 
     by = f"organizations-{listed.sort}"
-    items, following = paginate_by_place(by, NO_ORGANIZATION, limit, cursor, fetch)
-    return OrganizationPage(items=items, next_cursor=following, totals=totals)
+    items, previous, following = paginate_by_place(by, NO_ORGANIZATION, limit, cursor, fetch)
+    return OrganizationPage(
+        items=items, previous_cursor=previous, next_cursor=following, totals=totals
+    )

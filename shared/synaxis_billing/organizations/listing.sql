@@ -78,7 +78,8 @@ END $$;
 -- that the page reached, NULL at the end. Those of one instant come on one page.
 -- api
 CREATE OR REPLACE FUNCTION billing.organizations_page(
-    p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamptz, p_limit int, p_scan int
+    p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamptz, p_since timestamptz,
+    p_limit int, p_scan int
 ) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := billing.now();
@@ -90,18 +91,24 @@ BEGIN
     PERFORM billing.set_tenant(p_tenant);
     WITH scanned AS MATERIALIZED (
         SELECT ROW(r.*)::billing.organizations AS o FROM billing.organizations AS r
-        WHERE created_at < coalesce(p_before, 'infinity') AND (p_external_id IS NULL OR id = ANY (ARRAY(
+        WHERE created_at < coalesce(p_before, 'infinity') AND created_at >= coalesce(p_since, '-infinity')
+            AND (p_external_id IS NULL OR id = ANY (ARRAY(
             SELECT organization_id FROM billing.external_ids WHERE external_id = p_external_id)))
-        ORDER BY created_at DESC FETCH FIRST p_scan ROWS WITH TIES
+        ORDER BY CASE WHEN p_since IS NULL THEN created_at END DESC, created_at FETCH FIRST p_scan ROWS WITH TIES
     ), found AS (
         SELECT o FROM scanned WHERE billing.is_listed(o, p_name, p_status)
-        ORDER BY (o).created_at DESC FETCH FIRST p_limit ROWS WITH TIES
+        ORDER BY CASE WHEN p_since IS NULL THEN (o).created_at END DESC, (o).created_at
+        FETCH FIRST p_limit ROWS WITH TIES
     )
     SELECT json_build_object(
-        'items', (SELECT coalesce(json_agg(billing.listed_organization(o, v_now)), '[]') FROM found),
+        'items', (SELECT coalesce(json_agg(billing.listed_organization(o, v_now) ORDER BY (o).created_at DESC, (o).id DESC), '[]') FROM found),
         'reached', coalesce(
-            (SELECT min((o).created_at) FROM found HAVING count(*) >= p_limit),
-            (SELECT min((o).created_at) FROM scanned HAVING count(*) >= p_scan)))
+            (SELECT CASE WHEN p_since IS NULL THEN min((o).created_at) ELSE max((o).created_at) END FROM found
+                HAVING count(*) >= p_limit AND CASE WHEN p_since IS NULL
+                    THEN min((o).created_at) > (SELECT min((o).created_at) FROM scanned)
+                    ELSE max((o).created_at) < (SELECT max((o).created_at) FROM scanned) END),
+            (SELECT CASE WHEN p_since IS NULL THEN min((o).created_at) ELSE max((o).created_at) END FROM scanned
+                HAVING count(*) >= p_scan)))
     INTO v_value;
     RETURN billing.outcome('found', v_value);
 END $$;

@@ -11,7 +11,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.fields import Answer, Time
-from synaxis_billing.paging import NO_ORGANIZATION, Page, next_cursor, reached, reached_by
+from synaxis_billing.paging import NO_ORGANIZATION, Page, bounds_of, cursors, reached
 from synaxis_billing.payments.providers import (
     Call,
     Calls,
@@ -96,17 +96,13 @@ def list_unmatched(
     Raises Forbidden (a tenant's token), InvalidRequest (cursor).
     """
     caller.require_platform()
+    bounds = bounds_of(cursor, "payment-events", NO_ORGANIZATION)
     found = procedures.call(
-        db,
-        "unmatched_payment_events",
-        tenant=caller.tenant,
-        before=cursor and reached_by(cursor, "payment-events", NO_ORGANIZATION),
-        limit=limit,
+        db, "unmatched_payment_events", tenant=caller.tenant, **bounds._asdict(), limit=limit
     )
     items = [UnmatchedEvent.model_validate(row) for row in found["items"]]
-    return Page(
-        items=items, next_cursor=next_cursor("payment-events", NO_ORGANIZATION, reached(found))
-    )
+    previous, following = cursors("payment-events", NO_ORGANIZATION, bounds, reached(found))
+    return Page(items=items, previous_cursor=previous, next_cursor=following)
 
 
 def count_unknown(db: psycopg.Connection) -> int:

@@ -103,25 +103,34 @@ END $$;
 -- The events that name no known object, newest first, before an instant (exclusive), with the instant that the page
 -- reached before the end of the list. Those of one instant are on one page.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.unmatched_payment_events(p_tenant text, p_before timestamptz, p_limit int)
+CREATE OR REPLACE FUNCTION billing.unmatched_payment_events(
+    p_tenant text, p_before timestamptz, p_since timestamptz, p_limit int
+)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM billing.set_tenant(p_tenant);
     RETURN (
         WITH found AS (
             SELECT * FROM billing.payment_events
-            WHERE payment_id IS NULL AND received_at < coalesce(p_before, 'infinity')
-            ORDER BY received_at DESC FETCH FIRST p_limit ROWS WITH TIES
+            WHERE payment_id IS NULL
+                AND received_at < coalesce(p_before, 'infinity') AND received_at >= coalesce(p_since, '-infinity')
+            ORDER BY CASE WHEN p_since IS NULL THEN received_at END DESC, received_at
+            FETCH FIRST p_limit ROWS WITH TIES
         )
         SELECT json_build_object(
             'items', coalesce(json_agg(json_build_object(
                 'provider', f.provider, 'event_id', f.event_id, 'type', f.type,
                 'external_ids', to_json(f.external_ids), 'received_at', f.received_at)
                 ORDER BY f.received_at DESC, f.provider, f.event_id), '[]'),
-            'reached', CASE WHEN EXISTS (
-                SELECT FROM billing.payment_events AS e
-                WHERE e.payment_id IS NULL AND e.received_at < (SELECT min(received_at) FROM found))
-                THEN min(f.received_at) END)
+            'reached', CASE
+                WHEN p_since IS NULL AND EXISTS (
+                    SELECT FROM billing.payment_events AS e
+                    WHERE e.payment_id IS NULL AND e.received_at < (SELECT min(received_at) FROM found))
+                    THEN min(f.received_at)
+                WHEN p_since IS NOT NULL AND EXISTS (
+                    SELECT FROM billing.payment_events AS e
+                    WHERE e.payment_id IS NULL AND e.received_at > (SELECT max(received_at) FROM found))
+                    THEN max(f.received_at) END)
         FROM found AS f);
 END $$;
 

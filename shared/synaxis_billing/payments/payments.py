@@ -17,7 +17,7 @@ from synaxis_billing.errors import TemporarilyUnavailable
 from synaxis_billing.idempotency import fingerprint
 from synaxis_billing.invoices.invoices import terms
 from synaxis_billing.invoices.parties import Issuer
-from synaxis_billing.paging import Page, paginate, paginate_by_id
+from synaxis_billing.paging import Bounds, Page, paginate, paginate_by_id
 from synaxis_billing.payments.advancing import Access, advance, call_for_payment
 from synaxis_billing.payments.models import (
     OPEN,
@@ -118,20 +118,21 @@ def list_payments(
 ) -> Page[Payment]:
     """List payments, newest first, as they were settled last. Raises OrganizationNotFound."""
 
-    def fetch(end: datetime | None, most: int) -> tuple[list[Payment], None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[Payment], None]:
         outcome = procedures.call(
             db,
             "payments",
             tenant=caller.tenant,
             organization_id=organization_id,
             status=status,
-            before=end,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
         )
         return [Payment.model_validate(row) for row in procedures.accepted(outcome)[0]], None
 
-    items, following = paginate("payments", organization_id, limit, cursor, None, fetch)
-    return Page(items=items, next_cursor=following)
+    items, previous, following = paginate("payments", organization_id, limit, cursor, None, fetch)
+    return Page(items=items, previous_cursor=previous, next_cursor=following)
 
 
 def list_platform_payments(
@@ -143,16 +144,17 @@ def list_platform_payments(
     """
     caller.require_platform()
 
-    def fetch(before: UUID | None, most: int) -> list[PlatformPayment]:
+    def fetch(bounds: Bounds[UUID], most: int) -> list[PlatformPayment]:
         found = procedures.call(
             db,
             "platform_payments",
             tenant=caller.tenant,
             **listed.model_dump(),
-            before=before,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
         )
         return [PlatformPayment.model_validate(row) for row in found]
 
-    items, following = paginate_by_id("platform-payments", limit, cursor, fetch)
-    return Page(items=items, next_cursor=following)
+    items, previous, following = paginate_by_id("platform-payments", limit, cursor, fetch)
+    return Page(items=items, previous_cursor=previous, next_cursor=following)

@@ -274,7 +274,7 @@ END $$;
 -- List payments, newest first, before an instant (exclusive).
 -- api
 CREATE OR REPLACE FUNCTION billing.payments(
-    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_limit int
+    p_tenant text, p_organization_id uuid, p_status text, p_before timestamptz, p_since timestamptz, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -285,26 +285,27 @@ BEGIN
         SELECT coalesce(json_agg(billing.payment_json(ROW(p.*)::billing.payments)
             ORDER BY p.created_at DESC), '[]') FROM (
             SELECT * FROM billing.payments
-            WHERE organization_id = p_organization_id AND created_at < coalesce(p_before, 'infinity')
+            WHERE organization_id = p_organization_id
+                AND created_at < coalesce(p_before, 'infinity') AND created_at >= coalesce(p_since, '-infinity')
                 AND (p_status IS NULL OR status = p_status::billing.payment_status)
-            ORDER BY created_at DESC LIMIT p_limit
+            ORDER BY CASE WHEN p_since IS NULL THEN created_at END DESC, created_at LIMIT p_limit
         ) AS p));
 END $$;
 
 -- List payments of all organizations, newest first, before the id (exclusive) that a page ended at.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.platform_payments(
-    p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_limit int
+    p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_since uuid, p_limit int
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM billing.set_tenant(p_tenant);
     RETURN (
         SELECT coalesce(json_agg(billing.payment_json(ROW(p.*)::billing.payments) ORDER BY p.id DESC), '[]') FROM (
             SELECT * FROM billing.payments
-            WHERE (p_before IS NULL OR id < p_before)
+            WHERE (p_before IS NULL OR id < p_before) AND (p_since IS NULL OR id >= p_since)
                 AND (p_status IS NULL OR status = p_status::billing.payment_status)
                 AND (p_dispute_state IS NULL OR dispute_state = p_dispute_state)
-            ORDER BY id DESC LIMIT p_limit
+            ORDER BY CASE WHEN p_since IS NULL THEN id END DESC, id LIMIT p_limit
         ) AS p);
 END $$;
 

@@ -17,7 +17,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import NotFound
 from synaxis_billing.fields import Answer, Instant, Money, Name, Request, Time, json_schema
 from synaxis_billing.money import format_money
-from synaxis_billing.paging import Page, paginate_by_id
+from synaxis_billing.paging import Bounds, Page, paginate_by_id
 from synaxis_billing.prices.usage import (
     LARGEST_COUNT,
     PARENTS,
@@ -264,7 +264,7 @@ def list_prices(
 ) -> Page[Price]:
     """List the prices that the filter matches, newest first. Raises InvalidRequest (cursor)."""
 
-    def fetch(before: UUID | None, most: int) -> list[Price]:
+    def fetch(bounds: Bounds[UUID], most: int) -> list[Price]:
         found: list[Any] = procedures.call(
             db,
             "prices",
@@ -273,13 +273,14 @@ def list_prices(
             provider=prices.provider,
             model=prices.model,
             at=prices.at,
-            before=before,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
         )
         return [Price.model_validate(price) for price in found]
 
-    items, following = paginate_by_id("prices", limit, cursor, fetch)
-    return Page[Price](items=items, next_cursor=following)
+    items, previous, following = paginate_by_id("prices", limit, cursor, fetch)
+    return Page[Price](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def quote(db: psycopg.Connection, caller: Caller, request: QuoteRequest) -> Quote:

@@ -236,7 +236,7 @@ END $$;
 -- api
 CREATE OR REPLACE FUNCTION billing.prices(
     p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamptz, p_before uuid,
-    p_limit int
+    p_since uuid, p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -247,13 +247,13 @@ BEGIN
             WHERE (p_owner_id IS NULL OR q.organization_id = p_owner_id)
                 AND (p_provider IS NULL OR q.provider = p_provider)
                 AND (p_model IS NULL OR q.model = p_model)
-                AND (p_before IS NULL OR q.id < p_before)
+                AND (p_before IS NULL OR q.id < p_before) AND (p_since IS NULL OR q.id >= p_since)
                 AND (p_at IS NULL OR q.effective_from <= p_at AND NOT EXISTS (
                     SELECT FROM billing.prices AS n
                     WHERE n.organization_id IS NOT DISTINCT FROM q.organization_id
                         AND n.provider = q.provider AND n.model = q.model AND n.effective_from <= p_at
                         AND (n.effective_from, n.recorded_at, n.id)
                             > (q.effective_from, q.recorded_at, q.id)))
-            ORDER BY q.id DESC LIMIT p_limit
+            ORDER BY CASE WHEN p_since IS NULL THEN q.id END DESC, q.id LIMIT p_limit
         ) AS p);
 END $$;

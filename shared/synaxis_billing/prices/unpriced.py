@@ -10,7 +10,7 @@ from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import TooManyRequests
 from synaxis_billing.fields import Answer, Time
-from synaxis_billing.paging import Page, paginate_by_id
+from synaxis_billing.paging import Bounds, Page, paginate_by_id
 
 # What one call charges at most, so that it ends in time; the next goes on.
 MOST_CHARGED = 500
@@ -55,14 +55,14 @@ def list_unpriced(
     Raises InvalidRequest (cursor).
     """
 
-    def fetch(before: UUID | None, most: int) -> list[Unpriced]:
+    def fetch(bounds: Bounds[UUID], most: int) -> list[Unpriced]:
         found: list[Any] = procedures.call(
-            db, "unpriced", tenant=caller.tenant, before=before, limit=most
+            db, "unpriced", tenant=caller.tenant, **bounds._asdict(), limit=most
         )
         return [Unpriced.model_validate(usage) for usage in found]
 
-    items, following = paginate_by_id("unpriced-usage", limit, cursor, fetch)
-    return Page[Unpriced](items=items, next_cursor=following)
+    items, previous, following = paginate_by_id("unpriced-usage", limit, cursor, fetch)
+    return Page[Unpriced](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def charge_unpriced(db: psycopg.Connection, caller: Caller, most: int = MOST_CHARGED) -> int:

@@ -134,7 +134,7 @@ END $$;
 
 -- Usage that waits for a price or for credit, newest first, before the id (exclusive) that a page ended at.
 -- api as synaxis_ledger
-CREATE OR REPLACE FUNCTION billing.unpriced(p_tenant text, p_before uuid, p_limit int) RETURNS json
+CREATE OR REPLACE FUNCTION billing.unpriced(p_tenant text, p_before uuid, p_since uuid, p_limit int) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM billing.set_tenant(p_tenant);
@@ -142,7 +142,8 @@ BEGIN
         SELECT coalesce(json_agg(billing.unpriced_json(ROW(n.*)::billing.unpriced_usage) ORDER BY n.id DESC), '[]')
         FROM (
             SELECT * FROM billing.unpriced_usage
-            WHERE transaction_id IS NULL AND (p_before IS NULL OR id < p_before)
-            ORDER BY id DESC LIMIT p_limit
+            WHERE transaction_id IS NULL
+                AND (p_before IS NULL OR id < p_before) AND (p_since IS NULL OR id >= p_since)
+            ORDER BY CASE WHEN p_since IS NULL THEN id END DESC, id LIMIT p_limit
         ) AS n);
 END $$;

@@ -83,8 +83,8 @@ def list_labels(
         return [Label.model_validate(row) for row in value]
 
     listed = f"labels-{kind}"
-    items, following = paginate_by_place(listed, organization_id, limit, cursor, fetch)
-    return Page[Label](items=items, next_cursor=following)
+    items, previous, following = paginate_by_place(listed, organization_id, limit, cursor, fetch)
+    return Page[Label](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def _label(

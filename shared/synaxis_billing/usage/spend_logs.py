@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.fields import Answer, Money, Time
-from synaxis_billing.paging import SEARCHED_ROWS, Page, paginate, reached
+from synaxis_billing.paging import SEARCHED_ROWS, Bounds, Page, paginate, reached
 from synaxis_billing.usage.dimensions import PricedUsage, Rated, UsageFilter, usage_arguments
 
 
@@ -79,7 +79,7 @@ def list_spend_logs(
 
     filtered = usage.model_dump(mode="json", exclude_none=True)
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[SpendLog], datetime | None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[SpendLog], datetime | None]:
         outcome = procedures.call(
             db,
             "spend_logs",
@@ -87,12 +87,13 @@ def list_spend_logs(
             organization_id=organization_id,
             filter=Jsonb(filtered),
             start=start,
-            end=before,
+            end=bounds.before,
+            since=bounds.since,
             limit=most,
             scan=SEARCHED_ROWS if filtered else most,
         )
         value, _ = procedures.accepted(outcome)
         return [SpendLog.model_validate(row) for row in value["items"]], reached(value)
 
-    items, following = paginate("spend-logs", organization_id, limit, cursor, end, fetch)
-    return Page[SpendLog](items=items, next_cursor=following)
+    items, previous, following = paginate("spend-logs", organization_id, limit, cursor, end, fetch)
+    return Page[SpendLog](items=items, previous_cursor=previous, next_cursor=following)

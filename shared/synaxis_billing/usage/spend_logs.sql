@@ -130,8 +130,8 @@ $$;
 -- end.
 -- api
 CREATE OR REPLACE FUNCTION billing.spend_logs(
-    p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamptz, p_end timestamptz, p_limit int,
-    p_scan int
+    p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamptz, p_end timestamptz,
+    p_since timestamptz, p_limit int, p_scan int
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     f billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_filter);
@@ -141,6 +141,18 @@ BEGIN
     IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
+    IF p_since IS NOT NULL THEN
+        p_start := greatest(p_start, p_since);
+        p_end := least(p_end, (SELECT max(created_at) + interval '1 microsecond' FROM (
+            (SELECT created_at FROM billing.credit_transactions
+            WHERE organization_id = p_organization_id AND transaction_type = 'charge' AND created_at >= p_start
+            ORDER BY created_at LIMIT p_scan)
+            UNION ALL
+            (SELECT created_at FROM billing.logged_spend
+            WHERE organization_id = p_organization_id AND created_at >= p_start
+            ORDER BY created_at LIMIT p_scan)
+            ORDER BY created_at LIMIT p_scan) AS oldest));
+    END IF;
     WITH scanned AS MATERIALIZED (
         SELECT s FROM billing.newest_spend_logs(p_organization_id, coalesce(p_start, '-infinity'),
             coalesce(p_end, 'infinity'), p_scan) AS s
@@ -148,11 +160,12 @@ BEGIN
         SELECT s FROM scanned
         WHERE billing.matches(f, (s).request_id, (s).reference_id, (s).team_id, (s).virtual_key_id,
             (s).end_user, (s).model, (s).provider)
-        ORDER BY (s).created_at DESC LIMIT p_limit
+        ORDER BY CASE WHEN p_since IS NULL THEN (s).created_at END DESC, (s).created_at LIMIT p_limit
     )
     SELECT json_build_object(
-        'items', (SELECT coalesce(json_agg(billing.spend_log_json(s)), '[]') FROM found),
-        'reached', (SELECT min((s).created_at) FROM scanned HAVING count(*) = p_scan))
+        'items', (SELECT coalesce(json_agg(billing.spend_log_json(s) ORDER BY (s).created_at DESC), '[]') FROM found),
+        'reached', (SELECT CASE WHEN p_since IS NULL THEN min((s).created_at) ELSE max((s).created_at) END
+            FROM scanned HAVING count(*) = p_scan))
     INTO v_value;
     RETURN billing.outcome('found', v_value);
 END $$;

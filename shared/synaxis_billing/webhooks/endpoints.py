@@ -20,7 +20,7 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, NotFound, invalid_field
 from synaxis_billing.fields import UNNAMED, Answer, Instant, Request, Time, json_schema
 from synaxis_billing.money import format_amounts
-from synaxis_billing.paging import Page, paginate
+from synaxis_billing.paging import Bounds, Page, paginate
 from synaxis_billing.web import check_url, parse_url
 from synaxis_billing.webhooks.addresses import is_public
 
@@ -345,21 +345,24 @@ def list_events(
     Raises OrganizationNotFound, InvalidRequest (cursor).
     """
 
-    def fetch(before: datetime | None, most: int) -> tuple[list[WebhookEvent], None]:
+    def fetch(bounds: Bounds[datetime], most: int) -> tuple[list[WebhookEvent], None]:
         outcome = procedures.call(
             db,
             "webhook_events",
             tenant=caller.tenant,
             organization_id=organization_id,
             type=event_type,
-            before=before,
+            before=bounds.before,
+            since=bounds.since,
             limit=most,
         )
         rows, _ = procedures.accepted(outcome)
         return [WebhookEvent.model_validate(format_amounts(row)) for row in rows], None
 
-    items, following = paginate("webhook-events", organization_id, limit, cursor, None, fetch)
-    return Page[WebhookEvent](items=items, next_cursor=following)
+    items, previous, following = paginate(
+        "webhook-events", organization_id, limit, cursor, None, fetch
+    )
+    return Page[WebhookEvent](items=items, previous_cursor=previous, next_cursor=following)
 
 
 def _refuse_private(url: str, private: bool) -> None:

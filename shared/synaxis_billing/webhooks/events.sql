@@ -85,7 +85,8 @@ $$;
 -- deliveries.
 -- api as synaxis_ledger
 CREATE OR REPLACE FUNCTION billing.webhook_events(
-    p_tenant text, p_organization_id uuid, p_type text, p_before timestamptz, p_limit int
+    p_tenant text, p_organization_id uuid, p_type text, p_before timestamptz, p_since timestamptz,
+    p_limit int
 ) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
@@ -101,9 +102,16 @@ BEGIN
                     FROM billing.webhook_deliveries
                     WHERE organization_id = e.organization_id AND event_id = e.id
                 ) AS d) AS deliveries
-            FROM billing.webhook_events AS e
-            WHERE organization_id = p_organization_id AND (p_type IS NULL OR type = p_type)
-                AND created_at < coalesce(p_before, 'infinity')
-            ORDER BY created_at DESC LIMIT p_limit
+            FROM (
+                (SELECT * FROM billing.webhook_events
+                WHERE organization_id = p_organization_id AND (p_type IS NULL OR type = p_type)
+                    AND p_since IS NULL AND created_at < coalesce(p_before, 'infinity')
+                ORDER BY created_at DESC LIMIT p_limit)
+                UNION ALL
+                (SELECT * FROM billing.webhook_events
+                WHERE organization_id = p_organization_id AND (p_type IS NULL OR type = p_type)
+                    AND created_at >= p_since
+                ORDER BY created_at LIMIT p_limit)
+            ) AS e
         ) AS v));
 END $$;

@@ -1,8 +1,8 @@
 """The parameters that routes take from the path, the query and the headers."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter
 
 from synaxis_billing.fields import Instant, InstantOrDay, Key
 from synaxis_billing.paging import DEFAULT_LIMIT, LARGEST_LIMIT
@@ -35,6 +35,19 @@ CursorText = Annotated[str, StringConstraints(max_length=512)]
 IdempotencyKey = Annotated[Key, Header("idempotency-key"), Field(description=_KEY)]
 OptionalIdempotencyKey = Annotated[Key | None, Header("idempotency-key"), Field(description=_KEY)]
 Accept = Annotated[str, Header("accept")]
+_FORMATS = {"application/json": "json", "application/pdf": "pdf", "text/csv": "csv"}
+
+
+def format_parameter(media_types: tuple[str, ...]) -> TypeAdapter[str]:
+    """Return the type of the query's `format`, which names one of the media types."""
+    named = {_FORMATS[media_type]: media_type for media_type in media_types}
+    form: Any = Annotated[
+        Literal[tuple(named)],
+        AfterValidator(named.__getitem__),
+        Field(description="Form of the answer, in place of the header Accept."),
+    ]
+    return TypeAdapter(form)
+
 
 _DAY = "an instant, or a day, which begins in the time zone of the organization."
 From = Annotated[
@@ -65,5 +78,5 @@ Limit = Annotated[
 Cursor = Annotated[
     CursorText | None,
     Query(),
-    Field(description="`next_cursor` of the page before; none for the first."),
+    Field(description="`next_cursor` or `previous_cursor` of a page; none for the first page."),
 ]
