@@ -32,6 +32,7 @@ REPEATABLE = {
     "cancel_invoice",
     "invalidate_cache",
     "import_prices",
+    "create_document_link",
 }
 Json = dict[str, Any]
 JSON = "application/json"
@@ -239,6 +240,8 @@ class Operation(NamedTuple):
                 of
                 for place, of in parameters
                 if place == "query" and not (item and of.name == "cursor")
+                # By the method of the document.
+                if not (documents and of.name == "format")
             ],
             body=name_of(body),
             keyed=any(of.name == "Idempotency-Key" for _, of in parameters),

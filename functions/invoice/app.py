@@ -9,15 +9,15 @@ from synaxis_billing.caller import Caller
 from synaxis_billing.currencies import UnsupportedCurrency
 from synaxis_billing.edge.cache import cache
 from synaxis_billing.edge.database import connection
-from synaxis_billing.edge.http.answers import Reply
+from synaxis_billing.edge.http.answers import File, Reply
 from synaxis_billing.edge.http.api import Api
-from synaxis_billing.edge.http.documents import DOCUMENTS, represent
+from synaxis_billing.edge.http.documents import DOCUMENTS, linked_file, read_document, represent
 from synaxis_billing.edge.http.lists import CSV, represent_list
 from synaxis_billing.edge.http.parameters import Accept, Cursor, IdempotencyKey, Limit, Query
 from synaxis_billing.edge.invoicing import issuer
 from synaxis_billing.edge.settings import settings
 from synaxis_billing.errors import Conflict
-from synaxis_billing.invoices import credit_notes, invoices, topups
+from synaxis_billing.invoices import credit_notes, invoices, links, topups
 from synaxis_billing.invoices.documents.conversion import of_credit_note, of_invoice
 from synaxis_billing.ledger.transactions import TransactionNotFound
 from synaxis_billing.paging import DEFAULT_LIMIT, Page
@@ -239,3 +239,31 @@ def get_credit_note(
     note = credit_notes.get_credit_note(connection(), *invoice_of, credit_note_id)
     invoice = invoices.get_invoice(connection, cache(), *invoice_of)
     return represent(accept, note, lambda: of_credit_note(note, invoice))
+
+
+@api.endpoint(
+    f"POST {ORGANIZATION}/documents",
+    "billing:read",
+    status=201,
+    refuses=(invoices.InvoiceNotFound, credit_notes.CreditNoteNotFound),
+)
+def create_document_link(
+    caller: Caller, organization_id: UUID, body: links.NewDocumentLink
+) -> Reply[links.DocumentLink]:
+    """Link to the document of an invoice or of a credit note.
+
+    Anybody who has the link opens this document, and nothing else, without a token, for five
+    minutes.
+    """
+    linked = links.Linked(organization_id, body.invoice_id, body.credit_note_id, body.format)
+    read_document(caller, linked)
+    return Reply(links.link(connection(), linked))
+
+
+@api.endpoint(
+    "GET /v1/documents/{token}",
+    None,
+    refuses=(links.DocumentLinkNotFound, links.DocumentLinkExpired),
+)
+def open_document(token: links.LinkToken) -> File:
+    return linked_file(links.open_link(connection(), token))

@@ -2,7 +2,14 @@
 
 from typing import Any, NamedTuple
 
-from local.openapi import client_story, credit_story, invoice_story, payment_story, story
+from local.openapi import (
+    client_story,
+    credit_story,
+    invoice_story,
+    payment_story,
+    privacy_story,
+    story,
+)
 
 # Path parameters and headers.
 PARAMETERS = {
@@ -33,7 +40,7 @@ class Example(NamedTuple):
 
 
 def _page(item: dict[str, Any]) -> Example:
-    return Example({"items": [item], "next_cursor": None})
+    return Example({"items": [item], "previous_cursor": None, "next_cursor": None})
 
 
 _LABEL = {"kind": "team", "id": "team-7", "name": "Search"}
@@ -55,6 +62,7 @@ OPERATIONS = {
                     "runs_out": "2026-04-17",
                 }
             ],
+            "previous_cursor": None,
             "next_cursor": None,
             "totals": {
                 "organizations": 1,
@@ -301,6 +309,7 @@ OPERATIONS = {
     ),
     "listCreditNotes": _page(invoice_story.NOTE),
     "getCreditNote": Example(invoice_story.NOTE),
+    "createDocumentLink": Example(*invoice_story.DOCUMENT_LINK),
     "getRevenue": Example(invoice_story.REVENUE_OF_MONTH),
     "getMonthEnd": Example(
         {
@@ -345,6 +354,7 @@ OPERATIONS = {
     ),
     "deleteBudget": Example(story.BUDGET),
     **{name: Example(*of) for name, of in client_story.OPERATIONS.items()},
+    **{name: Example(*of) for name, of in privacy_story.OPERATIONS.items()},
     "createWebhookEndpoint": Example(
         {**story.ENDPOINT, **story.SECRET},
         {"url": story.ENDPOINT["url"], "types": story.ENDPOINT["types"]},
@@ -355,23 +365,6 @@ OPERATIONS = {
     "rotateWebhookSecret": Example({**story.ENDPOINT, **story.SECRET}),
     "replayWebhookEvents": Example({"replayed": 1}, {"event_id": story.EVENT_ID}),
     "listWebhookEvents": _page(story.EVENT),
-    "exportPersonalData": _page(
-        {
-            "kind": "organization",
-            "created_at": story.ORGANIZATION["created_at"],
-            "data": story.ORGANIZATION,
-        }
-    ),
-    "erasePersonalData": Example(
-        {
-            "organization_id": story.ORGANIZATION_ID,
-            "transactions": 12,
-            "holds": 3,
-            "profile": False,
-            "next_cursor": None,
-        },
-        {"reason": "Request of 2 March", "initiated_by": "anna@acme.example"},
-    ),
     "getCacheStatistics": Example(
         {
             "container_id": "f3c9a7e5-1b8d-4f62-a0d4-e5b7c2f9a8fe",

@@ -1,5 +1,7 @@
 """The examples' invoices, credit notes and revenue."""
 
+from typing import Any
+
 from local.openapi.story import ADDRESS, INVOICE_ID, NOTE_ID, ORGANIZATION_ID, TAX, TOPUP_ID
 
 INVOICE_SUMMARY = {
@@ -184,3 +186,8 @@ REVENUE_OF_MONTH = {
     ],
     "items": [{**REVENUE, "organization_id": ORGANIZATION_ID}],
 }
+
+DOCUMENT_LINK: tuple[dict[str, Any], dict[str, Any]] = (
+    {"url": "/v1/documents/AZNUtQhbfDLQvy98...", "expires_at": "2026-03-02T08:05:00Z"},
+    {"invoice_id": INVOICE["id"], "format": "pdf"},
+)

@@ -121,6 +121,11 @@ AUTO_TOPUP: dict[str, Any] = {
     "updated_at": "2026-02-01T08:05:00Z",
 }
 
+
+def _page(item: dict[str, Any]) -> tuple[dict[str, Any]]:
+    return ({"items": [item], "previous_cursor": None, "next_cursor": None},)
+
+
 # The answer of each operation, and its request.
 OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "createPayment": (
@@ -132,9 +137,9 @@ OPERATIONS: dict[str, tuple[dict[str, Any], ...]] = {
         },
     ),
     "previewPayment": (PREVIEW, {"amount_usd": "100.00"}),
-    "listPayments": ({"items": [PAYMENT], "next_cursor": None},),
-    "listPlatformPayments": ({"items": [DISPUTED], "next_cursor": None},),
-    "listUnmatchedPaymentEvents": ({"items": [UNMATCHED], "next_cursor": None},),
+    "listPayments": _page(PAYMENT),
+    "listPlatformPayments": _page(DISPUTED),
+    "listUnmatchedPaymentEvents": _page(UNMATCHED),
     "getPayment": (PAYMENT,),
     "createPaymentLink": (LINK, {"expires_in_seconds": 604800}),
     "getPaymentLink": (

@@ -24,6 +24,7 @@ _EVERYWHERE = {
     "id": "Id, a UUID that the server made.",
     "organization_id": "Id of the organization.",
     "created_at": "Time of creation.",
+    "previous_cursor": "The cursor of the page before; null on the first one.",
     "next_cursor": "The cursor of the next page; null on the last one.",
     "type": "Type of the event.",
     "data": "What changed. It names no person.",

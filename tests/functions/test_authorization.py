@@ -48,9 +48,9 @@ def routes() -> list[Route]:
                     if route.scope is not None:
                         method, path = key.split(" ")
                         found.append(Route(method, path, route.scope, route.settings))
-    # All but health, the document, its page, its files, tokens, payment links, and
-    # webhooks of payment providers.
-    assert len(found) == len(FUNCTIONS) - 8
+    # All but health, the document, its page, its files, tokens, payment links, links to documents,
+    # and webhooks of payment providers.
+    assert len(found) == len(FUNCTIONS) - 9
     return found
 
 

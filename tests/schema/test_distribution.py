@@ -16,7 +16,7 @@ from tests.conftest import Database
 BOOK = {"prices", "price_rates", "reratings"}
 # Rows that belong to no organization, or find one.
 SHARED = {"exchange_rates", "document_counters", "external_ids", "migrations"} | BOOK
-SHARED |= {"payment_objects", "payment_events"}
+SHARED |= {"payment_objects", "payment_events", "document_key"}
 # By which column an organization's rows are found.
 COLUMN = {"organizations": "id", "invalidations": "tenant"}
 # What is asked of the whole platform. The lists of organizations only read; what they list is

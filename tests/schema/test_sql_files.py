@@ -133,7 +133,7 @@ def test_the_files_work_in_any_order(database: Database, monkeypatch: pytest.Mon
     monkeypatch.setattr(migrations, "function_files", lambda: function_files()[::-1])
     with database.admin() as admin, database.connect() as db:
         admin.execute("DROP SCHEMA billing CASCADE")
-        assert migrate(admin) == ["0001_baseline.sql", "functions", "triggers"]
+        assert migrate(admin)[-2:] == ["functions", "triggers"]
         steps.charge(db, steps.new_organization(db, "10"), "1")
     assert database.audit().whole
 

@@ -76,6 +76,8 @@ STATUSES = {
     "credit_invoice": 404,
     "list_credit_notes": 404,
     "get_credit_note": 404,
+    "create_document_link": 404,
+    "open_document": 404,
     "month_end_progress": 200,
     "revenue": 200,
     "create_budget": 201,

@@ -15,7 +15,13 @@ from psycopg.types.json import Jsonb
 from synaxis_billing import procedures
 
 # Rows that no charge reads, and of which there is one in the whole cluster.
-COORDINATOR = ("document_counters", "external_ids", "payment_objects", "payment_events")
+COORDINATOR = (
+    "document_counters",
+    "document_key",
+    "external_ids",
+    "payment_objects",
+    "payment_events",
+)
 # Tables whose organization has another name than organization_id.
 KEYS = {"organizations": "id", "invalidations": "tenant"}
 ORGANIZATIONS = "billing.organizations"

@@ -65,7 +65,7 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.exter
     TO synaxis_app;
 
 -- The API's functions write. Rows of these tables never change.
-GRANT SELECT ON billing.spend_logs TO synaxis_ledger;
+GRANT SELECT ON billing.spend_logs, billing.document_key TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billing.idempotency,
     billing.credited_payments, billing.erasures, billing.credit_notes, billing.webhook_events,
     billing.prices, billing.price_rates, billing.reratings, billing.rerating_adjustments,
@@ -151,6 +151,8 @@ BEGIN
         UNION ALL
         -- A provider's event belongs to nobody until its payment is known. Only functions read it.
         SELECT 'payment_events', 'everybody', 'synaxis_ledger', 'true'
+        UNION ALL
+        SELECT 'document_key', 'everybody', 'synaxis_ledger', 'true'
         UNION ALL
         -- A price of no organization is everyone's.
         SELECT p.name, 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'

@@ -850,6 +850,13 @@ CREATE TABLE billing.document_counters (
     CONSTRAINT document_counters_last_check CHECK ((last > 0))
 );
 
+CREATE TABLE billing.document_key (
+    the_one boolean DEFAULT true NOT NULL,
+    key bytea NOT NULL,
+    CONSTRAINT document_key_key_check CHECK ((length(key) = 32)),
+    CONSTRAINT document_key_the_one_check CHECK (the_one)
+);
+
 CREATE TABLE billing.external_ids (
     external_id text NOT NULL,
     organization_id uuid NOT NULL
@@ -1101,6 +1108,9 @@ ALTER TABLE ONLY billing.credited_payments
 
 ALTER TABLE ONLY billing.document_counters
     ADD CONSTRAINT document_counters_pkey PRIMARY KEY (series, year);
+
+ALTER TABLE ONLY billing.document_key
+    ADD CONSTRAINT document_key_pkey PRIMARY KEY (the_one);
 
 ALTER TABLE ONLY billing.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (organization_id, id);
@@ -1518,6 +1528,8 @@ ALTER TABLE billing.credit_transactions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.credited_payments ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE billing.document_key ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY erasure ON billing.credit_grants TO synaxis_eraser USING (true);
 
 CREATE POLICY erasure ON billing.credit_transactions TO synaxis_eraser USING (true);
@@ -1533,6 +1545,8 @@ CREATE POLICY erasure ON billing.organizations TO synaxis_eraser USING (true);
 CREATE POLICY erasure ON billing.unpriced_usage TO synaxis_eraser USING (true);
 
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY everybody ON billing.document_key TO synaxis_ledger USING (true);
 
 CREATE POLICY everybody ON billing.exchange_rates TO synaxis_ledger, synaxis_app USING (true);
 
@@ -1835,6 +1849,8 @@ GRANT SELECT,INSERT ON TABLE billing.credited_payments TO synaxis_ledger;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE billing.document_counters TO synaxis_ledger;
 
+GRANT SELECT ON TABLE billing.document_key TO synaxis_ledger;
+
 GRANT SELECT ON TABLE billing.external_ids TO synaxis_app;
 GRANT SELECT,INSERT,DELETE ON TABLE billing.external_ids TO synaxis_ledger;
 
@@ -1978,7 +1994,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.budget_json(b billing.budgets)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.budgets(p_tenant text, p_organization_id uuid, p_before timestamp with time zone, p_limit integer)
+-- billing.budgets(p_tenant text, p_organization_id uuid, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.budgets_fit(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
 --     RETURNS boolean, for synaxis_ledger
@@ -2126,6 +2142,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS integer, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.dimensions(p_model text, p_provider text, p_team_id text, p_virtual_key_id text, p_region text, p_charged boolean)
 --     RETURNS bytea, for synaxis_ledger
+-- billing.document_key()
+--     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.drawn_at(o billing.organizations, p_instant timestamp with time zone)
@@ -2220,7 +2238,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.grant_terms(p_grants billing.credit_grants[])
 --     RETURNS jsonb, for synaxis_ledger
--- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.grants(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.grants_ahead(o billing.organizations, p_now timestamp with time zone, p_until timestamp with time zone)
 --     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
@@ -2242,7 +2260,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.hold_of(p_tenant text, p_organization_id uuid, p_hold_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.holds(p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.holds(p_tenant text, p_organization_id uuid, p_status text, p_request_id text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.home(p_tenant text, p_organization_id uuid)
 --     RETURNS text, for synaxis_app, synaxis_ledger
@@ -2280,7 +2298,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.invoiced_usd(p_organization_id uuid)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
--- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
+-- billing.invoices(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.is_distributed()
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
@@ -2390,7 +2408,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_charged_for(p_tenant text, p_provider text, p_model text, p_start timestamp with time zone, p_end timestamp with time zone, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.organizations_page(p_tenant text, p_external_id text, p_name text, p_status text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.organizations_to_dun(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2428,7 +2446,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.payment_refused(i billing.invoices)
 --     RETURNS json, for synaxis_ledger
--- billing.payments(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_limit integer)
+-- billing.payments(p_tenant text, p_organization_id uuid, p_status text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.pending_invalidations(p_tenant text, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2448,7 +2466,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.platform_daily_spend(p_tenant text, p_days integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.platform_payments(p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_limit integer)
+-- billing.platform_payments(p_tenant text, p_status text, p_dispute_state text, p_before uuid, p_since uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.platform_spend(p_start timestamp with time zone, p_end timestamp with time zone, p_days boolean)
 --     RETURNS TABLE(organization_id uuid, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
@@ -2472,7 +2490,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.payments, for synaxis_ledger
 -- billing.priced_refund(p billing.payments, p_usd numeric)
 --     RETURNS billing.payment_refunds, for synaxis_ledger
--- billing.prices(p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_limit integer)
+-- billing.prices(p_tenant text, p_owner_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_before uuid, p_since uuid, p_limit integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.profile_changed(o billing.organizations)
 --     RETURNS void, for synaxis_ledger
@@ -2532,7 +2550,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.refused_event_json(r billing.refused_events)
 --     RETURNS json, for synaxis_ledger
--- billing.refused_events_page(p_tenant text, p_before uuid, p_limit integer)
+-- billing.refused_events_page(p_tenant text, p_before uuid, p_since uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.reissue_invoice(p_tenant text, p_organization_id uuid, p_invoice_id uuid, p_key text, p_fingerprint bytea, p_reason text, p_terms jsonb, p_series text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
@@ -2622,7 +2640,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS TABLE(local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.spend_log_json(s billing.spend_logs)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.spend_logs(p_tenant text, p_organization_id uuid, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_since timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.spend_of(p_organization_id uuid, p_start timestamp with time zone, p_end timestamp with time zone, p_group_by text[])
 --     RETURNS TABLE(organization_id uuid, hour timestamp with time zone, local_day date, model text, provider text, team_id text, virtual_key_id text, region text, charged boolean, amount_usd numeric, tokens bigint, requests bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, cost_usd numeric, margin_usd numeric), for synaxis_app, synaxis_ledger
@@ -2698,15 +2716,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.transaction_json(t billing.credit_transactions)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.transactions(p_tenant text, p_organization_id uuid, p_type text, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_limit integer, p_scan integer)
+-- billing.transactions(p_tenant text, p_organization_id uuid, p_type text, p_filter jsonb, p_start timestamp with time zone, p_end timestamp with time zone, p_since timestamp with time zone, p_limit integer, p_scan integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.uncredited(i billing.invoices)
 --     RETURNS billing.credit_notes, for synaxis_ledger
 -- billing.unknown_payment_events(p_tenant text)
 --     RETURNS bigint, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.unmatched_payment_events(p_tenant text, p_before timestamp with time zone, p_limit integer)
+-- billing.unmatched_payment_events(p_tenant text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.unpriced(p_tenant text, p_before uuid, p_limit integer)
+-- billing.unpriced(p_tenant text, p_before uuid, p_since uuid, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.unpriced_json(n billing.unpriced_usage)
 --     RETURNS json, for synaxis_ledger
@@ -2746,7 +2764,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhook_event_json(e billing.webhook_events)
 --     RETURNS json, for synaxis_ledger
--- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_limit integer)
+-- billing.webhook_events(p_tenant text, p_organization_id uuid, p_type text, p_before timestamp with time zone, p_since timestamp with time zone, p_limit integer)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.webhooks_unsent(p_tenant text, p_organization_id uuid, p_unsent jsonb)
 --     RETURNS void, as synaxis_ledger, for synaxis_app, synaxis_ledger

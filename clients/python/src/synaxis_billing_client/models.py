@@ -197,6 +197,10 @@ class BudgetPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -465,6 +469,10 @@ class CreditNotePage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -534,6 +542,21 @@ class Customer(BaseModel):
     reference: str | None = None
     """
     Reference of the customer, its `buyer_reference`.
+    """
+
+
+class DocumentLink(BaseModel):
+    """
+    A link that a browser opens without a token.
+    """
+
+    url: str
+    """
+    Path and secret of the link, relative to the URL of the API.
+    """
+    expires_at: AwareDatetime
+    """
+    Instant from which the link is closed.
     """
 
 
@@ -879,6 +902,10 @@ class HoldPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -951,6 +978,10 @@ class LabelPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -1000,6 +1031,10 @@ class LineItemPage(BaseModel):
     items: list[LineItem]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """
@@ -1471,6 +1506,10 @@ class PaymentPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -1736,6 +1775,10 @@ class PlatformPaymentPage(BaseModel):
     items: list[PlatformPayment]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """
@@ -2163,6 +2206,10 @@ class RefusedEventPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -2563,6 +2610,10 @@ class SpendLogPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -2778,6 +2829,10 @@ class TransactionPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -2819,6 +2874,10 @@ class UnmatchedEventPage(BaseModel):
     items: list[UnmatchedEvent]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """
@@ -2885,6 +2944,10 @@ class UnpricedPage(BaseModel):
     items: list[Unpriced]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """
@@ -3086,6 +3149,10 @@ class WebhookEventPage(BaseModel):
     items: list[WebhookEvent]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """
@@ -3304,6 +3371,10 @@ class GrantPage(BaseModel):
     items: list[Grant]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """
@@ -3654,6 +3725,10 @@ class InvoiceSummaryPage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -3970,6 +4045,10 @@ class PricePage(BaseModel):
     """
     The items of this page.
     """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
+    """
     next_cursor: str | None
     """
     The cursor of the next page; null on the last one.
@@ -4108,6 +4187,10 @@ class OrganizationPage(BaseModel):
     items: list[OrganizationWithBalance]
     """
     The items of this page.
+    """
+    previous_cursor: str | None
+    """
+    The cursor of the page before; null on the first one.
     """
     next_cursor: str | None
     """

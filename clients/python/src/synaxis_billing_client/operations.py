@@ -274,6 +274,18 @@ def rotate_client_secret(
     )
 
 
+def create_document_link(
+    organization_id: UUID | str, **body: Unpack[requests.NewDocumentLink]
+) -> Call[models.DocumentLink]:
+    return new_call(
+        "POST",
+        path_of("/v1/organizations/{organization_id}/documents", organization_id),
+        {201: models.DocumentLink},
+        body=body,
+        repeatable=True,
+    )
+
+
 def erase_personal_data(
     organization_id: UUID | str,
     *,
@@ -1384,6 +1396,16 @@ class Operations(abc.ABC):
         """
         return self.call(rotate_client_secret(organization_id, client_id))
 
+    def create_document_link(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewDocumentLink]
+    ) -> models.DocumentLink:
+        """Link to the document of an invoice or of a credit note.
+
+        Anybody who has the link opens this document, and nothing else, without a token, for five
+        minutes.
+        """
+        return self.call(create_document_link(organization_id, **body))
+
     def erase_personal_data(
         self,
         organization_id: UUID | str,
@@ -2493,6 +2515,16 @@ class AsyncOperations(abc.ABC):
         revoke that, and create another.
         """
         return await self.call(rotate_client_secret(organization_id, client_id))
+
+    async def create_document_link(
+        self, organization_id: UUID | str, **body: Unpack[requests.NewDocumentLink]
+    ) -> models.DocumentLink:
+        """Link to the document of an invoice or of a credit note.
+
+        Anybody who has the link opens this document, and nothing else, without a token, for five
+        minutes.
+        """
+        return await self.call(create_document_link(organization_id, **body))
 
     async def erase_personal_data(
         self,

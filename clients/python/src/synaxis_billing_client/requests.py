@@ -494,6 +494,25 @@ class NewClient(TypedDict):
     """
 
 
+class NewDocumentLink(TypedDict):
+    """
+    An invoice, or a credit note of it, in one format.
+    """
+
+    invoice_id: str
+    """
+    Id of the invoice.
+    """
+    credit_note_id: NotRequired[str | None]
+    """
+    Id of a credit note of the invoice, whose document is meant.
+    """
+    format: NotRequired[Literal["pdf", "csv"]]
+    """
+    Form of the document.
+    """
+
+
 class NewLabel(TypedDict):
     """
     The name of a team or a key, in place of an earlier one.

@@ -17,7 +17,7 @@ from synaxis_billing.caller import Caller, OrganizationNotFound
 from synaxis_billing.edge import database
 from synaxis_billing.edge.http.answers import File, Reply, answer, answer_file, problem
 from synaxis_billing.edge.http.authorization import authorize
-from synaxis_billing.edge.http.parameters import Header, Query
+from synaxis_billing.edge.http.parameters import Header, Query, format_parameter
 from synaxis_billing.edge.http.requests import (
     JSON,
     Event,
@@ -75,7 +75,7 @@ class Route(NamedTuple):
 
     @property
     def parameters(self) -> list[Parameter]:
-        return _parameters(self.key, self.call)
+        return _parameters(self.key, self.call, (JSON, *self.also))
 
     @property
     def answers(self) -> dict[int, type[BaseModel]]:
@@ -185,7 +185,7 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 
 @functools.cache
-def _parameters(key: str, call: Endpoint) -> list[Parameter]:
+def _parameters(key: str, call: Endpoint, media_types: tuple[str, ...]) -> list[Parameter]:
     hints = get_type_hints(call, include_extras=True)
     del hints["return"]
     defaults = len(call.__defaults__ or ())
@@ -205,6 +205,10 @@ def _parameters(key: str, call: Endpoint) -> list[Parameter]:
             parameters.append(
                 Parameter(argument, None, place, name, argument not in optional, values)
             )
+            if (place, name) == ("header", "accept"):
+                # A link in a browser has no header: the query goes before it.
+                values = format_parameter(media_types)
+                parameters.append(Parameter(argument, None, "query", "format", False, values))
     return parameters
 
 
