@@ -26,7 +26,7 @@ export function Budgets({ organization }) {
       <${Loaded} get=${list}>${({ items }) => items.length === 0
         ? html`<${Empty} title="No budgets yet">A budget limits what a team, a key, an end user or the whole organization spends.</${Empty}>`
         : html`<ul class="budgets">${items.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} organization=${organization} onChange=${may && (() => setOpened(budget))} />`)}</ul>`}</${Loaded}>
-      <${Pages} label="budgets" names=${["Previous", "First", "Next"]} cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="budgets" names=${["Previous", "Next"]} of=${list.data} />
       <p class="note">Days, weeks and months are those of ${organization.timezone}.</p>
     </section>
     ${opened === "new" && html`<${NewBudget} path=${path} onDone=${done} onClose=${close} />`}

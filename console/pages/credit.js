@@ -21,7 +21,7 @@ export function Credit({ organization, balance }) {
       <${Loaded} get=${list}>${() => items.length === 0
         ? html`<${Empty} title=${view === "current" ? "No credit is left" : "No past credit yet"}>${view === "current" ? "Credit that is added shows here, with the day on which it expires." : "Credit that is used up or has expired shows here."}</${Empty}>`
         : html`<${Grants} items=${items} organization=${organization} total=${view === "current"} />`}</${Loaded}>
-      <${Pages} label="credit" names=${["Previous", "First", "Next"]} cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="credit" names=${["Previous", "Next"]} of=${list.data} />
       ${balance.data && units(balance.data.debt_usd) > 0n && html`<p class="note">${"New credit pays the debt first: "}<${Exact} amount=${balance.data.debt_usd} />.</p>`}
     </section>`;
 }

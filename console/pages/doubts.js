@@ -31,7 +31,7 @@ export function Doubts() {
       <${Loaded} key=${view} get=${list} what="Loading the payments">${({ items }) => items.length === 0
         ? html`<${Empty} title=${EMPTY[view]}>${view === "all" ? "Those of every organization show here." : "There is nothing to do."}</${Empty}>`
         : html`<${Rows} items=${items} nameOf=${nameOf} onAsked=${list.reload} />`}</${Loaded}>
-      <${Pages} label="payments" cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="payments" of=${list.data} />
     </section>`;
 }
 

@@ -29,7 +29,7 @@ export function Payments({ organization, base, onChanged }) {
       <${Loaded} get=${list} what="Loading the payments">${({ items }) => items.length === 0
         ? html`<${Empty} title="No payments yet">Credit that you pay for shows here, with its invoice.</${Empty}>`
         : html`<${Rows} items=${items} path=${path} organization=${organization} base=${base} onSettled=${settled} />`}</${Loaded}>
-      <${Pages} label="payments" cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="payments" of=${list.data} />
     </section>
     <${AutoTopup} organization=${organization} onAdd=${() => setAdding(true)} />
     ${adding && html`<${AddCredit} path=${path} organization=${organization} base=${base} onClose=${() => setAdding(false)} />`}`;

@@ -24,7 +24,7 @@ export function Prices() {
           <tbody>${items.map((item) => html`<tr key=${item.id}><td class="what"><strong>${item.model}</strong><span class="muted">${item.provider} · ${item.source}${item.organization_id ? " · one organization's own" : ""}</span></td>
             <td class="wide muted nowrap">${dateTime(item.effective_from, { locale: locale.value, timeZone: "UTC" })} UTC</td>
             <td class="number">${item.rates.map((of) => html`<div><span class="muted">${kindOf(of)}</span> ${rate(of.usd_per_million)}</div>`)}</td></tr>`)}</tbody></table>`}</${Loaded}>
-      <${Pages} label="prices" names=${["Previous", "First", "Next"]} cursor=${cursor} next=${list.data?.next_cursor} />
+      <${Pages} label="prices" names=${["Previous", "Next"]} of=${list.data} />
     </section>
     ${opened === "import" && html`<${Import} onDone=${list.reload} onClose=${() => setOpened(null)} />`}
     ${opened === "quote" && html`<${Quote} onClose=${() => setOpened(null)} />`}`;
@@ -80,7 +80,7 @@ export function Unpriced() {
       : html`<table class="data rows"><thead><tr><th scope="col">Model</th><th scope="col" class="wide">Since</th><th scope="col">Organization</th><th scope="col"><span class="hidden">Price</span></th></tr></thead>
         <tbody>${items.map((item) => html`<tr key=${item.id}><td><strong>${item.model}</strong> <span class="muted">${item.provider}</span></td><td class="wide muted nowrap">${dateTime(item.created_at, { locale: locale.value, timeZone: "UTC" })} UTC</td>
           <td><${OrganizationLink} id=${item.organization_id} nameOf=${nameOf} /></td><td class="end"><a href="/console/prices${query({ provider: item.provider, model: item.model })}">Prices<span class="hidden"> of ${item.model}</span></a></td></tr>`)}</tbody></table>`}</${Loaded}>
-      <${Pages} label="unpriced usage" cursor=${cursor} next=${list.data?.next_cursor} /></section>
+      <${Pages} label="unpriced usage" of=${list.data} /></section>
     ${rerating && html`<${Rerating} nameOf=${nameOf} onClose=${() => setRerating(false)} />`}`;
 }
 

@@ -140,6 +140,6 @@ function Events({ organization, path, may }) {
           <td>${event.deliveries.length === 0 ? html`<span class="muted">no endpoint</span>` : event.deliveries.map((delivery) => html`<div class="row"><${Badge} name=${delivery.status} />
             <span class="muted">${delivery.status === "delivered" ? "" : delivery.error ?? (delivery.status_code ? `status ${delivery.status_code}` : "")}</span>
             ${may && delivery.status === "failed" && html`<button class="link" onClick=${() => replay.run(`${path}/webhook-endpoints/${delivery.endpoint_id}/replay`, { event_id: event.id })}>Send again</button>`}</div>`)}</td></tr>`)}</tbody></table>`}</${Loaded}>
-    <${Pages} label="events" cursor=${cursor} next=${list.data?.next_cursor} />
+    <${Pages} label="events" of=${list.data} />
   </section>`;
 }

@@ -257,13 +257,14 @@ def test_pages_go_on_and_come_back(page: Page, customers: Customers) -> None:
     expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
 
 
-def test_a_later_page_that_was_linked_to_leads_to_the_newest(
+def test_a_later_page_that_was_linked_to_leads_back_to_newer_ones(
     page: Page, customers: Customers
 ) -> None:
     first = to_older_transactions(page, customers)
     page.reload()
-    page.get_by_role("button", name="Newest").click()
+    page.get_by_role("button", name="Newer").click()
     expect(page.locator(".rows time").first).to_have_attribute("datetime", first)
+    expect(page.get_by_role("button", name="Newer")).to_be_disabled()
 
 
 def test_a_receipt_on_a_later_page_leaves_the_way_to_newer_ones(
