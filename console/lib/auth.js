@@ -81,6 +81,9 @@ export async function start() {
   return false;
 }
 
+// A page that the browser kept in its memory may show what the person may no longer see.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
 /** The token, or null when it has expired. */
 export const bearer = () => (Date.now() < expires ? token : null);
 

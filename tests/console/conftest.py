@@ -29,11 +29,12 @@ addEventListener('securitypolicyviolation',
 
 
 class Customers(NamedTuple):
-    """Paths of organizations below the API, and the address of the console."""
+    """Paths of organizations below the API, the address of the console, and the database."""
 
     url: str
     path: str
     other_path: str
+    admin_url: str
 
     @property
     def home(self) -> str:
@@ -68,13 +69,14 @@ def customers(
     ):
         client = Client(url)
         try:
-            yield _customers(client, database, url)
+            yield Customers(url, *_customers(client, database), admin_url)
         finally:
             client.close()
 
 
-def _customers(client: Client, database: psycopg.Connection, url: str) -> Customers:
-    """Credit, forty days of charges, a refund, grants, budgets, and last month's invoice."""
+def _customers(client: Client, database: psycopg.Connection) -> tuple[str, str]:
+    """The paths of an organization with credit, forty days of charges, a refund, grants, budgets
+    and last month's invoice, and of one that has credit alone."""
     set_clock_back(database, DAYS)
     profile = {
         "name": NAME,
@@ -106,8 +108,10 @@ def _customers(client: Client, database: psycopg.Connection, url: str) -> Custom
     last = ""
     for back in range(DAYS, -1, -1):
         set_clock_back(database, back)
-        for number, (provider, model) in enumerate(MODELS):
-            body = {
+        charges = [
+            {
+                "organization_id": path.rpartition("/")[2],
+                "idempotency_key": f"{back} {number}",
                 "amount_usd": f"{(number + 1) * 0.4 + back % 7 / 10:.2f}31",
                 "description": "chat completion",
                 "provider": provider,
@@ -116,8 +120,10 @@ def _customers(client: Client, database: psycopg.Connection, url: str) -> Custom
                 "team_id": f"team-{number % 2}",
                 "request_id": f"request-{back}-{number}",
             }
-            charged = _ok(client.post(f"{path}/charges", body, f"{back} {number}"))
-            last = charged["id"]
+            for number, (provider, model) in enumerate(MODELS)
+        ]
+        [*_, charged] = _ok(client.post("/v1/charges/batch", {"charges": charges}))["results"]
+        last = charged["transaction"]["id"]
     for number in range(3):
         refund = {"transaction_id": last, "amount_usd": "0.01", "description": "Goodwill"}
         _ok(client.post(f"{path}/refunds", refund, f"refund {number}"))
@@ -132,13 +138,13 @@ def _customers(client: Client, database: psycopg.Connection, url: str) -> Custom
     start, end = _last_month()
     invoice = _ok(client.post(f"{path}/invoices", {"period_start": start, "period_end": end}))
     _ok(client.post(f"{path}/invoices/{invoice['id']}/issue"))
-    return Customers(url, path, other_path)
+    return path, other_path
 
 
-def _ok(answer: object) -> dict[str, str]:
+def _ok(answer: object) -> dict[str, Any]:
     assert hasattr(answer, "json")
     assert getattr(answer, "is_success", False), answer.json()
-    found: dict[str, str] = answer.json()
+    found: dict[str, Any] = answer.json()
     return found
 
 
@@ -195,9 +201,19 @@ def page(browser: Browser, customers: Customers) -> Iterator[Page]:
 
 
 def wait_until_shown(page: Page) -> None:
-    """Wait for the page itself: a document whose scripts are still to come has no skeletons either."""
+    """Wait for the page itself: a document whose scripts are still to come has no skeletons
+    either."""
     expect(page.locator("h1").first).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0)
+
+
+def go(page: Page, path: str) -> None:
+    """Open a page of the console as a link in it does, without loading the application again."""
+    page.evaluate(
+        """path => import(document.querySelector('script').src.replace('boot.js', 'lib/router.js'))
+            .then(router => router.go(path))""",
+        path,
+    )
 
 
 def violations(page: Page) -> list[object]:

@@ -1,0 +1,407 @@
+"""Each page of the console while it loads, when it fails, with nothing to show and with very much,
+and as people set their browsers."""
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Error, Page, Route, expect
+from pypdf import PdfReader
+
+from tests.console.conftest import (
+    NAME,
+    Customers,
+    go,
+    open_context,
+    sign_in,
+    sign_in_as_operator,
+    violations,
+    wait_until_shown,
+)
+from tests.support.running import Client
+
+EMPTY_NAME = "Nobody yet"
+MANY_NAME = "Very busy"
+MANY = 10_000
+ROWS = ".rows tbody tr:not(.day)"
+PROBLEM = {"detail": "The database is switching over.", "request_id": "0330eff2"}
+API = re.compile("/v1/|/health$")
+# How far the page scrolls sideways.
+SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
+# Texts that are longer than the place that they are cut to.
+CUT = """[...document.querySelectorAll('main *, dialog *')].filter(of => {
+    const { overflowX, clipPath } = getComputedStyle(of);
+    return ['hidden', 'clip'].includes(overflowX) && clipPath === 'none'
+        && of.scrollWidth > of.clientWidth + 1;
+}).map(of => of.outerHTML.slice(0, 100))"""
+# Each page, and its text for nothing.
+CUSTOMER_PAGES = {
+    "": "No transactions yet",
+    "/transactions": "No transactions yet",
+    "/credit": "No credit is left",
+    "/budgets": "No budgets yet",
+    "/invoices": "No invoices yet",
+    "/payments": "No payments yet",
+    "/settings": "No events yet",
+}
+OPERATOR_PAGES = [
+    *("", "/spending", "/payments", "/prices"),
+    *("/unpriced", "/revenue", "/month-end", "/health"),
+]
+# The same, with a query by which there is nothing.
+EMPTY = {
+    "": ("?q=unheard-of", "No organization has this name"),
+    "/spending": ("", "Nothing was spent in this period"),
+    "/payments": ("", "No payment is in doubt"),
+    "/prices": ("?provider=nobody", "No price matches"),
+    "/unpriced": ("", "Every call has a price"),
+    "/revenue": ("?month=2020-01", "No entries"),
+    "/month-end": ("?month=2020-01", "No organization is billed for this month"),
+}
+
+
+def console(path: str) -> str:
+    """The address of an organization's pages."""
+    return f"/console/o/{path.rpartition('/')[2]}"
+
+
+@pytest.fixture(scope="module")
+def empty(customers: Customers) -> str:
+    """The path of an organization that has nothing at all."""
+    with contextlib.closing(Client(customers.url)) as client:
+        return client.new_organization(name=EMPTY_NAME)
+
+
+@pytest.fixture(scope="module")
+def many(customers: Customers) -> str:
+    """The path of an organization with ten thousand transactions, which were copied from one."""
+    with contextlib.closing(Client(customers.url)) as client:
+        path = client.new_organization("100", name=MANY_NAME)
+    with psycopg.connect(customers.admin_url) as database:
+        database.execute(
+            "INSERT INTO billing.credit_transactions SELECT copied.*"
+            " FROM billing.credit_transactions AS t, generate_series(1, %s) AS n,"
+            " jsonb_populate_record(t, jsonb_build_object('id', uuidv7(), 'version', 1000 + n,"
+            " 'created_at', t.created_at - interval '1 minute' * n)) AS copied"
+            " WHERE t.organization_id = %s",
+            [MANY - 1, path.rpartition("/")[2]],
+        )
+    return path
+
+
+def opened(browser: Browser, customers: Customers, name: str, **options: Any) -> Iterator[Page]:
+    context = open_context(browser, **options)
+    yield sign_in(context.new_page(), customers.url, name)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def finance(browser: Browser, customers: Customers) -> Iterator[Page]:
+    yield from opened(browser, customers, NAME)
+
+
+@pytest.fixture(scope="module")
+def newcomer(browser: Browser, customers: Customers, empty: str) -> Iterator[Page]:
+    assert empty
+    yield from opened(browser, customers, EMPTY_NAME)
+
+
+@pytest.fixture(scope="module")
+def operator(browser: Browser, customers: Customers) -> Iterator[Page]:
+    context = open_context(browser)
+    yield sign_in_as_operator(context.new_page(), customers.url)
+    context.close()
+
+
+@contextlib.contextmanager
+def answering(page: Page, answer: Callable[[Route], Any]) -> Iterator[None]:
+    """The API's answers to what the page asks are these."""
+    page.route(API, answer)
+    try:
+        yield
+    finally:
+        page.unroute(API)
+
+
+def check_states(page: Page, base: str, path: str) -> None:
+    """A page keeps the place of what loads, says what failed, and gets it when asked again."""
+    waiting: list[Route] = []
+    answers: list[Callable[[Route], None]] = [waiting.append]
+
+    def refuse(route: Route) -> None:
+        # The page may have given up a request meanwhile.
+        with contextlib.suppress(Error):
+            route.fulfill(status=503, json=PROBLEM)
+
+    go(page, f"{base}/nowhere")
+    with answering(page, lambda route: answers[-1](route)):
+        go(page, base + path)
+        expect(page.locator(".skeleton").first).to_be_visible()
+        expect(page.locator("h1")).to_have_count(1)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        answers.append(refuse)
+        for route in waiting:
+            refuse(route)
+        expect(page.locator(".skeleton")).to_have_count(0)
+        alert = page.get_by_role("alert").first
+        expect(alert).to_contain_text(PROBLEM["detail"])
+        expect(alert).to_contain_text(PROBLEM["request_id"])
+        if path == "":
+            assert violations(page) == []
+    page.get_by_role("button", name="Try again").evaluate_all(
+        "all => all.forEach(of => of.click())"
+    )
+    expect(page.get_by_role("alert")).to_have_count(0)
+    wait_until_shown(page)
+
+
+@pytest.mark.parametrize("path", CUSTOMER_PAGES)
+def test_a_customers_page_loads_fails_and_is_tried_again(
+    finance: Page, customers: Customers, path: str
+) -> None:
+    check_states(finance, console(customers.path), path)
+
+
+@pytest.mark.parametrize("path", OPERATOR_PAGES)
+def test_an_operators_page_loads_fails_and_is_tried_again(operator: Page, path: str) -> None:
+    check_states(operator, "/console", path)
+
+
+@pytest.mark.parametrize(("path", "text"), CUSTOMER_PAGES.items())
+def test_a_customers_page_says_that_there_is_nothing_yet(
+    newcomer: Page, empty: str, path: str, text: str
+) -> None:
+    go(newcomer, f"{console(empty)}{path}")
+    expect(newcomer.get_by_text(text)).to_be_visible()
+    wait_until_shown(newcomer)
+    expect(newcomer.get_by_role("alert")).to_have_count(0)
+    if path == "":
+        # Without a forecast, no day is named.
+        expect(newcomer.locator(".runs-out")).to_contain_text("too early to say")
+        assert violations(newcomer) == []
+
+
+@pytest.mark.parametrize(("path", "query", "text"), [(path, *of) for path, of in EMPTY.items()])
+def test_an_operators_page_says_that_there_is_nothing(
+    operator: Page, path: str, query: str, text: str
+) -> None:
+    def long_ago(route: Route) -> None:
+        month = "from=2020-01-01T00:00:00Z&to=2020-02-01T00:00:00Z"
+        route.continue_(url=re.sub("from=[^&]*&to=[^&]*", month, route.request.url))
+
+    with answering(operator, long_ago):
+        go(operator, f"/console{path}{query}")
+        expect(operator.get_by_text(text)).to_be_visible()
+        wait_until_shown(operator)
+    expect(operator.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_profile_that_cannot_be_read_is_asked_for_again(
+    operator: Page, customers: Customers
+) -> None:
+    go(operator, "/console")
+    with answering(operator, lambda route: route.fulfill(status=503, json=PROBLEM)):
+        go(operator, f"{console(customers.path)}/settings")
+        expect(operator.get_by_role("alert")).to_contain_text(PROBLEM["detail"])
+    operator.get_by_role("button", name="Try again").click()
+    expect(operator.get_by_role("heading", name="Settings")).to_be_visible()
+    wait_until_shown(operator)
+
+
+def test_who_may_not_pay_is_offered_nothing_to_pay(browser: Browser, customers: Customers) -> None:
+    context = open_context(browser)
+    page = sign_in(context.new_page(), customers.url, role="engineer")
+    wait_until_shown(page)
+    pages = page.get_by_role("navigation", name="Pages")
+    expect(pages.get_by_role("link", name="Invoices")).to_be_visible()
+    expect(pages.get_by_role("link", name="Payments")).to_have_count(0)
+    expect(page.get_by_role("link", name="Add credit")).to_have_count(0)
+    go(page, f"{console(customers.path)}/payments?add=1")
+    expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    go(page, f"{console(customers.path)}/invoices")
+    page.locator(".rows .what > a").first.click()
+    expect(page.locator("dialog .sums").first).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("button", name=re.compile("^Pay"))).to_have_count(
+        0
+    )
+    context.close()
+
+
+def test_ten_thousand_transactions_are_paged_in_both_directions(
+    operator: Page, customers: Customers, many: str
+) -> None:
+    def shown(of: dict[str, Any]) -> None:
+        """The page has the rows of this answer, and no other."""
+        times = [item["created_at"] for item in of["items"]]
+        expect(operator.locator(".rows time").first).to_have_attribute("datetime", times[0])
+        found = operator.locator(".rows time").evaluate_all("all => all.map(of => of.dateTime)")
+        assert found == times
+
+    def nodes() -> int:
+        return int(operator.evaluate("document.querySelectorAll('*').length"))
+
+    with contextlib.closing(Client(customers.url)) as client:
+
+        def answer(**query: str) -> dict[str, Any]:
+            found: dict[str, Any] = client.get(f"{many}/transactions", limit=50, **query).json()
+            return found
+
+        newest = answer()
+        # One minute lies between two of them.
+        middle = datetime.fromisoformat(newest["items"][0]["created_at"]) - timedelta(minutes=5000)
+        before = answer(to=middle.isoformat())
+        linked = answer(cursor=before["next_cursor"])
+        after = answer(cursor=linked["next_cursor"])
+        oldest = answer(to=(middle - timedelta(minutes=MANY - 5030)).isoformat())
+    go(operator, f"{console(many)}/transactions")
+    shown(newest)
+    first = nodes()
+    go(operator, f"{console(many)}/transactions?cursor={before['next_cursor']}")
+    shown(linked)
+    older, newer = (operator.get_by_role("button", name=name) for name in ("Older", "Newer"))
+    older.click()
+    shown(after)
+    newer.click()
+    shown(linked)
+    newer.click()
+    shown(before)
+    expect(newer).to_be_enabled()
+    # A page takes the place of the one before.
+    assert abs(nodes() - first) < 50
+    assert oldest["next_cursor"] is None
+
+
+def test_what_is_printed_has_the_rows_of_the_page(finance: Page, customers: Customers) -> None:
+    go(finance, f"{console(customers.path)}/transactions")
+    wait_until_shown(finance)
+    finance.emulate_media(media="print")
+    rows = finance.locator(ROWS)
+    texts = rows.locator("time, .number").evaluate_all("all => all.map(of => of.innerText)")
+    pdf = PdfReader(BytesIO(finance.pdf(format="A4")))
+    finance.emulate_media(media="null")
+    printed = "".join(page.extract_text() for page in pdf.pages)
+    assert rows.count() == 50
+    assert len(texts) == 150
+    assert Counter({text: printed.count(text) for text in texts}) >= Counter(texts)
+    assert NAME in pdf.pages[0].extract_text()
+    assert len(pdf.pages) > 1
+
+
+@pytest.mark.parametrize(
+    ("locale", "limit", "day"),
+    [
+        ("de-DE", "100,00\xa0$", r".+, \d+\. .+"),
+        ("pt-BR", "$\xa0100,00", r".+, \d+ de .+"),
+        ("ja-JP", "$100.00", r"\d+月\d+日.曜日"),
+    ],
+)
+def test_amounts_and_days_are_written_as_the_person_reads_them(
+    browser: Browser, customers: Customers, locale: str, limit: str, day: str
+) -> None:
+    pages = opened(browser, customers, NAME, locale=locale, viewport={"width": 390, "height": 844})
+    page = next(pages)
+    go(page, f"{console(customers.path)}/budgets")
+    expect(page.locator(".budget").first).to_contain_text(f"of {limit} a month")
+    go(page, f"{console(customers.path)}/transactions")
+    expect(page.locator(".rows .day th").first).to_have_text(re.compile(f"^{day}$"))
+    # The texts are English, whatever the numbers are.
+    assert page.evaluate("document.documentElement.lang") == "en"
+    go(page, console(customers.path))
+    wait_until_shown(page)
+    assert page.evaluate(SIDEWAYS) == 0
+    with contextlib.suppress(StopIteration):
+        next(pages)
+
+
+# 1280 pixels at 200 %, and at 400 % (WCAG 1.4.10).
+@pytest.mark.parametrize("width", [640, 320])
+def test_an_enlarged_page_never_scrolls_sideways(
+    finance: Page, customers: Customers, width: int
+) -> None:
+    finance.set_viewport_size({"width": width, "height": 512})
+    check_widths(finance, customers)
+
+
+def test_wider_spaced_text_is_cut_nowhere(finance: Page, customers: Customers) -> None:
+    """https://www.w3.org/WAI/WCAG22/Understanding/text-spacing.html"""
+    finance.evaluate(
+        """() => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;
+                word-spacing: 0.16em !important; } p { margin-block-end: 2em !important; }`);
+            document.adoptedStyleSheets = [sheet];
+        }"""
+    )
+    for width in (1280, 390):
+        finance.set_viewport_size({"width": width, "height": 844})
+        check_widths(finance, customers)
+    finance.evaluate("document.adoptedStyleSheets = []")
+
+
+def check_widths(page: Page, customers: Customers) -> None:
+    for path in [*CUSTOMER_PAGES, "/transactions#row", "/payments#Add credit"]:
+        address, _, opened_by = path.partition("#")
+        go(page, f"{console(customers.path)}{address}")
+        wait_until_shown(page)
+        if opened_by == "row":
+            page.locator(".rows .what > a").first.click()
+            expect(page.locator("dialog .sums").first).to_be_visible()
+        elif opened_by:
+            page.get_by_role("button", name=opened_by).click()
+            expect(page.get_by_role("dialog")).to_be_visible()
+        assert page.evaluate(SIDEWAYS) == 0, path
+        assert page.evaluate(CUT) == [], path
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 1280, "height": 844})
+
+
+def test_forced_colours_leave_what_colours_say(finance: Page, customers: Customers) -> None:
+    go(finance, console(customers.path))
+    wait_until_shown(finance)
+    finance.emulate_media(forced_colors="active")
+    assert finance.evaluate("matchMedia('(forced-colors: active)').matches")
+    drawn = """all => all.map(of => {
+        const { backgroundColor, color, outlineStyle } = getComputedStyle(of);
+        return [backgroundColor, color, outlineStyle].join(' ');
+    })"""
+    swatches = finance.locator(".legend .swatch").evaluate_all(drawn)
+    assert len(set(swatches)) == len(swatches) > 2
+    for few in (".choice span", 'nav[aria-label="Pages"] a'):
+        looks = finance.locator(few).evaluate_all(drawn)
+        # The chosen one looks like none of the others.
+        assert sorted(Counter(looks).values())[0] == 1, few
+        assert len(set(looks)) == 2, few
+    finance.emulate_media(forced_colors="null")
+
+
+def test_going_back_shows_the_page_as_it_was(finance: Page, customers: Customers) -> None:
+    finance.goto(f"{customers.home}/transactions?type=refund")
+    expect(finance.locator(ROWS)).to_have_count(3)
+    finance.goto(f"{customers.url}/docs")
+    finance.go_back()
+    expect(finance.locator(ROWS)).to_have_count(3)
+    assert finance.url == f"{customers.home}/transactions?type=refund"
+
+
+def test_a_page_that_the_browser_kept_is_loaded_again(
+    browser: Browser, customers: Customers
+) -> None:
+    """Browsers show a page from memory when a person goes back; the person may have signed out."""
+    context = open_context(browser)
+    page = sign_in(context.new_page(), customers.url)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
+    sign_in(page, customers.url)
+    context.clear_cookies()
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
+    context.close()
