@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.console.conftest import (
     NAME,
     Customers,
+    check_for_everybody,
     open_context,
     sign_in,
     sign_in_as_operator,
     violations,
-    wait_until_shown,
 )
 from tests.support.running import Client
 
@@ -484,28 +484,19 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("path", PAGES)
 def test_everybody_can_use_a_page_which_never_scrolls_sideways(
-    browser: Browser, customers: Customers, path: str, width: int, scheme: str
+    page: Page, customers: Customers, path: str
 ) -> None:
-    viewport = {"width": width, "height": 844}
-    context = open_context(browser, color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
-    page = sign_in(context.new_page(), customers.url)
     address, _, opened = path.partition("#")
     page.goto(customers.home + address)
-    wait_until_shown(page)
     if opened == "row":
         page.locator(".rows .what > a").nth(0).click()
         expect(page.locator("dialog .sums").first).to_be_visible()
     elif opened:
         page.get_by_role("button", name=opened).click()
         expect(page.get_by_role("dialog")).to_be_visible()
-    assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.evaluate("blocked") == []
-    context.close()
+    check_for_everybody(page)
 
 
 def test_the_page_of_the_sign_in_is_usable_by_everybody(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,10 +14,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.console.conftest import (
     NAME,
     Customers,
+    check_for_everybody,
     open_context,
     sign_in,
     violations,
-    wait_until_shown,
 )
 from tests.support.running import Client
 
@@ -166,25 +166,6 @@ def as_finance(client: Client, browser: Browser, customers: Customers, **options
     return sign_in(open_context(browser, **options).new_page(), customers.url, name)
 
 
-def look_at_console(page: Page, name: str) -> None:
-    """Check it as everybody meets it: light and dark, wide and on a phone."""
-    views: list[tuple[Literal["light", "dark"], int, int]] = [
-        ("dark", 1280, 720),
-        ("light", 390, 844),
-        ("light", 1280, 720),
-    ]
-    for scheme, width, height in views:
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size({"width": width, "height": height})
-        wait_until_shown(page)
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.evaluate("blocked") == []
-        if folder := os.environ.get("SCREENSHOTS"):
-            shown = Path(folder) / f"{name}-{scheme}-{width}.png"
-            page.screenshot(path=shown, full_page=True)
-
-
 def test_automatic_top_ups_are_switched_on_changed_and_off(
     client: Client, topped_up: Customers, browser: Browser, payer: Page
 ) -> None:
@@ -192,7 +173,7 @@ def test_automatic_top_ups_are_switched_on_changed_and_off(
     page.goto(f"{topped_up.home}/payments")
     page.get_by_role("button", name="Switch on").click()
     dialog = page.get_by_role("dialog")
-    look_at_console(page, "auto-topup-form")
+    check_for_everybody(page, "auto-topup-form")
     page.get_by_label("Buy credit up to").fill("20")
     expect(dialog.get_by_role("button", name="Switch on")).to_be_disabled()
     page.get_by_label("Buy credit up to").fill("100")
@@ -209,7 +190,7 @@ def test_automatic_top_ups_are_switched_on_changed_and_off(
         "When less than $20.00 is available, buy credit up to $100.00,"
         " at most $500.00 a month, with visa 4242."
     )
-    look_at_console(page, "auto-topup-on")
+    check_for_everybody(page, "auto-topup-on")
     page.get_by_role("button", name="Change the automatic top-ups").click()
     page.get_by_label("When less than this is available").fill("30,5")
     dialog.get_by_role("button", name="Save").click()
@@ -241,12 +222,12 @@ def test_paused_automatic_top_ups_say_why_and_what_ends_the_pause(
     page.route("**/auto-topup", lambda route: route.fulfill(json=paused))
     page.goto(topped_up.home)
     expect(page.get_by_text("the card was declined (insufficient funds)")).to_be_visible()
-    look_at_console(page, "auto-topup-notice")
+    check_for_everybody(page, "auto-topup-notice")
     page.get_by_role("link", name="Pay once to go on").click()
     expect(page.get_by_role("dialog", name="Add credit")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Any payment that succeeds ends the pause")).to_be_visible()
-    look_at_console(page, "auto-topup-paused")
+    check_for_everybody(page, "auto-topup-paused")
     page.context.close()
 
 
@@ -258,13 +239,13 @@ def test_credit_that_was_paid_shows_as_added_when_the_payer_returns(
     page.get_by_role("button", name="Continue to pay $100.00").click()
     page.get_by_role("link", name="Cancel and return").click()
     expect(page.get_by_text("The payment of $100.00 is pending.")).to_be_visible()
-    look_at_console(page, "returned-pending")
+    check_for_everybody(page, "returned-pending")
     page.get_by_role("link", name="Go on paying").click()
     pay(page, "4242 4242 4242 4242")
     expect(page.get_by_text("$100.00 was paid.")).to_be_visible()
     expect(page.get_by_text("$100.00 of credit was added")).to_be_visible()
     expect(page.get_by_role("cell", name="Succeeded")).to_be_visible()
-    look_at_console(page, "returned-paid")
+    check_for_everybody(page, "returned-paid")
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_text("$100.00 was paid.")).to_have_count(0)
     balance = client.get(f"{topped_up.path}/balance").raise_for_status().json()
@@ -309,7 +290,7 @@ def test_an_issued_invoice_is_paid_from_its_page_and_shows_as_paid(
     page.goto(topped_up.home)
     expect(page.get_by_text("An invoice is to be paid by")).to_be_visible()
     page.goto(f"{topped_up.home}/invoices?invoice={invoice['id']}")
-    look_at_console(page, "invoice-to-pay")
+    check_for_everybody(page, "invoice-to-pay")
     page.get_by_role("button", name="Pay $12.50").click()
     pay(page, "4242 4242 4242 4242")
     expect(page.get_by_text("$12.50 was paid.")).to_be_visible()
