@@ -178,7 +178,9 @@ def test_a_time_without_a_zone_is_refused(scripted: Script) -> None:
 
 
 def test_a_time_is_sent_with_its_zone(scripted: Script) -> None:
-    script = scripted(httpx.Response(200, json={"items": [], "next_cursor": None}))
+    script = scripted(
+        httpx.Response(200, json={"items": [], "previous_cursor": None, "next_cursor": None})
+    )
     list(script.billing.list_transactions(ORGANIZATION, from_=datetime(2026, 1, 1, tzinfo=UTC)))
     assert script.requests[0].url.params["from"] == "2026-01-01T00:00:00+00:00"
 
@@ -273,7 +275,7 @@ def test_a_token_is_kept_until_it_is_about_to_expire(
     scripted: Script, lifetime: int, fetched: int
 ) -> None:
     auth = ClientCredentials("http://issuer/token", "gateway", "a secret", "billing:read")
-    answer = httpx.Response(200, json={"items": [], "next_cursor": None})
+    answer = httpx.Response(200, json={"items": [], "previous_cursor": None, "next_cursor": None})
     script = scripted(
         issued("first", lifetime), answer, *[issued("second", lifetime)] * (fetched - 1), answer,
         auth=auth,
@@ -289,7 +291,7 @@ def test_a_token_is_kept_until_it_is_about_to_expire(
 
 def test_a_token_that_is_refused_early_is_fetched_again_once(scripted: Script) -> None:
     auth = ClientCredentials("http://issuer/token", "gateway", "a secret", "billing:read")
-    answer = httpx.Response(200, json={"items": [], "next_cursor": None})
+    answer = httpx.Response(200, json={"items": [], "previous_cursor": None, "next_cursor": None})
     script = scripted(
         issued("first", 3600),
         answer,
