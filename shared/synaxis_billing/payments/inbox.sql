@@ -38,6 +38,8 @@ DECLARE
     v_ids text[] := array_remove(p_external_ids, NULL);
     v_other text;
 BEGIN
+    -- The objects are on another node.
+    PERFORM billing.set_tenant(p.organization_id::text);
     INSERT INTO billing.payment_objects (provider, external_id, organization_id, payment_id)
     SELECT p.provider, i, p.organization_id, p.id FROM unnest(v_ids) AS i
     ON CONFLICT (provider, external_id) DO NOTHING;
