@@ -29,6 +29,8 @@ from tests.support.running import PATIENCE_SECONDS, Client, running, wait_until
 _numbers = itertools.count(1)
 # The coordinator of a Citus cluster: the ledger's tests run on it as on a single server.
 CITUS_URL = os.environ.get("CITUS_URL")
+# There, constraints stand in for the policies that guard money.
+GUARDED = psycopg.errors.CheckViolation if CITUS_URL else psycopg.errors.InsufficientPrivilege
 LEAST_MEMORY_BYTES = 4 << 30
 # Read when a function's modules are first imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "test")
@@ -57,7 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest = {"local", "chaos", "test_openapi.py", "test_faults.py"}
     items.sort(key=lambda item: longest.isdisjoint({item.path.parent.name, item.path.name}))
     for item in items if CITUS_URL else []:
-        if reason := citus.ONE_SERVER.get(getattr(item, "originalname", item.name)):
+        names = [item.name, getattr(item, "originalname", item.name)]
+        for reason in {citus.ONE_SERVER[name] for name in names if name in citus.ONE_SERVER}:
             item.add_marker(pytest.mark.skip(reason=f"on a cluster {reason}"))
 
 
@@ -102,10 +105,15 @@ class Database(NamedTuple):
         )
 
     def admin(self) -> psycopg.Connection:
-        return psycopg.connect(self.admin_url, autocommit=True)
+        options = citus.ADMINISTRATOR if CITUS_URL else ""
+        return psycopg.connect(self.admin_url, autocommit=True, options=options)
+
+    def nodes(self) -> list[str]:
+        """The administrator's URL of each server: of a cluster's nodes, the coordinator first."""
+        return citus.nodes(self.admin_url) if CITUS_URL else [self.admin_url]
 
     def audit(self) -> Audit:
-        with self.admin() as connection:
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
             return audit(connection)
 
 

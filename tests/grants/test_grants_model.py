@@ -39,14 +39,17 @@ def attribution(
     admin: psycopg.Connection, organization_id: UUID, charged: UUID
 ) -> list[tuple[UUID | None, Decimal]]:
     """Which grants pay for what is left of a charge, in the order in which it was drawn."""
-    rows = admin.execute(
-        "SELECT a.grant_id, a.to_usd - a.from_usd FROM billing.organizations AS o"
-        " JOIN billing.credit_transactions AS t ON t.organization_id = o.id,"
-        " billing.allocations_between("
-        " ROW(o.*)::billing.organizations, t.drawn_usd, t.drawn_usd - t.amount_usd) AS a"
-        " WHERE o.id = %s AND t.id = %s AND a.refund_id IS NULL ORDER BY a.from_usd",
-        [organization_id, charged],
-    ).fetchall()
+    with admin.transaction():
+        # In a cluster, the function reads rows that are on the same node as the query's.
+        admin.execute("SET LOCAL citus.allow_nested_distributed_execution TO on")
+        rows = admin.execute(
+            "SELECT a.grant_id, a.to_usd - a.from_usd FROM billing.organizations AS o"
+            " JOIN billing.credit_transactions AS t ON t.organization_id = o.id,"
+            " billing.allocations_between("
+            " ROW(o.*)::billing.organizations, t.drawn_usd, t.drawn_usd - t.amount_usd) AS a"
+            " WHERE o.id = %s AND t.id = %s AND a.refund_id IS NULL ORDER BY a.from_usd",
+            [organization_id, charged],
+        ).fetchall()
     return merged(rows)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from synaxis_billing.ledger.transactions import InsufficientCredits, Transaction
 from synaxis_billing.organizations.balance import Balance, get_balance
 from tests.conftest import Database
 from tests.support import steps
-from tests.support.racing import at_once, of_type
+from tests.support.racing import at_once, locked, of_type, waiting
 from tests.support.running import wait_until
 
 THREADS = 12
@@ -218,21 +219,17 @@ def test_a_retry_after_the_process_died_before_it_answered_finds_the_charge(
 def test_a_connection_lost_before_the_commit_changes_nothing(database: Database, when: str) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db, "10")
-        blocked = database.admin()
-        blocked.autocommit = False
-        blocked.execute("SELECT FROM billing.organizations FOR UPDATE")
-        with ThreadPoolExecutor(1) as pool:
+        end = partial(admin.execute, "SELECT pg_terminate_backend(%s::int)", [db.info.backend_pid])
+        with ThreadPoolExecutor(1) as pool, locked(database, organization_id):
             if when == "before":
-                admin.execute("SELECT pg_terminate_backend(%s)", [db.info.backend_pid])
+                end()
             charging = pool.submit(steps.charge, db, organization_id, "3", "k")
             if when == "within":
-                waiting = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
-                pid = db.info.backend_pid
-                wait_until(lambda: admin.execute(waiting, [pid]).rowcount > 0)
-                admin.execute("SELECT pg_terminate_backend(%s)", [db.info.backend_pid])
+                wait_until(lambda: waiting(database) == 1)
+                end()
             with pytest.raises(psycopg.OperationalError):
                 charging.result(60)
-        blocked.close()
+            wait_until(lambda: waiting(database) == 0)
     assert balance(database, organization_id).balance_usd == Decimal(10)
     with database.connect() as db:
         assert steps.charge(db, organization_id, "3", "k").balance_after_usd == 7

@@ -19,30 +19,10 @@ from synaxis_billing.ledger.transactions import Transaction
 from synaxis_billing.schema.migrate import function_files
 from tests.conftest import Database
 from tests.support import steps
+from tests.support.racing import locked, waiting
 from tests.support.running import wait_until
 
 PLACES = 8
-
-
-@contextlib.contextmanager
-def locked(database: Database, organization_id: UUID) -> Iterator[None]:
-    """Another transaction holds the organization's row."""
-    with database.admin() as admin, admin.transaction():
-        admin.execute(
-            "SELECT FROM billing.organizations WHERE id = %s FOR UPDATE", [organization_id]
-        )
-        yield
-
-
-def waiting(database: Database) -> int:
-    """How many calls wait for a row."""
-    with database.admin() as admin:
-        row = admin.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND datname = current_database() AND usename = 'synaxis_app'"
-        ).fetchone()
-    assert row
-    return int(row[0])
 
 
 @pytest.fixture

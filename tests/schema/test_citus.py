@@ -53,7 +53,7 @@ def test_every_table_and_function_is_on_every_node(
         " FROM pg_proc AS p WHERE p.pronamespace = 'billing'::regnamespace ORDER BY 1"
     )
     found = []
-    for url in citus.nodes(database.admin_url):
+    for url in database.nodes():
         with psycopg.connect(url) as node:
             found.append(node.execute(rights).fetchall())
     assert all(of_node == found[0] for of_node in found)
@@ -107,7 +107,7 @@ def test_a_ledger_that_was_in_use_on_one_server_is_distributed_with_its_rows() -
 
 
 def test_no_node_has_other_policies_than_those_of_tenants(database: Database) -> None:
-    for url in citus.nodes(database.admin_url):
+    for url in database.nodes():
         with psycopg.connect(url) as node:
             node.execute("SET citus.override_table_visibility TO off")
             found = node.execute(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from synaxis_billing.schema.distribution import COORDINATOR
 from synaxis_billing.schema.migrate import api_functions, function_files
 from tests.conftest import Database
 
@@ -156,6 +157,28 @@ def test_a_change_computes_its_values_before_it_reaches_the_row() -> None:
                 found[0],
             )
     assert checked > 20
+
+
+def test_rows_of_the_coordinator_are_looked_for_by_themselves() -> None:
+    """A node asks the coordinator for columns, of which EXISTS in a larger query has none."""
+    checked = 0
+    for name, statement in _statements():
+        if re.search(rf"SELECT FROM billing\.({'|'.join(COORDINATOR)})\b", statement):
+            checked += 1
+            tables = re.findall(r"(?:FROM|JOIN|INTO|UPDATE) billing\.(\w+)\b(?!\()", statement)
+            assert set(tables) <= set(COORDINATOR), (name, statement)
+    assert checked
+
+
+def test_a_function_that_uses_rows_of_the_coordinator_sets_its_tenant_there() -> None:
+    found = {}
+    for path in function_files():
+        text = re.sub(r"--[^\n]*", "", path.read_text())
+        for body in re.finditer(r"OR REPLACE \w+ billing\.(\w+)\((?:(?!OR REPLACE).)*", text, re.S):
+            if re.search(r"billing\.(external_ids|payment_objects)\b", body[0]):
+                found[body[1]] = "billing.set_tenant(" in body[0]
+    assert found["know_objects"]
+    assert all(found.values()), found
 
 
 def test_a_row_is_given_to_a_function_by_its_columns() -> None:
