@@ -21,7 +21,9 @@ DECLARE
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
     t record;
 BEGIN
-    u := CASE WHEN u.usage IS NULL THEN u ELSE billing.price_request(p_organization_id, u) END;
+    IF u.usage IS NOT NULL THEN
+        u := billing.price_request(p_organization_id, u, v_now);
+    END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd, version = o.version + 1,
         floor_usd = 0, changed_at = billing.next_instant(o.changed_at, v_now),
@@ -33,8 +35,8 @@ BEGIN
             WHERE organization_id = p_organization_id AND key = u.idempotency_key)
         AND (NOT o.budgeted OR billing.budgets_fit(o.id, u, billing.next_instant(o.changed_at, v_now)))
     RETURNING old.balance_usd AS before, new.balance_usd AS after, old.drawn_usd AS drawn, new.version,
-        old.head_hash AS previous_hash, new.head_hash AS hash, new.changed_at, new.day_start, new.day_end,
-        new.budgeted, new.low_balance_threshold_usd AS low INTO t;
+        old.head_hash AS previous_hash, new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.budgeted,
+        new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
@@ -47,8 +49,7 @@ BEGIN
     END IF;
     UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd, requests = r.requests + 1,
         tokens = r.tokens + coalesce(u.tokens, 0), input_tokens = r.input_tokens + coalesce(u.input_tokens, 0),
-        cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0),
-        output_tokens = r.output_tokens + coalesce(u.output_tokens, 0),
+        cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0), output_tokens = r.output_tokens + coalesce(u.output_tokens, 0),
         cost_usd = r.cost_usd + coalesce(u.cost_usd, 0), margin_usd = r.margin_usd + coalesce(u.amount_usd - u.cost_usd, 0)
     WHERE organization_id = p_organization_id AND bucket_start = t.day_start AND dimensions =
         billing.dimensions(u.model, u.provider, u.team_id, u.virtual_key_id, u.region, true);
@@ -180,7 +181,7 @@ BEGIN
         v_result := coalesce(v_result,
             CASE WHEN o.status <> 'active' THEN billing.outcome('organization_suspended') END);
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
-            u := billing.price_request(o.id, u);
+            u := billing.price_request(o.id, u, billing.now());
             v_result := billing.keep_unpriced(o, u);
         END IF;
         IF v_result IS NULL THEN

@@ -560,50 +560,34 @@ CREATE TABLE billing.prices (
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT billing.now(),
-    source text NOT NULL CHECK (source <> '')
+    source text NOT NULL CHECK (source <> ''),
+    -- An array of billing.price_rate, in the order in which billing.in_order() puts them.
+    rates jsonb NOT NULL CHECK (NOT rates @? '$[*] ? (@.usd_per_million < 0 || @.above_input_tokens < 0)'),
+    -- So every bucket has a rate: its own, or that of a parent.
+    CONSTRAINT rates_are_complete CHECK (
+        rates @? '$[*] ? (@.bucket == "input" && @.service_tier == "standard" && @.above_input_tokens == 0)'
+        AND rates @? '$[*] ? (@.bucket == "output" && @.service_tier == "standard" && @.above_input_tokens == 0)')
 );
 CREATE INDEX prices_in_force
     ON billing.prices (organization_id, provider, model, effective_from, recorded_at, id);
 
--- The rates of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
+-- A rate of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
 -- above_input_tokens. A rate that is absent is that of its parent (rate.sql).
-CREATE TABLE billing.price_rates (
-    price_id uuid NOT NULL REFERENCES billing.prices,
-    -- That of the price.
-    organization_id uuid,
-    bucket text NOT NULL,
-    service_tier text NOT NULL,
-    above_input_tokens bigint NOT NULL CHECK (above_input_tokens >= 0),
-    usd_per_million numeric(20, 10) NOT NULL CHECK (usd_per_million >= 0),
-    PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens)
-);
-
--- The tokens of a bucket at the rate that was found for them, which may be that of another bucket or tier.
-CREATE TYPE billing.rating_line AS (
+CREATE TYPE billing.price_rate AS (
     bucket text,
-    tokens bigint,
-    rate_bucket text,
-    rate_service_tier text,
+    service_tier text,
     above_input_tokens bigint,
-    usd_per_million numeric
+    usd_per_million numeric(20, 10)
 );
 
--- How usage becomes an amount: the price in force, by the name that matched, and what it makes of each
--- bucket. Without a price, amount_usd is NULL.
+-- The rates of a price make this of usage.
 CREATE TYPE billing.rating AS (
-    price_id uuid,
-    provider text,
-    model text,
-    source text,
-    service_tier text,
-    price_multiplier numeric,
     tokens bigint,
     input_tokens bigint,
     cached_tokens bigint,
     output_tokens bigint,
-    lines billing.rating_line[],
     amount_usd numeric,
-    -- What the platform pays: everyone's price, without the multiplier.
+    -- The amount without the multiplier.
     cost_usd numeric
 );
 
@@ -1126,7 +1110,6 @@ ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
-ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.refused_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
