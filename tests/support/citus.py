@@ -56,6 +56,7 @@ ONE_SERVER = {
     ),
     "test_a_batch_whose_answer_nobody_reads_holds_no_organization": "a batch is not one statement",
     "test_a_settlement_that_dies_is_made_again_whole": "an administrator cannot make triggers",
+    "test_a_charge_parses_no_check": "constraints stand in for policies",
     "test_the_table_itself_refuses_what_is_over_a_hard_limit": "it writes rows by itself",
     "test_what_is_rolled_back_was_never_an_event": "a transaction of the client is refused",
     "test_an_endpoint_that_only_fails_is_disabled_and_enabled_again_by_its_owner": (

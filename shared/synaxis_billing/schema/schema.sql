@@ -4,6 +4,9 @@
 
 CREATE SCHEMA billing;
 
+CREATE DOMAIN billing.alert_days AS integer
+	CONSTRAINT alert_days_check CHECK (((VALUE >= 1) AND (VALUE <= 90)));
+
 CREATE TYPE billing.budget_mode AS ENUM (
     'hard',
     'soft'
@@ -55,11 +58,17 @@ CREATE TYPE billing.label_kind AS ENUM (
     'virtual_key'
 );
 
+CREATE DOMAIN billing.multiplier AS numeric(18,8)
+	CONSTRAINT multiplier_check CHECK ((VALUE >= (0)::numeric));
+
 CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
     'closed'
 );
+
+CREATE DOMAIN billing.payment_days AS integer
+	CONSTRAINT payment_days_check CHECK (((VALUE >= 0) AND (VALUE <= 365)));
 
 CREATE TYPE billing.payment_purpose AS ENUM (
     'topup',
@@ -171,6 +180,9 @@ CREATE TYPE billing.settlement AS (
 	steps billing.settlement_step[]
 );
 
+CREATE DOMAIN billing.suspension_reason AS text
+	CONSTRAINT suspension_reason_check CHECK ((VALUE = 'unpaid_invoice'::text));
+
 CREATE TYPE billing.usage_request AS (
 	organization_id uuid,
 	idempotency_key text,
@@ -248,18 +260,18 @@ CREATE TABLE billing.organizations (
     name text NOT NULL,
     email text,
     status billing.organization_status DEFAULT 'active'::billing.organization_status NOT NULL,
-    suspended_because text,
+    suspended_because billing.suspension_reason,
     billing_currency text NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
     low_balance_threshold_usd numeric(18,8),
-    runs_out_alert_days integer,
+    runs_out_alert_days billing.alert_days,
     tax jsonb,
     address jsonb,
     buyer_reference text,
     locale text DEFAULT 'en'::text NOT NULL,
-    payment_terms_days integer DEFAULT 30 NOT NULL,
-    price_multiplier numeric(18,8) DEFAULT 1 NOT NULL,
+    payment_terms_days billing.payment_days DEFAULT 30 NOT NULL,
+    price_multiplier billing.multiplier DEFAULT 1 NOT NULL,
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
     credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
@@ -274,11 +286,7 @@ CREATE TABLE billing.organizations (
     settle_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     budgeted boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
-    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
-    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric)),
-    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90))),
-    CONSTRAINT organizations_suspended_because_check CHECK ((suspended_because = 'unpaid_invoice'::text))
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -2018,8 +2026,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.corrected_invoice(i billing.invoices, rest billing.credit_notes, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
--- billing.count_spent(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
---     RETURNS void, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
 -- billing.counted_by(o billing.organizations, t billing.credit_transactions)

@@ -14,6 +14,12 @@ CREATE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE RETURN c
 -- Suspended and closed organizations are refused new charges and holds.
 CREATE TYPE billing.organization_status AS ENUM ('active', 'suspended', 'closed');
 
+-- Columns of organizations have their rules from domains: each charge would parse a CHECK of the table.
+CREATE DOMAIN billing.suspension_reason AS text CHECK (VALUE = 'unpaid_invoice');
+CREATE DOMAIN billing.alert_days AS int CHECK (VALUE BETWEEN 1 AND 90);
+CREATE DOMAIN billing.payment_days AS int CHECK (VALUE BETWEEN 0 AND 365);
+CREATE DOMAIN billing.multiplier AS numeric(18, 8) CHECK (VALUE >= 0);
+
 CREATE TABLE billing.organizations (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- The client's own name of it.
@@ -22,22 +28,22 @@ CREATE TABLE billing.organizations (
     email text,
     status billing.organization_status NOT NULL DEFAULT 'active',
     -- NULL: the platform has decided so.
-    suspended_because text CHECK (suspended_because = 'unpaid_invoice'),
+    suspended_because billing.suspension_reason,
     billing_currency text NOT NULL,
     timezone text NOT NULL DEFAULT 'UTC',
     region text,
     low_balance_threshold_usd numeric(18, 8),
     -- How near a run-out must be for an event.
-    runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
+    runs_out_alert_days billing.alert_days,
     tax jsonb,
     address jsonb,
     -- EN 16931, BT-10.
     buyer_reference text,
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
-    payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
+    payment_terms_days billing.payment_days NOT NULL DEFAULT 30,
     -- Markup or discount on everyone's prices.
-    price_multiplier numeric(18, 8) NOT NULL DEFAULT 1 CHECK (price_multiplier >= 0),
+    price_multiplier billing.multiplier NOT NULL DEFAULT 1,
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- Credit reserved by holds, and frozen credit of grants; counts expired holds until a statement that needs
     -- credit clears them.
