@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -392,11 +392,8 @@ def test_a_tenant_adds_no_price_and_sees_no_other_tenants(database: Database) ->
         assert quote(db, mine, caller=tenant, input=10**6).price_id == everyones.id
         # Below the functions, too.
         db.execute("SELECT set_config('billing.tenant', %s, false)", [str(mine)])
-        row = db.execute(
-            "SELECT (SELECT count(*) FROM billing.prices),"
-            " (SELECT count(*) FROM billing.price_rates)"
-        ).fetchone()
-        assert row == (1, 2)
+        row = db.execute("SELECT count(*) FROM billing.prices").fetchone()
+        assert row == (1,)
 
 
 def test_a_price_of_an_organization_that_there_is_not_is_refused(database: Database) -> None:
@@ -404,11 +401,16 @@ def test_a_price_of_an_organization_that_there_is_not_is_refused(database: Datab
         add(db, organization_id=str(uuid4()))
 
 
-@pytest.mark.parametrize("table", ["prices", "price_rates"])
-@pytest.mark.parametrize("change", ["DELETE FROM", "TRUNCATE", "UPDATE"])
-def test_a_stored_price_never_changes(change: str, table: str, database: Database) -> None:
-    column = {"prices": "source = 'x'", "price_rates": "usd_per_million = 0"}[table]
-    statement = f"{change} billing.{table}{f' SET {column}' if change == 'UPDATE' else ''}"
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM billing.prices",
+        "TRUNCATE billing.prices",
+        "UPDATE billing.prices SET source = 'x'",
+        "UPDATE billing.prices SET rates = rates",
+    ],
+)
+def test_a_stored_price_never_changes(statement: LiteralString, database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         add(db)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -425,11 +427,12 @@ def _rated(
     **tokens: int,
 ) -> Decimal | None:
     """What the function of charges and reratings says, for a time and what was known at another."""
+    request = {"provider": "openai", "model": "gpt-4o", "usage": tokens, "price_multiplier": 1}
     db.execute("SELECT set_config('billing.tenant', '*', false)")
     row = db.execute(
-        "SELECT (billing.rate(%s, 1, 'openai', 'gpt-4o', 'standard', %s, %s,"
-        " coalesce(%s::timestamptz, 'infinity'))).amount_usd",
-        [organization_id, Jsonb(tokens), at, known_at],
+        "SELECT (billing.price_request(%s, jsonb_populate_record(NULL::billing.usage_request, %s),"
+        " %s, coalesce(%s::timestamptz, 'infinity'))).amount_usd",
+        [organization_id, Jsonb(request), at, known_at],
     ).fetchone()
     assert row is not None
     return row[0]  # type: ignore[no-any-return]
@@ -503,13 +506,12 @@ def test_the_databases_rating_is_that_of_a_model_in_python(
     ]
     with rater.transaction(force_rollback=True):
         [price_id] = rater.execute(
-            "INSERT INTO billing.prices (provider, model, effective_from, source)"
-            " VALUES ('p', 'm', now(), 'test') RETURNING id"
+            "INSERT INTO billing.prices (provider, model, effective_from, source, rates)"
+            " VALUES ('p', 'm', now(), 'test', billing.in_order(%s)) RETURNING id",
+            [Jsonb(cells)],
         ).fetchone() or [None]
-        cells_of_price = [{**cell, "price_id": str(price_id)} for cell in cells]
-        rater.execute("SELECT billing.store_rates(%s)", [Jsonb(cells_of_price)])
         row = rater.execute(
-            "SELECT amount_usd FROM billing.rate_usage(%s, %s, %s, %s)",
+            "SELECT amount_usd FROM billing.rating(%s, %s, %s, %s)",
             [price_id, tier, Jsonb(usage), multiplier],
         ).fetchone()
     assert row == (_model(rates, tier, usage, multiplier),)

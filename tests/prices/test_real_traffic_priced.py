@@ -25,13 +25,17 @@ TRACE = Path(__file__).parents[1] / "data" / "llm_requests.csv"
 _TIER_NAMES = {"": "standard", "_batches": "batch"}
 # One statement rates all the requests of a model in a tier.
 _RATE = """
-    SELECT (billing.rate(NULL, 1, %s, %s, %s, usage, billing.now())).amount_usd
+    SELECT (billing.price_request(NULL, jsonb_populate_record(NULL::billing.usage_request,
+        jsonb_build_object('provider', %s::text, 'model', %s::text, 'service_tier', %s::text,
+            'usage', usage)), billing.now())).amount_usd
     FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS u (usage, position) ORDER BY position
 """
 # The same, but the price is looked for once.
 _RATE_ALL = """
-    WITH p AS MATERIALIZED (SELECT (billing.price_in_force(NULL, %s, %s, billing.now())).id)
-    SELECT (billing.rate_usage(p.id, %s, usage, 1)).amount_usd
+    WITH p AS MATERIALIZED (
+        SELECT id FROM billing.prices WHERE provider = %s AND model = %s
+    )
+    SELECT (billing.rating(p.id, %s, usage, 1)).amount_usd
     FROM p, jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS u (usage, position) ORDER BY position
 """
 WHOLE = os.environ.get("PRICED") == "all"

@@ -14,7 +14,7 @@ from synaxis_billing.schema.migrate import api_functions, function_files
 from tests.conftest import Database
 
 # The price book, which each server has whole, so that any row may refer to it.
-BOOK = {"prices", "price_rates", "reratings"}
+BOOK = {"prices", "reratings"}
 # Rows that belong to no organization, or find one.
 SHARED = {"exchange_rates", "document_counters", "external_ids", "migrations"} | BOOK
 SHARED |= {"payment_objects", "payment_events", "document_key"}

@@ -34,6 +34,18 @@ def test_the_application_can_call_what_is_marked_and_nothing_else(database: Data
     assert {name for (name,) in rows} == MARKED.keys() | {"now"}
 
 
+def test_a_charge_parses_no_check(database: Database) -> None:
+    """PostgreSQL parses a table's CHECK again in every statement that writes the table."""
+    with database.admin() as admin:
+        checks = admin.execute(
+            "SELECT conrelid::regclass, conname FROM pg_constraint WHERE contype = 'c'"
+            " AND conrelid IN ('billing.organizations'::regclass, 'billing.budgets'::regclass,"
+            " 'billing.spend_rollups'::regclass, 'billing.idempotency'::regclass,"
+            " 'billing.credit_transactions'::regclass)"
+        ).fetchall()
+    assert checks == []
+
+
 def test_a_function_runs_as_the_role_that_its_mark_names(database: Database) -> None:
     with database.admin() as admin:
         rows = admin.execute(

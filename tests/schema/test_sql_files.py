@@ -39,10 +39,8 @@ def broken_rules(text: str) -> set[str]:
     for found in re.finditer(r"(?<![\w.])(clock_timestamp|statement_timestamp|now)\(\)", text):
         if text[: found.start()].rsplit("\n", 1)[-1] != _CLOCK:
             broken.add(f"another clock: {found[0]}")
-    for found in re.finditer(r"invalid_state\((?:format\()?'([^']*)'", text):
-        if not re.fullmatch(r"[A-Z].*\.", found[1]):
-            broken.add(f"no sentence: {found[1]}")
-    return broken
+    said = re.findall(r"invalid_state\((?:format\()?'([^']*)'", text)
+    return broken | {f"no sentence: {of}" for of in said if not re.fullmatch(r"[A-Z].*\.", of)}
 
 
 _CLOCK = "CREATE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE RETURN "

@@ -269,13 +269,3 @@ BEGIN
             AND c.created_at >= b.window_start AND o.changed_at < b.window_end;
     END IF;
 END $$;
-
--- Count a charge that all budgets of its subjects take.
-CREATE OR REPLACE FUNCTION billing.count_spent(
-    p_organization_id uuid, u billing.usage_request, p_at timestamptz
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE billing.budgets AS b
-    SET spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, p_at) + u.amount_usd, counted_at = p_at
-    WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
-END $$;

@@ -19,7 +19,8 @@ BEGIN
     END IF;
     RETURN billing.outcome('found', (jsonb_build_object(
         'transaction', billing.transaction_json(t),
-        'price', billing.applied_price(t),
+        -- Computed again from the usage; NULL when the amount was given.
+        'price', billing.rating_json(t.price_id, t.service_tier, t.usage, t.price_multiplier),
         'hold', (SELECT billing.hold_json(ROW(h.*)::billing.holds) FROM billing.holds AS h
             WHERE h.organization_id = o.id AND h.id = t.hold_id),
         'budgets', billing.counted_by(o, t),
@@ -31,25 +32,6 @@ BEGIN
             'personal_text', CASE WHEN t.personal_salt IS NOT NULL THEN billing.personal_text(
                 t.personal_salt, t.description, t.initiated_by, t.end_user, t.metadata) END)
     ) || billing.paid_by(o, t))::json);
-END $$;
-
--- The price of a charge by tokens, computed again from its usage; NULL when its amount was given.
--- api helper
-CREATE OR REPLACE FUNCTION billing.applied_price(t billing.credit_transactions) RETURNS json
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    p billing.prices;
-    r billing.rating;
-BEGIN
-    SELECT * INTO p FROM billing.prices WHERE id = t.price_id;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    r := billing.rate_usage(p.id, t.service_tier, t.usage, t.price_multiplier);
-    r.provider := p.provider;
-    r.model := p.model;
-    r.source := p.source;
-    RETURN billing.rating_json(r);
 END $$;
 
 -- The budgets that counted a charge: those that were there, and those that found it in their calendar window when they

@@ -12,8 +12,7 @@
 CREATE OR REPLACE FUNCTION billing.charge(p_tenant text, p_organization_id uuid, p_request jsonb) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = billing, pg_temp AS $$
 DECLARE
-    v_tenant text := set_config('billing.tenant',
-        CASE p_tenant WHEN '*' THEN p_organization_id::text ELSE p_tenant END, true);
+    v_tenant text := set_config('billing.tenant', CASE p_tenant WHEN '*' THEN p_organization_id::text ELSE p_tenant END, true);
     u billing.usage_request := jsonb_populate_record(NULL::billing.usage_request, p_request);
     v_now timestamptz := billing.now();
     v_id uuid := billing.new_id(v_now);
@@ -21,7 +20,9 @@ DECLARE
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
     t record;
 BEGIN
-    u := CASE WHEN u.usage IS NULL THEN u ELSE billing.price_request(p_organization_id, u) END;
+    IF u.usage IS NOT NULL THEN
+        u := billing.price_request(p_organization_id, u, v_now);
+    END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd, version = o.version + 1,
         floor_usd = 0, changed_at = billing.next_instant(o.changed_at, v_now),
@@ -29,12 +30,11 @@ BEGIN
             u.reference_id, v_digest, billing.next_instant(o.changed_at, v_now), o.drawn_usd)
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
         AND billing.next_instant(o.changed_at, v_now) < o.fast_until AND o.changed_at < v_now + interval '10 seconds'
-        AND NOT EXISTS (SELECT FROM billing.idempotency
-            WHERE organization_id = p_organization_id AND key = u.idempotency_key)
+        AND NOT EXISTS (SELECT FROM billing.idempotency WHERE organization_id = p_organization_id AND key = u.idempotency_key)
         AND (NOT o.budgeted OR billing.budgets_fit(o.id, u, billing.next_instant(o.changed_at, v_now)))
     RETURNING old.balance_usd AS before, new.balance_usd AS after, old.drawn_usd AS drawn, new.version,
-        old.head_hash AS previous_hash, new.head_hash AS hash, new.changed_at, new.day_start, new.day_end,
-        new.budgeted, new.low_balance_threshold_usd AS low INTO t;
+        old.head_hash AS previous_hash, new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.budgeted,
+        new.low_balance_threshold_usd AS low INTO t;
     IF NOT FOUND THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
@@ -43,12 +43,13 @@ BEGIN
         PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
     END IF;
     IF t.budgeted THEN
-        PERFORM billing.count_spent(p_organization_id, u, t.changed_at);
+        UPDATE billing.budgets AS b SET counted_at = t.changed_at,
+            spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, t.changed_at) + u.amount_usd
+        WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
     END IF;
     UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd, requests = r.requests + 1,
         tokens = r.tokens + coalesce(u.tokens, 0), input_tokens = r.input_tokens + coalesce(u.input_tokens, 0),
-        cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0),
-        output_tokens = r.output_tokens + coalesce(u.output_tokens, 0),
+        cached_tokens = r.cached_tokens + coalesce(u.cached_tokens, 0), output_tokens = r.output_tokens + coalesce(u.output_tokens, 0),
         cost_usd = r.cost_usd + coalesce(u.cost_usd, 0), margin_usd = r.margin_usd + coalesce(u.amount_usd - u.cost_usd, 0)
     WHERE organization_id = p_organization_id AND bucket_start = t.day_start AND dimensions =
         billing.dimensions(u.model, u.provider, u.team_id, u.virtual_key_id, u.region, true);
@@ -62,9 +63,9 @@ BEGIN
         virtual_key_id, end_user, model, provider, tokens, region, metadata, usage, service_tier, price_id,
         price_multiplier, cost_usd, bucket_start, personal_salt, personal_digest, previous_hash, hash, created_at)
     VALUES (v_id, p_organization_id, t.version, 'charge', -u.amount_usd, t.before, t.after, t.drawn, u.description,
-        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider,
-        u.tokens, u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, u.cost_usd,
-        t.day_start, v_salt, v_digest, t.previous_hash, t.hash, t.changed_at);
+        u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens,
+        u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, u.cost_usd, t.day_start, v_salt,
+        v_digest, t.previous_hash, t.hash, t.changed_at);
     RETURN billing.created_charge(v_id, t.before, t.after, t.drawn, t.version, t.hash, t.changed_at,
         CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
 END $$;
@@ -180,7 +181,7 @@ BEGIN
         v_result := coalesce(v_result,
             CASE WHEN o.status <> 'active' THEN billing.outcome('organization_suspended') END);
         IF v_result IS NULL AND u.amount_usd IS NULL THEN
-            u := billing.price_request(o.id, u);
+            u := billing.price_request(o.id, u, billing.now());
             v_result := billing.keep_unpriced(o, u);
         END IF;
         IF v_result IS NULL THEN

@@ -67,7 +67,7 @@ BEGIN
         RETURN billing.outcome('organization_suspended');
     END IF;
     IF u.amount_usd IS NULL THEN
-        u := billing.price_request(o.id, u);
+        u := billing.price_request(o.id, u, billing.now());
         IF u.amount_usd IS NULL THEN
             RETURN billing.price_unknown(u.provider, u.model);
         END IF;
@@ -136,7 +136,7 @@ BEGIN
     SELECT * INTO h FROM billing.holds WHERE organization_id = o.id AND id = u.hold_id FOR NO KEY UPDATE;
     u := billing.with_hold_defaults(u, h);
     IF u.amount_usd IS NULL THEN
-        u := billing.price_request(o.id, u);
+        u := billing.price_request(o.id, u, billing.now());
     END IF;
     v_refusal := coalesce(billing.capture_refused(h, u),
         billing.request_already_counted(o.id, u.request_id), billing.keep_unpriced(o, u));

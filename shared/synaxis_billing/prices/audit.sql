@@ -10,7 +10,7 @@ BEGIN
         format('spend log %s: %s for %s tokens, by price %s it is %s for %s', s.id, s.amount_usd, s.tokens,
             s.price_id, (s.rated).amount_usd, (s.rated).tokens)
     FROM (
-        SELECT l.*, billing.rate_usage(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
+        SELECT l.*, billing.rating(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
         FROM billing.spend_logs AS l WHERE l.usage IS NOT NULL
     ) AS s
     WHERE (s.rated).amount_usd IS DISTINCT FROM s.amount_usd OR (s.rated).tokens IS DISTINCT FROM s.tokens
@@ -18,7 +18,7 @@ BEGIN
     SELECT s.organization_id, 'the cost of usage is everyone''s price',
         format('spend log %s: cost %s, by price %s it is %s', s.id, s.cost_usd, s.price_id, (s.rated).cost_usd)
     FROM (
-        SELECT l.*, billing.rate_usage(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
+        SELECT l.*, billing.rating(l.price_id, l.service_tier, l.usage, l.price_multiplier) AS rated
         FROM billing.spend_logs AS l
         WHERE l.price_id IN (SELECT p.id FROM billing.prices AS p WHERE p.organization_id IS NULL)
     ) AS s

@@ -1,88 +1,61 @@
 -- The price book: prices of models, everyone's and those of single organizations, which are only ever added.
--- billing.rate() prices usage for quotes, holds, charges, captures, batches and reratings alike.
+-- billing.price_request() prices usage for quotes, holds, charges, captures, batches and reratings alike.
 
--- The price in force at an instant, as it was known at another: the organization's own, else everyone's. A model
--- is looked for by its name as it was said, then without the provider's prefix, then without the date at its
--- end. NULL when there is none.
+-- The next name by which a model's price is looked for: without the provider's prefix, then without the date at
+-- its end; NULL when there is none.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.price_in_force(
-    p_organization_id uuid, p_provider text, p_model text, p_at timestamptz,
+CREATE OR REPLACE FUNCTION billing.shorter_name(p_provider text, p_model text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN starts_with(p_model, p_provider || '/') THEN substr(p_model, length(p_provider) + 2)
+        ELSE nullif(regexp_replace(p_model, '-(\d{8}|\d{4}-\d{2}-\d{2})$', ''), p_model) END
+$$;
+
+-- A request of an organization (NULL: anyone) with its usage priced as of an instant, by what was known of prices
+-- at another: amount, tokens, and what makes them again. The organization's own price counts, else everyone's,
+-- the newest that is in force. The amount stays NULL when the model has no price. Everyone's prices have a multiplier: the
+-- request's, else the organization's. The platform pays everyone's price, also for usage that an organization's
+-- own price sells; without one, the cost is not known.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.price_request(
+    p_organization_id uuid, u billing.usage_request, p_at timestamptz,
     p_known_at timestamptz DEFAULT 'infinity'
-) RETURNS billing.prices LANGUAGE plpgsql STABLE AS $$
+) RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    p billing.prices;
-    v_name text := p_model;
-    v_next text;
-BEGIN
-    FOR v_try IN 1..3 LOOP
-        SELECT * INTO p FROM billing.prices
-        WHERE organization_id = p_organization_id AND provider = p_provider AND model = v_name
-            AND effective_from <= p_at AND recorded_at <= p_known_at
-        ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1;
-        IF NOT FOUND THEN
-            SELECT * INTO p FROM billing.prices
-            WHERE organization_id IS NULL AND provider = p_provider AND model = v_name
-                AND effective_from <= p_at AND recorded_at <= p_known_at
-            ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1;
-        END IF;
-        EXIT WHEN FOUND;
-        IF starts_with(v_name, p_provider || '/') THEN
-            v_name := substr(v_name, length(p_provider) + 2);
-        ELSE
-            v_next := regexp_replace(v_name, '-(\d{8}|\d{4}-\d{2}-\d{2})$', '');
-            EXIT WHEN v_next = v_name;
-            v_name := v_next;
-        END IF;
-    END LOOP;
-    RETURN p;
-END $$;
-
--- What usage costs an organization (NULL: anyone) at an instant, by the price that was known at another.
--- The multiplier applies to everyone's prices alone. The platform pays everyone's price, also for usage that an
--- organization's own price sells; without one, the cost is not known.
--- api helper
-CREATE OR REPLACE FUNCTION billing.rate(
-    p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text,
-    p_usage jsonb, p_at timestamptz, p_known_at timestamptz DEFAULT 'infinity'
-) RETURNS billing.rating LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    p billing.prices := billing.price_in_force(p_organization_id, p_provider, p_model, p_at, p_known_at);
-    r billing.rating;
-BEGIN
-    IF p.id IS NULL THEN
-        RETURN r;
-    END IF;
-    r := billing.rate_usage(p.id, p_service_tier, p_usage,
-        CASE WHEN p.organization_id IS NULL THEN p_price_multiplier ELSE 1 END);
-    IF p.organization_id IS NOT NULL THEN
-        r.cost_usd := (billing.rate(NULL, 1, p_provider, p_model, p_service_tier, p_usage, p_at, p_known_at)).cost_usd;
-    END IF;
-    r.provider := p.provider;
-    r.model := p.model;
-    r.source := p.source;
-    RETURN r;
-END $$;
-
--- A request of an organization with its usage priced now: amount, tokens, and what makes them again. The
--- amount stays NULL when the model has no price.
-CREATE OR REPLACE FUNCTION billing.price_request(p_organization_id uuid, u billing.usage_request)
-RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    v_multiplier numeric;
-    r billing.rating;
+    v_name text := u.model;
+    v_exact_usd numeric;
+    v_own boolean;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
-    SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
-    r := billing.rate(
-        p_organization_id, v_multiplier, u.provider, u.model, u.service_tier, u.usage, billing.now());
-    u.amount_usd := r.amount_usd;
-    u.tokens := r.tokens;
-    u.price_id := r.price_id;
-    u.price_multiplier := r.price_multiplier;
-    u.cost_usd := r.cost_usd;
-    u.input_tokens := r.input_tokens;
-    u.cached_tokens := r.cached_tokens;
-    u.output_tokens := r.output_tokens;
+    WHILE v_name IS NOT NULL LOOP
+        SELECT p.id, p.organization_id IS NOT NULL, CASE WHEN p.organization_id IS NULL THEN
+                coalesce(u.price_multiplier,
+                    (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
+                ELSE 1 END,
+            r.tokens, r.input_tokens, r.cached_tokens, r.output_tokens, billing.rated_usd(r.exact_usd, 1), r.exact_usd
+        INTO u.price_id, v_own, u.price_multiplier, u.tokens, u.input_tokens, u.cached_tokens, u.output_tokens,
+            u.cost_usd, v_exact_usd
+        FROM (
+            (
+                SELECT * FROM billing.prices
+                WHERE organization_id = p_organization_id AND provider = u.provider AND model = v_name
+                    AND effective_from <= p_at AND recorded_at <= p_known_at
+                ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
+            ) UNION ALL (
+                SELECT * FROM billing.prices
+                WHERE organization_id IS NULL AND provider = u.provider AND model = v_name
+                    AND effective_from <= p_at AND recorded_at <= p_known_at
+                -- With organization_id the order is that of the index.
+                ORDER BY organization_id DESC, effective_from DESC, recorded_at DESC, id DESC LIMIT 1
+            )
+            ORDER BY organization_id LIMIT 1
+        ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, u.service_tier, u.usage) AS r;
+        EXIT WHEN FOUND;
+        v_name := billing.shorter_name(u.provider, v_name);
+    END LOOP;
+    u.amount_usd := billing.rated_usd(v_exact_usd, u.price_multiplier);
+    IF v_own THEN
+        u.cost_usd := (billing.price_request(NULL, u, p_at, p_known_at)).cost_usd;
+    END IF;
     RETURN u;
 END $$;
 
@@ -103,41 +76,42 @@ LANGUAGE sql STABLE AS $$
             to_json(p_model), to_json(p_provider))))
 $$;
 
+-- What a price makes of usage, line by line; NULL without a price.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.rating_json(r billing.rating) RETURNS json LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
-        'amount_usd', r.amount_usd::text,
-        'price_id', r.price_id,
-        'provider', r.provider,
-        'model', r.model,
-        'source', r.source,
-        'service_tier', r.service_tier,
-        'price_multiplier', r.price_multiplier::text,
+CREATE OR REPLACE FUNCTION billing.rating_json(
+    p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT json_build_object(
+        'amount_usd', billing.rated_usd(r.exact_usd, p_price_multiplier)::text,
+        'price_id', p.id,
+        'provider', p.provider,
+        'model', p.model,
+        'source', p.source,
+        'service_tier', p_service_tier,
+        'price_multiplier', p_price_multiplier::text,
         'tokens', r.tokens,
         'lines', (
             SELECT coalesce(json_agg(json_build_object(
-                'bucket', l.bucket, 'tokens', l.tokens, 'usd_per_million', l.usd_per_million::text,
-                'amount_usd', (l.tokens * l.usd_per_million * 0.000001)::text,
-                'rate', json_build_object('bucket', l.rate_bucket, 'service_tier', l.rate_service_tier,
-                    'above_input_tokens', l.above_input_tokens)) ORDER BY ordinality), '[]')
-            FROM unnest(r.lines) WITH ORDINALITY AS l))
-$$;
+                'bucket', l.bucket, 'tokens', l.tokens, 'usd_per_million', l.rate ->> 'usd_per_million',
+                'amount_usd', (l.tokens * (l.rate ->> 'usd_per_million')::numeric * 0.000001)::text,
+                'rate', l.rate - 'usd_per_million')), '[]')
+            FROM billing.rate_lines(p.rates, p_service_tier, p_usage) AS l))
+    FROM billing.prices AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p_service_tier, p_usage) AS r
+    WHERE p.id = p_price_id);
+END $$;
 
 -- What usage would cost an organization now; changes nothing.
 -- api
 CREATE OR REPLACE FUNCTION billing.quote(
     p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    v_multiplier numeric;
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    SELECT price_multiplier INTO v_multiplier FROM billing.organizations WHERE id = p_organization_id;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM billing.organizations WHERE id = p_organization_id) THEN
         RETURN billing.outcome('organization_not_found');
     END IF;
-    RETURN billing.quoted(p_provider, p_model, billing.rate(
-        p_organization_id, v_multiplier, p_provider, p_model, p_service_tier, p_usage, billing.now()));
+    RETURN billing.quoted(p_organization_id, p_provider, p_model, p_service_tier, p_usage);
 END $$;
 
 -- What usage would cost now by everyone's price; changes nothing.
@@ -147,16 +121,25 @@ CREATE OR REPLACE FUNCTION billing.everyones_quote(
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     PERFORM set_config('billing.tenant', p_tenant, true);
-    RETURN billing.quoted(p_provider, p_model, billing.rate(
-        NULL, 1, p_provider, p_model, p_service_tier, p_usage, billing.now()));
+    RETURN billing.quoted(NULL, p_provider, p_model, p_service_tier, p_usage);
 END $$;
 
 -- api helper
-CREATE OR REPLACE FUNCTION billing.quoted(p_provider text, p_model text, r billing.rating) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN r.amount_usd IS NULL THEN billing.price_unknown(p_provider, p_model)
-        ELSE billing.outcome('found', billing.rating_json(r)) END
-$$;
+CREATE OR REPLACE FUNCTION billing.quoted(
+    p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb
+) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    u billing.usage_request;
+BEGIN
+    u.provider := p_provider;
+    u.model := p_model;
+    u.service_tier := p_service_tier;
+    u.usage := p_usage;
+    u := billing.price_request(p_organization_id, u, billing.now());
+    RETURN CASE WHEN u.amount_usd IS NULL THEN billing.price_unknown(p_provider, p_model)
+        ELSE billing.outcome('found', billing.rating_json(
+            u.price_id, u.service_tier, u.usage, u.price_multiplier)) END;
+END $$;
 
 -- api helper
 CREATE OR REPLACE FUNCTION billing.price_json(p billing.prices) RETURNS json LANGUAGE sql STABLE AS $$
@@ -172,7 +155,7 @@ CREATE OR REPLACE FUNCTION billing.price_json(p billing.prices) RETURNS json LAN
             SELECT json_agg(json_build_object('bucket', t.bucket, 'service_tier', t.service_tier,
                 'above_input_tokens', t.above_input_tokens, 'usd_per_million', t.usd_per_million::text)
                 ORDER BY t.service_tier <> 'standard', t.service_tier, t.above_input_tokens, t.bucket)
-            FROM billing.price_rates AS t WHERE t.price_id = p.id))
+            FROM jsonb_populate_recordset(NULL::billing.price_rate, p.rates) AS t))
 $$;
 
 -- Add a price. What it replaces stays stored.
@@ -193,28 +176,10 @@ BEGIN
             RETURN billing.outcome('organization_not_found');
         END IF;
     END IF;
-    INSERT INTO billing.prices (organization_id, provider, model, effective_from, source)
-    VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source)
+    INSERT INTO billing.prices (organization_id, provider, model, effective_from, source, rates)
+    VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source, billing.in_order(p.rates))
     RETURNING * INTO p;
-    PERFORM billing.store_rates((
-        SELECT jsonb_agg(rate || jsonb_build_object('price_id', p.id, 'organization_id', p.organization_id))
-        FROM jsonb_array_elements(p_price -> 'rates') AS rate));
     RETURN billing.outcome('created', billing.price_json(p));
-END $$;
-
--- Store rates, [billing.price_rates], by one statement whose values are in its text: a cluster copies no other to
--- tables with row-level security.
-CREATE OR REPLACE FUNCTION billing.store_rates(p_rates jsonb) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    v_values text := (
-        SELECT string_agg(format('(%L, %L, %L, %L, %L, %L)', r.price_id, r.organization_id, r.bucket,
-            r.service_tier, r.above_input_tokens, r.usd_per_million), ', ')
-        FROM jsonb_populate_recordset(NULL::billing.price_rates, p_rates) AS r);
-BEGIN
-    IF v_values IS NOT NULL THEN
-        EXECUTE 'INSERT INTO billing.price_rates (price_id, organization_id, bucket, service_tier,
-            above_input_tokens, usd_per_million) VALUES ' || v_values;
-    END IF;
 END $$;
 
 -- api

@@ -1,9 +1,9 @@
 -- Import of a price list: every price that differs from the one in force is added, and nothing else.
 
 -- The rates of a price as one object, which two prices can be compared by.
-CREATE OR REPLACE FUNCTION billing.rate_map(p_price_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION billing.rate_map(p_rates jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_object_agg(concat_ws(' ', bucket, service_tier, above_input_tokens), usd_per_million)
-    FROM billing.price_rates WHERE price_id = p_price_id
+    FROM jsonb_populate_recordset(NULL::billing.price_rate, p_rates)
 $$;
 
 -- Where two of them differ.
@@ -26,7 +26,6 @@ CREATE OR REPLACE FUNCTION billing.import_prices(
 DECLARE
     v_answer json;
     v_prices text;
-    v_rates jsonb;
 BEGIN
     IF p_tenant <> '*' THEN
         RETURN billing.outcome('forbidden');
@@ -35,35 +34,27 @@ BEGIN
     -- One import at a time: each compares its prices with those of the one before.
     PERFORM pg_advisory_xact_lock(hashtext('billing.prices'));
     WITH listed AS MATERIALIZED (
-        SELECT uuidv7() AS id, l.provider, l.model, l.rates, billing.rate_map(o.id) AS old, (
-                SELECT jsonb_object_agg(concat_ws(' ', r.bucket, r.service_tier, r.above_input_tokens),
-                    r.usd_per_million)
-                FROM jsonb_populate_recordset(NULL::billing.price_rates, l.rates) AS r
-            ) AS new
+        SELECT uuidv7() AS id, l.provider, l.model, billing.in_order(l.rates) AS new, o.rates AS old
         FROM jsonb_to_recordset(p_prices) AS l (provider text, model text, rates jsonb)
         LEFT JOIN LATERAL (
-            SELECT id FROM billing.prices
+            SELECT rates FROM billing.prices
             WHERE organization_id IS NULL AND provider = l.provider AND model = l.model
                 AND effective_from <= p_effective_from
-            ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
+            ORDER BY organization_id DESC, effective_from DESC, recorded_at DESC, id DESC LIMIT 1
         ) AS o ON true
     )
-    SELECT string_agg(format('(%L, %L, %L, %L, %L)', id, provider, model, p_effective_from, p_source), ', ')
-            FILTER (WHERE new IS DISTINCT FROM old),
-        (SELECT jsonb_agg(rate || jsonb_build_object('price_id', l.id))
-            FROM listed AS l CROSS JOIN LATERAL jsonb_array_elements(l.rates) AS rate
-            WHERE l.new IS DISTINCT FROM l.old),
+    SELECT string_agg(format('(%L, %L, %L, %L, %L, %L)', id, provider, model, p_effective_from, p_source, new),
+            ', ') FILTER (WHERE new IS DISTINCT FROM old),
         json_build_object(
         'added', count(*) FILTER (WHERE old IS NULL),
         'changed', count(*) FILTER (WHERE old <> new),
         'unchanged', count(*) FILTER (WHERE old = new),
         'changes', coalesce(json_agg(json_build_object('provider', provider, 'model', model,
-            'rates', billing.rate_changes(old, new)) ORDER BY provider, model)
+            'rates', billing.rate_changes(billing.rate_map(old), billing.rate_map(new))) ORDER BY provider, model)
             FILTER (WHERE old <> new), '[]'))
-    INTO v_prices, v_rates, v_answer FROM listed;
+    INTO v_prices, v_answer FROM listed;
     IF v_prices IS NOT NULL AND NOT p_dry_run THEN
-        EXECUTE 'INSERT INTO billing.prices (id, provider, model, effective_from, source) VALUES ' || v_prices;
-        PERFORM billing.store_rates(v_rates);
+        EXECUTE 'INSERT INTO billing.prices (id, provider, model, effective_from, source, rates) VALUES ' || v_prices;
     END IF;
     RETURN billing.outcome('created', v_answer);
 END $$;

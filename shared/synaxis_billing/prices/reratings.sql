@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION billing.charges_to_correct(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c record;
-    r billing.rating;
+    u billing.usage_request;
 BEGIN
     FOR c IN
         SELECT t.*, coalesce((
@@ -37,13 +37,17 @@ BEGIN
                 SELECT FROM billing.charge_refunds AS f
                 WHERE f.organization_id = p_organization_id AND f.charge_id = t.id)
     LOOP
-        r := billing.rate(
-            p_organization_id, c.price_multiplier, c.provider, c.model, c.service_tier, c.usage, c.created_at);
-        IF r.amount_usd <> c.charged THEN
+        u.provider := c.provider;
+        u.model := c.model;
+        u.service_tier := c.service_tier;
+        u.usage := c.usage;
+        u.price_multiplier := c.price_multiplier;
+        u := billing.price_request(p_organization_id, u, c.created_at);
+        IF u.amount_usd <> c.charged THEN
             transaction_id := c.id;
-            price_id := r.price_id;
+            price_id := u.price_id;
             charged_usd := c.charged;
-            amount_usd := r.amount_usd;
+            amount_usd := u.amount_usd;
             RETURN NEXT;
         END IF;
     END LOOP;

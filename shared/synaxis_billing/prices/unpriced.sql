@@ -89,7 +89,7 @@ BEGIN
         ORDER BY id FOR NO KEY UPDATE OF w
     LOOP
         EXIT WHEN v_charged = p_limit;
-        u := billing.price_request(o.id, n.request);
+        u := billing.price_request(o.id, n.request, billing.now());
         CONTINUE WHEN u.amount_usd IS NULL;
         EXIT WHEN billing.exceeds_credit(o, u.amount_usd);
         o := billing.advance_clock(o);

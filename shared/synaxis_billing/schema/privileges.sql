@@ -59,8 +59,8 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.exter
     billing.credit_transactions, billing.credit_grants, billing.allocations, billing.holds,
     billing.spend_logs, billing.logged_spend,
     billing.spend_rollups, billing.forecasts, billing.exchange_rates, billing.invoices, billing.topups_to_invoice,
-    billing.credit_notes, billing.month_end_items, billing.prices, billing.price_rates, billing.budgets,
-    billing.labels, billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links,
+    billing.credit_notes, billing.month_end_items, billing.prices, billing.budgets, billing.labels,
+    billing.payments, billing.payment_refunds, billing.payment_customers, billing.payment_links,
     billing.auto_topups
     TO synaxis_app;
 
@@ -68,8 +68,8 @@ GRANT SELECT ON billing.organizations, billing.organization_homes, billing.exter
 GRANT SELECT ON billing.spend_logs, billing.document_key TO synaxis_ledger;
 GRANT SELECT, INSERT ON billing.credit_transactions, billing.logged_spend, billing.idempotency,
     billing.credited_payments, billing.erasures, billing.credit_notes, billing.webhook_events,
-    billing.prices, billing.price_rates, billing.reratings, billing.rerating_adjustments,
-    billing.rerated_charges TO synaxis_ledger;
+    billing.prices, billing.reratings, billing.rerating_adjustments, billing.rerated_charges
+    TO synaxis_ledger;
 -- Rows of these tables change, within the guards of the tables.
 GRANT SELECT, INSERT, UPDATE ON billing.organizations, billing.organization_homes, billing.clients, billing.holds,
     billing.charge_refunds, billing.spend_rollups, billing.forecasts, billing.invoices, billing.document_counters,
@@ -155,9 +155,8 @@ BEGIN
         SELECT 'document_key', 'everybody', 'synaxis_ledger', 'true'
         UNION ALL
         -- A price of no organization is everyone's.
-        SELECT p.name, 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'
+        SELECT 'prices', 'tenant', 'synaxis_app, synaxis_ledger', 'organization_id IS NULL'
             ' OR current_setting(''billing.tenant'', true) IN (organization_id::text, ''*'')'
-        FROM (VALUES ('prices'), ('price_rates')) AS p (name)
     LOOP
         -- An existing policy is kept: to replace it would wait for every statement that uses the table.
         IF NOT EXISTS (

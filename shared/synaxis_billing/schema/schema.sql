@@ -4,6 +4,9 @@
 
 CREATE SCHEMA billing;
 
+CREATE DOMAIN billing.alert_days AS integer
+	CONSTRAINT alert_days_check CHECK (((VALUE >= 1) AND (VALUE <= 90)));
+
 CREATE TYPE billing.budget_mode AS ENUM (
     'hard',
     'soft'
@@ -55,11 +58,17 @@ CREATE TYPE billing.label_kind AS ENUM (
     'virtual_key'
 );
 
+CREATE DOMAIN billing.multiplier AS numeric(18,8)
+	CONSTRAINT multiplier_check CHECK ((VALUE >= (0)::numeric));
+
 CREATE TYPE billing.organization_status AS ENUM (
     'active',
     'suspended',
     'closed'
 );
+
+CREATE DOMAIN billing.payment_days AS integer
+	CONSTRAINT payment_days_check CHECK (((VALUE >= 0) AND (VALUE <= 365)));
 
 CREATE TYPE billing.payment_purpose AS ENUM (
     'topup',
@@ -85,27 +94,18 @@ CREATE TYPE billing.period_settlement AS (
 	due_usd numeric
 );
 
-CREATE TYPE billing.rating_line AS (
+CREATE TYPE billing.price_rate AS (
 	bucket text,
-	tokens bigint,
-	rate_bucket text,
-	rate_service_tier text,
+	service_tier text,
 	above_input_tokens bigint,
-	usd_per_million numeric
+	usd_per_million numeric(20,10)
 );
 
 CREATE TYPE billing.rating AS (
-	price_id uuid,
-	provider text,
-	model text,
-	source text,
-	service_tier text,
-	price_multiplier numeric,
 	tokens bigint,
 	input_tokens bigint,
 	cached_tokens bigint,
 	output_tokens bigint,
-	lines billing.rating_line[],
 	amount_usd numeric,
 	cost_usd numeric
 );
@@ -179,6 +179,9 @@ CREATE TYPE billing.settlement AS (
 	balance_usd numeric,
 	steps billing.settlement_step[]
 );
+
+CREATE DOMAIN billing.suspension_reason AS text
+	CONSTRAINT suspension_reason_check CHECK ((VALUE = 'unpaid_invoice'::text));
 
 CREATE TYPE billing.usage_request AS (
 	organization_id uuid,
@@ -257,18 +260,18 @@ CREATE TABLE billing.organizations (
     name text NOT NULL,
     email text,
     status billing.organization_status DEFAULT 'active'::billing.organization_status NOT NULL,
-    suspended_because text,
+    suspended_because billing.suspension_reason,
     billing_currency text NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     region text,
     low_balance_threshold_usd numeric(18,8),
-    runs_out_alert_days integer,
+    runs_out_alert_days billing.alert_days,
     tax jsonb,
     address jsonb,
     buyer_reference text,
     locale text DEFAULT 'en'::text NOT NULL,
-    payment_terms_days integer DEFAULT 30 NOT NULL,
-    price_multiplier numeric(18,8) DEFAULT 1 NOT NULL,
+    payment_terms_days billing.payment_days DEFAULT 30 NOT NULL,
+    price_multiplier billing.multiplier DEFAULT 1 NOT NULL,
     balance_usd numeric(18,8) DEFAULT 0 NOT NULL,
     held_usd numeric(18,8) DEFAULT 0 NOT NULL,
     credit_limit_usd numeric(18,8) DEFAULT 0 NOT NULL,
@@ -283,11 +286,7 @@ CREATE TABLE billing.organizations (
     settle_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     fast_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     budgeted boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT billing.now() NOT NULL,
-    CONSTRAINT organizations_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 365))),
-    CONSTRAINT organizations_price_multiplier_check CHECK ((price_multiplier >= (0)::numeric)),
-    CONSTRAINT organizations_runs_out_alert_days_check CHECK (((runs_out_alert_days >= 1) AND (runs_out_alert_days <= 90))),
-    CONSTRAINT organizations_suspended_because_check CHECK ((suspended_because = 'unpaid_invoice'::text))
+    created_at timestamp with time zone DEFAULT billing.now() NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -675,7 +674,10 @@ CREATE TABLE billing.prices (
     effective_from timestamp with time zone NOT NULL,
     recorded_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     source text NOT NULL,
-    CONSTRAINT prices_source_check CHECK ((source <> ''::text))
+    rates jsonb NOT NULL,
+    CONSTRAINT prices_rates_check CHECK ((NOT (rates @? '$[*]?(@."usd_per_million" < 0 || @."above_input_tokens" < 0)'::jsonpath))),
+    CONSTRAINT prices_source_check CHECK ((source <> ''::text)),
+    CONSTRAINT rates_are_complete CHECK (((rates @? '$[*]?((@."bucket" == "input" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath) AND (rates @? '$[*]?((@."bucket" == "output" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath)))
 );
 
 CREATE TABLE billing.refused_events (
@@ -978,17 +980,6 @@ CREATE TABLE billing.payment_objects (
     payment_id uuid NOT NULL
 );
 
-CREATE TABLE billing.price_rates (
-    price_id uuid NOT NULL,
-    organization_id uuid,
-    bucket text NOT NULL,
-    service_tier text NOT NULL,
-    above_input_tokens bigint NOT NULL,
-    usd_per_million numeric(20,10) NOT NULL,
-    CONSTRAINT price_rates_above_input_tokens_check CHECK ((above_input_tokens >= 0)),
-    CONSTRAINT price_rates_usd_per_million_check CHECK ((usd_per_million >= (0)::numeric))
-);
-
 CREATE TABLE billing.rerated_charges (
     organization_id uuid NOT NULL,
     transaction_id uuid NOT NULL,
@@ -1181,9 +1172,6 @@ ALTER TABLE ONLY billing.payments
 ALTER TABLE ONLY billing.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (organization_id, id);
 
-ALTER TABLE ONLY billing.price_rates
-    ADD CONSTRAINT price_rates_pkey PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens);
-
 ALTER TABLE ONLY billing.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
@@ -1331,8 +1319,6 @@ CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON billing.invoices FOR EACH ROW EX
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.credit_notes FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
-CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.price_rates FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
-
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.prices FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON billing.rerated_charges FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
@@ -1382,8 +1368,6 @@ CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.invoices FOR EACH STAT
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.logged_spend_default FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
-
-CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
 CREATE TRIGGER immutable_table BEFORE TRUNCATE ON billing.prices FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change();
 
@@ -1471,9 +1455,6 @@ ALTER TABLE ONLY billing.payments
 
 ALTER TABLE ONLY billing.payments
     ADD CONSTRAINT payments_organization_id_invoice_id_fkey FOREIGN KEY (organization_id, invoice_id) REFERENCES billing.invoices(organization_id, id);
-
-ALTER TABLE ONLY billing.price_rates
-    ADD CONSTRAINT price_rates_price_id_fkey FOREIGN KEY (price_id) REFERENCES billing.prices(id);
 
 ALTER TABLE ONLY billing.rerated_charges
     ADD CONSTRAINT rerated_charges_organization_id_rerating_id_fkey FOREIGN KEY (organization_id, rerating_id) REFERENCES billing.rerating_adjustments(organization_id, rerating_id);
@@ -1590,8 +1571,6 @@ ALTER TABLE billing.payments ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY platform ON billing.reratings TO synaxis_ledger USING ((current_setting('billing.tenant'::text, true) = '*'::text));
 
-ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE billing.refused_events ENABLE ROW LEVEL SECURITY;
@@ -1653,8 +1632,6 @@ CREATE POLICY tenant ON billing.payment_objects TO synaxis_ledger, synaxis_app U
 CREATE POLICY tenant ON billing.payment_refunds TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
 
 CREATE POLICY tenant ON billing.payments TO synaxis_ledger, synaxis_app USING ((((organization_id)::text = current_setting('billing.tenant'::text, true)) OR (current_setting('billing.tenant'::text, true) = '*'::text)));
-
-CREATE POLICY tenant ON billing.price_rates TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
 CREATE POLICY tenant ON billing.prices TO synaxis_ledger, synaxis_app USING (((organization_id IS NULL) OR ((current_setting('billing.tenant'::text, true) = (organization_id)::text) OR (current_setting('billing.tenant'::text, true) = '*'::text))));
 
@@ -1889,9 +1866,6 @@ GRANT SELECT,INSERT ON TABLE billing.payment_links TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.payment_objects TO synaxis_ledger;
 
-GRANT SELECT ON TABLE billing.price_rates TO synaxis_app;
-GRANT SELECT,INSERT ON TABLE billing.price_rates TO synaxis_ledger;
-
 GRANT SELECT,INSERT ON TABLE billing.rerated_charges TO synaxis_ledger;
 
 GRANT SELECT,INSERT ON TABLE billing.rerating_adjustments TO synaxis_ledger;
@@ -1928,8 +1902,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric[], for synaxis_ledger
 -- billing.allocations_between(o billing.organizations, p_from_usd numeric, p_to_usd numeric)
 --     RETURNS TABLE(from_usd numeric, to_usd numeric, grant_id uuid, covered_at timestamp with time zone, refund_id uuid, restored_to uuid, invoice_id uuid), for synaxis_app, synaxis_ledger
--- billing.applied_price(t billing.credit_transactions)
---     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.as_of_now(h billing.holds)
 --     RETURNS billing.holds, for synaxis_app, synaxis_ledger
 -- billing.audit()
@@ -2054,8 +2026,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.corrected_invoice(i billing.invoices, rest billing.credit_notes, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
--- billing.count_spent(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
---     RETURNS void, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
 -- billing.counted_by(o billing.organizations, t billing.credit_transactions)
@@ -2272,6 +2242,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
 --     RETURNS numeric, for synaxis_ledger
+-- billing.in_order(p_rates jsonb)
+--     RETURNS jsonb, for synaxis_ledger
 -- billing.insert_grants(p_grants billing.credit_grants[])
 --     RETURNS void, for synaxis_ledger
 -- billing.instant(p_instant timestamp with time zone)
@@ -2476,12 +2448,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.price(p_tenant text, p_price_id uuid)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.price_in_force(p_organization_id uuid, p_provider text, p_model text, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
---     RETURNS billing.prices, for synaxis_app, synaxis_ledger
 -- billing.price_json(p billing.prices)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.price_request(p_organization_id uuid, u billing.usage_request)
---     RETURNS billing.usage_request, for synaxis_ledger
+-- billing.price_request(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+--     RETURNS billing.usage_request, for synaxis_app, synaxis_ledger
 -- billing.price_unknown(p_provider text, p_model text)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.priced_members(u billing.usage_request)
@@ -2502,21 +2472,25 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS void, for synaxis_ledger
 -- billing.quote(p_tenant text, p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.quoted(p_provider text, p_model text, r billing.rating)
+-- billing.quoted(p_organization_id uuid, p_provider text, p_model text, p_service_tier text, p_usage jsonb)
 --     RETURNS json, for synaxis_app, synaxis_ledger
--- billing.rate(p_organization_id uuid, p_price_multiplier numeric, p_provider text, p_model text, p_service_tier text, p_usage jsonb, p_at timestamp with time zone, p_known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
---     RETURNS billing.rating, for synaxis_app, synaxis_ledger
--- billing.rate_buckets(p_bucket text)
---     RETURNS text[], for synaxis_app, synaxis_ledger
 -- billing.rate_changes(p_old jsonb, p_new jsonb)
 --     RETURNS json, for synaxis_ledger
--- billing.rate_map(p_price_id uuid)
+-- billing.rate_lines(p_rates jsonb, p_service_tier text, p_usage jsonb)
+--     RETURNS TABLE(bucket text, tokens bigint, kind text, rate jsonb), for synaxis_app, synaxis_ledger
+-- billing.rate_map(p_rates jsonb)
 --     RETURNS jsonb, for synaxis_ledger
--- billing.rate_usage(p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
---     RETURNS billing.rating, for synaxis_app, synaxis_ledger
+-- billing.rate_parents(p_bucket text)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
+-- billing.rate_usage(p_rates jsonb, p_service_tier text, p_usage jsonb)
+--     RETURNS TABLE(tokens bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, exact_usd numeric), for synaxis_app, synaxis_ledger
+-- billing.rated_usd(p_exact_usd numeric, p_price_multiplier numeric)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.rates_changed()
 --     RETURNS void, for synaxis_ledger
--- billing.rating_json(r billing.rating)
+-- billing.rating(p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
+--     RETURNS billing.rating, for synaxis_ledger
+-- billing.rating_json(p_price_id uuid, p_service_tier text, p_usage jsonb, p_price_multiplier numeric)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.reaches_percent(b billing.budgets, p_spent_usd numeric)
 --     RETURNS boolean, for synaxis_ledger
@@ -2628,6 +2602,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.settlement_of(o billing.organizations, p_start timestamp with time zone, p_end timestamp with time zone)
 --     RETURNS billing.period_settlement, for synaxis_ledger
+-- billing.shorter_name(p_provider text, p_model text)
+--     RETURNS text, for synaxis_app, synaxis_ledger
 -- billing.spans_days(p_start timestamp with time zone, p_end timestamp with time zone, p_timezone text)
 --     RETURNS boolean, for synaxis_app, synaxis_ledger
 -- billing.spend(INOUT p_answer json, IN p_operation text, IN p_tenant text, IN p_organization_id uuid, IN p_request jsonb)
@@ -2668,8 +2644,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.payments, for synaxis_ledger
 -- billing.store_payment_event(p_tenant text, p_provider text, p_event_id text, p_type text, p_external_ids text[], p_body text)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.store_rates(p_rates jsonb)
---     RETURNS void, for synaxis_ledger
 -- billing.store_transaction(o billing.organizations, t billing.credit_transactions, p_key text, p_fingerprint bytea)
 --     RETURNS void, for synaxis_ledger
 -- billing.store_transactions(p_transactions billing.credit_transactions[])

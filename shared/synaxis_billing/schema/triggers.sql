@@ -59,10 +59,6 @@ CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.prices
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.prices
     EXECUTE FUNCTION billing.refuse_change();
-CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.price_rates
-    FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
-CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.price_rates
-    EXECUTE FUNCTION billing.refuse_change();
 CREATE OR REPLACE TRIGGER immutable BEFORE UPDATE OR DELETE ON billing.reratings
     FOR EACH ROW EXECUTE FUNCTION billing.refuse_change();
 CREATE OR REPLACE TRIGGER immutable_table BEFORE TRUNCATE ON billing.reratings

@@ -50,7 +50,7 @@ BEGIN
             ELSE billing.request_already_counted(o.id, u.request_id) END;
     END IF;
     IF u.usage IS NOT NULL THEN
-        u := billing.price_request(o.id, u);
+        u := billing.price_request(o.id, u, billing.now());
         IF u.amount_usd IS NULL THEN
             RETURN billing.price_unknown(u.provider, u.model);
         END IF;

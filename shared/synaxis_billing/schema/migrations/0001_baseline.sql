@@ -14,6 +14,12 @@ CREATE FUNCTION billing.now() RETURNS timestamptz LANGUAGE sql VOLATILE RETURN c
 -- Suspended and closed organizations are refused new charges and holds.
 CREATE TYPE billing.organization_status AS ENUM ('active', 'suspended', 'closed');
 
+-- Columns of organizations have their rules from domains: each charge would parse a CHECK of the table.
+CREATE DOMAIN billing.suspension_reason AS text CHECK (VALUE = 'unpaid_invoice');
+CREATE DOMAIN billing.alert_days AS int CHECK (VALUE BETWEEN 1 AND 90);
+CREATE DOMAIN billing.payment_days AS int CHECK (VALUE BETWEEN 0 AND 365);
+CREATE DOMAIN billing.multiplier AS numeric(18, 8) CHECK (VALUE >= 0);
+
 CREATE TABLE billing.organizations (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- The client's own name of it.
@@ -22,22 +28,22 @@ CREATE TABLE billing.organizations (
     email text,
     status billing.organization_status NOT NULL DEFAULT 'active',
     -- NULL: the platform has decided so.
-    suspended_because text CHECK (suspended_because = 'unpaid_invoice'),
+    suspended_because billing.suspension_reason,
     billing_currency text NOT NULL,
     timezone text NOT NULL DEFAULT 'UTC',
     region text,
     low_balance_threshold_usd numeric(18, 8),
     -- How near a run-out must be for an event.
-    runs_out_alert_days int CHECK (runs_out_alert_days BETWEEN 1 AND 90),
+    runs_out_alert_days billing.alert_days,
     tax jsonb,
     address jsonb,
     -- EN 16931, BT-10.
     buyer_reference text,
     -- BCP 47: the language and format of documents.
     locale text NOT NULL DEFAULT 'en',
-    payment_terms_days int NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 365),
+    payment_terms_days billing.payment_days NOT NULL DEFAULT 30,
     -- Markup or discount on everyone's prices.
-    price_multiplier numeric(18, 8) NOT NULL DEFAULT 1 CHECK (price_multiplier >= 0),
+    price_multiplier billing.multiplier NOT NULL DEFAULT 1,
     balance_usd numeric(18, 8) NOT NULL DEFAULT 0,
     -- Credit reserved by holds, and frozen credit of grants; counts expired holds until a statement that needs
     -- credit clears them.
@@ -560,50 +566,34 @@ CREATE TABLE billing.prices (
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT billing.now(),
-    source text NOT NULL CHECK (source <> '')
+    source text NOT NULL CHECK (source <> ''),
+    -- An array of billing.price_rate, in the order in which billing.in_order() puts them.
+    rates jsonb NOT NULL CHECK (NOT rates @? '$[*] ? (@.usd_per_million < 0 || @.above_input_tokens < 0)'),
+    -- So every bucket has a rate: its own, or that of a parent.
+    CONSTRAINT rates_are_complete CHECK (
+        rates @? '$[*] ? (@.bucket == "input" && @.service_tier == "standard" && @.above_input_tokens == 0)'
+        AND rates @? '$[*] ? (@.bucket == "output" && @.service_tier == "standard" && @.above_input_tokens == 0)')
 );
 CREATE INDEX prices_in_force
     ON billing.prices (organization_id, provider, model, effective_from, recorded_at, id);
 
--- The rates of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
+-- A rate of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
 -- above_input_tokens. A rate that is absent is that of its parent (rate.sql).
-CREATE TABLE billing.price_rates (
-    price_id uuid NOT NULL REFERENCES billing.prices,
-    -- That of the price.
-    organization_id uuid,
-    bucket text NOT NULL,
-    service_tier text NOT NULL,
-    above_input_tokens bigint NOT NULL CHECK (above_input_tokens >= 0),
-    usd_per_million numeric(20, 10) NOT NULL CHECK (usd_per_million >= 0),
-    PRIMARY KEY (price_id, bucket, service_tier, above_input_tokens)
-);
-
--- The tokens of a bucket at the rate that was found for them, which may be that of another bucket or tier.
-CREATE TYPE billing.rating_line AS (
+CREATE TYPE billing.price_rate AS (
     bucket text,
-    tokens bigint,
-    rate_bucket text,
-    rate_service_tier text,
+    service_tier text,
     above_input_tokens bigint,
-    usd_per_million numeric
+    usd_per_million numeric(20, 10)
 );
 
--- How usage becomes an amount: the price in force, by the name that matched, and what it makes of each
--- bucket. Without a price, amount_usd is NULL.
+-- The rates of a price make this of usage.
 CREATE TYPE billing.rating AS (
-    price_id uuid,
-    provider text,
-    model text,
-    source text,
-    service_tier text,
-    price_multiplier numeric,
     tokens bigint,
     input_tokens bigint,
     cached_tokens bigint,
     output_tokens bigint,
-    lines billing.rating_line[],
     amount_usd numeric,
-    -- What the platform pays: everyone's price, without the multiplier.
+    -- The amount without the multiplier.
     cost_usd numeric
 );
 
@@ -1126,7 +1116,6 @@ ALTER TABLE billing.forecasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.erasures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.exchange_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.prices ENABLE ROW LEVEL SECURITY;
-ALTER TABLE billing.price_rates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.unpriced_usage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.refused_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.reratings ENABLE ROW LEVEL SECURITY;
