@@ -136,9 +136,10 @@ def document(template: Template) -> dict[str, Any]:
     os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "local")
     os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "local")
     apis = [function.load().api for function in template.functions.values() if function.routes]
-    routes = [route for api in apis for route in api.routes.values() if route.answers]
+    served = [route for api in apis for route in api.routes.values()]
+    routes = [route for route in served if route.answers]
     references, schemas = _schemas(routes)
-    refused = Problems(routes)
+    refused = Problems(served)
     error = schemas["Refused"]["properties"]["error"]
     schemas["Refused"]["properties"]["error"] = {
         "$ref": f"#/components/schemas/{PROBLEM}",
