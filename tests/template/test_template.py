@@ -40,7 +40,8 @@ OUTSIDE |= {"ApiDocsFunction", "TokensFunction"}
 
 def test_only_health_the_reference_links_and_signed_webhooks_are_open() -> None:
     assert [route.key for function in WITH_ROUTES for route in function.routes if route.open] == [
-        *("GET /health", "POST /v1/tokens", "GET /openapi.json", "GET /docs", "GET /docs/{file}"),
+        *("GET /health", "GET /v1/documents/{token}", "POST /v1/tokens"),
+        *("GET /openapi.json", "GET /docs", "GET /docs/{file}"),
         *("GET /v1/payment-links/{token}", "POST /v1/payment-links/{token}"),
         "POST /v1/payment-events/{provider}",
     ]
