@@ -136,7 +136,7 @@ class Stand:
 
     def hot_with_slow_commits(self) -> Turns:
         """The same where a commit takes 1.5 ms longer, as one in two zones does."""
-        with self._slow_commits():
+        with self.slow_commits():
             return self._take_turns(
                 {"charges": self._pgbench(HOT + charges())}
                 | self._peers({"pgledger": self._pgbench(INTO_ONE + TRANSFER, admin=True)})
@@ -301,7 +301,7 @@ class Stand:
             db.execute("CREATE UNIQUE INDEX ON peer (n)")
 
     @contextlib.contextmanager
-    def _slow_commits(self) -> Iterator[None]:
+    def slow_commits(self) -> Iterator[None]:
         def configure(statement: str) -> None:
             with psycopg.connect(self.admin_url, autocommit=True) as db:
                 for name, value in (("commit_delay", 1500), ("commit_siblings", 0)):
