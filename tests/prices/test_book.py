@@ -419,6 +419,27 @@ def test_a_stored_price_never_changes(statement: LiteralString, database: Databa
             admin.execute(statement)
 
 
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [],
+        [{"bucket": "input", "usd_per_million": 1}],
+        [{"bucket": "input", "usd_per_million": 1}, {"bucket": "output"}],
+        [{"bucket": "input", "usd_per_million": 1}, {"bucket": "output", "usd_per_million": -1}],
+    ],
+)
+def test_no_stored_price_takes_nothing_for_a_bucket(
+    rates: list[dict[str, Any]], database: Database
+) -> None:
+    stored = [{"service_tier": "standard", "above_input_tokens": 0, **rate} for rate in rates]
+    with database.admin() as admin, pytest.raises(psycopg.errors.CheckViolation):
+        admin.execute(
+            "INSERT INTO billing.prices (provider, model, effective_from, source, rates)"
+            " VALUES ('p', 'm', now(), 'test', coalesce(billing.in_order(%s), '[]'))",
+            [Jsonb(stored)],
+        )
+
+
 def _rated(
     db: psycopg.Connection,
     organization_id: UUID | None,

@@ -26,17 +26,19 @@ _TIER_NAMES = {"": "standard", "_batches": "batch"}
 # One statement rates all the requests of a model in a tier.
 _RATE = """
     SELECT (billing.price_request(NULL, jsonb_populate_record(NULL::billing.usage_request,
-        jsonb_build_object('provider', %s::text, 'model', %s::text, 'service_tier', %s::text,
-            'usage', usage)), billing.now())).amount_usd
-    FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS u (usage, position) ORDER BY position
+        jsonb_build_object('provider', %(provider)s::text, 'model', %(model)s::text,
+            'service_tier', %(tier)s::text, 'usage', usage)), billing.now())).amount_usd
+    FROM jsonb_array_elements(%(usages)s::jsonb) WITH ORDINALITY AS u (usage, position)
+    ORDER BY position
 """
 # The same, but the price is looked for once.
 _RATE_ALL = """
     WITH p AS MATERIALIZED (
-        SELECT id FROM billing.prices WHERE provider = %s AND model = %s
+        SELECT rates FROM billing.prices WHERE provider = %(provider)s AND model = %(model)s
     )
-    SELECT (billing.rating(p.id, %s, usage, 1)).amount_usd
-    FROM p, jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS u (usage, position) ORDER BY position
+    SELECT billing.rated_usd(r.exact_usd, 1)
+    FROM p CROSS JOIN jsonb_array_elements(%(usages)s::jsonb) WITH ORDINALITY AS u (usage, position)
+    CROSS JOIN LATERAL billing.rate_usage(p.rates, %(tier)s, usage) AS r ORDER BY position
 """
 WHOLE = os.environ.get("PRICED") == "all"
 # Parts of the test, for as many cores.
@@ -69,7 +71,8 @@ def rated(
 ) -> list[Decimal]:
     """What the product takes for usages, a JSON array."""
     service_tier = _TIER_NAMES.get(tier, tier.removeprefix("_"))
-    rows = db.execute(rate, [LIST[model]["provider"], model, service_tier, usages])
+    given = {"provider": LIST[model]["provider"], "model": model, "tier": service_tier}
+    rows = db.execute(rate, {**given, "usages": usages})
     return [amount for (amount,) in rows.fetchall()]
 
 

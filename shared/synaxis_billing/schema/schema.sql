@@ -675,7 +675,7 @@ CREATE TABLE billing.prices (
     recorded_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     source text NOT NULL,
     rates jsonb NOT NULL,
-    CONSTRAINT prices_rates_check CHECK ((NOT (rates @? '$[*]?(@."usd_per_million" < 0 || @."above_input_tokens" < 0)'::jsonpath))),
+    CONSTRAINT prices_rates_check CHECK ((NOT (rates @? '$[*]?(!(@."usd_per_million" >= 0 && @."above_input_tokens" >= 0))'::jsonpath))),
     CONSTRAINT prices_source_check CHECK ((source <> ''::text)),
     CONSTRAINT rates_are_complete CHECK (((rates @? '$[*]?((@."bucket" == "input" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath) AND (rates @? '$[*]?((@."bucket" == "output" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath)))
 );

@@ -568,7 +568,7 @@ CREATE TABLE billing.prices (
     recorded_at timestamptz NOT NULL DEFAULT billing.now(),
     source text NOT NULL CHECK (source <> ''),
     -- An array of billing.price_rate, in the order in which billing.in_order() puts them.
-    rates jsonb NOT NULL CHECK (NOT rates @? '$[*] ? (@.usd_per_million < 0 || @.above_input_tokens < 0)'),
+    rates jsonb NOT NULL CHECK (NOT rates @? '$[*] ? (!(@.usd_per_million >= 0 && @.above_input_tokens >= 0))'),
     -- So every bucket has a rate: its own, or that of a parent.
     CONSTRAINT rates_are_complete CHECK (
         rates @? '$[*] ? (@.bucket == "input" && @.service_tier == "standard" && @.above_input_tokens == 0)'
