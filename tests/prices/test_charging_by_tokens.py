@@ -524,6 +524,20 @@ def test_a_rerating_corrects_each_organization_once(database: Database) -> None:
     assert database.audit().whole
 
 
+@pytest.mark.parametrize("model", ["gpt-4o", "openai/gpt-4o-2024-11-20"])
+def test_a_rerating_keeps_the_multiplier_of_each_charge(database: Database, model: str) -> None:
+    with database.connect() as db:
+        organization = new_organization(db, "10", price_multiplier="1.1")
+        add(db)
+        charged(db, organization, model=model)
+        change = profile.OrganizationChange.model_validate({"price_multiplier": "2"})
+        profile.update_organization(db, PLATFORM, organization, change)
+        assert corrections(rerate(db)) == {}
+        add(db, rate("input", "3.50"))
+        assert corrections(rerate(db)) == {organization: Decimal("1.1")}
+    assert database.audit().whole
+
+
 def stored(database: Database, transaction_id: UUID | None) -> tuple[str | None, str, Decimal]:
     """The transaction's reference_id, type and amount."""
     with database.admin() as admin:

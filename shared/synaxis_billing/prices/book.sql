@@ -22,13 +22,15 @@ CREATE OR REPLACE FUNCTION billing.price_request(
 ) RETURNS billing.usage_request LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_name text := u.model;
+    -- Each look for a price sets the request's.
+    v_multiplier numeric := u.price_multiplier;
     v_exact_usd numeric;
     v_own boolean;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
     WHILE v_name IS NOT NULL LOOP
         SELECT p.id, p.organization_id IS NOT NULL, CASE WHEN p.organization_id IS NULL THEN
-                coalesce(u.price_multiplier,
+                coalesce(v_multiplier,
                     (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
                 ELSE 1 END,
             r.tokens, r.input_tokens, r.cached_tokens, r.output_tokens, billing.rated_usd(r.exact_usd, 1), r.exact_usd
