@@ -89,8 +89,8 @@ def _options() -> argparse.Namespace:
 def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
     one = stand.one_client()
     many = stand.many()
-    # Before the batches, whose millions of rows would keep the server busy behind the others.
-    slow = stand.hot_with_slow_commits()
+    # Before the batches, whose millions of rows keep the server busy behind the others.
+    ingested, slow = _ingest_rows(stand), stand.hot_with_slow_commits()
     hot = stand.hot()
     by, busy = f"{ORGANIZATIONS:,} organizations, 8 connections", "one organization, 8 connections"
     return [
@@ -109,7 +109,7 @@ def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
         ),
         *_peer_rows(f"{busy}, batches of 100", hot, "batches of 100", "charges", 8.0),
         *_peer_rows(f"{busy}, batches of 1000", hot, "batches of 1000", "charges"),
-        *_ingest_rows(stand, hot),
+        *ingested,
         *_fleet_rows(stand),
         *_wal_rows(stand, grown),
     ]
@@ -199,7 +199,7 @@ def _fleet_row(stand: rates.Stand, work: str) -> Row:
     )
 
 
-def _ingest_rows(stand: rates.Stand, hot: Turns) -> list[Row]:
+def _ingest_rows(stand: rates.Stand) -> list[Row]:
     rows = []
     for name, commits in (("", contextlib.nullcontext()), (", slow commits", stand.slow_commits())):
         with commits:
@@ -207,7 +207,7 @@ def _ingest_rows(stand: rates.Stand, hot: Turns) -> list[Row]:
         what = f"usage events of one organization, the queue's function{name}"
         beside = f"its charges, the API's function: {_per_second(found.single)}"
         rows.append(_at_least(what, _per_second(found.queued), beside, found.ratio, 8.0))
-    return [*rows, _turns_row("its charges, 8 connections without a function", hot, "charges")]
+    return rows
 
 
 def _wal_rows(stand: rates.Stand, grown: bool) -> list[Row]:

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json
 
 from synaxis_billing.errors import TooManyRequests, refusals
 from synaxis_billing.money import format_money
@@ -22,6 +24,10 @@ ORGANIZATIONS = 1000
 # How long a call waits outside of the database, where it takes no connection from others.
 PATIENCE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 0.04
+
+
+# Of a batch's answer, psycopg's own takes four times as long.
+set_json_loads(from_json)
 
 
 class UnknownOutcome(Exception):

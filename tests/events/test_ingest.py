@@ -49,13 +49,13 @@ def test_messages_of_many_organizations_become_one_batch(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
-    take = usage_events.take
+    book = usage_events.book
 
     def counted(db: Any, caller: Any, raws: Any) -> Any:
         sizes.append(len(raws))
-        return take(db, caller, raws)
+        return book(db, caller, raws)
 
-    monkeypatch.setattr(usage_events, "take", counted)
+    monkeypatch.setattr(usage_events, "book", counted)
     with database.connect() as db:
         owners = [steps.new_organization(db, "300") for _ in range(2)]
         messages = [

@@ -26,15 +26,14 @@ def reply_to_batch(results: list[charges.Result]) -> Reply[charges.BatchAnswer]:
     return Reply(charges.BatchAnswer(results=results))
 
 
-def count_results(results: list[charges.Result]) -> None:
+def count_results(results: list[charges.Accepted | charges.Refused]) -> None:
     """Count usage that waits for a price, and what was refused without anybody being told."""
-    _count_unpriced(sum(isinstance(result, charges.Kept) for result in results))
-    refused = [
-        result
-        for result in results
-        if isinstance(result, charges.Refused) and result.error["code"] != Conflict.code
-    ]
-    metrics.add_metric("UsageEventsRefused", MetricUnit.Count, len(refused))
+    refused = [result for result in results if isinstance(result, charges.Refused)]
+    told = sum(result.error["code"] == Conflict.code for result in refused)
+    metrics.add_metric("UsageEventsRefused", MetricUnit.Count, len(refused) - told)
+    _count_unpriced(
+        sum(isinstance(result, charges.Accepted) and result.is_unpriced for result in results)
+    )
 
 
 def _count_unpriced(count: int) -> None:

@@ -32,10 +32,10 @@ class Message(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """The results of events, the ids of messages that have to be delivered again, and the errors
+    """What became of events, the ids of messages that have to be delivered again, and the errors
     that nobody expected."""
 
-    results: list[charges.Result]
+    results: list[charges.Accepted | charges.Refused]
     failed: list[str]
     errors: list[Exception]
 
@@ -82,7 +82,7 @@ class _Consumer:
         # The first message of each group that was not taken.
         self._stopped: dict[str, str] = {}
         self._down = False
-        self.results: list[charges.Result] = []
+        self.results: list[charges.Accepted | charges.Refused] = []
         self.errors: list[Exception] = []
 
     def failed(self, messages: Sequence[Message]) -> list[str]:
@@ -138,7 +138,7 @@ class _Consumer:
         self.results.append(charges.Refused(status=problem["status"], error=problem))
 
     def _take(self, items: Sequence[_Item]) -> None:
-        results = usage_events.take(self._connect(), self._caller, [item.event for item in items])
+        results = usage_events.book(self._connect(), self._caller, [item.event for item in items])
         for item, result in zip(items, results, strict=True):
             if charges.is_busy(result):
                 self._stop([item])

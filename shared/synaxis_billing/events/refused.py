@@ -131,7 +131,7 @@ def _accepted_since(
 ) -> set[UUID]:
     """Return the entries of no organization whose event was accepted when there was one."""
     of_nobody = [entry for entry in entries if entry.organization_id is None]
-    named = [entry.subject for entry in of_nobody if entry.subject is not None]
+    named = {entry.subject for entry in of_nobody if entry.subject is not None}
     if not named:
         return set()
     found = subjects.find(db, caller, named).organizations

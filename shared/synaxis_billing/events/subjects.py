@@ -1,6 +1,6 @@
 """The organizations that the subjects of usage events name."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,14 +18,14 @@ class Subjects(NamedTuple):
     organizations: dict[str, UUID]
 
 
-def find(db: psycopg.Connection, caller: Caller, subjects: Iterable[str]) -> Subjects:
+def find(db: psycopg.Connection, caller: Caller, subjects: Collection[str]) -> Subjects:
     """Find organizations, each by its id, or else by its external id, which may be a UUID too."""
-    ids = {subject: id_ for subject in set(subjects) if (id_ := _uuid(subject)) is not None}
+    ids = {subject: id_ for subject in subjects if (id_ := _uuid(subject)) is not None}
     found: dict[str, Any] = procedures.call(
         db,
         "event_subjects",
         tenant=caller.tenant,
-        subjects=list(set(subjects)),
+        subjects=list(subjects),
         ids=list(ids.values()),
     )
     organizations = {name: UUID(id_) for name, id_ in found["external_ids"].items()}

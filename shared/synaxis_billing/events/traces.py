@@ -42,8 +42,9 @@ class TracesAnswer(Answer):
 
 def take(
     connect: Callable[[], psycopg.Connection], caller: Caller, traces: Traces
-) -> tuple[TracesAnswer, list[charges.Result]]:
-    """Charge the LLM calls among the spans of an export; return the answer, and the results.
+) -> tuple[TracesAnswer, list[charges.Accepted | charges.Refused]]:
+    """Charge the LLM calls among the spans of an export; return the answer, and what
+    became of each.
 
     Raises TemporarilyUnavailable if some were not taken: the whole export may be sent again.
     """

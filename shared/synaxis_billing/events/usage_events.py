@@ -94,25 +94,54 @@ class _Taken(NamedTuple):
 
 
 def take(db: psycopg.Connection, caller: Caller, raws: Sequence[Any]) -> list[charges.Result]:
-    """Charge the usage of at most 1,000 events; return one result per event, in order.
+    """Charge the usage of at most 1,000 events, as book() does; return one result per event, in
+    order.
+
+    Raises PayloadTooLarge, before anything is charged, if the answer could be too large.
+    """
+    events = [_validated(raw, place) for place, raw in enumerate(raws)]
+    refusals = [event for event in events if isinstance(event, charges.Refused)]
+    charges.require_room(raws, refusals)
+    return [charges.answer(item) for item in _book(db, caller, raws, events)]
+
+
+def book(
+    db: psycopg.Connection, caller: Caller, raws: Sequence[Any]
+) -> list[charges.Accepted | charges.Refused]:
+    """Charge the usage of at most 1,000 events; return what became of each, in order.
 
     Events are taken in any order, any number of times, with the same effect. Those that are refused
     are kept, but for calls that were charged by another key, and for those of a busy organization,
-    which are to be sent again. Raises PayloadTooLarge, before
-    anything is charged, if the answer could be too large.
+    which are to be sent again.
     """
-    results: list[charges.Result | None] = [None] * len(raws)
-    valid: list[tuple[int, UsageEvent]] = []
-    for place, raw in enumerate(raws):
-        try:
-            valid.append((place, UsageEvent.model_validate(raw)))
-        except ValidationError as error:
-            results[place] = charges.refused(charges.invalid_item(error, place))
-    charges.require_room(raws, results)
-    named = [subject for raw in raws if (subject := _subject(raw)) is not None]
-    found = subjects.find(db, caller, named)
+    events = [_validated(raw, place) for place, raw in enumerate(raws)]
+    return _book(db, caller, raws, events)
+
+
+def _validated(raw: Any, place: int) -> UsageEvent | charges.Refused:
+    try:
+        return UsageEvent.model_validate(raw)
+    except ValidationError as error:
+        return charges.refused(charges.invalid_item(error, place))
+
+
+def _book(
+    db: psycopg.Connection,
+    caller: Caller,
+    raws: Sequence[Any],
+    events: Sequence[UsageEvent | charges.Refused],
+) -> list[charges.Accepted | charges.Refused]:
+    named = (
+        event.subject if isinstance(event, UsageEvent) else _subject(raw)
+        for raw, event in zip(raws, events, strict=True)
+    )
+    found = subjects.find(db, caller, {subject for subject in named if subject is not None})
+    results: list[charges.Accepted | charges.Refused | None] = []
     known = []
-    for place, event in valid:
+    for place, event in enumerate(events):
+        results.append(event if isinstance(event, charges.Refused) else None)
+        if isinstance(event, charges.Refused):
+            continue
         if (organization_id := found.organizations.get(event.subject)) is None:
             results[place] = charges.refused(OrganizationNotFound())
         else:
@@ -120,10 +149,10 @@ def take(db: psycopg.Connection, caller: Caller, raws: Sequence[Any]) -> list[ch
     untimely = _untimely(db, caller, known, found.now)
     results = [untimely.get(place, result) for place, result in enumerate(results)]
     timely = [taken for taken in known if taken.place not in untimely]
-    for taken, result in zip(
+    for taken, item in zip(
         timely, charges.charge_all(db, caller, [_charge(caller, of) for of in timely]), strict=True
     ):
-        results[taken.place] = result
+        results[taken.place] = item
     _keep_refused(db, caller, raws, results, found)
     return [result for result in results if result is not None]
 
@@ -143,10 +172,10 @@ def _charge(caller: Caller, taken: _Taken) -> dict[str, Any]:
 
 def _untimely(
     db: psycopg.Connection, caller: Caller, known: Sequence[_Taken], now: datetime
-) -> dict[int, charges.Result]:
+) -> dict[int, charges.Refused]:
     """Return the refusals of events of the future, and of those that are too late; one that was
     taken when it was not too late is answered as before."""
-    untimely: dict[int, charges.Result] = {}
+    untimely: dict[int, charges.Refused] = {}
     late: list[_Taken] = []
     for taken in known:
         time = taken.event.time or now
@@ -166,7 +195,7 @@ def _keep_refused(
     db: psycopg.Connection,
     caller: Caller,
     raws: Sequence[Any],
-    results: Sequence[charges.Result | None],
+    results: Sequence[charges.Accepted | charges.Refused | None],
     found: subjects.Subjects,
 ) -> None:
     """Keep what was refused and can be named."""

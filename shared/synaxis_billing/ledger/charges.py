@@ -1,9 +1,9 @@
 """Charges: credit taken for usage, one by one or in batches."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -88,6 +88,17 @@ class Refused(Answer):
 type Result = Charged | Kept | Refused
 
 
+class Accepted(NamedTuple):
+    """A charge of a batch that the database took: its usage_arguments(), and the outcome."""
+
+    charge: dict[str, Any]
+    outcome: dict[str, Any]
+
+    @property
+    def is_unpriced(self) -> bool:
+        return bool(self.outcome["outcome"] == "unpriced")
+
+
 class BatchAnswer(Answer):
     """The results of a batch."""
 
@@ -159,33 +170,44 @@ def charge_batch(db: psycopg.Connection, caller: Caller, request: BatchRequest) 
 
     Raises PayloadTooLarge, before anything is charged, if the answer could be too large.
     """
-    results: list[Result | None] = []
+    refusals: list[Refused | None] = []
     valid = []
     for position, raw in enumerate(request.charges):
         try:
             item = BatchItem.model_validate(raw)
         except ValidationError as error:
-            results.append(refused(invalid_item(error, "charges", position)))
+            refusals.append(refused(invalid_item(error, "charges", position)))
             continue
-        results.append(None)
+        refusals.append(None)
         valid.append(_batch_arguments(caller, item))
-    require_room(request.charges, results)
+    require_room(request.charges, filter(None, refusals))
     charged = iter(charge_all(db, caller, valid))
-    return [result or next(charged) for result in results]
+    return [refusal or answer(next(charged)) for refusal in refusals]
 
 
-def is_busy(result: Result) -> bool:
+def answer(item: Accepted | Refused) -> Result:
+    """Return what the client gets of an item."""
+    if isinstance(item, Refused):
+        return item
+    known = _known(item.charge["organization_id"], item.charge)
+    charged, replayed = charged_or_kept(item.outcome, known)
+    if isinstance(charged, Unpriced):
+        return Kept(status=202, unpriced=charged)
+    return Charged(status=201, transaction=charged, replayed=replayed)
+
+
+def is_busy(item: Accepted | Refused) -> bool:
     """Say whether an item was not applied because its organization has too much under way."""
-    return isinstance(result, Refused) and result.error["code"] == TooManyRequests.code
+    return isinstance(item, Refused) and item.error["code"] == TooManyRequests.code
 
 
 def charge_all(
     db: psycopg.Connection, caller: Caller, charges: Sequence[dict[str, Any]]
-) -> list[Result]:
-    """Charge many organizations at once, each item by its own key; return one result per charge, in
+) -> list[Accepted | Refused]:
+    """Charge many organizations at once, each item by its own key; return what became of each, in
     order. `charges` are usage_arguments(), with an organization_id and an idempotency_key."""
     outcomes = _charge_all(db, caller, charges) if charges else []
-    return [_result(*both) for both in zip(charges, outcomes, strict=True)]
+    return [_decided(*both) for both in zip(charges, outcomes, strict=True)]
 
 
 def _charge_all(
@@ -244,11 +266,11 @@ def _waits(outcome: dict[str, Any]) -> bool:
     return bool(outcome["outcome"] == TooManyRequests.code)
 
 
-def require_room(requests: Sequence[Any], results: Sequence[Result | None]) -> None:
+def require_room(requests: Sequence[Any], refusals: Iterable[Refused]) -> None:
     """Refuse a batch whose answer could be larger than Lambda returns: each charge's answer repeats
     the texts of its request."""
-    refused = sum(_bytes(result.model_dump()) for result in results if result is not None)
-    room = LARGEST_ANSWER_BYTES - refused - MOST_ADDED_BYTES * len(results)
+    refused = sum(_bytes(refusal.model_dump()) for refusal in refusals)
+    room = LARGEST_ANSWER_BYTES - refused - MOST_ADDED_BYTES * len(requests)
     # Few batches are near the limit: those are counted with every escape.
     if (
         _LONGEST_ESCAPE * sum(len(str(raw)) for raw in requests) > room
@@ -289,14 +311,14 @@ def _known(organization_id: UUID | str, arguments: dict[str, Any]) -> dict[str, 
     }
 
 
-def _result(charge: dict[str, Any], outcome: dict[str, Any]) -> Result:
+def _decided(charge: dict[str, Any], outcome: dict[str, Any]) -> Accepted | Refused:
+    accepted = Accepted(charge, outcome)
     try:
-        charged, replayed = charged_or_kept(outcome, _known(charge["organization_id"], charge))
+        if not accepted.is_unpriced:
+            procedures.accepted(outcome)
     except BillingError as error:
         return refused(error)
-    if isinstance(charged, Unpriced):
-        return Kept(status=202, unpriced=charged)
-    return Charged(status=201, transaction=charged, replayed=replayed)
+    return accepted
 
 
 def invalid_item(error: ValidationError, *path: str | int) -> BillingError:
