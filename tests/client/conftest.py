@@ -1,6 +1,5 @@
 """The client of the running product, and an API that answers what a test says."""
 
-import asyncio
 import os
 import socket
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from local.template import ROOT
 from synaxis_billing_client import AsyncBilling, Billing, Retries, credentials
+from tests.support import asynchronous
 from tests.support.running import EVERYTHING, PATIENCE_SECONDS, serving
 
 
@@ -95,4 +95,4 @@ def run_async[T](url: str, act: Callable[[AsyncBilling], Any]) -> Any:
         async with AsyncBilling(url, auth, timeout=PATIENCE_SECONDS, retries=AT_ONCE) as client:
             return await act(client)
 
-    return asyncio.run(within())
+    return asynchronous.run(within())

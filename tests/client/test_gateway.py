@@ -15,6 +15,7 @@ from synaxis_billing_client import gateway as module
 from synaxis_billing_client.gateway import Away, Gateway, GatewayCall, Mode
 from tests.client.test_client import created
 from tests.client.test_holds import USAGE, Ledger
+from tests.support import asynchronous
 from tests.support.running import EVERYTHING, PATIENCE_SECONDS
 
 COST = {"usage": USAGE, "provider": "openai", "model": "gpt-4o-mini", "description": "chat"}
@@ -71,7 +72,7 @@ def within(url: str, tmp_path: Path) -> Callable[..., Any]:
             finally:
                 await gateway.close()
 
-        return asyncio.run(run())
+        return asynchronous.run(run())
 
     return do
 

@@ -8,6 +8,7 @@ import pytest
 
 from local.pool import LARGEST_POOL, FunctionError, Pool
 from local.template import Function
+from tests.support import asynchronous
 
 HANDLER = """
 import os, sys, time
@@ -51,7 +52,7 @@ def _with_pool(function: Function, tmp_path: Path, work: Any) -> Any:
         finally:
             await pool.close()
 
-    return asyncio.run(run())
+    return asynchronous.run(run())
 
 
 async def _failure(pool: Pool, event: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """A log that cannot be written ends no process and loses no answer."""
 
-import asyncio
 import contextlib
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import pytest
 
 from local.pool import FunctionError, Pool
 from local.template import Function, read
+from tests.support import asynchronous
 from tests.support.running import Client, start, stop, wait_until_ready
 
 FULL = Path("/dev/full")
@@ -59,7 +59,7 @@ def _processes(function: Function, logs: Path) -> set[int]:
             await pool.close()
         return found
 
-    return asyncio.run(run())
+    return asynchronous.run(run())
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from local.pool import LARGEST_EVENT_BYTES
 from local.template import Function, Route, Template
 from local.tokens import Issuer
 from local.worker import LARGEST_ANSWER_BYTES
+from tests.support import asynchronous
 from tests.support.running import PATIENCE_SECONDS, Client, start, stop, wait_until_ready
 
 HANDLER = """
@@ -55,7 +56,7 @@ def _exchange(tmp_path: Path, work: Callable[[int], Any]) -> Any:
                 server.should_exit = True
                 await serving
 
-    return asyncio.run(run())
+    return asynchronous.run(run())
 
 
 def _raw(*parts: bytes) -> Callable[[int], bytes]:

@@ -12,6 +12,7 @@ import pytest
 from local.pool import FunctionError
 from local.template import Function, Queue, Template, read
 from local.triggers import Triggers
+from tests.support import asynchronous
 
 QUEUE = Queue("Jobs", batch_size=3, most_receives=3)
 
@@ -58,7 +59,7 @@ def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[A
         await asyncio.sleep(30)
         await running.stop()
 
-    asyncio.run(run(), loop_factory=_Loop)
+    asynchronous.run(run(), loop_factory=_Loop)
     return events
 
 
