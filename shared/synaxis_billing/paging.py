@@ -64,6 +64,7 @@ class Bounds[At](NamedTuple):
 type Fetch[At, Found] = Callable[[Bounds[At], int], Found]
 
 
+# In quotes, because pydantic would look for the schema of the bound of Item.
 def paginate[Item: Dated](
     listed: str,
     organization_id: UUID,
@@ -71,9 +72,8 @@ def paginate[Item: Dated](
     cursor: str | None,
     end: datetime | None,
     fetch: Fetch[datetime, tuple[list[Item], datetime | None]],
-) -> tuple[list[Item], str | None, str | None]:
-    """Return at most `limit` items before `end` from the cursor on, and the cursors of the pages
-    before and after.
+) -> "Page[Item]":
+    """Return the page of at most `limit` items before `end` from the cursor on.
 
     `fetch(bounds, limit)` lists the nearest to the bounds, newest first, with the instant that its
     search reached before the end of the list, or None. No two items of one list have the same
@@ -85,7 +85,8 @@ def paginate[Item: Dated](
     items, is_cut = _cut(items, limit, bounds)
     if is_cut:
         searched = items[0 if bounds.since else -1].created_at
-    return items, *cursors(listed, organization_id, bounds, searched)
+    previous, following = cursors(listed, organization_id, bounds, searched)
+    return Page(items=items, previous_cursor=previous, next_cursor=following)
 
 
 def _cut[Item: Written, At](
@@ -128,9 +129,8 @@ def paginate_by_id[Item: Identified](
     limit: int,
     cursor: str | None,
     fetch: Fetch[UUID, list[Item]],
-) -> tuple[list[Item], str | None, str | None]:
-    """Return at most `limit` items of a list of the platform, and the cursors of the pages before
-    and after.
+) -> "Page[Item]":
+    """Return the page of at most `limit` items of a list of the platform.
 
     `fetch(bounds, limit)` lists the nearest to the bounds by time-ordered id, newest first. Raises
     InvalidRequest for a cursor of another list.
@@ -142,7 +142,11 @@ def paginate_by_id[Item: Identified](
     newer, older = bounds.before, items[-1].id if is_cut else None
     if bounds.since is not None:
         newer, older = UUID(int=items[0].id.int + 1) if is_cut else None, bounds.since
-    return items, _encoded(f"{listed} {SINCE}", newer), _encoded(f"{listed} ", older)
+    return Page(
+        items=items,
+        previous_cursor=_encoded(f"{listed} {SINCE}", newer),
+        next_cursor=_encoded(f"{listed} ", older),
+    )
 
 
 def paginate_by_place[Item](
@@ -151,19 +155,19 @@ def paginate_by_place[Item](
     limit: int,
     cursor: str | None,
     fetch: Callable[[int, int], list[Item]],
-) -> tuple[list[Item], str | None, str | None]:
-    """Return at most `limit` items of a list that has a fixed order, and the cursors of the pages
-    before and after.
+) -> Page[Item]:
+    """Return the page of at most `limit` items of a list that has a fixed order.
 
     `fetch(after, limit)` lists those after so many. Raises InvalidRequest for a cursor of another
     list or owner.
     """
     after = 0 if cursor is None else _position_in(cursor, [listed, str(owner)], _place)
     items = fetch(after, limit + 1)
-    return (
-        items[:limit],
-        _encoded(f"{listed} {owner} ", max(after - limit, 0) if after else None),
-        _encoded(f"{listed} {owner} ", after + limit if len(items) > limit else None),
+    is_cut = len(items) > limit
+    return Page(
+        items=items[:limit],
+        previous_cursor=_encoded(f"{listed} {owner} ", max(after - limit, 0) if after else None),
+        next_cursor=_encoded(f"{listed} {owner} ", after + limit if is_cut else None),
     )
 
 

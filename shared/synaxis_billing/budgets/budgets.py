@@ -207,8 +207,7 @@ def list_budgets(
         rows, _ = procedures.accepted(outcome)
         return [Budget.model_validate(row) for row in rows], None
 
-    items, previous, following = paginate("budgets", organization_id, limit, cursor, None, fetch)
-    return Page[Budget](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("budgets", organization_id, limit, cursor, None, fetch)
 
 
 def get_budget(

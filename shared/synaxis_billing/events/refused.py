@@ -117,13 +117,10 @@ def list_refused(
         )
         return [RefusedEvent.model_validate(event) for event in found]
 
-    items, previous, following = paginate_by_id("refused-events", limit, cursor, fetch)
-    accepted = _accepted_since(db, caller, items)
-    return Page[RefusedEvent](
-        items=[entry for entry in items if entry.id not in accepted],
-        previous_cursor=previous,
-        next_cursor=following,
-    )
+    page = paginate_by_id("refused-events", limit, cursor, fetch)
+    accepted = _accepted_since(db, caller, page.items)
+    waiting = [entry for entry in page.items if entry.id not in accepted]
+    return page.model_copy(update={"items": waiting})
 
 
 def _accepted_since(

@@ -155,8 +155,7 @@ def list_credit_notes(
         )
         return [CreditNote.model_validate(row) for row in procedures.accepted(outcome)[0]]
 
-    items, previous, following = paginate_by_place("credit-notes", invoice_id, limit, cursor, fetch)
-    return Page[CreditNote](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate_by_place("credit-notes", invoice_id, limit, cursor, fetch)
 
 
 def get_credit_note(

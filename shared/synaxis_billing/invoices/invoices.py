@@ -314,8 +314,7 @@ def list_invoices(
         rows, _ = procedures.accepted(outcome)
         return [InvoiceSummary.model_validate(row) for row in rows], None
 
-    items, previous, following = paginate("invoices", organization_id, limit, cursor, None, fetch)
-    return Page[InvoiceSummary](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("invoices", organization_id, limit, cursor, None, fetch)
 
 
 def list_lines(
@@ -343,8 +342,7 @@ def list_lines(
         )
         return [LineItem.model_validate(row) for row in procedures.accepted(outcome)[0]]
 
-    items, previous, following = paginate_by_place("lines", invoice_id, limit, cursor, fetch)
-    return Page[LineItem](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate_by_place("lines", invoice_id, limit, cursor, fetch)
 
 
 def mark_overdue(connect: Callable[[], psycopg.Connection]) -> int:

@@ -211,8 +211,7 @@ def list_holds(
         value, _ = procedures.accepted(outcome)
         return [Hold.model_validate(row) for row in value["items"]], reached(value)
 
-    items, previous, following = paginate("holds", organization_id, limit, cursor, None, fetch)
-    return Page[Hold](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("holds", organization_id, limit, cursor, None, fetch)
 
 
 def _accepted_hold(outcome: dict[str, Any]) -> tuple[Hold, bool]:

@@ -147,7 +147,4 @@ def list_transactions(
         value, _ = procedures.accepted(outcome)
         return [Transaction.model_validate(row) for row in value["items"]], reached(value)
 
-    items, previous, following = paginate(
-        "transactions", organization_id, limit, cursor, end, fetch
-    )
-    return Page[Transaction](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("transactions", organization_id, limit, cursor, end, fetch)

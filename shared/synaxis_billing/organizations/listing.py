@@ -134,7 +134,5 @@ def _sorted_organizations(
         return [OrganizationWithBalance.model_validate(row) for row in value["items"]]
 
     by = f"organizations-{listed.sort}"
-    items, previous, following = paginate_by_place(by, NO_ORGANIZATION, limit, cursor, fetch)
-    return OrganizationPage(
-        items=items, previous_cursor=previous, next_cursor=following, totals=totals
-    )
+    page = paginate_by_place(by, NO_ORGANIZATION, limit, cursor, fetch)
+    return OrganizationPage(**dict(page), totals=totals)

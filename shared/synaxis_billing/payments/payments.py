@@ -131,8 +131,7 @@ def list_payments(
         )
         return [Payment.model_validate(row) for row in procedures.accepted(outcome)[0]], None
 
-    items, previous, following = paginate("payments", organization_id, limit, cursor, None, fetch)
-    return Page(items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("payments", organization_id, limit, cursor, None, fetch)
 
 
 def list_platform_payments(
@@ -156,5 +155,4 @@ def list_platform_payments(
         )
         return [PlatformPayment.model_validate(row) for row in found]
 
-    items, previous, following = paginate_by_id("platform-payments", limit, cursor, fetch)
-    return Page(items=items, previous_cursor=previous, next_cursor=following)
+    return paginate_by_id("platform-payments", limit, cursor, fetch)

@@ -279,8 +279,7 @@ def list_prices(
         )
         return [Price.model_validate(price) for price in found]
 
-    items, previous, following = paginate_by_id("prices", limit, cursor, fetch)
-    return Page[Price](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate_by_id("prices", limit, cursor, fetch)
 
 
 def quote(db: psycopg.Connection, caller: Caller, request: QuoteRequest) -> Quote:

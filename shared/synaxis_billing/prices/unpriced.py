@@ -61,8 +61,7 @@ def list_unpriced(
         )
         return [Unpriced.model_validate(usage) for usage in found]
 
-    items, previous, following = paginate_by_id("unpriced-usage", limit, cursor, fetch)
-    return Page[Unpriced](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate_by_id("unpriced-usage", limit, cursor, fetch)
 
 
 def charge_unpriced(db: psycopg.Connection, caller: Caller, most: int = MOST_CHARGED) -> int:

@@ -83,8 +83,7 @@ def list_labels(
         return [Label.model_validate(row) for row in value]
 
     listed = f"labels-{kind}"
-    items, previous, following = paginate_by_place(listed, organization_id, limit, cursor, fetch)
-    return Page[Label](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate_by_place(listed, organization_id, limit, cursor, fetch)
 
 
 def _label(

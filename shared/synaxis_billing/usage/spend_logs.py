@@ -95,5 +95,4 @@ def list_spend_logs(
         value, _ = procedures.accepted(outcome)
         return [SpendLog.model_validate(row) for row in value["items"]], reached(value)
 
-    items, previous, following = paginate("spend-logs", organization_id, limit, cursor, end, fetch)
-    return Page[SpendLog](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("spend-logs", organization_id, limit, cursor, end, fetch)

@@ -359,10 +359,7 @@ def list_events(
         rows, _ = procedures.accepted(outcome)
         return [WebhookEvent.model_validate(format_amounts(row)) for row in rows], None
 
-    items, previous, following = paginate(
-        "webhook-events", organization_id, limit, cursor, None, fetch
-    )
-    return Page[WebhookEvent](items=items, previous_cursor=previous, next_cursor=following)
+    return paginate("webhook-events", organization_id, limit, cursor, None, fetch)
 
 
 def _refuse_private(url: str, private: bool) -> None:
