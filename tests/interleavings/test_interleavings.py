@@ -37,7 +37,7 @@ from tests.interleavings.states import Keeper, difference
 from tests.interleavings.stepping import Actor
 
 # So many pairs are drawn by the seed, or all are run at each statement.
-PAIRS = os.environ.get("INTERLEAVINGS", "40")
+PAIRS = os.environ.get("INTERLEAVINGS", "20")
 SEED = os.environ.get("INTERLEAVINGS_SEED", "1")
 PARTS = 4
 # Of each pair that is drawn.
