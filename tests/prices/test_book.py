@@ -435,7 +435,7 @@ def test_no_stored_price_takes_nothing_for_a_bucket(
     with database.admin() as admin, pytest.raises(psycopg.errors.CheckViolation):
         admin.execute(
             "INSERT INTO billing.prices (provider, model, effective_from, source, rates)"
-            " VALUES ('p', 'm', now(), 'test', coalesce(billing.in_order(%s), '[]'))",
+            " VALUES ('p', 'm', now(), 'test', billing.rate_table(%s))",
             [Jsonb(stored)],
         )
 
@@ -528,7 +528,7 @@ def test_the_databases_rating_is_that_of_a_model_in_python(
     with rater.transaction(force_rollback=True):
         [price_id] = rater.execute(
             "INSERT INTO billing.prices (provider, model, effective_from, source, rates)"
-            " VALUES ('p', 'm', now(), 'test', billing.in_order(%s)) RETURNING id",
+            " VALUES ('p', 'm', now(), 'test', billing.rate_table(%s)) RETURNING id",
             [Jsonb(cells)],
         ).fetchone() or [None]
         row = rater.execute(
