@@ -2026,6 +2026,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.corrected_invoice(i billing.invoices, rest billing.credit_notes, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.count_charge(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
 -- billing.counted_by(o billing.organizations, t billing.credit_transactions)
@@ -2114,6 +2116,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.document_key()
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.does_not_fit(p_budget_id uuid)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.drawn_at(o billing.organizations, p_instant timestamp with time zone)
@@ -2186,6 +2190,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
+-- billing.fits(b billing.budgets, p_amount_usd numeric, p_at timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.forget_invoice(i billing.invoices)
@@ -2304,6 +2310,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
+-- billing.level(b billing.budgets, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.level_of_rate(p_spent_usd numeric, p_limit_usd numeric, p_counted_at timestamp with time zone, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.line_of_credit(i billing.invoices)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
