@@ -24,32 +24,32 @@ DECLARE
     v_name text := u.model;
     -- Each look for a price sets the request's.
     v_multiplier numeric := u.price_multiplier;
-    v_exact_usd numeric;
     v_own boolean;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
     WHILE v_name IS NOT NULL LOOP
-        SELECT p.id, p.organization_id IS NOT NULL, CASE WHEN p.organization_id IS NULL THEN
-                coalesce(v_multiplier,
-                    (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
-                ELSE 1 END,
-            r.tokens, r.input_tokens, r.cached_tokens, r.output_tokens, billing.rated_usd(r.exact_usd, 1), r.exact_usd
+        SELECT p.id, p.organization_id IS NOT NULL, p.multiplier, r.tokens, r.input_tokens, r.cached_tokens,
+            r.output_tokens, billing.rated_usd(r.exact_usd, 1), billing.rated_usd(r.exact_usd, p.multiplier)
         INTO u.price_id, v_own, u.price_multiplier, u.tokens, u.input_tokens, u.cached_tokens, u.output_tokens,
-            u.cost_usd, v_exact_usd
+            u.cost_usd, u.amount_usd
         FROM (
-            -- The index has the prices of the nil UUID for everyone's.
-            SELECT id, organization_id, rates, billing.rate_column(rates, u.service_tier, u.usage) AS column
+            SELECT id, organization_id, rates, billing.rate_column(rates, u.service_tier, u.usage) AS column,
+                CASE WHEN organization_id IS NULL THEN coalesce(v_multiplier,
+                    (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
+                ELSE 1 END AS multiplier
             FROM billing.prices
-            WHERE coalesce(organization_id, '00000000-0000-0000-0000-000000000000') = ANY (ARRAY[p_organization_id, '00000000-0000-0000-0000-000000000000'])
+            -- The index has the prices of the nil UUID for everyone's.
+            WHERE coalesce(organization_id, '00000000-0000-0000-0000-000000000000')
+                    = ANY (ARRAY[p_organization_id, '00000000-0000-0000-0000-000000000000'])
                 AND provider = u.provider AND model = v_name
                 AND effective_from <= p_at AND recorded_at <= p_known_at
-            ORDER BY coalesce(organization_id, '00000000-0000-0000-0000-000000000000') DESC, effective_from DESC, recorded_at DESC, id DESC
+            ORDER BY coalesce(organization_id, '00000000-0000-0000-0000-000000000000') DESC,
+                effective_from DESC, recorded_at DESC, id DESC
             LIMIT 1
         ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p.column, u.usage) AS r;
         EXIT WHEN FOUND;
         v_name := billing.shorter_name(u.provider, v_name);
     END LOOP;
-    u.amount_usd := billing.rated_usd(v_exact_usd, u.price_multiplier);
     IF v_own THEN
         u.cost_usd := (billing.price_request(NULL, u, p_at, p_known_at)).cost_usd;
     END IF;
