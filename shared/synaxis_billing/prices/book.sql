@@ -38,14 +38,10 @@ BEGIN
                     (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
                 ELSE 1 END AS multiplier
             FROM billing.prices
-            -- The index has the prices of the nil UUID for everyone's.
-            WHERE coalesce(organization_id, '00000000-0000-0000-0000-000000000000')
-                    = ANY (ARRAY[p_organization_id, '00000000-0000-0000-0000-000000000000'])
+            WHERE owner_id = ANY (ARRAY[p_organization_id, '00000000-0000-0000-0000-000000000000'])
                 AND provider = u.provider AND model = v_name
                 AND effective_from <= p_at AND recorded_at <= p_known_at
-            ORDER BY coalesce(organization_id, '00000000-0000-0000-0000-000000000000') DESC,
-                effective_from DESC, recorded_at DESC, id DESC
-            LIMIT 1
+            ORDER BY owner_id DESC, effective_from DESC, recorded_at DESC, id DESC LIMIT 1
         ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p.column, u.usage) AS r;
         EXIT WHEN FOUND;
         v_name := billing.shorter_name(u.provider, v_name);
@@ -214,8 +210,7 @@ BEGIN
                 AND (p_before IS NULL OR q.id < p_before) AND (p_since IS NULL OR q.id >= p_since)
                 AND (p_at IS NULL OR q.effective_from <= p_at AND NOT EXISTS (
                     SELECT FROM billing.prices AS n
-                    WHERE coalesce(n.organization_id, '00000000-0000-0000-0000-000000000000')
-                            = coalesce(q.organization_id, '00000000-0000-0000-0000-000000000000')
+                    WHERE n.owner_id = q.owner_id
                         AND n.provider = q.provider AND n.model = q.model AND n.effective_from <= p_at
                         AND (n.effective_from, n.recorded_at, n.id)
                             > (q.effective_from, q.recorded_at, q.id)))

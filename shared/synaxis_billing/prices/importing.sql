@@ -38,9 +38,8 @@ BEGIN
         FROM jsonb_to_recordset(p_prices) AS l (provider text, model text, rates jsonb)
         LEFT JOIN LATERAL (
             SELECT rates FROM billing.prices
-            WHERE coalesce(organization_id, '00000000-0000-0000-0000-000000000000')
-                    = '00000000-0000-0000-0000-000000000000'
-                AND provider = l.provider AND model = l.model AND effective_from <= p_effective_from
+            WHERE owner_id = '00000000-0000-0000-0000-000000000000' AND provider = l.provider AND model = l.model
+                AND effective_from <= p_effective_from
             ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
         ) AS o ON true
     )

@@ -669,6 +669,7 @@ CREATE TABLE billing.payment_refunds (
 CREATE TABLE billing.prices (
     id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid,
+    owner_id uuid GENERATED ALWAYS AS (COALESCE(organization_id, '00000000-0000-0000-0000-000000000000'::uuid)) STORED NOT NULL,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamp with time zone NOT NULL,
@@ -1293,7 +1294,7 @@ CREATE UNIQUE INDEX payments_one_auto_topup ON billing.payments USING btree (org
 
 CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments USING btree (organization_id, invoice_id) WHERE (status = ANY (ARRAY['pending'::billing.payment_status, 'unknown'::billing.payment_status]));
 
-CREATE INDEX prices_in_force ON billing.prices USING btree (COALESCE(organization_id, '00000000-0000-0000-0000-000000000000'::uuid), provider, model, effective_from, recorded_at, id);
+CREATE INDEX prices_in_force ON billing.prices USING btree (owner_id, provider, model, effective_from, recorded_at, id);
 
 CREATE INDEX refused_events_newest ON billing.refused_events USING btree (id);
 

@@ -562,6 +562,8 @@ CREATE TABLE billing.prices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- NULL is the price of every organization that has none of its own.
     organization_id uuid,
+    -- The nil UUID is everyone: one look at the index finds an organization's price before everyone's.
+    owner_id uuid NOT NULL GENERATED ALWAYS AS (coalesce(organization_id, '00000000-0000-0000-0000-000000000000')) STORED,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
@@ -576,9 +578,7 @@ CREATE TABLE billing.prices (
         AND rates @? '$.rates[*] ? (@.bucket == "output" && @.service_tier == "standard" && @.above_input_tokens == 0)'
         AND rates @? '$.columns.*' AND NOT rates @? '$.columns.* ? (!(exists(@.input) && exists(@.output)))')
 );
--- The nil UUID is everyone: the price of an organization and that of everyone are found by one look.
-CREATE INDEX prices_in_force ON billing.prices (coalesce(organization_id, '00000000-0000-0000-0000-000000000000'),
-    provider, model, effective_from, recorded_at, id);
+CREATE INDEX prices_in_force ON billing.prices (owner_id, provider, model, effective_from, recorded_at, id);
 
 -- A rate of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
 -- above_input_tokens. A rate that is absent is that of its parent (rate.sql).
