@@ -1,7 +1,9 @@
 """The price book: which price applies, to whom, from when on, and what it makes of usage."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -399,6 +401,20 @@ def test_a_tenant_adds_no_price_and_sees_no_other_tenants(database: Database) ->
 def test_a_price_of_an_organization_that_there_is_not_is_refused(database: Database) -> None:
     with database.connect() as db, pytest.raises(OrganizationNotFound):
         add(db, organization_id=str(uuid4()))
+
+
+def test_a_price_is_found_by_its_index_also_under_row_level_security(database: Database) -> None:
+    """A condition that may leak a row is applied after the policy, not by the index."""
+    body = (Path(book.__file__).parent / "book.sql").read_text()
+    [conditions] = re.findall(r"FROM billing.prices\s+WHERE (owner_id.*?LIMIT 1)", body, re.S)
+    names = {"p_organization_id": f"'{uuid4()}'::uuid", "p_at": "now()", "p_known_at": "now()"}
+    for name, value in {**names, "u.provider": "'openai'", "v_name": "'gpt-4o'"}.items():
+        conditions = conditions.replace(name, value)
+    with database.connect() as db:
+        rows = db.execute(f"EXPLAIN SELECT rates FROM billing.prices WHERE {conditions}".encode())
+        plan = "\n".join(line for (line,) in rows)
+    assert re.search(r"Index Cond: \(\(owner_id = ANY .*\(recorded_at <= ", plan)
+    assert "Sort" not in plan
 
 
 @pytest.mark.parametrize(
