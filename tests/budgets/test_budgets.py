@@ -407,6 +407,23 @@ def test_a_rate_that_takes_longer_than_a_century_to_forget_never_ends(database: 
         assert steps.budget_now(db, budget).resets_at is None
 
 
+@pytest.mark.parametrize(
+    ("seconds", "level"),
+    [(-HOUR.seconds, "1"), (0, "1"), (0.5, "0.99986111"), (1, "0.99972222"), (7200, "0")],
+)
+def test_the_level_of_a_rate_falls_by_its_limit_each_hour(
+    seconds: float, level: str, database: Database
+) -> None:
+    with database.admin() as admin:
+        row = admin.execute(
+            "SELECT billing.level_of_rate(1, 1, t, t + make_interval(secs => %s))"
+            " FROM billing.now() AS n (t)",
+            [seconds],
+        ).fetchone()
+    assert row
+    assert str(row[0].normalize()) == level
+
+
 def test_a_rate_that_is_never_reached_costs_no_call_anything(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         set_clock_to_noon(admin)
