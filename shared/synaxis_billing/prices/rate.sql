@@ -21,7 +21,7 @@ $$;
 
 -- A price as usage is rated by it, from an array of billing.price_rate: {"rates": the array, in the order in which
 -- they are tried, "columns": {column: {bucket: the index of its rate in "rates"}}}. A column is a service tier. If the
--- rates have steps, it is a tier and a step, and "steps" lists these.
+-- rates have steps, it is a tier and a step, and "steps" lists these, the lowest first.
 CREATE OR REPLACE FUNCTION billing.rate_table(p_rates jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
     WITH rates AS MATERIALIZED (
         SELECT r.*, row_number() OVER (ORDER BY jsonb_array_length(billing.rate_parents(r.bucket)) DESC, r.bucket,
@@ -50,7 +50,7 @@ CREATE OR REPLACE FUNCTION billing.rate_table(p_rates jsonb) RETURNS jsonb LANGU
             FROM cells GROUP BY tier, above
         ) AS c (name, indexes)
         UNION ALL
-        SELECT 'steps', jsonb_agg(above) FROM steps HAVING count(*) > 1
+        SELECT 'steps', jsonb_agg(above ORDER BY above) FROM steps HAVING count(*) > 1
     ) AS members (name, value)
 $$;
 
@@ -70,10 +70,8 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     v_input_tokens bigint := (
         SELECT coalesce(sum(value::bigint), 0) FROM jsonb_each_text(p_usage) WHERE billing.token_kind(key) <> 'output');
-    v_step text := (
-        SELECT coalesce(' above ' || max(s.above), '')
-        FROM (SELECT value::bigint FROM jsonb_array_elements_text(p_rates -> 'steps')) AS s (above)
-        WHERE s.above = 0 OR s.above < v_input_tokens);
+    v_step text := coalesce(' above ' || (jsonb_path_query_array(p_rates -> 'steps',
+        '$[*] ? (@ == 0 || @ < $input_tokens)', jsonb_build_object('input_tokens', v_input_tokens)) ->> -1), '');
 BEGIN
     RETURN CASE WHEN p_rates -> 'columns' ? (p_service_tier || v_step) THEN p_service_tier
         ELSE 'standard' END || v_step;
