@@ -33,7 +33,9 @@ BEGIN
         INTO u.price_id, v_own, u.price_multiplier, u.tokens, u.input_tokens, u.cached_tokens, u.output_tokens,
             u.cost_usd, u.amount_usd
         FROM (
-            SELECT id, organization_id, rates, billing.rate_column(rates, u.service_tier, u.usage) AS column,
+            -- Members of the table are read once, since a large one is stored compressed.
+            SELECT id, organization_id, rates -> 'rates' AS rates,
+                billing.rate_column(rates, u.service_tier, u.usage) AS column,
                 CASE WHEN organization_id IS NULL THEN coalesce(v_multiplier,
                     (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
                 ELSE 1 END AS multiplier
@@ -91,7 +93,8 @@ BEGIN
                 'rate', l.rate - 'usd_per_million')), '[]')
             FROM billing.rate_lines(p.rates, p.column, p_usage) AS l))
     FROM (
-        SELECT *, billing.rate_column(rates, p_service_tier, p_usage) AS column
+        SELECT id, provider, model, source, rates -> 'rates' AS rates,
+            billing.rate_column(rates, p_service_tier, p_usage) AS column
         FROM billing.prices WHERE id = p_price_id
     ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p.column, p_usage) AS r);
 END $$;

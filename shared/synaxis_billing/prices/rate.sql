@@ -56,39 +56,39 @@ $$;
 
 -- The column of a rate table that rates a request; a tier without rates has those of the standard one.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.rate_column(p_rates jsonb, p_service_tier text, p_usage jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION billing.rate_column(p_table jsonb, p_service_tier text, p_usage jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_rates -> 'columns' ? p_service_tier THEN p_service_tier
-        ELSE billing.other_column(p_rates, p_service_tier, p_usage) END
+    SELECT coalesce(p_table #> ARRAY['columns', p_service_tier],
+        billing.other_column(p_table, p_service_tier, p_usage))
 $$;
 
 -- The same if the rates have steps, or the tier has no rates. A step counts all input of the request, what was cached
 -- too. It is not SQL, which would become a part of each statement that rates, and be started with it.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.other_column(p_rates jsonb, p_service_tier text, p_usage jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION billing.other_column(p_table jsonb, p_service_tier text, p_usage jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     v_input_tokens bigint := (
         SELECT coalesce(sum(value::bigint), 0) FROM jsonb_each_text(p_usage) WHERE billing.token_kind(key) <> 'output');
-    v_step text := coalesce(' above ' || (jsonb_path_query_array(p_rates -> 'steps',
+    v_step text := coalesce(' above ' || (jsonb_path_query_array(p_table -> 'steps',
         '$[*] ? (@ == 0 || @ < $input_tokens)', jsonb_build_object('input_tokens', v_input_tokens)) ->> -1), '');
 BEGIN
-    RETURN CASE WHEN p_rates -> 'columns' ? (p_service_tier || v_step) THEN p_service_tier
-        ELSE 'standard' END || v_step;
+    RETURN coalesce(
+        p_table #> ARRAY['columns', p_service_tier || v_step], p_table #> ARRAY['columns', 'standard' || v_step]);
 END $$;
 
 -- Each bucket of a request with its rate.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.rate_lines(p_rates jsonb, p_column text, p_usage jsonb)
+CREATE OR REPLACE FUNCTION billing.rate_lines(p_rates jsonb, p_column jsonb, p_usage jsonb)
 RETURNS TABLE (bucket text, tokens bigint, kind text, rate jsonb) LANGUAGE sql STABLE AS $$
-    SELECT key, value::bigint, billing.token_kind(key), p_rates #> ARRAY['rates', coalesce(
-        p_rates #>> ARRAY['columns', p_column, key], p_rates #>> ARRAY['columns', p_column, 'input'])]
+    SELECT key, value::bigint, billing.token_kind(key),
+        p_rates -> coalesce(p_column -> key, p_column -> 'input')::int
     FROM jsonb_each_text(p_usage)
 $$;
 
 -- What rates make of usage: its tokens, and its cost, which is exact.
 -- api helper
-CREATE OR REPLACE FUNCTION billing.rate_usage(p_rates jsonb, p_column text, p_usage jsonb)
+CREATE OR REPLACE FUNCTION billing.rate_usage(p_rates jsonb, p_column jsonb, p_usage jsonb)
 RETURNS TABLE (tokens bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, exact_usd numeric)
 LANGUAGE sql STABLE AS $$
     SELECT tokens, tokens - cached_tokens - output_tokens, cached_tokens, output_tokens, exact_usd
@@ -115,6 +115,6 @@ BEGIN
         SELECT ROW(r.tokens, r.input_tokens, r.cached_tokens, r.output_tokens,
             billing.rated_usd(r.exact_usd, p_price_multiplier), billing.rated_usd(r.exact_usd, 1))::billing.rating
         FROM billing.prices AS p CROSS JOIN LATERAL billing.rate_usage(
-            p.rates, billing.rate_column(p.rates, p_service_tier, p_usage), p_usage) AS r
+            p.rates -> 'rates', billing.rate_column(p.rates, p_service_tier, p_usage), p_usage) AS r
         WHERE p.id = p_price_id);
 END $$;

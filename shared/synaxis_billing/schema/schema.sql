@@ -2397,8 +2397,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
 -- billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
--- billing.other_column(p_rates jsonb, p_service_tier text, p_usage jsonb)
---     RETURNS text, for synaxis_app, synaxis_ledger
+-- billing.other_column(p_table jsonb, p_service_tier text, p_usage jsonb)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
 -- billing.overlapping(i billing.invoices)
@@ -2487,9 +2487,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.rate_changes(p_old jsonb, p_new jsonb)
 --     RETURNS json, for synaxis_ledger
--- billing.rate_column(p_rates jsonb, p_service_tier text, p_usage jsonb)
---     RETURNS text, for synaxis_app, synaxis_ledger
--- billing.rate_lines(p_rates jsonb, p_column text, p_usage jsonb)
+-- billing.rate_column(p_table jsonb, p_service_tier text, p_usage jsonb)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
+-- billing.rate_lines(p_rates jsonb, p_column jsonb, p_usage jsonb)
 --     RETURNS TABLE(bucket text, tokens bigint, kind text, rate jsonb), for synaxis_app, synaxis_ledger
 -- billing.rate_map(p_rates jsonb)
 --     RETURNS jsonb, for synaxis_ledger
@@ -2497,7 +2497,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.rate_table(p_rates jsonb)
 --     RETURNS jsonb, for synaxis_ledger
--- billing.rate_usage(p_rates jsonb, p_column text, p_usage jsonb)
+-- billing.rate_usage(p_rates jsonb, p_column jsonb, p_usage jsonb)
 --     RETURNS TABLE(tokens bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, exact_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.rated_usd(p_exact_usd numeric, p_price_multiplier numeric)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger
