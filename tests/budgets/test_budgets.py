@@ -63,6 +63,30 @@ def test_each_subject_counts_its_own_calls(database: Database) -> None:
     assert database.audit().whole
 
 
+def test_a_charge_that_one_of_its_budgets_refuses_leaves_everything_as_it_was(
+    database: Database,
+) -> None:
+    def stored() -> list[Any]:
+        return admin.execute(
+            "SELECT o.balance_usd, o.drawn_usd, o.version, o.floor_usd, o.head_hash, b.subject,"
+            " b.spent_usd FROM billing.organizations AS o"
+            " JOIN billing.budgets AS b ON b.organization_id = o.id ORDER BY b.subject"
+        ).fetchall()
+
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db, "10", credit_limit_usd="20")
+        steps.adjust(db, organization_id, "-15")
+        steps.budget(db, organization_id, "9")
+        steps.budget(db, organization_id, "1", model="m")
+        steps.budget(db, organization_id, "9", team="t")
+        before = stored()
+        with pytest.raises(BudgetExceeded):
+            steps.charge(db, organization_id, "2", model="m", team_id="t")
+        assert stored() == before
+        steps.charge(db, organization_id, "1", model="m", team_id="t")
+    assert database.audit().whole
+
+
 def test_spend_that_is_not_charged_does_not_count(database: Database) -> None:
     with database.connect() as db:
         organization_id = steps.new_organization(db, "100")
@@ -381,6 +405,23 @@ def test_a_rate_that_takes_longer_than_a_century_to_forget_never_ends(database: 
         budget = steps.budget(db, organization_id, "0.00000001", "rate", burst_usd="10")
         steps.charge(db, organization_id, "1")
         assert steps.budget_now(db, budget).resets_at is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"),
+    [(-HOUR.seconds, "1"), (0, "1"), (0.5, "0.99986111"), (1, "0.99972222"), (7200, "0")],
+)
+def test_the_level_of_a_rate_falls_by_its_limit_each_hour(
+    seconds: float, level: str, database: Database
+) -> None:
+    with database.admin() as admin:
+        row = admin.execute(
+            "SELECT billing.level_of_rate(1, 1, t, t + make_interval(secs => %s))"
+            " FROM billing.now() AS n (t)",
+            [seconds],
+        ).fetchone()
+    assert row
+    assert str(row[0].normalize()) == level
 
 
 def test_a_rate_that_is_never_reached_costs_no_call_anything(database: Database) -> None:

@@ -77,9 +77,9 @@ BUGS = [
     ),
     Bug(
         "a charge is not counted in its budgets",
-        "ledger/charges.sql",
-        "spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, t.changed_at) + u.amount_usd",
-        "spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, t.changed_at)",
+        "budgets/counting.sql",
+        "billing.level(ROW(b.*)::billing.budgets, p_at) + u.amount_usd",
+        "billing.level(ROW(b.*)::billing.budgets, p_at)",
         "tests/budgets/test_budgets.py::test_each_subject_counts_its_own_calls",
     ),
     Bug(

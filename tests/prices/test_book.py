@@ -1,7 +1,9 @@
 """The price book: which price applies, to whom, from when on, and what it makes of usage."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -401,6 +403,20 @@ def test_a_price_of_an_organization_that_there_is_not_is_refused(database: Datab
         add(db, organization_id=str(uuid4()))
 
 
+def test_a_price_is_found_by_its_index_also_under_row_level_security(database: Database) -> None:
+    """A condition that may leak a row is applied after the policy, not by the index."""
+    body = (Path(book.__file__).parent / "book.sql").read_text()
+    [conditions] = re.findall(r"FROM billing.prices\s+WHERE (owner_id.*?LIMIT 1)", body, re.S)
+    names = {"p_organization_id": f"'{uuid4()}'::uuid", "p_at": "now()", "p_known_at": "now()"}
+    for name, value in {**names, "u.provider": "'openai'", "v_name": "'gpt-4o'"}.items():
+        conditions = conditions.replace(name, value)
+    with database.connect() as db:
+        rows = db.execute(f"EXPLAIN SELECT rates FROM billing.prices WHERE {conditions}".encode())
+        plan = "\n".join(line for (line,) in rows)
+    assert re.search(r"Index Cond: \(\(owner_id = ANY .*\(recorded_at <= ", plan)
+    assert "Sort" not in plan
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -435,7 +451,7 @@ def test_no_stored_price_takes_nothing_for_a_bucket(
     with database.admin() as admin, pytest.raises(psycopg.errors.CheckViolation):
         admin.execute(
             "INSERT INTO billing.prices (provider, model, effective_from, source, rates)"
-            " VALUES ('p', 'm', now(), 'test', coalesce(billing.in_order(%s), '[]'))",
+            " VALUES ('p', 'm', now(), 'test', billing.rate_table(%s))",
             [Jsonb(stored)],
         )
 
@@ -528,7 +544,7 @@ def test_the_databases_rating_is_that_of_a_model_in_python(
     with rater.transaction(force_rollback=True):
         [price_id] = rater.execute(
             "INSERT INTO billing.prices (provider, model, effective_from, source, rates)"
-            " VALUES ('p', 'm', now(), 'test', billing.in_order(%s)) RETURNING id",
+            " VALUES ('p', 'm', now(), 'test', billing.rate_table(%s)) RETURNING id",
             [Jsonb(cells)],
         ).fetchone() or [None]
         row = rater.execute(

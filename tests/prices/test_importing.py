@@ -62,7 +62,7 @@ def test_every_field_of_the_shipped_list_is_stored(database: Database) -> None:
         rows = db.execute(
             "SELECT set_config('billing.tenant', '*', false); SELECT p.model, r.usd_per_million"
             " FROM billing.prices AS p,"
-            " jsonb_populate_recordset(NULL::billing.price_rate, p.rates) AS r"
+            " jsonb_populate_recordset(NULL::billing.price_rate, p.rates -> 'rates') AS r"
         )
         rows.nextset()
         found = Counter((model, usd.normalize()) for model, usd in rows.fetchall())

@@ -38,7 +38,9 @@ _RATE_ALL = """
     )
     SELECT billing.rated_usd(r.exact_usd, 1)
     FROM p CROSS JOIN jsonb_array_elements(%(usages)s::jsonb) WITH ORDINALITY AS u (usage, position)
-    CROSS JOIN LATERAL billing.rate_usage(p.rates, %(tier)s, usage) AS r ORDER BY position
+    CROSS JOIN LATERAL billing.rate_usage(
+        p.rates -> 'rates', billing.rate_column(p.rates, %(tier)s, usage), usage) AS r
+    ORDER BY position
 """
 WHOLE = os.environ.get("PRICED") == "all"
 # Parts of the test, for as many cores.

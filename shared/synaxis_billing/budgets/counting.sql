@@ -37,18 +37,32 @@ $$;
 -- its limit each hour.
 -- api helper
 CREATE OR REPLACE FUNCTION billing.spent_at(b billing.budgets, p_at timestamptz) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN p_at >= b.window_end THEN 0 ELSE billing.level(b, p_at) END $$;
+
+-- The same in a window that has not ended.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.level(b billing.budgets, p_at timestamptz) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_at >= b.window_end THEN 0 WHEN b.burst_usd IS NULL THEN b.spent_usd
-        ELSE round(greatest(b.spent_usd - b.limit_usd
-            * greatest(extract(epoch FROM p_at - b.counted_at), 0) / 3600, 0), 8) END
+    SELECT CASE WHEN b.burst_usd IS NULL THEN b.spent_usd
+        ELSE billing.level_of_rate(b.spent_usd, b.limit_usd, b.counted_at, p_at) END
 $$;
+
+-- The level of a rate. It is not SQL, which would become a part of each statement about budgets, and be started with it.
+-- api helper
+CREATE OR REPLACE FUNCTION billing.level_of_rate(
+    p_spent_usd numeric, p_limit_usd numeric, p_counted_at timestamptz, p_at timestamptz
+) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN round(greatest(
+        p_spent_usd - p_limit_usd * greatest(extract(epoch FROM p_at - p_counted_at), 0) / 3600, 0), 8);
+END $$;
 
 -- Whether a budget's window has ended before an instant. A rate's ends when its level is zero, which matters
 -- only after an alert.
 CREATE OR REPLACE FUNCTION billing.window_ended(b billing.budgets, p_at timestamptz) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT p_at >= b.window_end OR b.burst_usd IS NOT NULL
-        AND (b.exceeded OR b.next_percent IS DISTINCT FROM b.alert_percents[1]) AND billing.spent_at(b, p_at) = 0
+        AND (b.exceeded OR b.next_percent IS DISTINCT FROM b.alert_percents[1]) AND billing.level(b, p_at) = 0
 $$;
 
 -- Whether a hard budget refuses an amount. What costs nothing is not refused.
@@ -58,20 +72,46 @@ RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
         AND billing.spent_at(b, p_at) + b.held_usd + p_amount_usd > coalesce(b.burst_usd, b.limit_usd)
 $$;
 
--- Whether billing.charge() may count a call in budgets as they are: none refuses it, no window has to be rolled over
--- first, and no alert is due after it. It is volatile, so that a statement that waited for the organization's lock sees what was
--- counted meanwhile.
+-- Whether a budget may count an amount as it is: it does not refuse it, its window does not have to be rolled over
+-- first, and no alert is due after it.
+CREATE OR REPLACE FUNCTION billing.fits(b billing.budgets, p_amount_usd numeric, p_at timestamptz) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT NOT billing.window_ended(b, p_at)
+        AND coalesce(billing.level(b, p_at) + p_amount_usd < least(
+            CASE b.mode WHEN 'hard' THEN coalesce(b.burst_usd, b.limit_usd) - b.held_usd END,
+            coalesce(b.burst_usd, b.limit_usd) * b.next_percent * 0.01), true)
+$$;
+
 CREATE OR REPLACE FUNCTION billing.budgets_fit(
     p_organization_id uuid, u billing.usage_request, p_at timestamptz
-) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-    SELECT NOT EXISTS (
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN NOT EXISTS (
         SELECT FROM billing.budgets AS b
         WHERE b.organization_id = p_organization_id AND b.subject = ANY (billing.subjects_of(u))
-            AND (billing.window_ended(ROW(b.*)::billing.budgets, p_at)
-                OR billing.exceeds_limit(ROW(b.*)::billing.budgets, u.amount_usd, p_at)
-                OR billing.reaches_percent(ROW(b.*)::billing.budgets,
-                    billing.spent_at(ROW(b.*)::billing.budgets, p_at) + u.amount_usd)))
-$$;
+            AND NOT billing.fits(ROW(b.*)::billing.budgets, u.amount_usd, p_at));
+END $$;
+
+-- Count a new charge in the budgets of its subjects, and say whether it fits all of them; if not, count nothing.
+CREATE OR REPLACE FUNCTION billing.count_charge(
+    p_organization_id uuid, u billing.usage_request, p_at timestamptz
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE billing.budgets AS b SET counted_at = p_at,
+        spent_usd = CASE WHEN billing.fits(ROW(b.*)::billing.budgets, u.amount_usd, p_at)
+            THEN billing.level(ROW(b.*)::billing.budgets, p_at) + u.amount_usd
+            ELSE billing.does_not_fit(b.id) END
+    WHERE b.organization_id = p_organization_id AND b.subject = ANY (billing.subjects_of(u));
+    RETURN true;
+EXCEPTION WHEN SQLSTATE 'SB409' THEN
+    RETURN false;
+END $$;
+
+-- End the statement in which a budget does not fit. PostgreSQL calls it for a row, not when it plans.
+CREATE OR REPLACE FUNCTION billing.does_not_fit(p_budget_id uuid) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RAISE EXCEPTION 'the budget % does not fit', p_budget_id USING ERRCODE = 'SB409';
+END $$;
 
 -- Whether an amount is the next percentage that a budget alerts of.
 CREATE OR REPLACE FUNCTION billing.reaches_percent(b billing.budgets, p_spent_usd numeric) RETURNS boolean

@@ -3,9 +3,9 @@
 
 -- Charge for usage. Nearly every charge is new and paid for: one UPDATE locks the organization, sees that the
 -- credit is there, numbers the transaction and hashes it as transaction_hash() does. What that UPDATE does not
--- find, the batch of one decides, also when a budget may refuse or is to alert. The clock is read before the lock,
--- so each writer of the organization's row moves changed_at forward under the lock. A key or an LLM request that another call used at the same moment is
--- a unique violation. After the clock was set back, the id takes its time from changed_at, in the batch of one.
+-- find, the batch of one decides; also what a budget does not simply count, on the organization as it was. The clock is
+-- read before the lock, so each writer of the organization's row moves changed_at forward under the lock. A key or an
+-- LLM request that another call used at the same moment is a unique violation. After the clock was set back, the id takes its time from changed_at, in the batch of one.
 -- Tokens are priced before the lock; without a price there is no amount, and no credit that covers it. The
 -- answer has what the caller does not know.
 -- api as synaxis_ledger
@@ -18,10 +18,12 @@ DECLARE
     v_id uuid := billing.new_id(v_now);
     v_salt uuid := gen_random_uuid();
     v_digest bytea := billing.personal_digest(v_salt, u.description, u.initiated_by, u.end_user, u.metadata);
+    v_priced text;
     t record;
 BEGIN
     IF u.usage IS NOT NULL THEN
         u := billing.price_request(p_organization_id, u, v_now);
+        v_priced := billing.priced_members(u);
     END IF;
     UPDATE billing.organizations AS o SET
         balance_usd = o.balance_usd - u.amount_usd, drawn_usd = o.drawn_usd + u.amount_usd, version = o.version + 1,
@@ -31,21 +33,20 @@ BEGIN
     WHERE o.id = p_organization_id AND o.balance_usd + o.credit_limit_usd - o.held_usd >= u.amount_usd
         AND billing.next_instant(o.changed_at, v_now) < o.fast_until AND o.changed_at < v_now + interval '10 seconds'
         AND NOT EXISTS (SELECT FROM billing.idempotency WHERE organization_id = p_organization_id AND key = u.idempotency_key)
-        AND (NOT o.budgeted OR billing.budgets_fit(o.id, u, billing.next_instant(o.changed_at, v_now)))
     RETURNING old.balance_usd AS before, new.balance_usd AS after, old.drawn_usd AS drawn, new.version,
         old.head_hash AS previous_hash, new.head_hash AS hash, new.changed_at, new.day_start, new.day_end, new.budgeted,
-        new.low_balance_threshold_usd AS low INTO t;
-    IF NOT FOUND THEN
+        new.low_balance_threshold_usd AS low, old.floor_usd AS floor INTO t;
+    IF t.budgeted AND NOT billing.count_charge(p_organization_id, u, t.changed_at) THEN
+        UPDATE billing.organizations SET balance_usd = t.before, drawn_usd = t.drawn, version = t.version - 1,
+            floor_usd = t.floor, head_hash = t.previous_hash WHERE id = p_organization_id;
+        t.version := NULL;
+    END IF;
+    IF t.version IS NULL THEN
         RETURN (billing.charge_batch(p_tenant, jsonb_build_array(
             p_request || jsonb_build_object('organization_id', p_organization_id))))[1];
     END IF;
     IF t.after < t.low AND t.before >= t.low THEN
         PERFORM billing.balance_low(p_organization_id, t.after, t.low, t.version);
-    END IF;
-    IF t.budgeted THEN
-        UPDATE billing.budgets AS b SET counted_at = t.changed_at,
-            spent_usd = billing.spent_at(ROW(b.*)::billing.budgets, t.changed_at) + u.amount_usd
-        WHERE organization_id = p_organization_id AND subject = ANY (billing.subjects_of(u));
     END IF;
     UPDATE billing.spend_rollups AS r SET amount_usd = r.amount_usd + u.amount_usd, requests = r.requests + 1,
         tokens = r.tokens + coalesce(u.tokens, 0), input_tokens = r.input_tokens + coalesce(u.input_tokens, 0),
@@ -66,8 +67,7 @@ BEGIN
         u.reference_id, u.initiated_by, u.request_id, u.team_id, u.virtual_key_id, u.end_user, u.model, u.provider, u.tokens,
         u.region, u.metadata, u.usage, u.service_tier, u.price_id, u.price_multiplier, u.cost_usd, t.day_start, v_salt,
         v_digest, t.previous_hash, t.hash, t.changed_at);
-    RETURN billing.created_charge(v_id, t.before, t.after, t.drawn, t.version, t.hash, t.changed_at,
-        CASE WHEN u.usage IS NOT NULL THEN billing.priced_members(u) END);
+    RETURN billing.created_charge(v_id, t.before, t.after, t.drawn, t.version, t.hash, t.changed_at, v_priced);
 END $$;
 
 -- The answer to a new charge: what its caller does not know.

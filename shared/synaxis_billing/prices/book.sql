@@ -24,37 +24,30 @@ DECLARE
     v_name text := u.model;
     -- Each look for a price sets the request's.
     v_multiplier numeric := u.price_multiplier;
-    v_exact_usd numeric;
     v_own boolean;
 BEGIN
     u.service_tier := coalesce(u.service_tier, 'standard');
     WHILE v_name IS NOT NULL LOOP
-        SELECT p.id, p.organization_id IS NOT NULL, CASE WHEN p.organization_id IS NULL THEN
-                coalesce(v_multiplier,
-                    (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
-                ELSE 1 END,
-            r.tokens, r.input_tokens, r.cached_tokens, r.output_tokens, billing.rated_usd(r.exact_usd, 1), r.exact_usd
+        SELECT p.id, p.organization_id IS NOT NULL, p.multiplier, r.tokens, r.input_tokens, r.cached_tokens,
+            r.output_tokens, billing.rated_usd(r.exact_usd, 1), billing.rated_usd(r.exact_usd, p.multiplier)
         INTO u.price_id, v_own, u.price_multiplier, u.tokens, u.input_tokens, u.cached_tokens, u.output_tokens,
-            u.cost_usd, v_exact_usd
+            u.cost_usd, u.amount_usd
         FROM (
-            (
-                SELECT * FROM billing.prices
-                WHERE organization_id = p_organization_id AND provider = u.provider AND model = v_name
-                    AND effective_from <= p_at AND recorded_at <= p_known_at
-                ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
-            ) UNION ALL (
-                SELECT * FROM billing.prices
-                WHERE organization_id IS NULL AND provider = u.provider AND model = v_name
-                    AND effective_from <= p_at AND recorded_at <= p_known_at
-                -- With organization_id the order is that of the index.
-                ORDER BY organization_id DESC, effective_from DESC, recorded_at DESC, id DESC LIMIT 1
-            )
-            ORDER BY organization_id LIMIT 1
-        ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, u.service_tier, u.usage) AS r;
+            -- Members of the table are read once, since a large one is stored compressed.
+            SELECT id, organization_id, rates -> 'rates' AS rates,
+                billing.rate_column(rates, u.service_tier, u.usage) AS column,
+                CASE WHEN organization_id IS NULL THEN coalesce(v_multiplier,
+                    (SELECT price_multiplier FROM billing.organizations WHERE id = p_organization_id), 1)
+                ELSE 1 END AS multiplier
+            FROM billing.prices
+            WHERE owner_id = ANY (ARRAY[p_organization_id, '00000000-0000-0000-0000-000000000000'])
+                AND provider = u.provider AND model = v_name
+                AND effective_from <= p_at AND recorded_at <= p_known_at
+            ORDER BY owner_id DESC, effective_from DESC, recorded_at DESC, id DESC LIMIT 1
+        ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p.column, u.usage) AS r;
         EXIT WHEN FOUND;
         v_name := billing.shorter_name(u.provider, v_name);
     END LOOP;
-    u.amount_usd := billing.rated_usd(v_exact_usd, u.price_multiplier);
     IF v_own THEN
         u.cost_usd := (billing.price_request(NULL, u, p_at, p_known_at)).cost_usd;
     END IF;
@@ -98,9 +91,12 @@ BEGIN
                 'bucket', l.bucket, 'tokens', l.tokens, 'usd_per_million', l.rate ->> 'usd_per_million',
                 'amount_usd', (l.tokens * (l.rate ->> 'usd_per_million')::numeric * 0.000001)::text,
                 'rate', l.rate - 'usd_per_million')), '[]')
-            FROM billing.rate_lines(p.rates, p_service_tier, p_usage) AS l))
-    FROM billing.prices AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p_service_tier, p_usage) AS r
-    WHERE p.id = p_price_id);
+            FROM billing.rate_lines(p.rates, p.column, p_usage) AS l))
+    FROM (
+        SELECT id, provider, model, source, rates -> 'rates' AS rates,
+            billing.rate_column(rates, p_service_tier, p_usage) AS column
+        FROM billing.prices WHERE id = p_price_id
+    ) AS p CROSS JOIN LATERAL billing.rate_usage(p.rates, p.column, p_usage) AS r);
 END $$;
 
 -- What usage would cost an organization now; changes nothing.
@@ -157,7 +153,7 @@ CREATE OR REPLACE FUNCTION billing.price_json(p billing.prices) RETURNS json LAN
             SELECT json_agg(json_build_object('bucket', t.bucket, 'service_tier', t.service_tier,
                 'above_input_tokens', t.above_input_tokens, 'usd_per_million', t.usd_per_million::text)
                 ORDER BY t.service_tier <> 'standard', t.service_tier, t.above_input_tokens, t.bucket)
-            FROM jsonb_populate_recordset(NULL::billing.price_rate, p.rates) AS t))
+            FROM jsonb_populate_recordset(NULL::billing.price_rate, p.rates -> 'rates') AS t))
 $$;
 
 -- Add a price. What it replaces stays stored.
@@ -179,7 +175,7 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO billing.prices (organization_id, provider, model, effective_from, source, rates)
-    VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source, billing.in_order(p.rates))
+    VALUES (p.organization_id, p.provider, p.model, p.effective_from, p.source, billing.rate_table(p.rates))
     RETURNING * INTO p;
     RETURN billing.outcome('created', billing.price_json(p));
 END $$;
@@ -217,7 +213,7 @@ BEGIN
                 AND (p_before IS NULL OR q.id < p_before) AND (p_since IS NULL OR q.id >= p_since)
                 AND (p_at IS NULL OR q.effective_from <= p_at AND NOT EXISTS (
                     SELECT FROM billing.prices AS n
-                    WHERE n.organization_id IS NOT DISTINCT FROM q.organization_id
+                    WHERE n.owner_id = q.owner_id
                         AND n.provider = q.provider AND n.model = q.model AND n.effective_from <= p_at
                         AND (n.effective_from, n.recorded_at, n.id)
                             > (q.effective_from, q.recorded_at, q.id)))

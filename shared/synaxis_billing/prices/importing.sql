@@ -3,7 +3,7 @@
 -- The rates of a price as one object, which two prices can be compared by.
 CREATE OR REPLACE FUNCTION billing.rate_map(p_rates jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_object_agg(concat_ws(' ', bucket, service_tier, above_input_tokens), usd_per_million)
-    FROM jsonb_populate_recordset(NULL::billing.price_rate, p_rates)
+    FROM jsonb_populate_recordset(NULL::billing.price_rate, p_rates -> 'rates')
 $$;
 
 -- Where two of them differ.
@@ -34,13 +34,13 @@ BEGIN
     -- One import at a time: each compares its prices with those of the one before.
     PERFORM pg_advisory_xact_lock(hashtext('billing.prices'));
     WITH listed AS MATERIALIZED (
-        SELECT uuidv7() AS id, l.provider, l.model, billing.in_order(l.rates) AS new, o.rates AS old
+        SELECT uuidv7() AS id, l.provider, l.model, billing.rate_table(l.rates) AS new, o.rates AS old
         FROM jsonb_to_recordset(p_prices) AS l (provider text, model text, rates jsonb)
         LEFT JOIN LATERAL (
             SELECT rates FROM billing.prices
-            WHERE organization_id IS NULL AND provider = l.provider AND model = l.model
+            WHERE owner_id = '00000000-0000-0000-0000-000000000000' AND provider = l.provider AND model = l.model
                 AND effective_from <= p_effective_from
-            ORDER BY organization_id DESC, effective_from DESC, recorded_at DESC, id DESC LIMIT 1
+            ORDER BY effective_from DESC, recorded_at DESC, id DESC LIMIT 1
         ) AS o ON true
     )
     SELECT string_agg(format('(%L, %L, %L, %L, %L, %L)', id, provider, model, p_effective_from, p_source, new),

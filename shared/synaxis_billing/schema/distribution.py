@@ -64,14 +64,14 @@ _FUNCTIONS: LiteralString = """
     ) AS f WHERE NOT known OR delegated <> known_delegated ORDER BY 1
 """
 
-# An UPDATE takes no function that looks into another table: in a cluster, the charges of an
-# organization that has budgets are decided one after the other.
+# In a cluster, the charges of an organization that has budgets are decided one after the other: a
+# statement that is undone alone, as that of billing.count_charge(), was not tried there.
 _NEVER_AT_ONCE = """
     DO $$ BEGIN
         IF EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'billing'::regnamespace
-            AND proname = 'budgets_fit' AND provolatile <> 'i')
+            AND proname = 'count_charge' AND provolatile <> 'i')
         THEN
-            CREATE OR REPLACE FUNCTION billing.budgets_fit(
+            CREATE OR REPLACE FUNCTION billing.count_charge(
                 p_organization_id uuid, u billing.usage_request, p_at timestamptz
             ) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false';
         END IF;

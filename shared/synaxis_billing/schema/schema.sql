@@ -669,15 +669,16 @@ CREATE TABLE billing.payment_refunds (
 CREATE TABLE billing.prices (
     id uuid DEFAULT uuidv7() NOT NULL,
     organization_id uuid,
+    owner_id uuid GENERATED ALWAYS AS (COALESCE(organization_id, '00000000-0000-0000-0000-000000000000'::uuid)) STORED NOT NULL,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamp with time zone NOT NULL,
     recorded_at timestamp with time zone DEFAULT billing.now() NOT NULL,
     source text NOT NULL,
     rates jsonb NOT NULL,
-    CONSTRAINT prices_rates_check CHECK ((NOT (rates @? '$[*]?(!(@."usd_per_million" >= 0 && @."above_input_tokens" >= 0))'::jsonpath))),
+    CONSTRAINT prices_rates_check CHECK ((NOT (rates @? '$."rates"[*]?(!(@."usd_per_million" >= 0 && @."above_input_tokens" >= 0))'::jsonpath))),
     CONSTRAINT prices_source_check CHECK ((source <> ''::text)),
-    CONSTRAINT rates_are_complete CHECK (((rates @? '$[*]?((@."bucket" == "input" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath) AND (rates @? '$[*]?((@."bucket" == "output" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath)))
+    CONSTRAINT rates_are_complete CHECK (((rates @? '$."rates"[*]?((@."bucket" == "input" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath) AND (rates @? '$."rates"[*]?((@."bucket" == "output" && @."service_tier" == "standard") && @."above_input_tokens" == 0)'::jsonpath) AND (rates @? '$."columns".*'::jsonpath) AND (NOT (rates @? '$."columns".*?(!(exists (@."input") && exists (@."output")))'::jsonpath))))
 );
 
 CREATE TABLE billing.refused_events (
@@ -1293,7 +1294,7 @@ CREATE UNIQUE INDEX payments_one_auto_topup ON billing.payments USING btree (org
 
 CREATE UNIQUE INDEX payments_one_open_of_invoice ON billing.payments USING btree (organization_id, invoice_id) WHERE (status = ANY (ARRAY['pending'::billing.payment_status, 'unknown'::billing.payment_status]));
 
-CREATE INDEX prices_in_force ON billing.prices USING btree (organization_id, provider, model, effective_from, recorded_at, id);
+CREATE INDEX prices_in_force ON billing.prices USING btree (owner_id, provider, model, effective_from, recorded_at, id);
 
 CREATE INDEX refused_events_newest ON billing.refused_events USING btree (id);
 
@@ -2026,6 +2027,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.invoices, for synaxis_ledger
 -- billing.corrected_invoice(i billing.invoices, rest billing.credit_notes, o billing.organizations, p_terms jsonb)
 --     RETURNS billing.invoices, for synaxis_ledger
+-- billing.count_charge(p_organization_id uuid, u billing.usage_request, p_at timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.count_transaction(o billing.organizations, t billing.credit_transactions, p_over_limit boolean)
 --     RETURNS void, for synaxis_ledger
 -- billing.counted_by(o billing.organizations, t billing.credit_transactions)
@@ -2114,6 +2117,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bytea, for synaxis_ledger
 -- billing.document_key()
 --     RETURNS text, as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.does_not_fit(p_budget_id uuid)
+--     RETURNS numeric, for synaxis_ledger
 -- billing.draft_invoice(p_tenant text, p_organization_id uuid, p_period_start timestamp with time zone, p_period_end timestamp with time zone, p_terms jsonb)
 --     RETURNS json, as synaxis_ledger, for synaxis_app, synaxis_ledger
 -- billing.drawn_at(o billing.organizations, p_instant timestamp with time zone)
@@ -2186,6 +2191,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS bigint, for synaxis_app, synaxis_ledger
 -- billing.first_grant_json(p_organization_id uuid, p_id uuid)
 --     RETURNS json, for synaxis_ledger
+-- billing.fits(b billing.budgets, p_amount_usd numeric, p_at timestamp with time zone)
+--     RETURNS boolean, for synaxis_ledger
 -- billing.forecast_basis(p_tenant text, p_organization_id uuid, p_days integer, p_horizon integer)
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.forget_invoice(i billing.invoices)
@@ -2242,8 +2249,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS billing.credit_grants[], for synaxis_app, synaxis_ledger
 -- billing.in_currency(p_usd numeric, p_exchange_rate numeric, p_minor_units integer)
 --     RETURNS numeric, for synaxis_ledger
--- billing.in_order(p_rates jsonb)
---     RETURNS jsonb, for synaxis_ledger
 -- billing.insert_grants(p_grants billing.credit_grants[])
 --     RETURNS void, for synaxis_ledger
 -- billing.instant(p_instant timestamp with time zone)
@@ -2306,6 +2311,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.last_rate(p_currency text)
 --     RETURNS SETOF billing.exchange_rates, for synaxis_app, synaxis_ledger
+-- billing.level(b billing.budgets, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
+-- billing.level_of_rate(p_spent_usd numeric, p_limit_usd numeric, p_counted_at timestamp with time zone, p_at timestamp with time zone)
+--     RETURNS numeric, for synaxis_app, synaxis_ledger
 -- billing.line_of_credit(i billing.invoices)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.listed_organization(o billing.organizations, p_now timestamp with time zone)
@@ -2388,6 +2397,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS uuid[], for synaxis_app, synaxis_ledger
 -- billing.organizations_with_unpriced(p_tenant text, p_after uuid, p_limit integer)
 --     RETURNS uuid[], as synaxis_ledger, for synaxis_app, synaxis_ledger
+-- billing.other_column(p_table jsonb, p_service_tier text, p_usage jsonb)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
 -- billing.outcome(p_code text, p_value json DEFAULT NULL::json)
 --     RETURNS json, for synaxis_app, synaxis_eraser, synaxis_ledger
 -- billing.overlapping(i billing.invoices)
@@ -2476,13 +2487,17 @@ GRANT SELECT,INSERT,UPDATE ON TABLE billing.webhook_deliveries TO synaxis_ledger
 --     RETURNS json, for synaxis_app, synaxis_ledger
 -- billing.rate_changes(p_old jsonb, p_new jsonb)
 --     RETURNS json, for synaxis_ledger
--- billing.rate_lines(p_rates jsonb, p_service_tier text, p_usage jsonb)
+-- billing.rate_column(p_table jsonb, p_service_tier text, p_usage jsonb)
+--     RETURNS jsonb, for synaxis_app, synaxis_ledger
+-- billing.rate_lines(p_rates jsonb, p_column jsonb, p_usage jsonb)
 --     RETURNS TABLE(bucket text, tokens bigint, kind text, rate jsonb), for synaxis_app, synaxis_ledger
 -- billing.rate_map(p_rates jsonb)
 --     RETURNS jsonb, for synaxis_ledger
 -- billing.rate_parents(p_bucket text)
 --     RETURNS jsonb, for synaxis_app, synaxis_ledger
--- billing.rate_usage(p_rates jsonb, p_service_tier text, p_usage jsonb)
+-- billing.rate_table(p_rates jsonb)
+--     RETURNS jsonb, for synaxis_ledger
+-- billing.rate_usage(p_rates jsonb, p_column jsonb, p_usage jsonb)
 --     RETURNS TABLE(tokens bigint, input_tokens bigint, cached_tokens bigint, output_tokens bigint, exact_usd numeric), for synaxis_app, synaxis_ledger
 -- billing.rated_usd(p_exact_usd numeric, p_price_multiplier numeric)
 --     RETURNS numeric, for synaxis_app, synaxis_ledger

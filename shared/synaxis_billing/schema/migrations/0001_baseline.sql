@@ -562,20 +562,23 @@ CREATE TABLE billing.prices (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     -- NULL is the price of every organization that has none of its own.
     organization_id uuid,
+    -- The nil UUID is everyone: one look at the index finds an organization's price before everyone's.
+    owner_id uuid NOT NULL GENERATED ALWAYS AS (coalesce(organization_id, '00000000-0000-0000-0000-000000000000')) STORED,
     provider text NOT NULL,
     model text NOT NULL,
     effective_from timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT billing.now(),
     source text NOT NULL CHECK (source <> ''),
-    -- An array of billing.price_rate, in the order in which billing.in_order() puts them.
-    rates jsonb NOT NULL CHECK (NOT rates @? '$[*] ? (!(@.usd_per_million >= 0 && @.above_input_tokens >= 0))'),
+    -- What billing.rate_table() makes of an array of billing.price_rate.
+    rates jsonb NOT NULL
+        CHECK (NOT rates @? '$.rates[*] ? (!(@.usd_per_million >= 0 && @.above_input_tokens >= 0))'),
     -- So every bucket has a rate: its own, or that of a parent.
     CONSTRAINT rates_are_complete CHECK (
-        rates @? '$[*] ? (@.bucket == "input" && @.service_tier == "standard" && @.above_input_tokens == 0)'
-        AND rates @? '$[*] ? (@.bucket == "output" && @.service_tier == "standard" && @.above_input_tokens == 0)')
+        rates @? '$.rates[*] ? (@.bucket == "input" && @.service_tier == "standard" && @.above_input_tokens == 0)'
+        AND rates @? '$.rates[*] ? (@.bucket == "output" && @.service_tier == "standard" && @.above_input_tokens == 0)'
+        AND rates @? '$.columns.*' AND NOT rates @? '$.columns.* ? (!(exists(@.input) && exists(@.output)))')
 );
-CREATE INDEX prices_in_force
-    ON billing.prices (organization_id, provider, model, effective_from, recorded_at, id);
+CREATE INDEX prices_in_force ON billing.prices (owner_id, provider, model, effective_from, recorded_at, id);
 
 -- A rate of a price: for a bucket of tokens, in a service tier, for requests of more input tokens than
 -- above_input_tokens. A rate that is absent is that of its parent (rate.sql).
