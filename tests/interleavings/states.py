@@ -23,9 +23,12 @@ _PERSONAL = {
     "invalidations",
 }
 _TABLES = """
-    SELECT c.relname FROM pg_class AS c
+    SELECT c.relname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
     WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p')
-    AND NOT c.relispartition AND c.relname <> 'migrations' ORDER BY c.relname
+    AND NOT c.relispartition AND c.relname <> 'migrations'
+    AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    GROUP BY c.relname ORDER BY c.relname
 """
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _FRACTION = re.compile(r"(?<=:\d\d)\.\d{1,6}(?=\+00:00|Z)|(?<=\b1[67]\d{8})\d{6}\b")
@@ -37,18 +40,20 @@ class Keeper:
 
     def __init__(self, admin: psycopg.Connection) -> None:
         self._admin = admin
-        names = [str(name) for (name,) in admin.execute(_TABLES)]
-        for name in names:
+        # The columns of each table that are not computed from others.
+        columns = {str(name): str(own) for name, own in admin.execute(_TABLES)}
+        for name in columns:
             _execute(admin, f"CREATE TABLE stepping.{name} AS TABLE billing.{name}")
         rows = ", ".join(
             f"'{name}', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM billing.{name} AS r)"
-            for name in names
+            for name in columns
             if name not in _NOT_COMPARED
         )
         self._rows = f"SELECT jsonb_build_object({rows})::text"
         again = "; ".join(
-            f"DELETE FROM billing.{name}; INSERT INTO billing.{name} TABLE stepping.{name}"
-            for name in names
+            f"DELETE FROM billing.{name};"
+            f" INSERT INTO billing.{name} ({own}) SELECT {own} FROM stepping.{name}"
+            for name, own in columns.items()
         )
         self._again = f"SET LOCAL session_replication_role = replica; {again}"
         self._known = set(_ID.findall(self._read()))
