@@ -98,7 +98,8 @@ class People:
         return self.page(f"engineer:{id_of(path)}")
 
     def page(self, who: str, **options: Any) -> Page:
-        """Return a page of whom the issuer remembers by this text, in a browser with options."""
+        """Return a page of whom the issuer remembers by this text, in a browser with options. It
+        shows nothing yet."""
         page = None if options else self._kept.get(who)
         if page is None:
             page = self.stranger(**options)
@@ -107,6 +108,7 @@ class People:
             )
             page.goto(f"{self._customers.url}/console/")
             expect(page.get_by_role("heading", level=1)).to_be_visible()
+            go_nowhere(page)
             self._lent[-1] = (page, "" if options else who)
         else:
             self._kept[who] = None
@@ -140,9 +142,7 @@ def _tidied(page: Page) -> Page:
     page.emulate_media(media="null", color_scheme="null", forced_colors="null")
     if page.viewport_size != VIEWPORT:
         page.set_viewport_size(VIEWPORT)
-    # No component keeps its state where there is no page.
-    go(page, re.sub(r"(/console(/o/[^/?]+)?).*", r"\1/nowhere", page.url))
-    page.get_by_role("heading", name="No such page").wait_for()
+    go_nowhere(page)
     return page
 
 
@@ -344,6 +344,12 @@ def go(page: Page, path: str) -> None:
             .then(router => router.go(path))""",
         path,
     )
+
+
+def go_nowhere(page: Page) -> None:
+    """Go where there is no page, so that what is opened next begins anew."""
+    go(page, re.sub(r"(/console(/o/[^/?]+)?).*", r"\1/nowhere", page.url))
+    page.get_by_role("heading", name="No such page").wait_for()
 
 
 def shorten_lists(page: Page) -> None:

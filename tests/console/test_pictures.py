@@ -23,7 +23,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from local.openapi.document import PATH
-from tests.console.conftest import SCHEMES, Customers, People, go, wait_until_shown
+from tests.console.conftest import SCHEMES, Customers, People, go, go_nowhere, wait_until_shown
 
 BASELINE = Path(__file__).parent / "pictures"
 MADE_BY = BASELINE / "made_by.json"
@@ -175,8 +175,7 @@ def test_a_view_looks_as_it_did(
     who, path, opened = VIEWS[name]
     page, home = pages[who], f"{customers.url}/console" if who == "operator" else customers.home
     wait_until_shown(page)
-    go(page, f"{home}/nowhere")
-    page.get_by_role("heading", name="No such page").wait_for()
+    go_nowhere(page)
     go(page, home + path)
     expect(page.locator(".panel").first).to_be_visible()
     wait_until_shown(page)
