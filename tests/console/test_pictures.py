@@ -16,20 +16,14 @@ import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from local.openapi.document import PATH
-from tests.console.conftest import (
-    Customers,
-    open_context,
-    sign_in,
-    sign_in_as_operator,
-    wait_until_shown,
-)
+from tests.console.conftest import SCHEMES, Customers, People, go, go_nowhere, wait_until_shown
 
 BASELINE = Path(__file__).parent / "pictures"
 MADE_BY = BASELINE / "made_by.json"
@@ -63,6 +57,24 @@ COMPARE = """async pictures => {
   for (let at = 0; at < before.data.length; at += 4)
     if (differs(at) || differs(at + 1) || differs(at + 2)) differing += 1;
   return differing / (before.width * before.height);
+}"""
+# Counts the answers that the page waits for.
+COUNT = """const ask = fetch;
+globalThis.waiting = 0;
+globalThis.fetch = async (...asked) => {
+  waiting += 1;
+  try {
+    const answer = await ask(...asked);
+    await answer.clone().arrayBuffer();
+    return answer;
+  } finally {
+    waiting -= 1;
+  }
+};"""
+# Resolves when it has waited for none during three frames.
+SETTLED = """async () => {
+  for (let frames = 0; frames < 3; frames = waiting ? 0 : frames + 1)
+    await new Promise(requestAnimationFrame);
 }"""
 type Answers = list[tuple[re.Pattern[str], Any]]
 # A view: who sees it, its address, and what is opened there.
@@ -106,30 +118,31 @@ def _spending() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def answers() -> Answers:
-    return _answers()
+def pages(browser: Browser, customers: Customers) -> Iterator[dict[str, Page]]:
+    """A page of each person at half of its size, at a time that stands still."""
+    people = People(browser, customers)
+    half: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "device_scale_factor": 0.5}
+    pages = {
+        "finance": people.finance(customers.path, **half),
+        "operator": people.operator(**half),
+    }
+    _skip_unless_comparable(browser, pages["finance"])
+    answers = _answers()
+    for page in pages.values():
+        page.clock.set_fixed_time(NOW)
+        page.add_init_script(COUNT)
+        _answer_as_documented(page, answers)
+        page.reload()
+    yield pages
+    people.end_test(failed=False)
 
 
-@pytest.fixture(params=["light", "dark"])
-def scheme(request: pytest.FixtureRequest) -> Literal["light", "dark"]:
-    found: Literal["light", "dark"] = request.param
-    return found
-
-
-@pytest.fixture
-def view(browser: Browser, scheme: Literal["light", "dark"]) -> Iterator[Page]:
-    """A page at half of its size, at a time that stands still."""
-    context = open_context(
-        browser,
-        color_scheme=scheme,
-        viewport={"width": 1280, "height": 800},
-        device_scale_factor=0.5,
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    page.clock.set_fixed_time(NOW)
+@pytest.fixture(scope="module")
+def canvas(browser: Browser) -> Iterator[Page]:
+    """A page on which pictures are compared."""
+    page = browser.new_page()
     yield page
-    context.close()
+    page.close()
 
 
 def _answer_as_documented(page: Page, answers: Answers) -> None:
@@ -157,52 +170,45 @@ def _skip_unless_comparable(browser: Browser, page: Page) -> None:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_view_looks_as_it_did(
-    browser: Browser,
-    customers: Customers,
-    view: Page,
-    answers: Answers,
-    scheme: str,
-    name: str,
+    pages: dict[str, Page], canvas: Page, customers: Customers, name: str
 ) -> None:
     who, path, opened = VIEWS[name]
-    if who == "operator":
-        sign_in_as_operator(view, customers.url)
-        home = f"{customers.url}/console"
-    else:
-        sign_in(view, customers.url)
-        home = customers.home
-    _skip_unless_comparable(browser, view)
-    _answer_as_documented(view, answers)
-    view.goto(home + path)
-    expect(view.locator(".panel").first).to_be_visible()
-    wait_until_shown(view)
+    page, home = pages[who], f"{customers.url}/console" if who == "operator" else customers.home
+    wait_until_shown(page)
+    go_nowhere(page)
+    go(page, home + path)
+    expect(page.locator(".panel").first).to_be_visible()
+    wait_until_shown(page)
     if opened == "row":
-        view.locator(".rows .what > a").first.click()
-        expect(view.locator("dialog .sums").first).to_be_visible()
+        page.locator(".rows .what > a").first.click()
+        expect(page.locator("dialog .sums").first).to_be_visible()
     elif opened:
-        view.get_by_role("button", name=opened).click()
-        expect(view.get_by_role("dialog")).to_be_visible()
-    view.wait_for_load_state("networkidle")
-    picture = view.screenshot(animations="disabled", caret="hide")
-    baseline = BASELINE / f"{name}-{scheme}.png"
-    if MODE == "write":
-        baseline.write_bytes(picture)
-        return
-    ratio = _differing(browser, baseline.read_bytes(), picture)
-    if ratio > MOST_DIFFERING and MODE:
-        Path(MODE).mkdir(parents=True, exist_ok=True)
-        (Path(MODE) / baseline.name).write_bytes(picture)
-    assert ratio <= MOST_DIFFERING, f"{ratio:.2%} of the pixels of {baseline.name} differ"
+        page.get_by_role("button", name=opened).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+    differing = {}
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(SETTLED)
+        picture = page.screenshot(animations="disabled", caret="hide")
+        baseline = BASELINE / f"{name}-{scheme}.png"
+        if MODE == "write":
+            baseline.write_bytes(picture)
+            continue
+        ratio = _differing(canvas, baseline.read_bytes(), picture)
+        if ratio > MOST_DIFFERING:
+            differing[baseline.name] = f"{ratio:.2%} of the pixels differ"
+            if MODE:
+                Path(MODE).mkdir(parents=True, exist_ok=True)
+                (Path(MODE) / baseline.name).write_bytes(picture)
+    assert differing == {}
 
 
-def _differing(browser: Browser, *pictures: bytes) -> float:
-    page = browser.new_page()
-    ratio = page.evaluate(COMPARE, [base64.b64encode(of).decode() for of in pictures])
-    page.close()
-    return float(ratio)
+def _differing(canvas: Page, *pictures: bytes) -> float:
+    encoded = [base64.b64encode(picture).decode() for picture in pictures]
+    return float(canvas.evaluate(COMPARE, encoded))
 
 
-def test_a_change_of_a_picture_is_measured(browser: Browser) -> None:
+def test_a_change_of_a_picture_is_measured(browser: Browser, canvas: Page) -> None:
     page = browser.new_page(viewport={"width": 100, "height": 100})
     page.set_content(
         "<body style='margin: 0; background: white'><p style='height: 10px; margin: 0'>"
@@ -211,5 +217,5 @@ def test_a_change_of_a_picture_is_measured(browser: Browser) -> None:
     page.evaluate("document.querySelector('p').style.background = 'black'")
     after = page.screenshot()
     page.close()
-    assert _differing(browser, before, before) == 0
-    assert _differing(browser, before, after) == 0.1
+    assert _differing(canvas, before, before) == 0
+    assert _differing(canvas, before, after) == 0.1

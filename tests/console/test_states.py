@@ -11,35 +11,48 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Error, Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 from pypdf import PdfReader
 
 from tests.console.conftest import (
+    DESKTOP,
     NAME,
+    PHONE,
     Customers,
+    People,
     go,
-    open_context,
+    id_of,
     sign_in,
-    sign_in_as_operator,
     violations,
     wait_until_shown,
 )
 from tests.support.running import Client
 
-EMPTY_NAME = "Nobody yet"
 MANY_NAME = "Very busy"
 MANY = 10_000
 ROWS = ".rows tbody tr:not(.day)"
 PROBLEM = {"detail": "The database is switching over.", "request_id": "0330eff2"}
 API = re.compile("/v1/|/health$")
-# How far the page scrolls sideways.
-SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
+# How far the page scrolls sideways, once what follows its width has been drawn.
+SIDEWAYS = """async () => {
+    for (const _ of 'ab') await new Promise(requestAnimationFrame);
+    return document.documentElement.scrollWidth - innerWidth;
+}"""
 # Texts that are longer than the place that they are cut to.
 CUT = """[...document.querySelectorAll('main *, dialog *')].filter(of => {
     const { overflowX, clipPath } = getComputedStyle(of);
     return ['hidden', 'clip'].includes(overflowX) && clipPath === 'none'
         && of.scrollWidth > of.clientWidth + 1;
 }).map(of => of.outerHTML.slice(0, 100))"""
+# 1280 pixels at 200 %, and at 400 % (WCAG 1.4.10).
+ENLARGED = (640, 320)
+# https://www.w3.org/WAI/WCAG22/Understanding/text-spacing.html
+SPACED = """() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;
+        word-spacing: 0.16em !important; } p { margin-block-end: 2em !important; }`);
+    document.adoptedStyleSheets = [sheet];
+}"""
 # Each page, and its text for nothing.
 CUSTOMER_PAGES = {
     "": "No transactions yet",
@@ -66,23 +79,10 @@ EMPTY = {
 }
 
 
-def console(path: str) -> str:
-    """The address of an organization's pages."""
-    return f"/console/o/{path.rpartition('/')[2]}"
-
-
 @pytest.fixture(scope="module")
-def empty(customers: Customers) -> str:
-    """The path of an organization that has nothing at all."""
-    with contextlib.closing(Client(customers.url)) as client:
-        return client.new_organization(name=EMPTY_NAME)
-
-
-@pytest.fixture(scope="module")
-def many(customers: Customers) -> str:
+def many(client: Client, customers: Customers) -> str:
     """The path of an organization with ten thousand transactions, which were copied from one."""
-    with contextlib.closing(Client(customers.url)) as client:
-        path = client.new_organization("100", name=MANY_NAME)
+    path = client.new_organization("100", name=MANY_NAME)
     with psycopg.connect(customers.admin_url) as database:
         database.execute(
             "INSERT INTO billing.credit_transactions SELECT copied.*"
@@ -90,33 +90,14 @@ def many(customers: Customers) -> str:
             " jsonb_populate_record(t, jsonb_build_object('id', uuidv7(), 'version', 1000 + n,"
             " 'created_at', t.created_at - interval '1 minute' * n)) AS copied"
             " WHERE t.organization_id = %s",
-            [MANY - 1, path.rpartition("/")[2]],
+            [MANY - 1, id_of(path)],
         )
     return path
 
 
-def opened(browser: Browser, customers: Customers, name: str, **options: Any) -> Iterator[Page]:
-    context = open_context(browser, **options)
-    yield sign_in(context.new_page(), customers.url, name)
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def finance(browser: Browser, customers: Customers) -> Iterator[Page]:
-    yield from opened(browser, customers, NAME)
-
-
-@pytest.fixture(scope="module")
-def newcomer(browser: Browser, customers: Customers, empty: str) -> Iterator[Page]:
-    assert empty
-    yield from opened(browser, customers, EMPTY_NAME)
-
-
-@pytest.fixture(scope="module")
-def operator(browser: Browser, customers: Customers) -> Iterator[Page]:
-    context = open_context(browser)
-    yield sign_in_as_operator(context.new_page(), customers.url)
-    context.close()
+@pytest.fixture
+def newcomer(people: People, customers: Customers) -> Page:
+    return people.finance(customers.empty_path)
 
 
 @contextlib.contextmanager
@@ -163,21 +144,23 @@ def check_states(page: Page, base: str, path: str) -> None:
 
 @pytest.mark.parametrize("path", CUSTOMER_PAGES)
 def test_a_customers_page_loads_fails_and_is_tried_again(
-    finance: Page, customers: Customers, path: str
+    page: Page, customers: Customers, path: str
 ) -> None:
-    check_states(finance, console(customers.path), path)
+    check_states(page, customers.home, path)
 
 
 @pytest.mark.parametrize("path", OPERATOR_PAGES)
-def test_an_operators_page_loads_fails_and_is_tried_again(operator: Page, path: str) -> None:
-    check_states(operator, "/console", path)
+def test_an_operators_page_loads_fails_and_is_tried_again(
+    operator: Page, customers: Customers, path: str
+) -> None:
+    check_states(operator, f"{customers.url}/console", path)
 
 
 @pytest.mark.parametrize(("path", "text"), CUSTOMER_PAGES.items())
 def test_a_customers_page_says_that_there_is_nothing_yet(
-    newcomer: Page, empty: str, path: str, text: str
+    newcomer: Page, customers: Customers, path: str, text: str
 ) -> None:
-    go(newcomer, f"{console(empty)}{path}")
+    go(newcomer, f"{customers.home_of(customers.empty_path)}{path}")
     expect(newcomer.get_by_text(text)).to_be_visible()
     wait_until_shown(newcomer)
     expect(newcomer.get_by_role("alert")).to_have_count(0)
@@ -207,35 +190,34 @@ def test_a_profile_that_cannot_be_read_is_asked_for_again(
 ) -> None:
     go(operator, "/console")
     with answering(operator, lambda route: route.fulfill(status=503, json=PROBLEM)):
-        go(operator, f"{console(customers.path)}/settings")
+        go(operator, f"{customers.home}/settings")
         expect(operator.get_by_role("alert")).to_contain_text(PROBLEM["detail"])
     operator.get_by_role("button", name="Try again").click()
     expect(operator.get_by_role("heading", name="Settings")).to_be_visible()
     wait_until_shown(operator)
 
 
-def test_who_may_not_pay_is_offered_nothing_to_pay(browser: Browser, customers: Customers) -> None:
-    context = open_context(browser)
-    page = sign_in(context.new_page(), customers.url, role="engineer")
+def test_who_may_not_pay_is_offered_nothing_to_pay(people: People, customers: Customers) -> None:
+    page = people.engineer(customers.path)
+    go(page, customers.home)
     wait_until_shown(page)
     pages = page.get_by_role("navigation", name="Pages")
     expect(pages.get_by_role("link", name="Invoices")).to_be_visible()
     expect(pages.get_by_role("link", name="Payments")).to_have_count(0)
     expect(page.get_by_role("link", name="Add credit")).to_have_count(0)
-    go(page, f"{console(customers.path)}/payments?add=1")
+    go(page, f"{customers.home}/payments?add=1")
     expect(page.get_by_role("heading", name="No such page")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    go(page, f"{console(customers.path)}/invoices")
+    go(page, f"{customers.home}/invoices")
     page.locator(".rows .what > a").first.click()
     expect(page.locator("dialog .sums").first).to_be_visible()
     expect(page.get_by_role("dialog").get_by_role("button", name=re.compile("^Pay"))).to_have_count(
         0
     )
-    context.close()
 
 
 def test_ten_thousand_transactions_are_paged_in_both_directions(
-    operator: Page, customers: Customers, many: str
+    operator: Page, client: Client, customers: Customers, many: str
 ) -> None:
     def shown(of: dict[str, Any]) -> None:
         """The page has the rows of this answer, and no other."""
@@ -247,23 +229,21 @@ def test_ten_thousand_transactions_are_paged_in_both_directions(
     def nodes() -> int:
         return int(operator.evaluate("document.querySelectorAll('*').length"))
 
-    with contextlib.closing(Client(customers.url)) as client:
+    def answer(**query: str) -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"{many}/transactions", limit=50, **query).json()
+        return found
 
-        def answer(**query: str) -> dict[str, Any]:
-            found: dict[str, Any] = client.get(f"{many}/transactions", limit=50, **query).json()
-            return found
-
-        newest = answer()
-        # One minute lies between two of them.
-        middle = datetime.fromisoformat(newest["items"][0]["created_at"]) - timedelta(minutes=5000)
-        before = answer(to=middle.isoformat())
-        linked = answer(cursor=before["next_cursor"])
-        after = answer(cursor=linked["next_cursor"])
-        oldest = answer(to=(middle - timedelta(minutes=MANY - 5030)).isoformat())
-    go(operator, f"{console(many)}/transactions")
+    newest = answer()
+    # One minute lies between two of them.
+    middle = datetime.fromisoformat(newest["items"][0]["created_at"]) - timedelta(minutes=5000)
+    before = answer(to=middle.isoformat())
+    linked = answer(cursor=before["next_cursor"])
+    after = answer(cursor=linked["next_cursor"])
+    oldest = answer(to=(middle - timedelta(minutes=MANY - 5030)).isoformat())
+    go(operator, f"{customers.home_of(many)}/transactions")
     shown(newest)
     first = nodes()
-    go(operator, f"{console(many)}/transactions?cursor={before['next_cursor']}")
+    go(operator, f"{customers.home_of(many)}/transactions?cursor={before['next_cursor']}")
     shown(linked)
     older, newer = (operator.get_by_role("button", name=name) for name in ("Older", "Newer"))
     older.click()
@@ -278,14 +258,14 @@ def test_ten_thousand_transactions_are_paged_in_both_directions(
     assert oldest["next_cursor"] is None
 
 
-def test_what_is_printed_has_the_rows_of_the_page(finance: Page, customers: Customers) -> None:
-    go(finance, f"{console(customers.path)}/transactions")
-    wait_until_shown(finance)
-    finance.emulate_media(media="print")
-    rows = finance.locator(ROWS)
+def test_what_is_printed_has_the_rows_of_the_page(page: Page, customers: Customers) -> None:
+    go(page, f"{customers.home}/transactions")
+    wait_until_shown(page)
+    page.emulate_media(media="print")
+    rows = page.locator(ROWS)
     texts = rows.locator("time, .number").evaluate_all("all => all.map(of => of.innerText)")
-    pdf = PdfReader(BytesIO(finance.pdf(format="A4")))
-    finance.emulate_media(media="null")
+    pdf = PdfReader(BytesIO(page.pdf(format="A4")))
+    page.emulate_media(media="null")
     printed = "".join(page.extract_text() for page in pdf.pages)
     assert rows.count() == 50
     assert len(texts) == 150
@@ -303,105 +283,83 @@ def test_what_is_printed_has_the_rows_of_the_page(finance: Page, customers: Cust
     ],
 )
 def test_amounts_and_days_are_written_as_the_person_reads_them(
-    browser: Browser, customers: Customers, locale: str, limit: str, day: str
+    people: People, customers: Customers, locale: str, limit: str, day: str
 ) -> None:
-    pages = opened(browser, customers, NAME, locale=locale, viewport={"width": 390, "height": 844})
-    page = next(pages)
-    go(page, f"{console(customers.path)}/budgets")
+    viewport = {"width": PHONE, "height": 844}
+    page = people.finance(customers.path, locale=locale, viewport=viewport)
+    go(page, f"{customers.home}/budgets")
     expect(page.locator(".budget").first).to_contain_text(f"of {limit} a month")
-    go(page, f"{console(customers.path)}/transactions")
+    go(page, f"{customers.home}/transactions")
     expect(page.locator(".rows .day th").first).to_have_text(re.compile(f"^{day}$"))
     # The texts are English, whatever the numbers are.
     assert page.evaluate("document.documentElement.lang") == "en"
-    go(page, console(customers.path))
+    go(page, customers.home)
     wait_until_shown(page)
     assert page.evaluate(SIDEWAYS) == 0
-    with contextlib.suppress(StopIteration):
-        next(pages)
 
 
-# 1280 pixels at 200 %, and at 400 % (WCAG 1.4.10).
-@pytest.mark.parametrize("width", [640, 320])
-def test_an_enlarged_page_never_scrolls_sideways(
-    finance: Page, customers: Customers, width: int
+@pytest.mark.parametrize("path", [*CUSTOMER_PAGES, "/transactions#row", "/payments#Add credit"])
+def test_an_enlarged_or_wider_spaced_page_is_cut_nowhere_and_never_scrolls_sideways(
+    page: Page, customers: Customers, path: str
 ) -> None:
-    finance.set_viewport_size({"width": width, "height": 512})
-    check_widths(finance, customers)
+    address, _, opened = path.partition("#")
+    go(page, customers.home + address)
+    wait_until_shown(page)
+    if opened == "row":
+        page.locator(".rows .what > a").first.click()
+        expect(page.locator("dialog .sums").first).to_be_visible()
+    elif opened:
+        page.get_by_role("button", name=opened).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+    for width in ENLARGED:
+        check_width(page, width, "enlarged")
+    page.evaluate(SPACED)
+    for width in (DESKTOP, PHONE):
+        check_width(page, width, "wider spaced")
+    page.evaluate("document.adoptedStyleSheets = []")
 
 
-def test_wider_spaced_text_is_cut_nowhere(finance: Page, customers: Customers) -> None:
-    """https://www.w3.org/WAI/WCAG22/Understanding/text-spacing.html"""
-    finance.evaluate(
-        """() => {
-            const sheet = new CSSStyleSheet();
-            sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;
-                word-spacing: 0.16em !important; } p { margin-block-end: 2em !important; }`);
-            document.adoptedStyleSheets = [sheet];
-        }"""
-    )
-    for width in (1280, 390):
-        finance.set_viewport_size({"width": width, "height": 844})
-        check_widths(finance, customers)
-    finance.evaluate("document.adoptedStyleSheets = []")
+def check_width(page: Page, width: int, how: str) -> None:
+    page.set_viewport_size({"width": width, "height": 512})
+    assert page.evaluate(SIDEWAYS) == 0, (how, width)
+    assert page.evaluate(CUT) == [], (how, width)
 
 
-def check_widths(page: Page, customers: Customers) -> None:
-    for path in [*CUSTOMER_PAGES, "/transactions#row", "/payments#Add credit"]:
-        address, _, opened_by = path.partition("#")
-        go(page, f"{console(customers.path)}{address}")
-        wait_until_shown(page)
-        if opened_by == "row":
-            page.locator(".rows .what > a").first.click()
-            expect(page.locator("dialog .sums").first).to_be_visible()
-        elif opened_by:
-            page.get_by_role("button", name=opened_by).click()
-            expect(page.get_by_role("dialog")).to_be_visible()
-        assert page.evaluate(SIDEWAYS) == 0, path
-        assert page.evaluate(CUT) == [], path
-    page.keyboard.press("Escape")
-    page.set_viewport_size({"width": 1280, "height": 844})
-
-
-def test_forced_colours_leave_what_colours_say(finance: Page, customers: Customers) -> None:
-    go(finance, console(customers.path))
-    wait_until_shown(finance)
-    finance.emulate_media(forced_colors="active")
-    assert finance.evaluate("matchMedia('(forced-colors: active)').matches")
+def test_forced_colours_leave_what_colours_say(page: Page, customers: Customers) -> None:
+    go(page, customers.home)
+    wait_until_shown(page)
+    page.emulate_media(forced_colors="active")
+    assert page.evaluate("matchMedia('(forced-colors: active)').matches")
     drawn = """all => all.map(of => {
         const { backgroundColor, color, outlineStyle } = getComputedStyle(of);
         return [backgroundColor, color, outlineStyle].join(' ');
     })"""
-    swatches = finance.locator(".legend .swatch").evaluate_all(drawn)
+    swatches = page.locator(".legend .swatch").evaluate_all(drawn)
     assert len(set(swatches)) == len(swatches) > 2
     for few in (".choice span", 'nav[aria-label="Pages"] a'):
-        looks = finance.locator(few).evaluate_all(drawn)
+        looks = page.locator(few).evaluate_all(drawn)
         # The chosen one looks like none of the others.
         assert sorted(Counter(looks).values())[0] == 1, few
         assert len(set(looks)) == 2, few
-    finance.emulate_media(forced_colors="null")
 
 
-def test_going_back_shows_the_page_as_it_was(finance: Page, customers: Customers) -> None:
-    finance.goto(f"{customers.home}/transactions?type=refund")
-    expect(finance.locator(ROWS)).to_have_count(3)
-    finance.goto(f"{customers.url}/docs")
-    finance.go_back()
-    expect(finance.locator(ROWS)).to_have_count(3)
-    assert finance.url == f"{customers.home}/transactions?type=refund"
+def test_going_back_shows_the_page_as_it_was(page: Page, customers: Customers) -> None:
+    go(page, f"{customers.home}/transactions?type=refund")
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.goto(f"{customers.url}/health")
+    page.go_back()
+    expect(page.locator(ROWS)).to_have_count(3)
+    assert page.url == f"{customers.home}/transactions?type=refund"
 
 
-def test_a_page_that_the_browser_kept_is_loaded_again(
-    browser: Browser, customers: Customers
-) -> None:
+def test_a_page_that_the_browser_kept_is_loaded_again(people: People, customers: Customers) -> None:
     """Browsers show a page from memory when a person goes back; the person may have signed out."""
-    context = open_context(browser)
-    page = sign_in(context.new_page(), customers.url)
+    page = sign_in(people.stranger(), customers.url)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
     sign_in(page, customers.url)
-    context.clear_cookies()
+    page.context.clear_cookies()
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     expect(page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
-    context.close()
