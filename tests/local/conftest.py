@@ -1,5 +1,6 @@
-"""Folders for `make run` that begin with a database."""
+"""Folders for `make run` that begin with a database, and runs that begin with nothing."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local import servers
+from local import __main__ as command
+from local import servers, streams
+from local.children import Child
 from local.database import prepare, ship_prices
 
 
@@ -28,3 +31,28 @@ def home(folders: Callable[[str], Path], _prepared: Path) -> Iterator[Path]:
     subprocess.run(["cp", "-a", f"{_prepared}/.", str(copy)], check=True)
     yield copy
     shutil.rmtree(copy)
+
+
+@pytest.fixture
+def refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs with these variables in this process, and returns the sentence that ends the run before
+    it has started a server."""
+    for name in [name for name in os.environ if name.endswith("_URL")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(command, "STATE", tmp_path / "state")
+    monkeypatch.setattr(command, "RUNNING", tmp_path / "state" / "run.json")
+    # What belongs to a process of its own.
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(streams, "never_fail", lambda: None)
+    monkeypatch.setattr(Child, "start", lambda child: pytest.fail(f"{child.name} was started"))
+
+    def run(**environment: str) -> str:
+        for name, value in ({"PORT": "0"} | environment).items():
+            monkeypatch.setenv(name, value)
+        assert command.main(["run"]) == 1
+        [sentence] = capsys.readouterr().err.splitlines()
+        return sentence
+
+    return run

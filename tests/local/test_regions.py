@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import PATIENCE_SECONDS, Client, running, start, wait_until
+from tests.support.running import Client, running, wait_until
 
 
 def test_a_change_in_one_region_is_seen_in_the_other(home: Path) -> None:
@@ -32,8 +32,7 @@ def test_a_change_in_one_region_is_seen_in_the_other(home: Path) -> None:
 
 @pytest.mark.parametrize("regions", ["0", "10", "two"])
 def test_what_is_no_number_of_regions_is_one_sentence(
-    regions: str, folders: Callable[[str], Path]
+    regions: str, refusal: Callable[..., str]
 ) -> None:
-    process = start(folders("regions"), REGIONS=regions)
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert errors.strip() == f"REGIONS must be a number from 1 to 9, and is {regions!r}."
+    sentence = refusal(REGIONS=regions)
+    assert sentence == f"REGIONS must be a number from 1 to 9, and is {regions!r}."

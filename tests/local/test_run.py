@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,27 +60,24 @@ def test_however_it_ends_no_process_stays_and_the_next_run_has_its_charges_and_t
     client.close()
 
 
-def _complaint(process: "subprocess.Popen[str]") -> str:
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 1
-    assert len(errors.strip().splitlines()) == 1, errors
-    return errors
-
-
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"Port {port} is in use" in _complaint(start(tmp_path, PORT=port))
+        process = start(tmp_path, PORT=port)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    [sentence] = errors.splitlines()
+    assert f"Port {port} is in use" in sentence
 
 
 @pytest.mark.parametrize("port", ["http", "70000", "-1", ""])
-def test_what_is_no_port_is_one_sentence(tmp_path: Path, port: str) -> None:
-    assert "PORT must be a number" in _complaint(start(tmp_path, PORT=port))
+def test_what_is_no_port_is_one_sentence(refusal: Callable[..., str], port: str) -> None:
+    assert "PORT must be a number" in refusal(PORT=port)
 
 
-def test_a_database_that_does_not_answer_is_one_sentence(home: Path) -> None:
+def test_a_database_that_does_not_answer_is_one_sentence(refusal: Callable[..., str]) -> None:
     url = f"postgresql://nobody@127.0.0.1:{servers.free_port()}/none"
-    assert "DATABASE_URL cannot be used" in _complaint(start(home, DATABASE_URL=url, REDIS_URL="x"))
+    assert "DATABASE_URL cannot be used" in refusal(DATABASE_URL=url)
 
 
 def test_a_redis_that_does_not_answer_is_said_at_start_in_one_sentence(home: Path) -> None:
@@ -95,8 +92,8 @@ def test_a_redis_that_does_not_answer_is_said_at_start_in_one_sentence(home: Pat
     assert "secret" not in errors
 
 
-def test_what_is_not_the_url_of_a_redis_is_one_sentence(home: Path) -> None:
-    assert "REDIS_URL is not the URL of a Redis" in _complaint(start(home, REDIS_URL="127.0.0.1"))
+def test_what_is_not_the_url_of_a_redis_is_one_sentence(refusal: Callable[..., str]) -> None:
+    assert "REDIS_URL is not the URL of a Redis" in refusal(REDIS_URL="127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -104,9 +101,9 @@ def test_what_is_not_the_url_of_a_redis_is_one_sentence(home: Path) -> None:
     [("Acme", "Invalid JSON"), ('{"address": "x"}', "name: Field required"), ("[]", "it: ")],
 )
 def test_a_seller_that_cannot_be_read_is_one_sentence(
-    tmp_path: Path, seller: str, reason: str
+    refusal: Callable[..., str], seller: str, reason: str
 ) -> None:
-    complaint = _complaint(start(tmp_path, INVOICE_SELLER=seller))
+    complaint = refusal(INVOICE_SELLER=seller)
     assert complaint.startswith("INVOICE_SELLER must be JSON such as")
     assert reason in complaint
 
