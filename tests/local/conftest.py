@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,13 +23,24 @@ def _prepared(folders: Callable[[str], Path]) -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def new_home(folders: Callable[[str], Path], _prepared: Path) -> Callable[[], Path]:
+    """Makes a folder as its last run left it, because a first run takes twice as long. The commands
+    of README.md run in an empty one."""
+
+    def make() -> Path:
+        copy = folders("home")
+        # The files belong to the account that PostgreSQL runs as.
+        subprocess.run(["cp", "-a", f"{_prepared}/.", str(copy)], check=True)
+        return copy
+
+    return make
+
+
 @pytest.fixture
-def home(folders: Callable[[str], Path], _prepared: Path) -> Iterator[Path]:
-    """A folder as its last run left it, because a first one takes twice as long. The commands of
-    README.md run in an empty one."""
-    copy = folders("home")
-    # The files belong to the account that PostgreSQL runs as.
-    subprocess.run(["cp", "-a", f"{_prepared}/.", str(copy)], check=True)
+def home(new_home: Callable[[], Path]) -> Iterator[Path]:
+    """A folder as its last run left it."""
+    copy = new_home()
     yield copy
     shutil.rmtree(copy)
 
@@ -44,7 +56,7 @@ def refusal(
     monkeypatch.setattr(command, "STATE", tmp_path / "state")
     monkeypatch.setattr(command, "RUNNING", tmp_path / "state" / "run.json")
     # What belongs to a process of its own.
-    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(streams, "never_fail", lambda: None)
     monkeypatch.setattr(Child, "start", lambda child: pytest.fail(f"{child.name} was started"))
 

@@ -71,11 +71,15 @@ class Client:
 
 
 def start(
-    state: Path, terminal: int | IO[str] = subprocess.PIPE, /, **environment: str
+    state: Path,
+    terminal: int | IO[str] = subprocess.PIPE,
+    arguments: tuple[str, ...] = ("-m", "local", "run"),
+    /,
+    **environment: str,
 ) -> "subprocess.Popen[str]":
-    """`make run`'s process."""
+    """`make run`'s process, or that of other arguments of Python."""
     return subprocess.Popen(
-        [sys.executable, "-m", "local", "run"],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={
             **{name: of for name, of in os.environ.items() if not name.endswith("_URL")},
