@@ -191,7 +191,7 @@ def test_when_descriptors_run_out_connections_wait_and_one_line_says_so(
     before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 10, before[1]))
     with contextlib.ExitStack() as stack:
-        for _ in range(200):
+        for _ in range(30):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         line = process.stderr.readline() if process.stderr else ""
         assert line.startswith("WARNING New connections wait"), line
