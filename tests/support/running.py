@@ -13,6 +13,7 @@ from typing import IO, Any
 from uuid import UUID
 
 import httpx
+import psutil
 
 from local.template import ROOT
 
@@ -117,6 +118,20 @@ def wait_until(holds: Callable[[], bool], patience_seconds: float = PATIENCE_SEC
 def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
     process.terminate()
     return process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def kill(process: "subprocess.Popen[str]", name: str) -> None:
+    """Kill each child whose command line contains the name, but not PostgreSQL's own children."""
+    found = [
+        child
+        for child in psutil.Process(process.pid).children()
+        if name in " ".join(child.cmdline())
+    ]
+    assert found, name
+    for child in found:
+        child.kill()
+    # They stay zombies until their parent has noticed.
+    wait_until(lambda: not any(child.is_running() for child in found))
 
 
 @contextlib.contextmanager
