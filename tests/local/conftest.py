@@ -3,38 +3,14 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from local import __main__ as command
-from local import servers, streams
+from local import streams
 from local.children import Child
-from local.database import prepare, ship_prices
-
-
-@pytest.fixture(scope="session")
-def _prepared(folders: Callable[[str], Path]) -> Path:
-    made = folders("prepared")
-    with servers.postgres(made, durable=False) as url:
-        ship_prices(prepare(url))
-    return made
-
-
-@pytest.fixture(scope="session")
-def new_home(folders: Callable[[str], Path], _prepared: Path) -> Callable[[], Path]:
-    """Makes a folder as its last run left it, because a first run takes twice as long. The commands
-    of README.md run in an empty one."""
-
-    def make() -> Path:
-        copy = folders("home")
-        # The files belong to the account that PostgreSQL runs as.
-        subprocess.run(["cp", "-a", f"{_prepared}/.", str(copy)], check=True)
-        return copy
-
-    return make
 
 
 @pytest.fixture
