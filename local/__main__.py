@@ -49,7 +49,8 @@ def run() -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_only_one())
         first, regions = _number("PORT", 3000, 0, 65535), _number("REGIONS", 1, 1, 9)
-        seller = _seller()
+        seller, given_redis = _seller(), _given_redis()
+        providers, missing = servers.payment_providers()
         listeners = [
             stack.enter_context(_listen(first + number if first else 0))
             for number in range(regions)
@@ -62,10 +63,11 @@ def run() -> None:
             "DATABASE_URL": prepare(database),
             "ADMIN_DATABASE_URL": database,
             "FX_API_KEY": os.environ.get("FX_API_KEY", ""),
-            **stack.enter_context(servers.payments(STATE, f"{urls[0]}/v1/payment-events")),
+            **providers,
+            **stack.enter_context(servers.payments(STATE, f"{urls[0]}/v1/payment-events", missing)),
         }
         ship_prices(environment["DATABASE_URL"])
-        redis_urls = _redis_urls(stack, regions)
+        redis_urls = _redis_urls(stack, given_redis, regions)
 
         def gateways() -> dict[int, Gateway]:
             return {
@@ -96,11 +98,8 @@ def _welcome(urls: list[str], environment: dict[str, str]) -> str:
     return _WELCOME.format(**places, payments=payments)
 
 
-def _redis_urls(stack: contextlib.ExitStack, regions: int) -> list[str]:
-    """Return the cache of each region: REDIS_URL for the first if it is set, else a Valkey."""
-    given = os.environ.get("REDIS_URL")
-    if given:
-        _warn_if_dead(given)
+def _redis_urls(stack: contextlib.ExitStack, given: str | None, regions: int) -> list[str]:
+    """Return the cache of each region: the one that is given for the first, else a Valkey."""
     started = range(1 if given else 0, regions)
     own = [stack.enter_context(servers.valkey(_folder(number))) for number in started]
     return [given, *own] if given else own
@@ -263,8 +262,12 @@ def _listen(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _warn_if_dead(redis_url: str) -> None:
-    """Say that the cache does not answer: the product runs without it, and slower."""
+def _given_redis() -> str | None:
+    """Return REDIS_URL, and say if it does not answer: the product runs without a cache, and
+    slower. Raises CommandError."""
+    redis_url = os.environ.get("REDIS_URL")
+    if not redis_url:
+        return None
     try:
         with redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.ping()
@@ -277,6 +280,7 @@ def _warn_if_dead(redis_url: str) -> None:
             file=sys.stderr,
             flush=True,
         )
+    return redis_url
 
 
 def _seller() -> str:

@@ -144,19 +144,24 @@ def kafka(state: Path) -> Iterator[Callable[[], str]]:
         yield lambda: brokers
 
 
+def payment_providers() -> tuple[dict[str, str], list[str]]:
+    """Return the settings of the payment providers whose keys are in the environment, and the names
+    of the others. Raises ServerError."""
+    try:
+        return payment_settings.choose(os.environ)
+    except ValueError as error:
+        raise ServerError(str(error)) from error
+
+
 @contextlib.contextmanager
-def payments(state: Path, webhooks_url: str) -> Iterator[dict[str, str]]:
-    """The settings of the payment providers: of the real ones whose keys are in the environment,
-    and of a stand-in for the others, whose payments are kept below `state`.
+def payments(state: Path, webhooks_url: str, missing: list[str]) -> Iterator[dict[str, str]]:
+    """The settings of a stand-in for these payment providers, whose payments are kept below
+    `state`.
 
     Below `webhooks_url`, each provider's events have its name. Raises ServerError.
     """
-    try:
-        real, missing = payment_settings.choose(os.environ)
-    except ValueError as error:
-        raise ServerError(str(error)) from error
     if not missing:
-        yield real
+        yield {}
         return
     port = free_port()
     command = [sys.executable, "-m", "local.payments", "--port", str(port)]
@@ -176,9 +181,11 @@ def payments(state: Path, webhooks_url: str) -> Iterator[dict[str, str]]:
 
     url = f"http://127.0.0.1:{port}"
     with running(Child("The stand-in of the payment providers", spawn, ready, log)):
-        for provider in missing:
-            real |= payment_settings.stand_in(provider, url)
-        yield real
+        yield {
+            name: value
+            for provider in missing
+            for name, value in payment_settings.stand_in(provider, url).items()
+        }
 
 
 def postgres_binaries() -> Path:

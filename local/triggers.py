@@ -18,6 +18,8 @@ from local.template import Function, Queue, Template
 
 # Sooner than the visibility timeout of the template: nobody waits that long at a terminal.
 RETRY_SECONDS = 1.0
+# The first requests come soon after the start, and should not wait for every scheduled function.
+FIRST_SECONDS = 30
 _FAILURES = (FunctionError, Throttled)
 
 logger = logging.getLogger(__name__)
@@ -77,6 +79,9 @@ class Triggers:
         task.add_done_callback(self._tasks.discard)
 
     async def _on_schedule(self, function: Function, seconds: int) -> None:
+        # Requests need what a queue waits for: the first exchange rates.
+        if function.on_success is None:
+            await asyncio.sleep(FIRST_SECONDS)
         while True:
             await self._asynchronously(function, {"source": "aws.scheduler", "detail": {}})
             await asyncio.sleep(seconds)

@@ -14,11 +14,14 @@ import psycopg
 import redis
 
 from local import servers
+from tests.chaos.seeds import EVERYTHING
 from tests.support import clock, running
 from tests.support.running import wait_until
 
 POSTGRES, VALKEY, WORKER = "bin/postgres", "valkey-server", "local.worker"
 PAUSE_SECONDS = 0.1
+# How often connections are ended.
+ENDS = 20 if EVERYTHING else 12
 
 
 class Product:
@@ -93,7 +96,7 @@ def end_backends(product: Product, rng: random.Random) -> int:
     """End connections of the application, one after the other, those that do something first."""
     struck = 0
     with product.connect() as admin:
-        for _ in range(20):
+        for _ in range(ENDS):
             found = admin.execute(
                 "SELECT pid FROM pg_stat_activity WHERE usename = 'synaxis_app'"
                 " ORDER BY state = 'active' DESC, pid"

@@ -34,8 +34,8 @@ LATER = timedelta(minutes=20)
 
 
 @pytest.fixture(scope="module")
-def product(folders: Callable[[str], Path]) -> Iterator[Product]:
-    product = Product(folders("background"))
+def product(new_home: Callable[[], Path]) -> Iterator[Product]:
+    product = Product(new_home())
     yield product
     product.close()
 

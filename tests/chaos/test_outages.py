@@ -32,8 +32,8 @@ LONGER = {
 
 
 @pytest.fixture(scope="module")
-def product(folders: Callable[[str], Path]) -> Iterator[Product]:
-    product = Product(folders("outages"))
+def product(new_home: Callable[[], Path]) -> Iterator[Product]:
+    product = Product(new_home())
     yield product
     product.close()
 

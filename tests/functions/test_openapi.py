@@ -18,7 +18,7 @@ from local.template import ROOT
 from tests.support.running import EVERYTHING, Client
 
 # Times that each route is asked for something good, beside all that is asked once; `make fuzz` asks
-# more often.
+# more often, and for more.
 EXAMPLES = int(os.environ.get("FUZZ", "3"))
 HERE = Path(__file__).parent
 
@@ -123,14 +123,18 @@ def settings(own: Known | None) -> str:
     return text + (HERE / "schemathesis.toml").read_text()
 
 
-def statuses(report: Path) -> Counter[int]:
-    """How often each was answered."""
+def read(report: Path) -> tuple[Counter[int], dict[str, set[str]]]:
+    """How often each status was answered, and the operations that got good requests and bad ones,
+    by "positive" and "negative"."""
     found: Counter[int] = Counter()
+    operations: dict[str, set[str]] = {"positive": set(), "negative": set()}
     for line in report.read_text().splitlines():
-        scenario = json.loads(line).get("ScenarioFinished", {})
-        for asked in scenario.get("recorder", {}).get("interactions", {}).values():
+        recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
+        for id_, asked in recorder.get("interactions", {}).items():
             found[asked["response"]["status_code"]] += 1
-    return found
+            mode = recorder["cases"][id_]["value"]["meta"]["generation"]["mode"]
+            operations[mode].add(recorder["label"])
+    return found, operations
 
 
 @pytest.mark.parametrize("who", ["platform", "tenant"])
@@ -154,12 +158,16 @@ def test_every_answer_is_as_documented(who: str, api: Client, tmp_path: Path) ->
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "WHO": who},
     )
     assert (tmp_path / "report.ndjson").exists(), run.stdout + run.stderr
-    answers = statuses(tmp_path / "report.ndjson")
+    answers, asked_of = read(tmp_path / "report.ndjson")
     asked, good = answers.total(), answers[200] + answers[201]
     sys.stdout.write(f"\n{who}: {asked} requests, {good / asked:.0%} of them done: {answers}\n")
     assert run.returncode == 0, run.stdout[-8000:]
     assert asked > 1000
+    every = {route for route, _ in operations()}
+    assert every <= asked_of["positive"]
+    if who == "platform":
+        assert every <= asked_of["negative"]
     assert api.get("/health").json()["database"] == "ok"

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import resource
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,26 @@ def test_a_function_that_needs_too_long_is_503_and_ends_nevertheless(
     assert (after.status_code, after.text) == (200, "hi")
 
 
+def test_while_descriptors_are_missing_only_the_first_accept_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_listener: socket.socket) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(socket.socket, "accept", fail)
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with connections.Listener() as listener:
+        for _ in range(2):
+            with pytest.raises(OSError, match="too many open files"):
+                listener.accept()
+            # asyncio asks again for each connection that may wait.
+            for _ in range(3):
+                with pytest.raises(BlockingIOError):
+                    listener.accept()
+            now += connections.PAUSE_SECONDS + 1
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system has no prlimit")
 def test_when_descriptors_run_out_connections_wait_and_one_line_says_so(
     home: Path,
@@ -191,7 +213,7 @@ def test_when_descriptors_run_out_connections_wait_and_one_line_says_so(
     before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 10, before[1]))
     with contextlib.ExitStack() as stack:
-        for _ in range(200):
+        for _ in range(30):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         line = process.stderr.readline() if process.stderr else ""
         assert line.startswith("WARNING New connections wait"), line

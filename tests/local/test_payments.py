@@ -1,6 +1,6 @@
 """Credit is bought from the running product, and the providers are the stand-in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,19 +8,45 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.running import PATIENCE_SECONDS, Client, running, start, wait_until
+from tests.support.running import (
+    PATIENCE_SECONDS,
+    Client,
+    start,
+    stop,
+    wait_until,
+    wait_until_ready,
+)
 
 GOOD, DECLINED, ASKS = "4242424242424242", "4000000000009995", "4000002760003184"
 PAYER = {"name": "Ada", "email": "ada@example.com"}
 
 
+class Shop:
+    """A run of the product, and a client of it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.start()
+
+    def start(self) -> None:
+        self._process = start(self.home)
+        self.client = Client(wait_until_ready(self._process, self.home))
+
+    def stop(self) -> None:
+        self.client.close()
+        stop(self._process)
+
+
+@pytest.fixture(scope="module")
+def shop(new_home: Callable[[], Path]) -> Iterator[Shop]:
+    shop = Shop(new_home())
+    yield shop
+    shop.stop()
+
+
 @pytest.fixture
-def client(home: Path) -> Iterator[Client]:
-    scopes = "billing:platform billing:admin billing:read billing:charge billing:topup billing:pay"
-    with running(home) as url:
-        client = Client(url, scopes)
-        yield client
-        client.close()
+def client(shop: Shop) -> Client:
+    return shop.client
 
 
 def buy(client: Client, organization: str, key: str, provider: str = "stripe") -> Any:
@@ -63,6 +89,7 @@ def test_webhooks_that_come_twice_and_late_credit_a_payment_once(client: Client)
     # The same again, after all of it.
     again = control(bought["checkout_url"], "deliver")
     assert again == []
+    control(bought["checkout_url"], "webhooks", held=False)
     shown = client.get(f"{organization}/payments/{bought['id']}").json()
     assert (shown["status"], shown["captured"]) == ("succeeded", shown["amount"])
     assert topups(client, organization) == 1
@@ -98,23 +125,16 @@ def test_what_is_declined_or_abandoned_brings_nothing(client: Client) -> None:
     assert balance(client, organization) == "25.00"
 
 
-def test_the_standin_keeps_its_payments_for_the_next_run(home: Path) -> None:
-    with running(home) as url:
-        client = Client(url, "billing:platform billing:admin billing:read billing:pay")
-        organization = client.new_organization()
-        bought = buy(client, organization, "one")
-        assert submit(bought["checkout_url"], number=GOOD, **PAYER).status_code == 303
-    assert "cs_test_" in (home / "payments.json").read_text()
-    with running(home) as url:
-        other = Client(url, "billing:read billing:pay", organization.rpartition("/")[2])
-        shown = other.get(f"{organization}/payments/{bought['id']}").json()
-        assert (shown["status"], shown["credited_usd"]) == ("succeeded", "25.00")
-        other.close()
-    client.close()
+def test_the_standin_keeps_its_payments_for_the_next_run(shop: Shop) -> None:
+    organization = shop.client.new_organization()
+    bought = buy(shop.client, organization, "one")
+    assert submit(bought["checkout_url"], number=GOOD, **PAYER).status_code == 303
+    shop.stop()
+    assert bought["checkout_url"].rpartition("/")[2] in (shop.home / "payments.json").read_text()
+    shop.start()
+    shown = shop.client.get(f"{organization}/payments/{bought['id']}").json()
+    assert (shown["status"], shown["credited_usd"]) == ("succeeded", "25.00")
 
 
-def test_a_key_of_live_mode_is_refused(home: Path) -> None:
-    process = start(home, STRIPE_API_KEY="sk_live_1")
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 1
-    assert "STRIPE_API_KEY is of live mode" in errors
+def test_a_key_of_live_mode_is_refused(refusal: Callable[..., str]) -> None:
+    assert "STRIPE_API_KEY is of live mode" in refusal(STRIPE_API_KEY="sk_live_1")

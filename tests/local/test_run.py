@@ -5,11 +5,11 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import httpx
 import psutil
 import pytest
 
@@ -17,7 +17,6 @@ from local import servers
 from tests.support.running import (
     PATIENCE_SECONDS,
     Client,
-    running,
     start,
     stop,
     wait_until,
@@ -60,43 +59,28 @@ def test_however_it_ends_no_process_stays_and_the_next_run_has_its_charges_and_t
     client.close()
 
 
-def _complaint(process: "subprocess.Popen[str]") -> str:
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 1
-    assert len(errors.strip().splitlines()) == 1, errors
-    return errors
-
-
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"Port {port} is in use" in _complaint(start(tmp_path, PORT=port))
+        process = start(tmp_path, PORT=port)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    [sentence] = errors.splitlines()
+    assert f"Port {port} is in use" in sentence
 
 
 @pytest.mark.parametrize("port", ["http", "70000", "-1", ""])
-def test_what_is_no_port_is_one_sentence(tmp_path: Path, port: str) -> None:
-    assert "PORT must be a number" in _complaint(start(tmp_path, PORT=port))
+def test_what_is_no_port_is_one_sentence(refusal: Callable[..., str], port: str) -> None:
+    assert "PORT must be a number" in refusal(PORT=port)
 
 
-def test_a_database_that_does_not_answer_is_one_sentence(home: Path) -> None:
+def test_a_database_that_does_not_answer_is_one_sentence(refusal: Callable[..., str]) -> None:
     url = f"postgresql://nobody@127.0.0.1:{servers.free_port()}/none"
-    assert "DATABASE_URL cannot be used" in _complaint(start(home, DATABASE_URL=url, REDIS_URL="x"))
+    assert "DATABASE_URL cannot be used" in refusal(DATABASE_URL=url)
 
 
-def test_a_redis_that_does_not_answer_is_said_at_start_in_one_sentence(home: Path) -> None:
-    address = f"127.0.0.1:{servers.free_port()}"
-    process = start(home, REDIS_URL=f"redis://:secret@{address}")
-    with contextlib.closing(Client(wait_until_ready(process, home))) as client:
-        assert client.get("/health").json()["cache"] == "down"
-    _, errors = stop(process)
-    [sentence] = [line for line in errors.splitlines() if "REDIS_URL" in line]
-    assert sentence.startswith("The Redis at REDIS_URL does not answer, so there is no cache:")
-    assert address in sentence
-    assert "secret" not in errors
-
-
-def test_what_is_not_the_url_of_a_redis_is_one_sentence(home: Path) -> None:
-    assert "REDIS_URL is not the URL of a Redis" in _complaint(start(home, REDIS_URL="127.0.0.1"))
+def test_what_is_not_the_url_of_a_redis_is_one_sentence(refusal: Callable[..., str]) -> None:
+    assert "REDIS_URL is not the URL of a Redis" in refusal(REDIS_URL="127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -104,46 +88,11 @@ def test_what_is_not_the_url_of_a_redis_is_one_sentence(home: Path) -> None:
     [("Acme", "Invalid JSON"), ('{"address": "x"}', "name: Field required"), ("[]", "it: ")],
 )
 def test_a_seller_that_cannot_be_read_is_one_sentence(
-    tmp_path: Path, seller: str, reason: str
+    refusal: Callable[..., str], seller: str, reason: str
 ) -> None:
-    complaint = _complaint(start(tmp_path, INVOICE_SELLER=seller))
+    complaint = refusal(INVOICE_SELLER=seller)
     assert complaint.startswith("INVOICE_SELLER must be JSON such as")
     assert reason in complaint
-
-
-def test_invoices_name_the_seller_that_is_set_and_else_a_complete_example(home: Path) -> None:
-    with running(home) as url, contextlib.closing(Client(url)) as client:
-        example = _seller_of_a_draft(client)
-        assert all(example[name] for name in ("name", "address", "tax_id"))
-    with (
-        running(home, INVOICE_SELLER='{"name": "Ours", "tax_id": "X1"}') as url,
-        contextlib.closing(Client(url)) as client,
-    ):
-        seller = _seller_of_a_draft(client)
-        assert (seller["name"], seller["tax_id"], seller["address"]) == ("Ours", "X1", None)
-
-
-def _seller_of_a_draft(client: Client) -> dict[str, Any]:
-    organization = client.new_organization("10")
-    client.post(f"{organization}/charges", CHARGE, "k").raise_for_status()
-    period = {
-        "period_start": "2026-01-01T00:00:00Z",
-        "period_end": datetime.now(UTC).isoformat(),
-    }
-    draft = client.post(f"{organization}/invoices", period).raise_for_status()
-    seller: dict[str, Any] = draft.json()["seller"]
-    return seller
-
-
-def test_a_stale_lock_of_a_dead_server_does_not_matter(home: Path) -> None:
-    with running(home):
-        pass
-    (home / "lock").write_text("stale")
-    # The number of a process that is alive and no PostgreSQL.
-    data = next(path.parent for path in home.rglob("PG_VERSION") if path.parent.name == "data")
-    (data / "postmaster.pid").write_text(f"{os.getppid()}\n{data}\n")
-    with running(home) as url:
-        assert httpx.get(f"{url}/health").json()["database"] == "ok"
 
 
 def test_when_postgresql_goes_the_answer_is_503_and_when_it_is_back_the_key_tells_the_truth(
@@ -174,43 +123,99 @@ def test_when_postgresql_goes_the_answer_is_503_and_when_it_is_back_the_key_tell
     client.close()
 
 
-def test_a_container_whose_connection_was_cut_recovers_with_the_next_request(home: Path) -> None:
-    with running(home) as url:
-        client = Client(url)
-        organization = client.new_organization("10")
-        client.post(f"{organization}/charges", CHARGE, "1").raise_for_status()
-        backends = _backends()
-        for backend in backends:
-            backend.terminate()
-        assert _gone(backends)
-        answer = client.post(f"{organization}/charges", CHARGE, "2")
-        assert answer.status_code == 201
-        client.close()
+class Run(NamedTuple):
+    """A run whose output goes to a file, and a client of it."""
+
+    process: "subprocess.Popen[str]"
+    client: Client
+    terminal: Path
+
+    def backends(self) -> list[psutil.Process]:
+        """The processes of PostgreSQL that serve the functions' connections."""
+        found = [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if " ".join(child.cmdline()).startswith("postgres: synaxis_app billing")
+        ]
+        assert found
+        return found
 
 
-def test_a_database_that_hangs_is_given_up_and_the_key_tells_the_truth(home: Path) -> None:
-    with running(home) as url:
-        client = Client(url)
-        organization = client.new_organization("10")
-        client.post(f"{organization}/charges", CHARGE, "before").raise_for_status()
-        backends = _backends()
-        for backend in backends:
-            backend.suspend()
-        answer = client.post(f"{organization}/charges", CHARGE, "during")
-        assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
-        for backend in backends:
-            backend.resume()
-        assert client.post(f"{organization}/charges", CHARGE, "during").status_code == 201
-        assert client.get(f"{organization}/balance").json()["balance_usd"] == "8.00"
-        client.close()
+SELLER = '{"name": "Ours", "tax_id": "X1"}'
 
 
-def _backends() -> list[psutil.Process]:
-    """The processes of this test's PostgreSQL that serve the functions' connections."""
-    ours = {child.pid for child in psutil.Process().children(recursive=True)}
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if process.pid in ours
-        and " ".join(process.info["cmdline"] or []).startswith("postgres: synaxis_app billing")
-    ]
+@pytest.fixture(scope="module")
+def run(new_home: Callable[[], Path]) -> Iterator[Run]:
+    """A run with a seller, and with a Redis that does not answer, in a folder with the locks of one
+    that died."""
+    home = new_home()
+    (home / "lock").write_text("stale")
+    # The number of a process that is alive and no PostgreSQL.
+    data = next(path.parent for path in home.rglob("PG_VERSION") if path.parent.name == "data")
+    (data / "postmaster.pid").write_text(f"{os.getppid()}\n{data}\n")
+    redis_url = f"redis://:secret@127.0.0.1:{servers.free_port()}"
+    terminal = home / "terminal"
+    with terminal.open("w") as output:
+        process = start(home, output, INVOICE_SELLER=SELLER, REDIS_URL=redis_url)
+    with contextlib.closing(Client(wait_until_ready(process, home))) as client:
+        yield Run(process, client, terminal)
+    stop(process)
+
+
+def test_a_stale_lock_of_a_dead_server_does_not_matter(run: Run) -> None:
+    assert run.client.get("/health").json()["database"] == "ok"
+
+
+def test_a_redis_that_does_not_answer_is_said_at_start_in_one_sentence(run: Run) -> None:
+    assert run.client.get("/health").json()["cache"] == "down"
+    said = run.terminal.read_text()
+    [sentence] = [line for line in said.splitlines() if "REDIS_URL" in line]
+    assert sentence.startswith("The Redis at REDIS_URL does not answer, so there is no cache:")
+    assert "127.0.0.1:" in sentence
+    assert "secret" not in said
+
+
+def test_invoices_name_the_seller_that_is_set_and_else_a_complete_example(
+    run: Run, api: Client
+) -> None:
+    seller = _seller_of_a_draft(run.client)
+    assert (seller["name"], seller["tax_id"], seller["address"]) == ("Ours", "X1", None)
+    example = _seller_of_a_draft(api)
+    assert all(example[name] for name in ("name", "address", "tax_id"))
+
+
+def _seller_of_a_draft(client: Client) -> dict[str, Any]:
+    organization = client.new_organization("10")
+    client.post(f"{organization}/charges", CHARGE, "k").raise_for_status()
+    period = {
+        "period_start": "2026-01-01T00:00:00Z",
+        "period_end": datetime.now(UTC).isoformat(),
+    }
+    draft = client.post(f"{organization}/invoices", period).raise_for_status()
+    seller: dict[str, Any] = draft.json()["seller"]
+    return seller
+
+
+def test_a_container_whose_connection_was_cut_recovers_with_the_next_request(run: Run) -> None:
+    organization = run.client.new_organization("10")
+    run.client.post(f"{organization}/charges", CHARGE, "1").raise_for_status()
+    backends = run.backends()
+    for backend in backends:
+        backend.terminate()
+    assert _gone(backends)
+    answer = run.client.post(f"{organization}/charges", CHARGE, "2")
+    assert answer.status_code == 201
+
+
+def test_a_database_that_hangs_is_given_up_and_the_key_tells_the_truth(run: Run) -> None:
+    organization = run.client.new_organization("10")
+    run.client.post(f"{organization}/charges", CHARGE, "before").raise_for_status()
+    backends = run.backends()
+    for backend in backends:
+        backend.suspend()
+    answer = run.client.post(f"{organization}/charges", CHARGE, "during")
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
+    for backend in backends:
+        backend.resume()
+    assert run.client.post(f"{organization}/charges", CHARGE, "during").status_code == 201
+    assert run.client.get(f"{organization}/balance").json()["balance_usd"] == "8.00"

@@ -11,7 +11,7 @@ import pytest
 
 from local.pool import FunctionError
 from local.template import Function, Queue, Template, read
-from local.triggers import Triggers
+from local.triggers import FIRST_SECONDS, Triggers
 from tests.support import asynchronous
 
 QUEUE = Queue("Jobs", batch_size=3, most_receives=3)
@@ -43,8 +43,11 @@ class _Loop(asyncio.SelectorEventLoop):
         return self._leaping.passed
 
 
+SECONDS = 200
+
+
 def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[Any]:
-    """The events that the function got within 30 seconds of the loop's clock."""
+    """The events that the function got within SECONDS of the loop's clock."""
     events = []
 
     async def invoke(_name: str, event: Any) -> Any:
@@ -56,7 +59,7 @@ def _run(template: Template, answer: Callable[[Any], Any], *sent: str) -> list[A
         for body in sent:
             running.send("Jobs", body)
         running.start()
-        await asyncio.sleep(30)
+        await asyncio.sleep(SECONDS)
         await running.stop()
 
     asynchronous.run(run(), loop_factory=_Loop)
@@ -108,6 +111,26 @@ def test_a_schedules_answer_goes_to_the_queue_of_its_function() -> None:
     envelope = json.loads(events[1]["Records"][0]["body"])
     assert envelope["responsePayload"]["got"] == "aws.scheduler"
     assert envelope["requestContext"]["condition"] == "Success"
+
+
+def _times(**function: Any) -> list[float]:
+    """The times, by the loop's clock, at which a schedule of a minute invokes a function."""
+    times: list[float] = []
+
+    def answer(event: Any) -> Any:
+        if event.get("source") == "aws.scheduler":
+            times.append(asyncio.get_running_loop().time())
+        return {"batchItemFailures": []}
+
+    _run(_template(schedules_seconds=(60,), **function), answer)
+    return times
+
+
+def test_a_schedule_begins_soon_after_the_start_and_at_once_if_a_queue_waits_for_its_result() -> (
+    None
+):
+    assert _times() == pytest.approx([FIRST_SECONDS + 60 * number for number in range(3)], abs=1)
+    assert _times(on_success="Jobs") == pytest.approx([0, 60, 120, 180], abs=1)
 
 
 def test_the_templates_queues_and_schedules_are_found() -> None:

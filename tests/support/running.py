@@ -13,6 +13,7 @@ from typing import IO, Any
 from uuid import UUID
 
 import httpx
+import psutil
 
 from local.template import ROOT
 
@@ -71,11 +72,15 @@ class Client:
 
 
 def start(
-    state: Path, terminal: int | IO[str] = subprocess.PIPE, /, **environment: str
+    state: Path,
+    terminal: int | IO[str] = subprocess.PIPE,
+    arguments: tuple[str, ...] = ("-m", "local", "run"),
+    /,
+    **environment: str,
 ) -> "subprocess.Popen[str]":
-    """`make run`'s process."""
+    """`make run`'s process, or that of other arguments of Python."""
     return subprocess.Popen(
-        [sys.executable, "-m", "local", "run"],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={
             **{name: of for name, of in os.environ.items() if not name.endswith("_URL")},
@@ -113,6 +118,20 @@ def wait_until(holds: Callable[[], bool], patience_seconds: float = PATIENCE_SEC
 def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
     process.terminate()
     return process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def kill(process: "subprocess.Popen[str]", name: str) -> None:
+    """Kill each child whose command line contains the name, but not PostgreSQL's own children."""
+    found = [
+        child
+        for child in psutil.Process(process.pid).children()
+        if name in " ".join(child.cmdline())
+    ]
+    assert found, name
+    for child in found:
+        child.kill()
+    # They stay zombies until their parent has noticed.
+    wait_until(lambda: not any(child.is_running() for child in found))
 
 
 @contextlib.contextmanager
