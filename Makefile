@@ -19,7 +19,7 @@ month-end: .venv-run  ## bill a month for every organization of the running prod
 find: .venv-run  ## what the running product knows of a call (REQUEST_ID=...); without one, open holds (ARGS="--help")
 	@$(PYTHON) -m local.find $(if $(REQUEST_ID),--request-id "$(REQUEST_ID)") $(ARGS)
 
-test: .venv  ## every test, a real PostgreSQL and a real Valkey for each core (ARGS="-k name" for some)
+test: .venv  ## every test, a real PostgreSQL and a real Valkey for each worker (ARGS="-k name" for some)
 	$(PYTHON) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 openapi: .venv  ## write docs/openapi.json, the API's document, from the routes

@@ -90,13 +90,13 @@ def _rows(stand: rates.Stand, grown: bool) -> list[Row]:
     one = stand.one_client()
     many = stand.many()
     # Before the batches, whose millions of rows keep the server busy behind the others.
-    ingested, slow = _ingest_rows(stand), stand.hot_with_slow_commits()
+    called, ingested, slow = _call_rows(stand), _ingest_rows(stand), stand.hot_with_slow_commits()
     hot = stand.hot()
     by, busy = f"{ORGANIZATIONS:,} organizations, 8 connections", "one organization, 8 connections"
     return [
         _turns_row("charge, psycopg, 1 client", one, "psycopg", "pgbench", 0.6),
         _turns_row("charge, psycopg, 1 client", one, "psycopg", "five statements"),
-        *_call_rows(stand),
+        *called,
         *_peer_rows(by, many, "charges", "pgledger", 1.8, 2.0),
         *_peer_rows(f"{by}, unprepared", many, "charges, unprepared", "pgledger, unprepared"),
         *_peer_rows(busy, hot, "charges", "pgledger", 3.0),

@@ -50,8 +50,11 @@ SHIPPED_DEADLINES = {
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Use one worker when the environment names a server, because each worker needs its own."""
-    return 1 if {"DATABASE_URL", "CITUS_URL", "REDIS_URL"} & os.environ.keys() else None
+    """Use half as many workers again as there are cores, since tests of the running product wait;
+    one when the environment names a server, because each worker needs its own."""
+    if {"DATABASE_URL", "CITUS_URL", "REDIS_URL"} & os.environ.keys():
+        return 1
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,7 +27,7 @@ from tests.support.paying import FakeProvider, Object, Payer, no_answer
 # Each statement of each story, or STOPS of them, drawn by the seed.
 EACH = os.environ.get("INTERLEAVINGS") == "all"
 SEED = os.environ.get("INTERLEAVINGS_SEED", "1")
-STOPS = 8
+STOPS = 5
 BEFORE, NOW = "2026-03-10T12:00:00Z", "2026-03-11T12:00:00Z"
 
 # A delivery, which may come any number of times.

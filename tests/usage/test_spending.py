@@ -97,7 +97,7 @@ def _spent(
 
 
 def test_spending_is_the_sum_of_the_logs(database: Database) -> None:
-    @settings(max_examples=150)
+    @settings(max_examples=60)
     @given(
         zone=st.sampled_from(ZONES), events=events, bounds=st.tuples(instants, instants), by=mixes
     )
