@@ -13,12 +13,10 @@ from tests.chaos.seeds import EVERYTHING
 from tests.chaos.surviving import Case, survive
 
 RETRY = {503}
-# In a frozen server no call makes room for those that wait for a place in its organization.
-FROZEN = {429, 503}
 CASES = {
     "connections ended": Case(outages.end_backends, RETRY, 15),
     "PostgreSQL killed": Case(outages.kill_postgres, RETRY),
-    "PostgreSQL frozen for 3 s": Case(outages.freeze_postgres(3), FROZEN),
+    "PostgreSQL frozen for 3 s": Case(outages.freeze_postgres(3), RETRY),
     # Nobody depends on the cache.
     "Redis killed": Case(outages.kill_redis, set()),
     # As of API Gateway, when a container dies.
@@ -26,7 +24,7 @@ CASES = {
     "gateway killed": Case(outages.kill_gateway, {0, 500}),
 }
 LONGER = {
-    "PostgreSQL frozen for 12 s": Case(outages.freeze_postgres(12), FROZEN),
+    "PostgreSQL frozen for 12 s": Case(outages.freeze_postgres(12), RETRY),
     "Redis frozen for 3 s": Case(outages.freeze_redis, set()),
     "Redis emptied": Case(outages.empty_redis, set(), 20),
     "clock moved by days": Case(outages.move_clock, set(), 5, holds_expire=True),
