@@ -352,6 +352,17 @@ def go_nowhere(page: Page) -> None:
     page.get_by_role("heading", name="No such page").wait_for()
 
 
+def open_within(page: Page, opened: str) -> None:
+    """Open the first row of a page's list ("row"), or the dialog of the button of this name, if
+    one is given."""
+    if opened == "row":
+        page.locator(".rows .what > a").first.click()
+        expect(page.locator("dialog .sums").first).to_be_visible()
+    elif opened:
+        page.get_by_role("button", name=opened).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def shorten_lists(page: Page) -> None:
     """Have lists answer with eight rows, which axe looks at in a fifth of the time of fifty."""
     page.route(

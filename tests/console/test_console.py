@@ -19,6 +19,7 @@ from tests.console.conftest import (
     People,
     check_for_everybody,
     go,
+    open_within,
     shorten_lists,
     sign_in,
     violations,
@@ -482,12 +483,7 @@ def test_everybody_can_use_a_page_which_never_scrolls_sideways(
     address, _, opened = path.partition("#")
     shorten_lists(page)
     go(page, customers.home + address)
-    if opened == "row":
-        page.locator(".rows .what > a").nth(0).click()
-        expect(page.locator("dialog .sums").first).to_be_visible()
-    elif opened:
-        page.get_by_role("button", name=opened).click()
-        expect(page.get_by_role("dialog")).to_be_visible()
+    open_within(page, opened)
     check_for_everybody(page)
 
 

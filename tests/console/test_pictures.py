@@ -23,7 +23,15 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from local.openapi.document import PATH
-from tests.console.conftest import SCHEMES, Customers, People, go, go_nowhere, wait_until_shown
+from tests.console.conftest import (
+    SCHEMES,
+    Customers,
+    People,
+    go,
+    go_nowhere,
+    open_within,
+    wait_until_shown,
+)
 
 BASELINE = Path(__file__).parent / "pictures"
 MADE_BY = BASELINE / "made_by.json"
@@ -179,12 +187,7 @@ def test_a_view_looks_as_it_did(
     go(page, home + path)
     expect(page.locator(".panel").first).to_be_visible()
     wait_until_shown(page)
-    if opened == "row":
-        page.locator(".rows .what > a").first.click()
-        expect(page.locator("dialog .sums").first).to_be_visible()
-    elif opened:
-        page.get_by_role("button", name=opened).click()
-        expect(page.get_by_role("dialog")).to_be_visible()
+    open_within(page, opened)
     differing = {}
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)

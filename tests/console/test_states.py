@@ -22,6 +22,7 @@ from tests.console.conftest import (
     People,
     go,
     id_of,
+    open_within,
     sign_in,
     violations,
     wait_until_shown,
@@ -305,12 +306,7 @@ def test_an_enlarged_or_wider_spaced_page_is_cut_nowhere_and_never_scrolls_sidew
     address, _, opened = path.partition("#")
     go(page, customers.home + address)
     wait_until_shown(page)
-    if opened == "row":
-        page.locator(".rows .what > a").first.click()
-        expect(page.locator("dialog .sums").first).to_be_visible()
-    elif opened:
-        page.get_by_role("button", name=opened).click()
-        expect(page.get_by_role("dialog")).to_be_visible()
+    open_within(page, opened)
     for width in ENLARGED:
         check_width(page, width, "enlarged")
     page.evaluate(SPACED)
