@@ -19,8 +19,8 @@ FIRST_SUCCESS_SECONDS, MOST_WAIT_SECONDS, SLACK = 5, 15, 3
 
 
 class Case(NamedTuple):
-    """`statuses` are those that clients may be answered with, beside successes, refusals, and the
-    429 of an organization in which calls that broke off keep their places; 0 is a lost reply."""
+    """`statuses` are those that clients may be answered with, beside successes and refusals;
+    0 is a lost reply."""
 
     fault: Fault
     statuses: set[int]
@@ -55,7 +55,7 @@ def survive(product: Product, name: str, case: Case) -> Oracle:
         wait_until(lambda: outages.is_idle(admin))
         assert oracle.verify(admin) == []
     assert strikes >= case.least_strikes
-    assert set(oracle.statuses) <= {200, 201, 402, 409, 429} | case.statuses
+    assert set(oracle.statuses) <= {200, 201, 402, 409} | case.statuses
     assert first <= FIRST_SUCCESS_SECONDS + SLACK * slowest
     assert longest <= MOST_WAIT_SECONDS + SLACK * slowest
     return oracle

@@ -12,7 +12,8 @@ from tests.chaos.outages import Product
 from tests.chaos.seeds import EVERYTHING
 from tests.chaos.surviving import Case, survive
 
-RETRY = {503}
+# 429 where calls that broke off keep the places of their organization.
+RETRY = {429, 503}
 CASES = {
     "connections ended": Case(outages.end_backends, RETRY, 15),
     "PostgreSQL killed": Case(outages.kill_postgres, RETRY),

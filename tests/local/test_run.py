@@ -129,6 +129,7 @@ class Run(NamedTuple):
     process: "subprocess.Popen[str]"
     client: Client
     terminal: Path
+    redis_address: str
 
     def backends(self) -> list[psutil.Process]:
         """The processes of PostgreSQL that serve the functions' connections."""
@@ -153,12 +154,13 @@ def run(new_home: Callable[[], Path]) -> Iterator[Run]:
     # The number of a process that is alive and no PostgreSQL.
     data = next(path.parent for path in home.rglob("PG_VERSION") if path.parent.name == "data")
     (data / "postmaster.pid").write_text(f"{os.getppid()}\n{data}\n")
-    redis_url = f"redis://:secret@127.0.0.1:{servers.free_port()}"
+    redis_address = f"127.0.0.1:{servers.free_port()}"
+    redis_url = f"redis://:secret@{redis_address}"
     terminal = home / "terminal"
     with terminal.open("w") as output:
         process = start(home, output, INVOICE_SELLER=SELLER, REDIS_URL=redis_url)
     with contextlib.closing(Client(wait_until_ready(process, home))) as client:
-        yield Run(process, client, terminal)
+        yield Run(process, client, terminal, redis_address)
     stop(process)
 
 
@@ -171,7 +173,7 @@ def test_a_redis_that_does_not_answer_is_said_at_start_in_one_sentence(run: Run)
     said = run.terminal.read_text()
     [sentence] = [line for line in said.splitlines() if "REDIS_URL" in line]
     assert sentence.startswith("The Redis at REDIS_URL does not answer, so there is no cache:")
-    assert "127.0.0.1:" in sentence
+    assert run.redis_address in sentence
     assert "secret" not in said
 
 
