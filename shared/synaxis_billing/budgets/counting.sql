@@ -82,6 +82,7 @@ LANGUAGE sql IMMUTABLE AS $$
             coalesce(b.burst_usd, b.limit_usd) * b.next_percent * 0.01), true)
 $$;
 
+-- Whether every budget of a call may count its amount as it is.
 CREATE OR REPLACE FUNCTION billing.budgets_fit(
     p_organization_id uuid, u billing.usage_request, p_at timestamptz
 ) RETURNS boolean LANGUAGE plpgsql AS $$
