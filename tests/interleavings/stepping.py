@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
+from itertools import groupby
 from threading import Event
 from typing import Any
 
@@ -35,6 +36,10 @@ _MACHINERY = """
     BEGIN
         IF v_passed IS NOT NULL THEN
             PERFORM set_config('stepping.passed', v_passed::text, false);
+            IF current_setting('stepping.stops_at') = '0' THEN
+                PERFORM set_config('stepping.begun', concat(current_setting('stepping.begun'), ' ',
+                    extract(epoch FROM transaction_timestamp())), false);
+            END IF;
             IF v_passed = current_setting('stepping.stops_at')::int THEN
                 RAISE NOTICE '%', p_place;
                 PERFORM pg_advisory_lock_shared(v_gate), pg_advisory_unlock_shared(v_gate);
@@ -98,8 +103,10 @@ def set_clock(db: psycopg.Connection, instant: str) -> None:
 class State(StrEnum):
     stopped = "stopped"
     """It waits at its gate."""
+    blocked = "blocked"
+    """It waits for a lock of the other one."""
     waits = "waits"
-    """It waits for the other one."""
+    """It waits outside of the database."""
     done = "done"
 
 
@@ -133,7 +140,8 @@ class Actor:
         self._stops = stops_at > 0
         self._db.execute(
             "SELECT set_config('stepping.passed', '0', false),"
-            " set_config('stepping.gate', %s, false), set_config('stepping.stops_at', %s, false)",
+            " set_config('stepping.begun', '', false), set_config('stepping.gate', %s, false),"
+            " set_config('stepping.stops_at', %s, false)",
             [str(self._gate), str(stops_at)],
         )
         if self._stops:
@@ -155,7 +163,9 @@ class Actor:
             if self._arrived.wait(POLL_SECONDS):
                 return State.stopped
             waited = time.monotonic() - begun
-            if other and (self._blockers() == [other._pid] or waited > WAITING_SECONDS):
+            if other and self._blockers() == [other._pid]:
+                return State.blocked
+            if other and waited > WAITING_SECONDS:
                 return State.waits
             assert waited < PATIENCE_SECONDS, f"it hangs: {self._blockers()}"
         return State.done
@@ -172,11 +182,15 @@ class Actor:
         assert self._call
         return self._call.result(PATIENCE_SECONDS)
 
-    def count_statements(self) -> int:
-        """How many statements the last call had."""
-        row = self._db.execute("SELECT current_setting('stepping.passed')::int").fetchone()
+    def transactions(self) -> list[list[int]]:
+        """The numbers of the statements of the last call, which did not stop, by transaction."""
+        row = self._db.execute("SELECT current_setting('stepping.begun')").fetchone()
         assert row
-        return int(row[0])
+        numbered = enumerate(str(row[0]).split(), start=1)
+        return [[n for n, _ in run] for _, run in groupby(numbered, key=lambda one: one[1])]
+
+    def count_statements(self) -> int:
+        return sum(map(len, self.transactions()))
 
     def _arrive(self, notice: psycopg.errors.Diagnostic) -> None:
         self.place = str(notice.message_primary)
@@ -191,19 +205,21 @@ class Actor:
 def run(
     first: tuple[Actor, Callable[[psycopg.Connection], Any], int],
     second: tuple[Actor, Callable[[psycopg.Connection], Any], int],
-) -> None:
+) -> State:
     """Run the first call up to a statement, the second up to a statement or until it waits for the
-    first, then the first to its end, then the second. 0 is the end."""
+    first, then the first to its end, then the second. 0 is the end. Return how far the second came
+    while the first stood."""
     one, call, stops_at = first
     other, other_call, other_stops_at = second
     one.start(call, stops_at)
     one.wait()
     other.start(other_call, other_stops_at)
-    other.wait(one)
+    state = other.wait(one)
     one.pass_gate()
-    if one.wait(other) is State.waits:
+    if one.wait(other) in (State.blocked, State.waits):
         other.pass_gate()
         other.wait()
         one.wait()
     other.pass_gate()
     other.wait()
+    return state

@@ -5,13 +5,14 @@ An operation locks the organization's row, and from there on sees every change t
 before. So what the order of two operations' statements can change is what one of them reads before
 that lock, and in which order both take their locks. Every case of either comes when one is stopped
 before each of its statements while the other runs as far as it can; some are also tried in which
-both are stopped.
+both are stopped. Once the other is blocked by the first, it stands still until that transaction
+ends: later stops in it change nothing, and of these only the last is tried.
 """
 
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import psycopg
@@ -34,7 +35,7 @@ from tests.interleavings.operations import (
     make,
 )
 from tests.interleavings.states import Keeper, difference
-from tests.interleavings.stepping import Actor
+from tests.interleavings.stepping import Actor, State
 
 # So many pairs are drawn by the seed, or all are run at each statement.
 PAIRS = os.environ.get("INTERLEAVINGS", "20")
@@ -77,21 +78,22 @@ class Stage:
         stepping.set_clock(admin, AFTERWARDS)
         self._admin, self._keeper = admin, Keeper(admin)
         self._actors = Actor(database), Actor(database)
+        self._transactions: dict[tuple[str, str, str], list[list[int]]] = {}
 
     def close(self) -> None:
         for actor in self._actors:
             actor.close()
 
-    def count_statements(self, pair: Pair) -> tuple[int, int]:
-        """How many statements each has when nothing else runs."""
-        counts = []
-        for end in (0, 1):
+    def transactions(self, pair: Pair, end: int) -> list[list[int]]:
+        """The statements that one of them has when nothing else runs, by transaction."""
+        part = pair.names[end], pair.keys[end], pair.clocks[end]
+        if part not in self._transactions:
             self._keeper.restore()
             actor, call, _ = self._part(pair, end, 0)
             actor.start(call)
             actor.wait()
-            counts.append(actor.count_statements())
-        return counts[0], counts[1]
+            self._transactions[part] = actor.transactions()
+        return self._transactions[part]
 
     def serial(self, pair: Pair) -> list[str]:
         """Return what either order leaves when each has ended before the other begins."""
@@ -105,13 +107,13 @@ class Stage:
             outcomes.append(self._outcome(pair))
         return outcomes
 
-    def run(self, pair: Pair, stops: tuple[int, int]) -> tuple[str, str]:
-        """Return what is left when the first is stopped before a statement, and the other too, and
-        where they stood."""
+    def run(self, pair: Pair, stops: tuple[int, int]) -> tuple[str, str, State]:
+        """Return what is left when the first is stopped before a statement, and the other too,
+        where they stood, and how far the other came while the first stood."""
         self._keeper.restore()
         first, second = (self._part(pair, end, stops[end]) for end in (0, 1))
-        stepping.run(first, second)
-        return self._outcome(pair), f"{first[0].place}, {second[0].place}"
+        state = stepping.run(first, second)
+        return self._outcome(pair), f"{first[0].place}, {second[0].place}", state
 
     def _part(self, pair: Pair, end: int, stops_at: int) -> Any:
         act = OPERATIONS[pair.names[end]].act
@@ -148,18 +150,6 @@ def _plain(answer: Any) -> Any:
     return answer
 
 
-def _orders(rng: random.Random, counts: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Where the operations of a pair are stopped: the first at each statement, or a sample in which
-    both may be; 0 is nowhere."""
-    if PAIRS == "all":
-        yield from ((stop, 0) for stop in range(1, counts[0] + 1))
-        return
-    for number in range(ORDERS):
-        early = [rng.randint(1, min(count, FIRST_STATEMENTS)) for count in counts]
-        late = [rng.randint(1, count) for count in counts]
-        yield ((early[0], 0), (late[0], 0), (early[0], late[1]))[number % 3]
-
-
 @pytest.fixture
 def stage(database: Database) -> Iterator[Stage]:
     with database.admin() as admin:
@@ -168,19 +158,39 @@ def stage(database: Database) -> Iterator[Stage]:
         stage.close()
 
 
-def _compare(stage: Stage, pair: Pair, orders: Iterable[tuple[int, int]]) -> int:
-    """Run a pair in some orders, and return their number."""
-    serial = stage.serial(pair)
-    # Nothing is wrong with either.
-    assert all(outcome.startswith("allocations {") for outcome in serial), serial
-    tried = 0
-    for stops in orders:
-        outcome, places = stage.run(pair, stops)
-        tried += 1
-        if outcome not in serial:
-            nearest = min((difference(one, outcome) for one in serial), key=len)
-            pytest.fail(f"{pair}, stopped before {stops} ({places}), is neither:\n{nearest}")
-    return tried
+class Comparison:
+    """A pair against what its operations leave one after the other."""
+
+    def __init__(self, stage: Stage, pair: Pair) -> None:
+        self._stage, self._pair = stage, pair
+        self._serial = stage.serial(pair)
+        # Nothing is wrong with either.
+        assert all(one.startswith("allocations {") for one in self._serial), self._serial
+        self.tried = 0
+
+    def try_order(self, stops: tuple[int, int]) -> State:
+        """Stop each before a statement; 0 is nowhere."""
+        outcome, places, state = self._stage.run(self._pair, stops)
+        self.tried += 1
+        if outcome not in self._serial:
+            nearest = min((difference(one, outcome) for one in self._serial), key=len)
+            pytest.fail(f"{self._pair}, stopped before {stops} ({places}), is neither:\n{nearest}")
+        return state
+
+    def try_some(self, rng: random.Random) -> None:
+        counts = [sum(map(len, self._stage.transactions(self._pair, end))) for end in (0, 1)]
+        for number in range(ORDERS):
+            early = [rng.randint(1, min(count, FIRST_STATEMENTS)) for count in counts]
+            late = [rng.randint(1, count) for count in counts]
+            self.try_order(((early[0], 0), (late[0], 0), (early[0], late[1]))[number % 3])
+
+    def try_all(self) -> None:
+        """Stop the first before each of its statements, as long as that may change anything."""
+        for transaction in self._stage.transactions(self._pair, 0):
+            for stop in transaction:
+                if self.try_order((stop, 0)) is State.blocked:
+                    self.try_order((transaction[-1], 0))
+                    break
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -190,7 +200,14 @@ def test_two_operations_end_as_if_one_had_come_after_the_other(stage: Stage, par
     drawn = pairs()[part::PARTS]
     if PAIRS != "all":
         drawn = rng.sample(drawn, int(PAIRS) // PARTS)
-    tried = sum(_compare(stage, pair, _orders(rng, stage.count_statements(pair))) for pair in drawn)
+    tried = 0
+    for pair in drawn:
+        comparison = Comparison(stage, pair)
+        if PAIRS == "all":
+            comparison.try_all()
+        else:
+            comparison.try_some(rng)
+        tried += comparison.tried
     print(f"{len(drawn)} pairs, {tried} orders")
     assert tried >= len(drawn)
 
@@ -202,11 +219,12 @@ def test_an_erasure_takes_back_all_texts_that_are_copied_meanwhile(
     """A settlement copies those of a grant that starts into its transaction, and those of a monthly
     grant into the next one; a charge has those of the usage that had no price."""
     pair = Pair(("erasure of everybody", copying), ("one", "other"), (LATER, LATER))
-    count, _ = stage.count_statements(pair)
-    stops = list(range(1, count + 1))
+    stops = [stop for transaction in stage.transactions(pair, 0) for stop in transaction]
     if PAIRS != "all":
-        stops = sorted(random.Random(SEED).sample(stops, min(count, ERASURE_STOPS)))
-    assert _compare(stage, pair, [(stop, 0) for stop in stops]) == len(stops)
+        stops = sorted(random.Random(SEED).sample(stops, min(len(stops), ERASURE_STOPS)))
+    comparison = Comparison(stage, pair)
+    for stop in stops:
+        comparison.try_order((stop, 0))
 
 
 def test_every_operation_that_changes_an_organization_is_in_the_table(database: Database) -> None:
