@@ -329,6 +329,20 @@ def test_a_void_takes_what_is_left_but_for_holds(database: Database) -> None:
     assert database.audit().whole
 
 
+def test_of_credit_that_waits_for_a_hold_goes_first_what_ended_first(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization_id = steps.new_organization(db)
+        first = steps.grant(db, organization_id, "2")
+        then = expiring(db, admin, organization_id)
+        steps.hold(db, organization_id, "7")
+        steps.void(db, first)
+        steps.void(db, then)
+        steps.top_up(db, organization_id, "1")
+        found = grants(db, organization_id)
+        assert [found[grant.id].remaining_usd for grant in (first, then)] == [1, 5]
+    assert database.audit().whole
+
+
 def test_a_void_of_a_recurring_grant_to_come_ends_it(database: Database) -> None:
     with database.connect() as db, database.admin() as admin:
         organization_id = steps.new_organization(db)

@@ -245,6 +245,7 @@ class Grants(RuleBasedStateMachine):
         made = _try(lambda: steps.void(self.db, found[grant.id]))
         assert isinstance(made, Transaction) != grant.ended(now)
         if isinstance(made, Transaction):
+            self.model.move(made.created_at)
             self.model.void(grant)
 
     @rule(limit=st.sampled_from(["0", "5", "20"]))

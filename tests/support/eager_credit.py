@@ -29,18 +29,22 @@ class Grant:
     schedule: UUID | None = None
     remaining: Decimal = NONE
     started: bool = False
-    voided: bool = False
+    voided_at: datetime = NEVER
 
     @property
     def order(self) -> tuple[object, ...]:
         is_paid = self.cost_basis > 0
         return (self.priority, self.expires_at, is_paid, self.effective_at, self.id)
 
+    @property
+    def ends_at(self) -> datetime:
+        return min(self.expires_at, self.voided_at)
+
     def ended(self, now: datetime) -> bool:
-        return self.voided or self.expires_at <= now
+        return self.ends_at <= now
 
     def status(self, now: datetime) -> str:
-        if self.voided:
+        if self.voided_at < NEVER:
             return "voided"
         if not self.started:
             return "scheduled"
@@ -151,7 +155,7 @@ class Credit:
         return replaced
 
     def void(self, grant: Grant) -> None:
-        grant.voided = True
+        grant.voided_at = self.now
         self.settle()
 
     def settle(self) -> None:
@@ -162,14 +166,14 @@ class Credit:
                 self._cover_debt(grant)
                 if grant.schedule:
                     self.grants.append(_next_month(grant, grant.schedule))
-        for grant in sorted(self.grants, key=lambda grant: (grant.expires_at, grant.order)):
+        for grant in sorted(self.grants, key=lambda grant: (grant.ends_at, grant.order)):
             if grant.ended(self.now):
                 others = sum((g.remaining for g in self.grants if g is not grant), NONE)
                 needed = self.held - others - max(self.limit - self.debt, NONE)
                 grant.remaining = min(grant.remaining, max(needed, NONE))
 
     def _starts(self, grant: Grant, at: datetime) -> bool:
-        return not grant.started and not grant.voided and grant.effective_at <= at
+        return not grant.started and grant.voided_at == NEVER and grant.effective_at <= at
 
     def _cover_debt(self, grant: Grant) -> None:
         for parts in self.charges.values():
