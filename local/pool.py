@@ -1,18 +1,23 @@
 """A function's containers: processes of their own, started as the load asks for, replaced when they
-crash or run out of time."""
+crash or run out of time.
+
+They are forks of one process that has imported the libraries, because nearly all of a start is
+that.
+"""
 
 import asyncio
-import contextlib
 import json
 import logging
+import multiprocessing
 import os
-import sys
+import socket
 import uuid
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
+from local import worker
 from local.template import ROOT, Function
 from local.worker import LENGTH, to_json
 
@@ -22,6 +27,16 @@ LARGEST_EVENT_BYTES = 6 * 1024 * 1024
 # Takes a function's name and an event.
 Invoke = Callable[[str, Any], Awaitable[Any]]
 logger = logging.getLogger(__name__)
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["local.libraries"])
+
+
+class Container(NamedTuple):
+    """A process, and the two directions of its socket."""
+
+    process: ForkServerProcess
+    answers: asyncio.StreamReader
+    events: asyncio.StreamWriter
 
 
 class FunctionError(Exception):
@@ -43,8 +58,8 @@ class Pool:
         self.function = function
         self._region = region
         self._log = logs / f"{function.name}.log"
-        self._idle: list[Process] = []
-        self._all: set[Process] = set()
+        self._idle: list[Container] = []
+        self._all: set[Container] = set()
         self._free = asyncio.Semaphore(LARGEST_POOL)
         self._waiting = 0
 
@@ -66,25 +81,25 @@ class Pool:
 
     async def _invoke(self, event: Any, request_id: str) -> Any:
         try:
-            worker = await self._worker()
-        except OSError as error:
-            # Too few descriptors or processes, or no space left.
+            container = await self._container()
+        except (OSError, EOFError) as error:
+            # Too few descriptors or processes, no space left, or its parent has died.
             raise Throttled from error
         timeout = self.function.timeout_seconds
         message = {"event": event, "request_id": request_id, "timeout_seconds": timeout}
         try:
             async with asyncio.timeout(timeout):
-                reply = await _exchange(worker, message)
+                reply = await _exchange(container, message)
         except TimeoutError as error:
-            await self._end(worker)
+            await self._end(container)
             raise FunctionError(f"timed out after {timeout} seconds") from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            await self._end(worker)
+            await self._end(container)
             raise FunctionError("the process ended during the request") from error
         except asyncio.CancelledError:
-            await self._end(worker)
+            await self._end(container)
             raise
-        self._idle.append(worker)
+        self._idle.append(container)
         if "error" in reply:
             # What follows the first line is in the function's log.
             reason = "{errorType}: {errorMessage}".format(**reply["error"]).partition("\n")[0]
@@ -97,36 +112,45 @@ class Pool:
             await self._free.acquire()
 
     async def close(self) -> None:
-        for worker in list(self._all):
-            await self._end(worker)
+        for container in list(self._all):
+            await self._end(container)
 
-    async def _worker(self) -> Process:
+    async def _container(self) -> Container:
         while self._idle:
-            worker = self._idle.pop()
-            if worker.returncode is None:
-                return worker
-            self._all.discard(worker)
-        with self._open_log() as log:
-            worker = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "local.worker"),
-                *(str(self.function.folder), self.function.handler),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=log,
-                env=self._environment(),
-                start_new_session=True,  # Ctrl-C is for the gateway, which ends them in order
-                limit=16 * 1024 * 1024,
-            )
-        self._all.add(worker)
-        return worker
+            container = self._idle.pop()
+            if container.process.is_alive():
+                return container
+            await self._end(container)
+        ours, theirs = socket.socketpair()
+        process = _forks.Process(
+            target=worker.main,
+            args=(
+                *(theirs, str(self.function.folder), self.function.handler),
+                *(self._environment(), str(self._writable_log())),
+            ),
+            # Else this process would wait for it when it ends.
+            daemon=True,
+        )
+        with theirs:
+            try:
+                # The first start begins the parent, too.
+                await asyncio.to_thread(process.start)
+            except (OSError, EOFError):
+                ours.close()
+                raise
+        streams = await asyncio.open_connection(sock=ours, limit=16 * 1024 * 1024)
+        container = Container(process, *streams)
+        self._all.add(container)
+        return container
 
-    def _open_log(self) -> BinaryIO:
+    def _writable_log(self) -> Path:
         try:
-            return self._log.open("ab")
+            self._log.open("ab").close()
         except OSError as error:
             # The answer is worth more than the log.
             logger.error("%s cannot be written: %s", self._log, error.strerror)
-            return Path(os.devnull).open("ab")
+            return Path(os.devnull)
+        return self._log
 
     def _environment(self) -> dict[str, str]:
         # What the template does not declare is not there, as in Lambda.
@@ -148,19 +172,17 @@ class Pool:
             "TZ": ":UTC",
         }
 
-    async def _end(self, worker: Process) -> None:
-        self._all.discard(worker)
-        with contextlib.suppress(ProcessLookupError):
-            worker.kill()
-        await worker.wait()
+    async def _end(self, container: Container) -> None:
+        self._all.discard(container)
+        container.process.kill()
+        container.events.close()
+        await asyncio.to_thread(container.process.join)
 
 
-async def _exchange(worker: Process, message: dict[str, Any]) -> dict[str, Any]:
-    assert worker.stdin
-    assert worker.stdout
+async def _exchange(container: Container, message: dict[str, Any]) -> dict[str, Any]:
     data = to_json(message)
-    worker.stdin.write(LENGTH.pack(len(data)) + data)
-    await worker.stdin.drain()
-    length = LENGTH.unpack(await worker.stdout.readexactly(LENGTH.size))[0]
-    reply: dict[str, Any] = json.loads(await worker.stdout.readexactly(length))
+    container.events.write(LENGTH.pack(len(data)) + data)
+    await container.events.drain()
+    length = LENGTH.unpack(await container.answers.readexactly(LENGTH.size))[0]
+    reply: dict[str, Any] = json.loads(await container.answers.readexactly(length))
     return reply

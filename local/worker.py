@@ -1,19 +1,21 @@
 """One container of one function: a process that serves one event at a time, until its input ends.
 
-Started as `python -m local.worker <folder> <module.function>`. Messages are JSON behind their
-length in four bytes, on standard input and output; what the handler prints goes to standard error.
-A log that cannot be written loses lines, but never an answer.
+Messages are JSON behind their length in four bytes; what the handler prints goes to the function's
+log. A log that cannot be written loses lines, but never an answer.
 """
 
 import importlib
 import json
 import os
+import socket
 import struct
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
+
+from setproctitle import setproctitle
 
 from local import streams
 
@@ -41,17 +43,25 @@ class Context:
         return max(0, int((self._ends - time.monotonic()) * 1000))
 
 
-def main() -> None:
-    messages = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+def main(
+    peer: socket.socket, folder: str, handler_name: str, environment: dict[str, str], log: str
+) -> None:
+    """Serve the events of a socket by the handler `module.function` of a folder."""
+    os.setsid()  # Ctrl-C is for the gateway, which ends its containers in order
+    setproctitle(f"local.worker {folder} {handler_name}")
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    output = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
     streams.never_fail()
-    folder, handler_name = sys.argv[1:]
     sys.path.insert(0, folder)
     module, _, function = handler_name.rpartition(".")
     handler = getattr(importlib.import_module(module), function)
-    while (message := receive(messages)) is not None:
-        send(answers, invoke(handler, message))
+    with peer.makefile("rb") as messages, peer.makefile("wb") as answers:
+        while (message := receive(messages)) is not None:
+            send(answers, invoke(handler, message))
 
 
 def invoke(handler: Callable[[Any, Context], Any], message: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +99,3 @@ def send(stream: BinaryIO, message: dict[str, Any]) -> None:
     data = to_json(message)
     stream.write(LENGTH.pack(len(data)) + data)
     stream.flush()
-
-
-if __name__ == "__main__":
-    main()

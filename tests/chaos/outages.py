@@ -53,8 +53,8 @@ class Product:
         return psutil.Process(self._process.pid)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
-        """The children whose command line contains a name."""
-        children = psutil.Process(self._process.pid).children()
+        """The descendants whose command line contains a name."""
+        children = psutil.Process(self._process.pid).children(recursive=True)
         self._seen.update(children)
         return [child for child in children if name in _command(child)]
 

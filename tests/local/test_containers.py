@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from local.pool import LARGEST_POOL, FunctionError, Pool
 from local.template import Function
 from tests.support import asynchronous
+from tests.support.running import wait_until
 
 HANDLER = """
 import os, sys, time
@@ -109,6 +111,34 @@ def test_one_that_crashes_is_replaced(function: Function, tmp_path: Path) -> Non
         return await pool.invoke({}, "r")
 
     assert _with_pool(function, tmp_path, work)["served"] == 1
+
+
+def test_when_the_process_that_they_are_forked_from_has_died_others_are_started(
+    function: Function, tmp_path: Path
+) -> None:
+    async def work(pool: Pool) -> Any:
+        first = await pool.invoke({}, "r")
+        parent = psutil.Process(first["pid"]).parent()
+        assert parent
+        parent.kill()
+        # The first one is no longer watched, so another takes its place.
+        wait_until(lambda: parent.status() == psutil.STATUS_ZOMBIE)
+        return first, await pool.invoke({}, "r")
+
+    first, after = _with_pool(function, tmp_path, work)
+    assert after["served"] == 1
+    wait_until(lambda: not psutil.pid_exists(first["pid"]))
+
+
+def test_they_can_be_told_apart(function: Function, tmp_path: Path) -> None:
+    async def work(pool: Pool) -> Any:
+        return psutil.Process((await pool.invoke({}, "r"))["pid"]).cmdline()
+
+    assert " ".join(_with_pool(function, tmp_path, work)).split() == [
+        "local.worker",
+        str(tmp_path),
+        "app.handler",
+    ]
 
 
 @pytest.mark.parametrize("do", ["raise", "unserializable"])

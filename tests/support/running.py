@@ -121,10 +121,10 @@ def stop(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 
 def kill(process: "subprocess.Popen[str]", name: str) -> None:
-    """Kill each child whose command line contains the name, but not PostgreSQL's own children."""
+    """Kill each descendant whose command line contains the name."""
     found = [
         child
-        for child in psutil.Process(process.pid).children()
+        for child in psutil.Process(process.pid).children(recursive=True)
         if name in " ".join(child.cmdline())
     ]
     assert found, name
