@@ -31,6 +31,7 @@ _TABLES = """
     GROUP BY c.relname ORDER BY c.relname
 """
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIME_OF_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}(?=-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 _FRACTION = re.compile(r"(?<=:\d\d)\.\d{1,6}(?=\+00:00|Z)|(?<=\b1[67]\d{8})\d{6}\b")
 _BYTES = re.compile(r"\\\\x[0-9a-f]+|\b[0-9a-f]{64}\b")
 
@@ -78,7 +79,8 @@ class Keeper:
             f"{name} {json.dumps(row, sort_keys=True)}" for name in tables for row in tables[name]
         ]
         lines = [_BYTES.sub("bytes", _FRACTION.sub("", line)) for line in lines]
-        lines.sort(key=lambda line: _ID.sub(self._masked, line))
+        # What is alike but for new ids, by the part of them that does not depend on the time.
+        lines.sort(key=lambda line: (_ID.sub(self._masked, line), _TIME_OF_ID.sub("", line)))
         numbers: dict[str, str] = {}
 
         def number(found: re.Match[str]) -> str:
