@@ -7,7 +7,9 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,6 +21,7 @@ from local import servers
 from local.relay import relaying
 from local.template import ROOT
 from synaxis_billing.cache import L2, Cache, Family, Loaded, Unreachable, connections, two_level
+from synaxis_billing.cache.breaker import LONGEST_PAUSE_SECONDS
 from synaxis_billing.cache.clock import Clock
 from synaxis_billing.cache.counts import Counts
 from synaxis_billing.cache.l1 import L1
@@ -479,19 +482,60 @@ def test_a_first_handshake_that_is_slow_ends_beside_the_requests(
     monkeypatch.setattr(connections, "PATIENT_SECONDS", PATIENCE_SECONDS)
     with relaying("127.0.0.1", inner, held) as port:  # type: ignore[arg-type]
         url = own_redis.replace("redis://", "rediss://").replace(f":{inner}", f":{port}")
-        cache, source = container(f"{url}?ssl_ca_certs={certificate}"), Source()
+        # No time passes, after which requests would try again.
+        cache, source = container(f"{url}?ssl_ca_certs={certificate}", Hands()), Source()
         with monkeypatch.context() as shipped:
             for name, seconds in SHIPPED_DEADLINES.items():
                 shipped.setattr(connections, name, seconds)
             key = PRICES.key(uuid4(), "gpt-4o")
             # The request is answered from the source, and goes on.
             assert cache.get_or_load(key, source.load) == price(1)
-        assert cache.breaker_open
-        held.released.set()
+            assert cache.breaker_open
+            # A request would have given up twice.
+            time.sleep(4 * sum(SHIPPED_DEADLINES.values()))
+            held.released.set()
         # Nobody asks for it, and it is connected all the same.
         wait_until(lambda: not cache.breaker_open)
         cache.get_or_load(PRICES.key(uuid4(), "gpt-4o"), source.load)
         assert cache.failures == 1
+
+
+class _Refusing:
+    """A server's side of TLS that refuses every handshake."""
+
+    tried = 0
+
+    def wrap_socket(self, sock: socket.socket, **_options: bool) -> ssl.SSLSocket:
+        self.tried += 1
+        sock.close()
+        raise ssl.SSLError
+
+
+def test_each_first_use_that_fails_connects_beside_the_requests(own_redis: str) -> None:
+    """Also when that was in vain the last time."""
+    refusing, hands = _Refusing(), Hands()
+    inner = int(own_redis.rpartition(":")[2].partition("/")[0])
+    with relaying("127.0.0.1", inner, refusing) as port:  # type: ignore[arg-type]
+        cache = container(f"rediss://127.0.0.1:{port}", hands)
+        before = threading.active_count()
+        tried = []
+        for _ in range(2):
+            assert cache.get(PRICES.key(uuid4(), "gpt-4o")) is None
+            wait_until(lambda: threading.active_count() == before)
+            tried.append(refusing.tried)
+            hands.pass_by(LONGEST_PAUSE_SECONDS)
+    assert tried[1] == 2 * tried[0]
+
+
+def test_threads_of_a_container_share_one_connection(own_redis: str) -> None:
+    client = connections.client_of(own_redis, cluster=False)
+    with redis.Redis.from_url(own_redis) as other, ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(client.blpop, ["nothing"], 0.1) for _ in range(4)]
+        seen = []
+        while not all(one.done() for one in waiting):
+            seen.append(len(other.client_list()))
+        assert max(seen) == 2
+    client.close()
 
 
 def test_tls_is_checked_and_its_context_made_once(

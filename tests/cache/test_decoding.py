@@ -61,13 +61,12 @@ STORED = st.builds(
     inner=st.none() | INNER,
     many=st.lists(INNER, max_size=3).map(tuple),
 )
-FAMILY = Family("stored", Stored)
 
 
 @given(STORED)
 def test_a_value_comes_back_as_it_was(value: Stored) -> None:
     content = value.model_dump_json()
-    read = FAMILY.decode(content.encode())
+    read = Family("stored", Stored).decode(content.encode())
     by_pydantic = Stored.model_validate_json(content)
     assert read == value == by_pydantic
     assert hash(read) == hash(value)

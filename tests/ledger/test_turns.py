@@ -192,6 +192,17 @@ def test_a_batch_takes_a_place_in_its_busy_organization_and_charges_the_others(
     assert database.audit().whole
 
 
+def test_a_batch_of_one_organization_that_waits_too_long_is_refused_whole(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        organization_id = steps.new_organization(db, "100")
+        db.execute("SET lock_timeout = '50ms'")
+        with locked(database, organization_id), pytest.raises(psycopg.errors.LockNotAvailable):
+            steps.charge_batch(db, *(steps.item(organization_id, "1") for _ in range(2)))
+        assert steps.available(db, organization_id) == 100
+
+
 def test_a_batch_that_waits_for_one_organization_holds_no_other(database: Database) -> None:
     with database.connect() as db:
         ids = [steps.new_organization(db, "100") for _ in range(3)]

@@ -162,6 +162,15 @@ def test_no_key_of_a_client_stops_the_charge_of_usage_that_waited(database: Data
     assert database.audit().whole
 
 
+def test_no_id_of_an_organization_is_left_out(database: Database) -> None:
+    with database.connect() as db:
+        first, last = UUID(int=1), UUID(int=2**128 - 1)
+        for id_ in (first, last):
+            kept(db, steps.new_organization(db, "10", id=id_))
+        add(db)
+        assert charge_unpriced(db, PLATFORM) == 2
+
+
 def test_a_suspended_organization_keeps_no_usage_and_pays_what_waited(database: Database) -> None:
     with database.connect() as db:
         organization = new_organization(db, "10")

@@ -438,6 +438,11 @@ def _openai(**fields: Any) -> dict[str, Any]:
             "must be a whole number",
         ),
         (
+            {"format": "gemini", "promptTokenCount": 5, "promptTokensDetails": ["AUDIO"]},
+            ("promptTokensDetails", 0),
+            "must be a JSON object",
+        ),
+        (
             {
                 "format": "otel",
                 "gen_ai.usage.input_tokens": 5,

@@ -160,7 +160,8 @@ class L2:
         names, values = list(leased.fences), list[Any](leased.fences.values())
         for key, payload, version, fresh_seconds, lasting_seconds in fills:
             names += [key.wire, lease_name(key.wire), floor_name(key.wire)]
-            guard = _guard(key, leased.fences) or b""
+            guard = _guard(key, leased.fences)
+            assert guard is not None  # a lease makes the fences that are lost
             head = _HEAD.pack(b"%016d" % version, now + fresh_seconds, payload is not None) + guard
             values += [head + (payload or b""), int(lasting_seconds * 1000), len(head)]
         arguments = [len(leased.fences), "" if unleased else leased.token, *values]
