@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 export PYTHONPATH := shared:.
+# Else each of the many processes compiles the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 needs_docker = docker version >/dev/null 2>&1 || { echo "make $@ needs a Docker engine that runs." >&2; exit 1; }
 validate = SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 

@@ -1,6 +1,8 @@
 """A real PostgreSQL and a real Valkey for each worker, and a database of its own for each test."""
 
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -257,12 +259,19 @@ def temporary(server_url: str, kind: str, copied_url: str | None) -> Iterator[st
         sql.Identifier(name), sql.Identifier(str(source))
     )
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(create)
-        try:
-            yield make_conninfo(server_url, dbname=name)
-        finally:
-            connection.execute(drop)
+    _administrator(server_url).execute(create)
+    try:
+        yield make_conninfo(server_url, dbname=name)
+    finally:
+        _administrator(server_url).execute(drop)
+
+
+@functools.cache
+def _administrator(server_url: str) -> psycopg.Connection:
+    """One connection for all databases, as long as the process runs."""
+    connection = psycopg.connect(server_url, autocommit=True)
+    atexit.register(connection.close)
+    return connection
 
 
 @pytest.fixture(scope="session")
