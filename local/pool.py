@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from local import worker
-from local.template import ROOT, Function
+from local.template import Function
 from local.worker import LENGTH, to_json
 
 LARGEST_POOL = 4
@@ -164,11 +164,6 @@ class Pool:
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             "LANG": "C.UTF-8",
-            # What this machine's Python may need to start at all.
-            **{
-                name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ
-            },
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "shared"), str(ROOT)]),
             "TZ": ":UTC",
         }
 
