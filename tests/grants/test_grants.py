@@ -362,8 +362,8 @@ def test_a_grant_that_is_sent_again_is_given_once(
 ) -> None:
     """The first answer comes again, also when the credit is used by then."""
     with database.connect() as db:
-        organization_id = steps.new_organization(db, credit_limit_usd="10")
-        steps.charge(db, organization_id, "2")
+        organization_id = steps.new_organization(db, "1", credit_limit_usd="10")
+        steps.charge(db, organization_id, "3")
         first = steps.grant(db, organization_id, "5", "grant-1", **recurring)
         assert first.remaining_usd == 3
         steps.charge(db, organization_id, "1")

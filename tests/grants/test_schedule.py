@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from synaxis_billing import procedures
 from synaxis_billing.grants import schedule
 from synaxis_billing.ledger.transactions import InsufficientCredits
 from synaxis_billing.webhooks import endpoints
@@ -74,6 +75,8 @@ def test_a_grant_is_told_of_seven_days_and_one_day_before_it_expires_once_each(
         for _ in range(11):
             seen.append(settle(db))
             assert settle(db) == 0
+            # As another run does that found it due at the same moment.
+            procedures.call(db, "settle_organization", tenant="*", organization_id=organization_id)
             move_clock(admin, DAY)
         assert seen == [0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1]
         assert told(db, organization_id) == [

@@ -96,6 +96,18 @@ def test_a_filter_finds_what_it_names_and_no_more(
     assert [one.transaction_id is None for one in logged] == [True, False] * len(expected)
 
 
+def test_a_list_of_a_period_names_each_transaction_once(
+    database: Database, organization_id: UUID
+) -> None:
+    with database.connect() as db:
+        first, *_, last = made = [steps.charge(db, organization_id, "1") for _ in range(4)]
+        found = transactions.list_transactions(
+            *(db, steps.PLATFORM, organization_id, None, UsageFilter()),
+            *(first.created_at, last.created_at, 10, None),
+        )
+    assert found.items == made[2::-1]
+
+
 def test_one_transaction_is_found_by_its_id_and_by_its_organization_alone(
     database: Database, organization_id: UUID
 ) -> None:

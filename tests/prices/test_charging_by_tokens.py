@@ -233,6 +233,18 @@ def test_a_batch_that_repeats_itself_keeps_its_usage_once(database: Database) ->
         assert len(list_unpriced(db, PLATFORM, 10, None).items) == 1
 
 
+def test_the_audit_tells_whose_unpriced_usage_has_lost_its_key(database: Database) -> None:
+    with database.connect() as db, database.admin() as admin:
+        organization = new_organization(db, "10")
+        kept(db, organization)
+        add(db)
+        assert charge_unpriced(db, PLATFORM) == 1
+        admin.execute("SET session_replication_role = replica")
+        admin.execute("DELETE FROM billing.idempotency WHERE key LIKE '%unpriced%'")
+    [own] = database.audit().organizations
+    assert "usage without a price is charged once, by its own key" in " ".join(own.broken)
+
+
 @pytest.mark.parametrize(
     "change",
     ["amount_usd = amount_usd - 0.00000001", "tokens = 1", "price_multiplier = 2", "cost_usd = 2"],

@@ -28,8 +28,9 @@ USAGE = {
     **{"output": 7_000_000, "reasoning": 80_000_000, "image_output": 900_000_000},
 }
 INPUT, CACHED, OUTPUT = 4321, 650_000, 987_000_000
-CALL: dict[str, Any] = {"provider": "openai", "model": "gpt-4o", "usage": USAGE}
-BY_AMOUNT: dict[str, Any] = {"provider": "openai", "model": "gpt-4o", "amount_usd": "5"}
+MADE_BY = {"provider": "openai", "model": "gpt-4o", "team_id": "core", "virtual_key_id": "vk-1"}
+CALL: dict[str, Any] = {**MADE_BY, "usage": USAGE}
+BY_AMOUNT: dict[str, Any] = {**MADE_BY, "amount_usd": "5"}
 # A dollar a million of everything.
 THIS_MONTH = spending.Question(None, None, [])
 COST = Decimal(INPUT + CACHED + OUTPUT) / 10**6
@@ -174,6 +175,7 @@ def test_what_all_organizations_spent_is_the_sum_of_what_each_spent(database: Da
             [],
             ["day"],
             ["month", "model"],
+            ["team_id", "virtual_key_id"],
             ["organization_id"],
             ["organization_id", "day"],
         ):
