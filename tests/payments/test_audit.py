@@ -1,9 +1,11 @@
 """The audit compares payments with grants, transactions and invoices."""
 
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
+from synaxis_billing.caller import OrganizationNotFound
 from synaxis_billing.grants import revenue
 from synaxis_billing.invoices import topups
 from tests.conftest import Database
@@ -45,6 +47,16 @@ def test_what_does_not_agree_is_reported(promise: str, damage: str, database: Da
         admin.execute("SET session_replication_role = replica")
         admin.execute(damage.encode())
         assert promise in " ".join(database.audit().all_broken)
+
+
+def test_no_topup_of_an_unknown_organization_has_an_invoice(database: Database) -> None:
+    with database.connect() as db:
+        payer = Payer(db, steps.new_organization(db))
+        payment = payer.buy("10")
+        assert payment.transaction_id
+        asked = (UUID(int=7), payment.transaction_id, payer.rates, billing.ISSUER)
+        with pytest.raises(OrganizationNotFound):
+            topups.invoice_topup(db, steps.PLATFORM, *asked)
 
 
 def test_the_invoice_of_a_payment_may_be_credited_in_part_and_corrected(

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from synaxis_billing.caller import OrganizationNotFound
 from synaxis_billing.ledger.transactions import InsufficientCredits
 from synaxis_billing.payments import auto_topups, models, payments
 from synaxis_billing.payments.advancing import advance
@@ -88,6 +89,16 @@ def test_credit_is_bought_up_to_the_target_when_it_falls_below_the_threshold(
         assert sweep(payer) == []
         assert shown(payer).charged_this_month_usd == Decimal("80.01")
     assert database.audit().whole
+
+
+def test_an_organization_that_is_not_there_is_told_from_one_without_automatic_topups(
+    database: Database,
+) -> None:
+    with database.connect() as db:
+        steps.new_organization(db)
+        for ask in (auto_topups.get_auto_topup, auto_topups.delete_auto_topup):
+            with pytest.raises(OrganizationNotFound):
+                ask(db, steps.PLATFORM, UUID(int=7))
 
 
 def test_a_purchase_switches_nothing_on(database: Database) -> None:

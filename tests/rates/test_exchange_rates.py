@@ -95,6 +95,7 @@ def test_a_jump_of_more_than_a_fifth_is_held_back_alone(
         rates.store_rates(db, fetched(-1))
         stored = rates.store_rates(db, fetched(EUR=rate, GBP="0.80"))
     assert stored.held == (["EUR"] if held else [])
+    assert stored.stored == ["BRL", *([] if held else ["EUR"]), "GBP"]
     current = read(database)
     assert current["EUR"].rate == (BASE["EUR"] if held else Decimal(rate))
     assert current["GBP"].rate == Decimal("0.80")
