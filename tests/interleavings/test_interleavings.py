@@ -167,14 +167,18 @@ def stage(database: Database) -> Iterator[Stage]:
         stage.close()
 
 
+def _whole(outcomes: list[str]) -> list[str]:
+    """Return outcomes with which nothing is wrong: what is comes first."""
+    assert all(one.startswith("allocations {") for one in outcomes), outcomes
+    return outcomes
+
+
 class Comparison:
     """A pair against what its operations leave one after the other."""
 
     def __init__(self, stage: Stage, pair: Pair) -> None:
         self._stage, self._pair = stage, pair
-        self._serial = stage.serial(pair)
-        # Nothing is wrong with either.
-        assert all(one.startswith("allocations {") for one in self._serial), self._serial
+        self._serial = _whole(stage.serial(pair))
         # Looked for when it is needed.
         self._between: list[str] | None = None
         self.tried = 0
@@ -184,7 +188,7 @@ class Comparison:
         outcome, places, state = self._stage.run(self._pair, stops)
         self.tried += 1
         if outcome not in self._serial and self._between is None:
-            self._between = list(self._stage.between(self._pair))
+            self._between = _whole(list(self._stage.between(self._pair)))
         if outcome not in [*self._serial, *(self._between or ())]:
             nearest = min((difference(one, outcome) for one in self._serial), key=len)
             raise AssertionError(f"{self._pair}, stopped before {stops} ({places}):\n{nearest}")
