@@ -568,6 +568,7 @@ def test_nothing_waits_on_a_clock_that_stands_still() -> None:
     cache = Cache(None, Clock(lambda: 0.0, lambda: 0.0))
     assert cache.get(key) is None
     assert cache.get_or_load(key, source.load) == price(1)
+    assert cache.failures == 0
 
 
 def test_a_user_logs_in_with_a_fresh_token_for_each_connection(own_redis: str) -> None:
