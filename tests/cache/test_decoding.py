@@ -38,7 +38,7 @@ class Stored(Answer):
     names: tuple[str, ...]
     prices: tuple[Decimal, ...] | None
     inner: Inner | None
-    many: tuple[Inner, ...]
+    many: tuple[Annotated[Inner, "one of many"], ...]
 
 
 # A half of a surrogate pair is no text of JSON.

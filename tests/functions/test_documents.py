@@ -115,6 +115,8 @@ def test_a_link_that_was_altered_in_any_bit_opens_nothing() -> None:
             links.verify(KEY, other_token, NOW)
     with pytest.raises(links.DocumentLinkNotFound):
         links.verify(bytes(32), token, NOW)
+    with pytest.raises(links.DocumentLinkExpired):
+        links.verify(KEY, token, NOW + links.LIFETIME)
 
 
 def test_a_link_ends_at_its_instant(api: Client, product: tuple[str, Database]) -> None:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from synaxis_billing import procedures
 from synaxis_billing.caller import Caller
 from synaxis_billing.errors import Conflict, NotFound, Unprocessable
+from synaxis_billing.idempotency import IdempotencyKeyReused
 from synaxis_billing.ledger.transactions import InsufficientCredits
 from synaxis_billing.organizations import balance
 from tests.conftest import GUARDED, Database
@@ -380,6 +381,16 @@ def test_a_refund_is_of_a_charge_and_within_it(database: Database) -> None:
             with pytest.raises(NotFound):
                 steps.refund(db, charged.model_copy(update={"id": unknown}))
     assert database.audit().whole
+
+
+def test_a_default_that_is_named_makes_no_other_request(database: Database) -> None:
+    """Clients of another release may name it, or not yet."""
+    with database.connect() as db:
+        organization_id = steps.new_organization(db)
+        first = steps.top_up(db, organization_id, "5", "key")
+        assert steps.top_up(db, organization_id, "5", "key", priority=50, paid=None) == first
+        with pytest.raises(IdempotencyKeyReused):
+            steps.top_up(db, organization_id, "5", "key", priority=51)
 
 
 def test_a_refused_request_leaves_its_key_free(database: Database) -> None:

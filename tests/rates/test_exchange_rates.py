@@ -42,7 +42,10 @@ def test_what_was_stored_last_is_read_with_its_source_and_time(database: Databas
     euro = read(database)["EUR"]
     assert (euro.rate, euro.source, euro.stale) == (Decimal("0.925"), "exchangerate-api", False)
     assert euro.as_of == last.as_of
-    assert read(database)["USD"].rate == 1
+    dollar = read(database)["USD"]
+    # As of the hour.
+    assert dollar.as_of == dollar.as_of.replace(minute=0, second=0, microsecond=0)
+    assert dollar.rate == 1
 
 
 @pytest.mark.parametrize(("hours", "stale"), [(0, False), (-1.9, False), (-2.1, True), (-99, True)])
