@@ -186,7 +186,7 @@ def test_no_call_leaves_its_tenant_to_the_next_one_of_its_connection(database: D
 
 
 def later(column: str, by: str) -> str:
-    """The value of a column of times so much later, by functions that a cluster takes in UPDATE."""
+    """A later time than a column has, by functions that a cluster takes in UPDATE."""
     return f"({column} AT TIME ZONE 'UTC' + interval '{by}') AT TIME ZONE 'UTC'"
 
 
@@ -288,7 +288,7 @@ def test_the_audit_finds_what_was_tampered_with(database: Database, promise: str
         # The tests of a cluster share its database, of which only the rows are deleted.
         if promise in UNDO:
             admin.execute(UNDO[promise].encode())
-    # With the organization that it is about, if it is about one.
+    # With the organization, if it is about one.
     of_one = [line for one in audit.organizations for line in one.broken]
     told = audit.broken if promise in OF_THE_DATABASE else of_one
     assert promise in {line.split(":")[0] for line in told}
@@ -384,7 +384,6 @@ def test_a_refund_is_of_a_charge_and_within_it(database: Database) -> None:
 
 
 def test_a_default_that_is_named_makes_no_other_request(database: Database) -> None:
-    """Clients of another release may name it, or not yet."""
     with database.connect() as db:
         organization_id = steps.new_organization(db)
         first = steps.top_up(db, organization_id, "5", "key")
