@@ -94,6 +94,7 @@ def test_a_refused_connection_makes_nobody_wait() -> None:
     assert cache.get(key) == price(1)
     assert (cache.failures, source.reads) == (1, 1)
     assert cache.counts(PRICES).unreachable == 1
+    assert not cache.reachable
 
 
 def test_the_breaker_tries_again_by_the_wall_clock_after_longer_and_longer_pauses() -> None:

@@ -91,10 +91,14 @@ def test_a_family_refuses_values_that_a_caller_could_change() -> None:
         model_config = ConfigDict(frozen=True)
         inner: tuple[WithList, ...]
 
+    class WithAnyList(BaseModel):
+        model_config = ConfigDict(frozen=True)
+        parts: list  # type: ignore[type-arg]
+
     class Open(BaseModel):
         model_config = ConfigDict(frozen=True, extra="allow")
 
-    for model in (Changeable, WithList, Around, Open):
+    for model in (Changeable, WithList, WithAnyList, Around, Open):
         with pytest.raises(TypeError):
             Family("x", model)
 
