@@ -131,14 +131,13 @@ class Pool:
             # Else this process would wait for it when it ends.
             daemon=True,
         )
-        with theirs:
-            try:
-                # The first start begins the parent, too.
-                await asyncio.to_thread(process.start)
-            except (OSError, EOFError):
-                ours.close()
-                raise
-        streams = await asyncio.open_connection(sock=ours, limit=16 * 1024 * 1024)
+        try:
+            # The first start begins the parent, too. It goes on when who waits for it is cancelled.
+            await asyncio.shield(asyncio.to_thread(_start, process, theirs))
+            streams = await asyncio.open_connection(sock=ours, limit=16 * 1024 * 1024)
+        except BaseException:
+            ours.close()
+            raise
         container = Container(process, *streams)
         self._all.add(container)
         return container
@@ -172,6 +171,12 @@ class Pool:
         container.process.kill()
         container.events.close()
         await asyncio.to_thread(container.process.join)
+
+
+def _start(process: ForkServerProcess, theirs: socket.socket) -> None:
+    # Not before the socket has been sent.
+    with theirs:
+        process.start()
 
 
 async def _exchange(container: Container, message: dict[str, Any]) -> dict[str, Any]:

@@ -130,6 +130,24 @@ def test_when_the_process_that_they_are_forked_from_has_died_others_are_started(
     wait_until(lambda: not psutil.pid_exists(first["pid"]))
 
 
+def test_a_start_that_is_cancelled_ends_nothing_but_itself(
+    function: Function, tmp_path: Path
+) -> None:
+    async def work(pool: Pool) -> Any:
+        before = await pool.invoke({}, "r")
+        for milliseconds in range(6):
+            other = Pool(function, tmp_path)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(milliseconds / 1000):
+                    await other.invoke({"do": "sleep", "seconds": 1}, "r")
+            await other.close()
+        return before, await pool.invoke({}, "r")
+
+    before, after = _with_pool(function, tmp_path, work)
+    # It would have been replaced, had the process died that it was forked from.
+    assert (after["pid"], after["served"]) == (before["pid"], 2)
+
+
 def test_they_can_be_told_apart(function: Function, tmp_path: Path) -> None:
     async def work(pool: Pool) -> Any:
         return psutil.Process((await pool.invoke({}, "r"))["pid"]).cmdline()
