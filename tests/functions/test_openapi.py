@@ -19,7 +19,7 @@ from tests.support.running import EVERYTHING, Client
 
 # Times that each route is asked for something good, beside all that is asked once; `make fuzz` asks
 # more often, and for more.
-EXAMPLES = int(os.environ.get("FUZZ", "1"))
+EXAMPLES = int(os.environ.get("FUZZ", "3"))
 HERE = Path(__file__).parent
 
 

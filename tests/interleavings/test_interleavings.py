@@ -247,6 +247,7 @@ def test_an_erasure_takes_back_all_texts_that_are_copied_meanwhile(
     comparison = Comparison(stage, pair)
     for stop in stops:
         comparison.try_order((stop, 0))
+    assert comparison.tried == len(stops) > 0
 
 
 def test_every_operation_that_changes_an_organization_is_in_the_table(database: Database) -> None:

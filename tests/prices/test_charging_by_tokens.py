@@ -164,9 +164,8 @@ def test_no_key_of_a_client_stops_the_charge_of_usage_that_waited(database: Data
 
 def test_no_id_of_an_organization_is_left_out(database: Database) -> None:
     with database.connect() as db:
-        first, last = UUID(int=1), UUID(int=2**128 - 1)
-        for id_ in (first, last):
-            kept(db, steps.new_organization(db, "10", id=id_))
+        for first_or_last in (1, 2**128 - 1):
+            kept(db, steps.new_organization(db, "10", id=UUID(int=first_or_last)))
         add(db)
         assert charge_unpriced(db, PLATFORM) == 2
 
