@@ -1,16 +1,13 @@
 """The libraries of the functions, which a container has when it is forked.
 
-None of them looks at the environment when it is imported: each function has its own.
+When imported, none of them looks at what the template declares: each function has its own
+environment.
 """
 
 # ruff: noqa: F401
 
-import asyncio
-
 import msgspec
-import psycopg.rows
-import psycopg.types.json
-import pydantic.functional_validators
+import psycopg
 import pydantic.main
 import pydantic.types
 import redis

@@ -174,7 +174,7 @@ class Pool:
 
 
 def _start(process: ForkServerProcess, theirs: socket.socket) -> None:
-    # Not before the socket has been sent.
+    # The socket is closed here when it has been sent, not by who waits and may be cancelled before.
     with theirs:
         process.start()
 
